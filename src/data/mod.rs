@@ -1,0 +1,3 @@
+//! Data sets: readers, splits, augmentation.
+
+pub mod catalog;
