@@ -1,5 +1,21 @@
 //! What the numbers say: pure functions over plain predictions and costs.
+//!
+//! Nothing here reads a file, builds a network or draws: predictions are computed once and
+//! analysed ever after.
 
+pub mod answers;
+pub mod anytime;
+pub mod budgeted;
+// claims
+pub mod curve;
+pub mod exits;
+// judge
+pub mod paper;
 pub mod predictions;
+pub mod probabilities;
+pub mod relative;
+// statistics
+pub mod temperature;
+pub mod thresholds;
 
 pub use predictions::Predictions;
