@@ -1,4 +1,4 @@
-//! The anytime setting (section 4.1): what the classifiers reached so far answer when the budget
+//! The anytime setting (figure 5): what the classifiers reached so far answer when the budget
 //! runs out.
 
 use std::sync::Arc;

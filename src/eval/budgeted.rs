@@ -1,4 +1,4 @@
-//! The budgeted-batch setting (section 4.2): easy images leave early, so that a batch as a whole
+//! The budgeted-batch setting (figure 7): easy images leave early, so that a batch as a whole
 //! keeps within its budget.
 //!
 //! Policies, all on the same predictions:
@@ -209,7 +209,7 @@ pub fn with_thresholds(
 
 /// The largest ratio whose mean cost on the hold-out is within `budget` multiply-adds an image.
 ///
-/// The paper solves for q (section 4.2); this bisects the ratio instead, with the cost that the
+/// The paper solves for its exit probability q; this bisects the ratio instead, with the cost that the
 /// thresholds of that ratio really have on the hold-out. Fails when not even the first exit is
 /// affordable; infinity when the last one always is.
 pub fn solve(network: &Network, setting: &Setting, budget: f64) -> Result<f64> {
@@ -236,8 +236,14 @@ pub fn solve(network: &Network, setting: &Setting, budget: f64) -> Result<f64> {
     bisect(&HoldOut::new(answers)?, setting.convention, costs, budget)
 }
 
-/// Natural logarithms of the ratios between which [`solve`] looks.
-const LOG_RATIOS: (f64, f64) = (-12.0, 12.0);
+/// [`solve`] looks between ratios of `exp(-limit)` and `exp(limit)`: as far as it matters to
+/// 10,000 images, and as the port's single precision holds the powers of.
+fn log_limit(convention: Convention, exits: usize) -> f64 {
+    match convention {
+        Convention::Paper => 12.0,
+        Convention::Port => f64::min(12.0, 80.0 / exits as f64),
+    }
+}
 
 fn bisect(hold_out: &HoldOut, convention: Convention, costs: &[u64], budget: f64) -> Result<f64> {
     let affordable = |log_ratio: f64| -> Result<bool> {
@@ -245,7 +251,8 @@ fn bisect(hold_out: &HoldOut, convention: Convention, costs: &[u64], budget: f64
         let point = evaluate(hold_out.answers(), &thresholds, costs, convention)?;
         Ok(point.multiply_adds <= budget)
     };
-    let (mut low, mut high) = LOG_RATIOS;
+    let limit = log_limit(convention, costs.len());
+    let (mut low, mut high) = (-limit, limit);
     if !affordable(low)? {
         return Ok(0.0);
     }

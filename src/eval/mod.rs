@@ -6,15 +6,15 @@
 pub mod answers;
 pub mod anytime;
 pub mod budgeted;
-// claims
+pub mod claims;
 pub mod curve;
 pub mod exits;
-// judge
+pub mod judge;
 pub mod paper;
 pub mod predictions;
 pub mod probabilities;
 pub mod relative;
-// statistics
+pub mod statistics;
 pub mod temperature;
 pub mod thresholds;
 

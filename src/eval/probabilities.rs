@@ -49,7 +49,7 @@ pub fn argmax(logits: &[f32]) -> u32 {
 /// How an exit's certainty is measured; the larger, the surer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
-    /// Largest probability: the paper's confidence (section 4.2).
+    /// Largest probability: the paper's confidence.
     MaxSoftmax,
     /// Largest minus second largest probability.
     Margin,

@@ -1,4 +1,4 @@
-//! One intermediate classifier at a time (section 3, figure 3): how good it is there, and what it
+//! One intermediate classifier at a time (figure 3): how good it is there, and what it
 //! does to the final one.
 
 use anyhow::{Result, ensure};

@@ -1,4 +1,4 @@
-//! From a ratio to one threshold an exit, on the hold-out (section 4.2).
+//! From a ratio to one threshold an exit, on the hold-out (the dynamic evaluation of figure 7).
 //!
 //! The share of images meant to leave at exit k is proportional to `ratio^k`, k from 1: the
 //! paper's exit probability q is `1 - ratio`. Two conventions turn shares into thresholds:

@@ -156,6 +156,37 @@ fn thresholds_by_hand_are_applied_to_the_test_split() {
 }
 
 #[test]
+fn a_budget_just_short_of_the_last_exit_is_solved_with_many_exits_too() {
+    let exits = 12;
+    let predictions = Predictions {
+        exits,
+        classes: 2,
+        images: (0..50).collect(),
+        labels: vec![0; 50],
+        logits: (0..exits * 50)
+            .flat_map(|i| [(i * 37 % 101) as f32 / 50.0, 0.0])
+            .collect(),
+    };
+    let costs = costs_of(exits);
+    let network = Network {
+        hold_out: &predictions,
+        test: &predictions,
+        multiply_adds: &costs,
+    };
+    let last = costs[exits - 1] as f64;
+    for convention in [Convention::Paper, Convention::Port] {
+        let setting = Setting {
+            convention,
+            ..Setting::paper()
+        };
+        let ratio = |budget| solve(&network, &setting, budget).unwrap();
+        assert!(ratio(last - 1.0) > ratio(last / 2.0), "{convention:?}");
+        assert_eq!(ratio(last), f64::INFINITY);
+        assert!(solve(&network, &setting, 99.0).is_err());
+    }
+}
+
+#[test]
 fn policies_are_read_by_the_name_they_are_written_with() {
     for policy in Policy::ALL {
         assert_eq!(policy.to_string().parse::<Policy>().unwrap(), policy);
@@ -227,8 +258,8 @@ proptest! {
         let left = thresholds.exits_of(hold_out.answers()).unwrap();
         let shares = crate::eval::thresholds::shares(ratio, exits).unwrap();
         let mut cumulative = 0.0;
-        for k in 0..exits {
-            cumulative += shares[k];
+        for (k, share) in shares.into_iter().enumerate() {
+            cumulative += share;
             let gone = left.iter().filter(|&&exit| exit <= k).count() as f64;
             prop_assert!((gone - cumulative * images as f64).abs() <= 0.5 + 1e-9);
         }
