@@ -1,1 +1,29 @@
-//! (to come)
+//! Tables to pictures: a `figure.csv` in, the same drawing as SVG and PNG out.
+//!
+//! The way of a picture: a builder ([`anytime`], [`budgeted`], [`intermediate`], [`degradation`],
+//! [`ablation`], [`training`]) reads the CSV that was just written, takes means over seeds and
+//! describes [`chart::Chart`]s; [`chart::draw`] lays them out as a list of strokes, areas and texts
+//! and paints that one list twice. No clock, no system font and no random number takes part, so
+//! equal tables give equal bytes.
+
+pub mod ablation;
+pub mod anytime;
+mod axis;
+pub mod budgeted;
+pub mod chart;
+pub mod degradation;
+mod envelope;
+mod ink;
+pub mod intermediate;
+mod legend;
+mod mark;
+mod paint;
+mod panel;
+mod paper;
+mod relative;
+mod seeds;
+mod stroke;
+mod table;
+pub mod training;
+
+pub use paper::PaperCurve;

@@ -1,0 +1,164 @@
+//! Figure 5: top-1 accuracy against the budget, each network's exits marked.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::chart::{Axis, Chart, Line, Markers, Style, Unit, draw as draw_chart};
+use super::seeds::{Sample, means};
+use super::{PaperCurve, paper, table};
+
+/// Draws the `figure.csv` of an anytime experiment, the paper's curves dashed beside ours.
+///
+/// Columns read: curve, network, seed, exit, multiply_adds, accuracy. An accuracy holds until the
+/// next exit, so lines are steps, as the paper's are.
+///
+/// # Errors
+/// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
+/// written.
+pub fn draw(csv: &Path, paper: &[PaperCurve], svg: &Path, png: &Path) -> Result<()> {
+    draw_chart(&[chart(csv, paper, "Anytime prediction")?], svg, png)
+}
+
+/// The panel of [`draw`] under another title.
+pub(super) fn chart(csv: &Path, paper: &[PaperCurve], title: &str) -> Result<Chart> {
+    let mut curves = read(csv)?;
+    curves.extend(paper::lines(paper, true));
+    Ok(Chart {
+        title: title.to_owned(),
+        x: paper::cost_axis("budget (multiply-adds)", &curves),
+        y: accuracy_axis(),
+        curves,
+        rule: None,
+    })
+}
+
+/// The axis of an absolute accuracy.
+pub(super) fn accuracy_axis() -> Axis {
+    Axis {
+        label: "top-1 accuracy (%)".to_owned(),
+        unit: Unit::Percent,
+        ..Axis::default()
+    }
+}
+
+fn read(csv: &Path) -> Result<Vec<Line>> {
+    let table = table::read(csv)?;
+    let curve = table.text("curve")?;
+    let network = table.text("network")?;
+    let seed = table.text("seed")?;
+    let exit = table.text("exit")?;
+    let cost = table.numbers("multiply_adds")?;
+    let accuracy = table.numbers("accuracy")?;
+    let samples = (0..curve.len()).map(|i| Sample {
+        key: (curve[i].clone(), network[i].clone(), exit[i].clone()),
+        seed: seed[i].clone(),
+        x: cost[i],
+        y: accuracy[i],
+    });
+    let means = table.within(means(samples))?;
+    let mut lines: Vec<Line> = Vec::new();
+    for ((label, _, _), point) in means {
+        match lines.iter_mut().find(|line| line.label == label) {
+            Some(line) => line.points.push(point),
+            None => lines.push(Line {
+                label,
+                points: vec![point],
+                style: Style::Ours,
+                markers: Markers::Every,
+                stepped: true,
+            }),
+        }
+    }
+    for line in &mut lines {
+        line.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const HEADER: &str = "curve,network,seed,exit,multiply_adds,accuracy,correct,images\n";
+
+    fn with_csv<T>(text: &str, work: impl Fn(&Path) -> T) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("figure.csv");
+        fs::write(&csv, text).unwrap();
+        work(&csv)
+    }
+
+    fn table() -> String {
+        let rows = [
+            "MSDNet,MSDNet,0,1,1000000,0.5,50,100",
+            "MSDNet,MSDNet,1,1,1000000,0.7,70,100",
+            "MSDNet,MSDNet,0,2,3000000,0.8,80,100",
+            "MSDNet,MSDNet,1,2,3000000,0.8,80,100",
+            "ResNets,ResNet-20,0,1,9000000,0.75,75,100",
+            "ResNets,ResNet-14,0,1,5000000,0.65,65,100",
+        ];
+        format!("{HEADER}{}\n", rows.join("\n"))
+    }
+
+    #[test]
+    fn a_curve_is_the_mean_over_seeds_at_each_exit_by_ascending_cost() {
+        let lines = with_csv(&table(), |csv| read(csv).unwrap());
+        let heights =
+            |i: usize| -> Vec<(f64, f64)> { lines[i].points.iter().map(|p| (p.x, p.y)).collect() };
+        assert_eq!(lines.len(), 2);
+        assert_eq!(heights(0), [(1e6, 0.6), (3e6, 0.8)]);
+        assert_eq!(heights(1), [(5e6, 0.65), (9e6, 0.75)]);
+        assert!((lines[0].points[0].sd.unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
+        assert_eq!(lines[1].points[0].sd, None);
+    }
+
+    #[test]
+    fn the_same_table_is_drawn_to_the_same_bytes() {
+        let paper = [PaperCurve {
+            label: "MSDNet".to_owned(),
+            points: vec![(9.1e6, 0.621), (1.077e8, 0.76)],
+        }];
+        let drawn = || {
+            with_csv(&table(), |csv| {
+                let (svg, png) = (csv.with_extension("svg"), csv.with_extension("png"));
+                draw(csv, &paper, &svg, &png).unwrap();
+                (fs::read(svg).unwrap(), fs::read(png).unwrap())
+            })
+        };
+        let first = drawn();
+        assert!(first == drawn());
+        let svg = String::from_utf8(first.0).unwrap();
+        assert!(svg.contains("\npaper: MSDNet\n"));
+        assert!(svg.contains("\nbudget (multiply-adds), logarithmic\n"));
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_drawn_is_named_and_no_picture_is_left() {
+        let row = "MSDNet,MSDNet,0,1,1000000,0.5,50,100\n";
+        let cases = [
+            (String::new(), ""),
+            (HEADER.to_owned(), "no rows"),
+            (
+                format!("{HEADER}{row}").replace("accuracy", "error"),
+                "`accuracy`",
+            ),
+            (
+                format!("{HEADER}{row}").replace("0.5", "half"),
+                "`accuracy`, line 2",
+            ),
+            (format!("{HEADER}{row}{row}"), "seed 0 occurs twice"),
+        ];
+        for (text, expected) in cases {
+            with_csv(&text, |csv| {
+                let (svg, png) = (csv.with_extension("svg"), csv.with_extension("png"));
+                let error = format!("{:#}", draw(csv, &[], &svg, &png).unwrap_err());
+                assert!(error.contains("figure.csv"), "{error}");
+                assert!(error.contains(expected), "{error}");
+                assert!(!svg.exists() && !png.exists());
+            });
+        }
+    }
+}

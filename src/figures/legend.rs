@@ -1,0 +1,123 @@
+//! The legend: below the panels, where no curve can run under it, in as many columns as fit.
+
+use anyhow::Result;
+
+use super::chart::{Chart, Line, Markers, Style};
+use super::ink::Inks;
+use super::mark::{Across, Down, Mark, Text, text_width, wrap};
+use super::panel::{mark_point, push_dashes};
+
+const SIZE: f64 = 15.0;
+const ROW: f64 = 23.0;
+const SWATCH: f64 = 62.0;
+const GAP: f64 = 10.0;
+/// Between columns; wide, because an SVG may be shown in a wider font than it was measured in.
+const BETWEEN: f64 = 30.0;
+
+/// Adds the legend's marks from `left, top` on; returns where it ends below.
+pub fn lay_out(
+    panels: &[Chart],
+    inks: &Inks,
+    (left, top): (f64, f64),
+    width: f64,
+    marks: &mut Vec<Mark>,
+) -> Result<f64> {
+    let entries = entries(panels);
+    let room = width - SWATCH - GAP;
+    let mut texts = Vec::new();
+    let mut widest = 0.0f64;
+    for line in &entries {
+        let text = wrap(&line.label, SIZE, room)?;
+        for words in &text {
+            widest = widest.max(text_width(words, SIZE)?);
+        }
+        texts.push(text);
+    }
+    let column = SWATCH + GAP + widest + BETWEEN;
+    let columns = (((width + BETWEEN) / column) as usize).clamp(1, entries.len().max(1));
+    // The block of columns stands in the middle, and is read downwards, then to the right.
+    let rows = entries.len().div_ceil(columns);
+    let used = entries.len().div_ceil(rows.max(1)) as f64 * column - BETWEEN;
+    let start = left + ((width - used) / 2.0).max(0.0);
+    let mut bottom = top;
+    for (i, column_entries) in entries.chunks(rows.max(1)).enumerate() {
+        let x = start + i as f64 * column;
+        let mut y = top;
+        for (line, text) in column_entries.iter().zip(&texts[i * rows..]) {
+            entry(line, text, inks, (x, y), marks);
+            y += ROW * text.len() as f64;
+        }
+        bottom = bottom.max(y);
+    }
+    note(panels, (left, bottom), width, marks)
+}
+
+/// One line for each label, in the order of their first occurrence, ours before the paper's.
+fn entries(panels: &[Chart]) -> Vec<&Line> {
+    let mut entries: Vec<&Line> = Vec::new();
+    for style in [Style::Ours, Style::Paper] {
+        for line in panels.iter().flat_map(|panel| &panel.curves) {
+            let known = entries
+                .iter()
+                .any(|e| e.label == line.label && e.style == style);
+            if line.style == style && !known {
+                entries.push(line);
+            }
+        }
+    }
+    entries
+}
+
+fn entry(line: &Line, text: &[String], inks: &Inks, (x, y): (f64, f64), marks: &mut Vec<Mark>) {
+    let ink = inks.ink(line);
+    let middle = y + ROW / 2.0;
+    if line.points.len() > 1 {
+        push_dashes(&[(x, middle), (x + SWATCH, middle)], ink, marks);
+    }
+    if line.markers != Markers::None || line.points.len() == 1 {
+        mark_point((x + SWATCH / 2.0, middle), ink, marks);
+    }
+    for (i, words) in text.iter().enumerate() {
+        marks.push(Mark::Text(Text {
+            words: words.clone(),
+            at: (x + SWATCH + GAP, middle + i as f64 * ROW),
+            across: Across::Left,
+            down: Down::Middle,
+            size: SIZE,
+            upright: false,
+        }));
+    }
+}
+
+/// Says what the bands are, where there are any.
+fn note(
+    panels: &[Chart],
+    (left, top): (f64, f64),
+    width: f64,
+    marks: &mut Vec<Mark>,
+) -> Result<f64> {
+    let lines = panels.iter().flat_map(|panel| &panel.curves);
+    let banded = lines
+        .filter(|line| line.style == Style::Ours)
+        .any(|line| line.points.iter().any(|p| p.sd.is_some()));
+    if !banded {
+        return Ok(top);
+    }
+    let mut y = top + 6.0;
+    for words in wrap(
+        "mean over seeds; bands: ± one standard deviation",
+        SIZE,
+        width,
+    )? {
+        marks.push(Mark::Text(Text {
+            words,
+            at: (left + width / 2.0, y + ROW / 2.0),
+            across: Across::Middle,
+            down: Down::Middle,
+            size: SIZE,
+            upright: false,
+        }));
+        y += ROW;
+    }
+    Ok(y)
+}

@@ -1,0 +1,185 @@
+//! Paints a laid-out picture with plotters: one function, two backends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use image::{ImageFormat, RgbImage, imageops};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::ink::TEXT;
+use super::mark::{Across, Canvas, Down, FONT, FONT_HEIGHT, Mark, Text, register};
+
+/// plotters counts in whole units, so a pixel of the layout is this many of them: an SVG gets
+/// smooth curves, and a PNG of half that size smooth edges.
+const UNITS: f64 = 4.0;
+/// How much larger than the layout the PNG is.
+const PNG_SCALE: u32 = 2;
+
+/// Writes the picture as SVG, in its layout's size.
+pub fn write_svg(canvas: &Canvas, path: &Path) -> Result<()> {
+    let text = svg_text(canvas).with_context(|| format!("drawing {}", path.display()))?;
+    replace(path, text.as_bytes())
+}
+
+/// Writes the picture as PNG, in twice its layout's size.
+pub fn write_png(canvas: &Canvas, path: &Path) -> Result<()> {
+    let bytes = png_bytes(canvas).with_context(|| format!("drawing {}", path.display()))?;
+    replace(path, &bytes)
+}
+
+fn units(pixels: f64) -> u32 {
+    (pixels * UNITS).round() as u32
+}
+
+fn svg_text(canvas: &Canvas) -> Result<String> {
+    register()?;
+    let (width, height) = (units(canvas.width), units(canvas.height));
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
+        paint(canvas, &area, SVG_LETTERS)?;
+    }
+    // The coordinates stay in units, the picture is shown in pixels.
+    let fine = format!("width=\"{width}\" height=\"{height}\" viewBox");
+    let shown = format!(
+        "width=\"{}\" height=\"{}\" viewBox",
+        canvas.width, canvas.height
+    );
+    ensure!(text.contains(&fine), "the SVG has no size to set");
+    Ok(text.replacen(&fine, &shown, 1))
+}
+
+fn png_bytes(canvas: &Canvas) -> Result<Vec<u8>> {
+    register()?;
+    let (width, height) = (units(canvas.width), units(canvas.height));
+    let mut pixels = vec![0u8; width as usize * height as usize * 3];
+    {
+        let backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
+        paint(canvas, &backend.into_drawing_area(), PNG_LETTERS)?;
+    }
+    let large = RgbImage::from_raw(width, height, pixels).context("the picture's size is wrong")?;
+    let small = imageops::thumbnail(
+        &large,
+        canvas.width as u32 * PNG_SCALE,
+        canvas.height as u32 * PNG_SCALE,
+    );
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    small.write_to(&mut bytes, ImageFormat::Png)?;
+    Ok(bytes.into_inner())
+}
+
+/// How far a backend must lower a text for its letters to hang from a point or to be centred on it,
+/// in em. The two backends of plotters set the same anchor differently.
+#[derive(Clone, Copy)]
+struct Letters {
+    top: f64,
+    middle: f64,
+}
+
+const SVG_LETTERS: Letters = Letters {
+    top: 0.0,
+    middle: 0.08,
+};
+const PNG_LETTERS: Letters = Letters {
+    top: 0.13,
+    middle: 0.25,
+};
+
+/// The drawing function of both formats.
+fn paint<B: DrawingBackend>(
+    canvas: &Canvas,
+    area: &DrawingArea<B, Shift>,
+    letters: Letters,
+) -> Result<()> {
+    area.fill(&WHITE).map_err(failed)?;
+    for mark in &canvas.marks {
+        match mark {
+            Mark::Stroke {
+                points,
+                colour: (r, g, b),
+                width,
+            } => {
+                let points = places(points);
+                if points.len() > 1 {
+                    let style = RGBColor(*r, *g, *b).stroke_width(units(*width));
+                    area.draw(&PathElement::new(points, style))
+                        .map_err(failed)?;
+                }
+            }
+            Mark::Area {
+                points,
+                colour: (r, g, b),
+                opacity,
+            } => {
+                let style = RGBColor(*r, *g, *b).mix(*opacity).filled();
+                area.draw(&Polygon::new(places(points), style))
+                    .map_err(failed)?;
+            }
+            Mark::Text(text) => write(text, area, letters)?,
+        }
+    }
+    area.present().map_err(failed)
+}
+
+fn write<B: DrawingBackend>(
+    text: &Text,
+    area: &DrawingArea<B, Shift>,
+    letters: Letters,
+) -> Result<()> {
+    let across = match text.across {
+        Across::Left => HPos::Left,
+        Across::Middle => HPos::Center,
+        Across::Right => HPos::Right,
+    };
+    let (down, lower) = match text.down {
+        Down::Top => (VPos::Top, letters.top * text.size),
+        Down::Middle => (VPos::Center, letters.middle * text.size),
+    };
+    let (x, y) = text.at;
+    let font = (FONT, text.size * UNITS * FONT_HEIGHT).into_font();
+    // A text that reads upwards has its underside on the right.
+    let (font, at) = if text.upright {
+        (font.transform(FontTransform::Rotate270), (x + lower, y))
+    } else {
+        (font, (x, y + lower))
+    };
+    let (r, g, b) = TEXT;
+    let style = font.color(&RGBColor(r, g, b)).pos(Pos::new(across, down));
+    area.draw_text(&text.words, &style, place(&at))
+        .map_err(failed)
+}
+
+fn place(&(x, y): &(f64, f64)) -> (i32, i32) {
+    ((x * UNITS).round() as i32, (y * UNITS).round() as i32)
+}
+
+/// In units, without repetitions: a segment of no length has no direction to be thick across.
+fn places(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
+    let mut places: Vec<(i32, i32)> = points.iter().map(place).collect();
+    places.dedup();
+    places
+}
+
+fn failed<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> anyhow::Error {
+    anyhow!("{error}")
+}
+
+/// Writes a file beside its place and moves it there, so that no reader sees half of it.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = part_of(path);
+    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        // Nothing half-written stays; that it may not be there at all does not matter.
+        let _ = fs::remove_file(&part);
+    }
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    PathBuf::from(name)
+}

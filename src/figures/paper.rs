@@ -1,0 +1,81 @@
+//! The paper's own curves beside ours.
+
+use super::chart::{Axis, Line, Markers, Point, Style, Unit};
+
+/// One of the paper's curves, in the units of the figure: multiply-adds or relative depth across,
+/// a fraction (accuracy or relative accuracy) upwards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PaperCurve {
+    /// The paper's name of it, such as `MSDNet`; the picture says `paper: MSDNet`.
+    pub label: String,
+    pub points: Vec<(f64, f64)>,
+}
+
+/// The paper's curves as thin dashed lines.
+pub fn lines(paper: &[PaperCurve], stepped: bool) -> Vec<Line> {
+    let line = |curve: &PaperCurve| {
+        let point = |&(x, y): &(f64, f64)| Point { x, y, sd: None };
+        Line {
+            label: format!("paper: {}", curve.label),
+            points: curve.points.iter().map(point).collect(),
+            style: Style::Paper,
+            markers: Markers::Every,
+            stepped,
+        }
+    };
+    paper.iter().map(line).collect()
+}
+
+/// How many times larger the largest cost of one side must be for a logarithmic axis.
+const FAR_APART: f64 = 5.0;
+
+/// The axis of multiply-adds: from 0, as the paper's, unless ours and the paper's networks differ
+/// so much in size that one side would be squeezed into a corner.
+pub fn cost_axis(label: &str, lines: &[Line]) -> Axis {
+    let largest = |paper: bool| {
+        let lines = lines.iter().filter(|l| (l.style == Style::Paper) == paper);
+        lines
+            .flat_map(|l| &l.points)
+            .map(|p| p.x)
+            .fold(0.0, f64::max)
+    };
+    let (ours, theirs) = (largest(false), largest(true));
+    let above_zero = lines.iter().flat_map(|l| &l.points).all(|p| p.x > 0.0);
+    let apart = ours > 0.0 && theirs > 0.0 && (ours / theirs).max(theirs / ours) > FAR_APART;
+    Axis {
+        label: label.to_owned(),
+        range: None,
+        unit: Unit::Count,
+        logarithmic: apart && above_zero,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(ours: f64, theirs: f64) -> Axis {
+        let paper = [PaperCurve {
+            label: "MSDNet".to_owned(),
+            points: vec![(theirs / 2.0, 0.5), (theirs, 0.6)],
+        }];
+        let mut both = lines(&paper, false);
+        both.push(Line {
+            style: Style::Ours,
+            points: vec![Point {
+                x: ours,
+                y: 0.5,
+                sd: None,
+            }],
+            ..both[0].clone()
+        });
+        cost_axis("budget", &both)
+    }
+
+    #[test]
+    fn networks_of_very_different_size_get_a_logarithmic_axis() {
+        assert!(axis(1e7, 1.1e8).logarithmic);
+        assert!(axis(3e9, 1e8).logarithmic);
+        assert!(!axis(7.6e7, 1.1e8).logarithmic);
+    }
+}

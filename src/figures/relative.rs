@@ -1,0 +1,147 @@
+//! Figure 3, both halves: one classifier against the relative depth of the intermediate one.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use super::anytime::accuracy_axis;
+use super::chart::{Axis, Chart, Line, Markers, Style};
+use super::seeds::{Sample, means};
+use super::table::Table;
+use super::{PaperCurve, paper, table};
+
+/// What the two panels are called.
+pub struct Words {
+    pub title: &'static str,
+    pub relative: &'static str,
+}
+
+/// The panel of relative accuracy, with the paper's curves, and the one of absolute accuracy.
+///
+/// Columns read: curve, seed, position, relative_depth, accuracy, relative_accuracy. A row without
+/// a relative accuracy, whose reference is not there, is in the second panel only.
+pub fn charts(csv: &Path, paper: &[PaperCurve], words: &Words) -> Result<Vec<Chart>> {
+    let table = table::read(csv)?;
+    let relative = lines(&table, &table.optional_numbers("relative_accuracy")?)?;
+    let absolute = lines(&table, &table.optional_numbers("accuracy")?)?;
+    ensure!(
+        !absolute.is_empty(),
+        "{}, column `accuracy`: no number in any row",
+        csv.display()
+    );
+    let mut charts = Vec::new();
+    if !relative.is_empty() {
+        charts.push(Chart {
+            title: format!("{}, relative", words.title),
+            x: depth_axis(),
+            y: Axis {
+                label: words.relative.to_owned(),
+                ..Axis::default()
+            },
+            curves: [relative, paper::lines(paper, false)].concat(),
+            rule: Some(1.0),
+        });
+    }
+    charts.push(Chart {
+        title: format!("{}, absolute", words.title),
+        x: depth_axis(),
+        y: accuracy_axis(),
+        curves: absolute,
+        rule: None,
+    });
+    Ok(charts)
+}
+
+fn depth_axis() -> Axis {
+    Axis {
+        label: "relative depth of the intermediate classifier".to_owned(),
+        range: Some((0.0, 1.0)),
+        ..Axis::default()
+    }
+}
+
+/// A line for each curve through the means of `heights` at its positions.
+fn lines(table: &Table, heights: &[Option<f64>]) -> Result<Vec<Line>> {
+    let curve = table.text("curve")?;
+    let seed = table.text("seed")?;
+    let position = table.text("position")?;
+    let depth = table.numbers("relative_depth")?;
+    let samples = heights.iter().enumerate().filter_map(|(i, height)| {
+        height.map(|y| Sample {
+            key: (curve[i].clone(), position[i].clone()),
+            seed: seed[i].clone(),
+            x: depth[i],
+            y,
+        })
+    });
+    let mut lines: Vec<Line> = Vec::new();
+    for ((label, _), point) in table.within(means(samples))? {
+        match lines.iter_mut().find(|line| line.label == label) {
+            Some(line) => line.points.push(point),
+            None => lines.push(Line {
+                label,
+                points: vec![point],
+                style: Style::Ours,
+                markers: Markers::Every,
+                stepped: false,
+            }),
+        }
+    }
+    for line in &mut lines {
+        line.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORDS: Words = Words {
+        title: "Final classifier",
+        relative: "relative accuracy",
+    };
+
+    fn drawn(rows: &[&str]) -> Result<Vec<Chart>> {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("figure.csv");
+        let header = "curve,network,seed,position,relative_depth,accuracy,error,\
+                      reference_accuracy,relative_accuracy";
+        std::fs::write(&csv, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
+        let paper = [PaperCurve {
+            label: "ResNet".to_owned(),
+            points: vec![(0.148, 0.934)],
+        }];
+        charts(&csv, &paper, &WORDS)
+    }
+
+    #[test]
+    fn the_paper_stands_beside_the_relative_accuracy_and_not_the_absolute_one() {
+        let charts = drawn(&[
+            "ResNet,a,0,4,0.25,0.6,0.4,0.8,0.75",
+            "ResNet,a,1,4,0.25,0.4,0.6,0.8,0.5",
+        ])
+        .unwrap();
+        let first = |i: usize| charts[i].curves[0].points[0];
+        assert_eq!((first(0).x, first(0).y), (0.25, 0.625));
+        assert_eq!((first(1).x, first(1).y), (0.25, 0.5));
+        let papers = |chart: &Chart| {
+            let curves = chart.curves.iter();
+            curves.filter(|line| line.style == Style::Paper).count()
+        };
+        assert_eq!((papers(&charts[0]), papers(&charts[1])), (1, 0));
+    }
+
+    #[test]
+    fn without_a_reference_the_absolute_accuracy_is_drawn_alone() {
+        let charts = drawn(&["ResNet,a,0,4,0.25,0.6,0.4,,"]).unwrap();
+        assert_eq!(charts.len(), 1);
+        assert_eq!(charts[0].title, "Final classifier, absolute");
+    }
+
+    #[test]
+    fn a_table_without_any_accuracy_is_named() {
+        let error = drawn(&["ResNet,a,0,4,0.25,,,,"]).unwrap_err().to_string();
+        assert!(error.contains("figure.csv, column `accuracy`"), "{error}");
+    }
+}

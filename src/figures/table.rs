@@ -1,0 +1,136 @@
+//! Reads a CSV as text, so that a wrong cell can be named by file, column and row.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
+
+/// A CSV with a header and at least one row; cells are text until asked for as numbers.
+pub struct Table {
+    path: PathBuf,
+    frame: DataFrame,
+}
+
+/// # Errors
+/// Names the file, where it cannot be read as CSV or has no rows.
+pub fn read(path: &Path) -> Result<Table> {
+    let frame = CsvReadOptions::default()
+        .with_has_header(true)
+        .with_infer_schema_length(Some(0))
+        .try_into_reader_with_file_path(Some(path.to_owned()))
+        .and_then(|reader| reader.finish())
+        .with_context(|| format!("reading {} as CSV", path.display()))?;
+    ensure!(frame.height() > 0, "{} has no rows", path.display());
+    let path = path.to_owned();
+    Ok(Table { path, frame })
+}
+
+impl Table {
+    /// The column names in the file's order.
+    pub fn columns(&self) -> Vec<String> {
+        let names = self.frame.get_column_names();
+        names.into_iter().map(|name| name.to_string()).collect()
+    }
+
+    /// A column's cells, empty ones as empty text.
+    pub fn text(&self, column: &str) -> Result<Vec<String>> {
+        let cells = self
+            .frame
+            .column(column)
+            .and_then(|column| column.str())
+            .map_err(|_| self.no_column(column))?;
+        let text = |cell: Option<&str>| cell.unwrap_or_default().trim().to_owned();
+        Ok(cells.iter().map(text).collect())
+    }
+
+    /// A column of finite numbers, one in each row.
+    pub fn numbers(&self, column: &str) -> Result<Vec<f64>> {
+        let cells = self.optional_numbers(column)?;
+        let checked = cells.into_iter().enumerate().map(|(row, cell)| {
+            cell.ok_or_else(|| anyhow!("{}: no number", self.cell(column, row)))
+        });
+        checked.collect()
+    }
+
+    /// A column of finite numbers; an empty cell or `NaN` is none.
+    pub fn optional_numbers(&self, column: &str) -> Result<Vec<Option<f64>>> {
+        let cells = self.text(column)?;
+        let parsed = cells.iter().enumerate().map(|(row, cell)| {
+            if cell.is_empty() || cell.eq_ignore_ascii_case("nan") {
+                return Ok(None);
+            }
+            let number = cell.parse::<f64>().ok().filter(|number| number.is_finite());
+            let number =
+                number.with_context(|| format!("{}: not a number: {cell}", self.cell(column, row)));
+            number.map(Some)
+        });
+        parsed.collect()
+    }
+
+    /// Says of an error which file it is about.
+    pub fn within<T>(&self, result: Result<T>) -> Result<T> {
+        result.with_context(|| format!("in {}", self.path.display()))
+    }
+
+    /// A cell's place for a message; the header is line 1.
+    fn cell(&self, column: &str, row: usize) -> String {
+        let path = self.path.display();
+        format!("{path}, column `{column}`, line {}", row + 2)
+    }
+
+    fn no_column(&self, column: &str) -> anyhow::Error {
+        let path = self.path.display();
+        let known = self.columns().join(", ");
+        anyhow!("{path} has no column `{column}`, but {known}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> Result<Table> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("figure.csv");
+        std::fs::write(&path, text).unwrap();
+        read(&path)
+    }
+
+    fn message<T>(result: Result<T>) -> String {
+        format!("{:#}", result.err().expect("an error"))
+    }
+
+    #[test]
+    fn cells_are_read_as_they_are_asked_for() {
+        let table = table("curve,x,y\n\"a, b\",1,0.5\nc,2e6,\n").unwrap();
+        assert_eq!(table.text("curve").unwrap(), ["a, b", "c"]);
+        assert_eq!(table.numbers("x").unwrap(), [1.0, 2e6]);
+        assert_eq!(table.optional_numbers("y").unwrap(), [Some(0.5), None]);
+    }
+
+    #[test]
+    fn a_wrong_cell_is_named_by_file_column_and_line() {
+        let table = table("x,y\n1,2\n3,four\n").unwrap();
+        let error = message(table.numbers("y"));
+        assert!(error.contains("figure.csv, column `y`, line 3"), "{error}");
+        assert!(error.contains("four"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_column_is_named_with_those_there_are() {
+        let error = message(table("x,y\n1,2\n").unwrap().numbers("accuracy"));
+        assert!(
+            error.contains("figure.csv has no column `accuracy`, but x, y"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_empty_absent_or_ragged_is_named() {
+        for text in ["", "x,y\n", "x,y\n1,2,3\n"] {
+            assert!(message(table(text)).contains("figure.csv"), "{text:?}");
+        }
+        let absent = Path::new("/nowhere/figure.csv");
+        assert!(message(read(absent)).contains("/nowhere/figure.csv"));
+    }
+}

@@ -1,0 +1,143 @@
+//! How training went: loss, accuracy of each exit on the hold-out, learning rate.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit, draw as draw_chart};
+use super::table::{self, Table};
+
+/// Draws the `train.csv` of each run: label, path.
+///
+/// Columns read: epoch, learning_rate, loss and, where there is a hold-out, accuracy_1 and on. Of
+/// one run each exit has its line; of several runs the last exit is strong and the others pale.
+///
+/// # Errors
+/// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
+/// written.
+pub fn draw(runs: &[(String, PathBuf)], svg: &Path, png: &Path) -> Result<()> {
+    ensure!(!runs.is_empty(), "no run to draw");
+    let mut loss = Vec::new();
+    let mut accuracy = Vec::new();
+    let mut rate = Vec::new();
+    for (label, path) in runs {
+        let table = table::read(path)?;
+        loss.extend(line(&table, "loss", label, Style::Ours, false)?);
+        rate.extend(line(&table, "learning_rate", label, Style::Ours, true)?);
+        accuracy.extend(exits(&table, label, runs.len() == 1)?);
+    }
+    let panels = [
+        panel("Loss", "sum over exits", Unit::Plain, loss),
+        panel("Hold-out", "top-1 accuracy (%)", Unit::Percent, accuracy),
+        panel("Learning rate", "learning rate", Unit::Plain, rate),
+    ];
+    let shown: Vec<Chart> = panels
+        .into_iter()
+        .filter(|panel| !panel.curves.is_empty())
+        .collect();
+    draw_chart(&shown, svg, png)
+}
+
+fn panel(title: &str, label: &str, unit: Unit, curves: Vec<Line>) -> Chart {
+    Chart {
+        title: title.to_owned(),
+        x: Axis {
+            label: "epoch".to_owned(),
+            ..Axis::default()
+        },
+        y: Axis {
+            label: label.to_owned(),
+            unit,
+            ..Axis::default()
+        },
+        curves,
+        rule: None,
+    }
+}
+
+/// The accuracies of a run's exits, however many columns there are.
+fn exits(table: &Table, label: &str, alone: bool) -> Result<Vec<Line>> {
+    let columns = table.columns();
+    let known = |k: &usize| columns.contains(&format!("accuracy_{k}"));
+    let last = (1..).take_while(known).last().unwrap_or(0);
+    let mut lines = Vec::new();
+    for exit in 1..=last {
+        let column = format!("accuracy_{exit}");
+        let (name, style) = match (alone, exit == last) {
+            (true, _) => (format!("exit {exit}"), Style::Ours),
+            (false, true) => (label.to_owned(), Style::Ours),
+            (false, false) => (label.to_owned(), Style::Pale),
+        };
+        lines.extend(line(table, &column, &name, style, false)?);
+    }
+    Ok(lines)
+}
+
+/// A column over epochs; none where it is empty.
+fn line(
+    table: &Table,
+    column: &str,
+    label: &str,
+    style: Style,
+    stepped: bool,
+) -> Result<Option<Line>> {
+    let epochs = table.numbers("epoch")?;
+    let values = table.optional_numbers(column)?;
+    let points = epochs.into_iter().zip(values);
+    let points: Vec<Point> = points
+        .filter_map(|(x, y)| y.map(|y| Point { x, y, sd: None }))
+        .collect();
+    Ok((!points.is_empty()).then(|| Line {
+        label: label.to_owned(),
+        points,
+        style,
+        markers: Markers::None,
+        stepped,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn svg_of(tables: &[&str]) -> Result<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut runs = Vec::new();
+        for (i, text) in tables.iter().enumerate() {
+            let path = folder.path().join(format!("train-{i}.csv"));
+            fs::write(&path, text).unwrap();
+            runs.push((format!("run {i}"), path));
+        }
+        let (svg, png) = (folder.path().join("t.svg"), folder.path().join("t.png"));
+        draw(&runs, &svg, &png)?;
+        Ok(fs::read_to_string(svg).unwrap())
+    }
+
+    const TWO_EXITS: &str = "epoch,learning_rate,loss,accuracy_1,accuracy_2\n\
+                             1,0.1,4.5,0.2,0.3\n2,0.01,3.5,0.3,0.4\n";
+
+    #[test]
+    fn one_run_shows_each_exit_and_several_runs_show_each_run() {
+        let one = svg_of(&[TWO_EXITS]).unwrap();
+        assert!(one.contains("\nexit 1\n") && one.contains("\nexit 2\n"));
+        let two = svg_of(&[TWO_EXITS, TWO_EXITS]).unwrap();
+        assert!(!two.contains("\nexit 1\n"));
+        for label in ["\nrun 0\n", "\nrun 1\n"] {
+            assert_eq!(two.matches(label).count(), 1, "{label:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_a_hold_out_has_no_panel_of_accuracy() {
+        let svg = svg_of(&["epoch,learning_rate,loss\n1,0.1,4.5\n"]).unwrap();
+        assert!(svg.contains("\nLoss\n") && !svg.contains("\nHold-out\n"));
+    }
+
+    #[test]
+    fn a_missing_column_is_named() {
+        let error = svg_of(&["epoch,learning_rate\n1,0.1\n"]).unwrap_err();
+        assert!(format!("{error:#}").contains("train-0.csv has no column `loss`"));
+    }
+}
