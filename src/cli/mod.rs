@@ -1,1 +1,3 @@
-//! (to come)
+//! One subcommand a file: arguments in, a plain call out.
+
+pub mod data;
