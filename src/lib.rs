@@ -9,6 +9,7 @@ pub mod experiment;
 pub mod figures;
 pub mod models;
 pub mod nn;
+pub mod pipeline;
 pub mod predict;
 pub mod results;
 pub mod train;

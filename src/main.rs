@@ -1,1 +1,7 @@
-fn main() {}
+//! Parses the command line, calls, prints the error chain.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    repro::cli::main()
+}

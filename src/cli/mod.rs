@@ -1,3 +1,92 @@
-//! One subcommand a file: arguments in, a plain call out.
+//! The command line: one subcommand a file, each a thin step from arguments to a plain call.
 
-pub mod data;
+mod costs;
+mod data;
+mod figure;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::pipeline::Interrupted;
+
+/// Everything went well.
+const DONE: u8 = 0;
+/// Something went wrong; standard error says what.
+const FAILED: u8 = 1;
+/// A claim failed under --require-claims.
+const CLAIM_FAILED: u8 = 3;
+/// Interrupted and saved; the same command goes on (EX_TEMPFAIL of sysexits.h).
+const RESUMABLE: u8 = 75;
+
+/// Reproduces "Multi-Scale Dense Networks for Resource Efficient Image Classification"
+/// (Huang et al., ICLR 2018): trains MSDNet and its baselines and draws the paper's figures.
+#[derive(Debug, Parser)]
+#[command(name = "repro", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "Exit codes: 0 done; 1 error; 2 usage; 3 a claim failed under --require-claims; \
+75 interrupted, the same command goes on.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Accuracy against the budget of each image (Fig. 5)
+    Anytime(figure::FigureArgs),
+    /// Accuracy against the mean budget of a batch (Fig. 7)
+    BudgetedBatch(figure::FigureArgs),
+    /// Accuracy of a single intermediate classifier by its depth (Fig. 3, left)
+    FigIntermediate(figure::FigureArgs),
+    /// What an intermediate classifier costs the final one, by its depth (Fig. 3, right)
+    FigFinalDegradation(figure::FigureArgs),
+    /// MSDNet without its parts, one after another (Fig. 10)
+    Ablation(figure::FigureArgs),
+    /// Multiply-adds and parameters of every exit, as CSV
+    Costs(costs::CostsArgs),
+    /// List, verify and fetch data sets
+    Data(data::DataArgs),
+}
+
+/// Parses the command line, runs it, and says what went wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    std::panic::set_hook(Box::new(|info| {
+        eprintln!("error: this is a mistake in the program, not yours: {info}");
+    }));
+    let result = std::panic::catch_unwind(|| run(&cli.command));
+    let code = match result {
+        Ok(Ok(())) => DONE,
+        Ok(Err(error)) => {
+            eprintln!("error: {error:#}");
+            code_of(&error)
+        }
+        Err(_) => FAILED,
+    };
+    ExitCode::from(code)
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    if error.is::<Interrupted>() {
+        RESUMABLE
+    } else if error.is::<figure::ClaimFailed>() {
+        CLAIM_FAILED
+    } else {
+        FAILED
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    use crate::experiment::Figure;
+    match command {
+        Command::Anytime(args) => figure::run(args, Figure::Anytime),
+        Command::BudgetedBatch(args) => figure::run(args, Figure::BudgetedBatch),
+        Command::FigIntermediate(args) => figure::run(args, Figure::FigIntermediate),
+        Command::FigFinalDegradation(args) => figure::run(args, Figure::FigFinalDegradation),
+        Command::Ablation(args) => figure::run(args, Figure::Ablation),
+        Command::Costs(args) => costs::run(args),
+        Command::Data(args) => data::run(args),
+    }
+}

@@ -1,5 +1,21 @@
 //! What the numbers say: pure functions over plain predictions and costs.
+//!
+//! Nothing here reads a file, builds a network or draws: predictions are computed once and
+//! analysed ever after.
 
+pub mod answers;
+pub mod anytime;
+pub mod budgeted;
+pub mod claims;
+pub mod curve;
+pub mod exits;
+pub mod judge;
+pub mod paper;
 pub mod predictions;
+pub mod probabilities;
+pub mod relative;
+pub mod statistics;
+pub mod temperature;
+pub mod thresholds;
 
 pub use predictions::Predictions;

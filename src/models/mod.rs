@@ -1,1 +1,135 @@
-//! (to come)
+//! The three families, each a file in the paper's words that builds a [`Network`].
+
+pub mod densenet;
+pub mod msdnet;
+pub mod resnet;
+mod units;
+
+use anyhow::{Result, ensure};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::nn::{Layout, Network};
+
+/// What a network reads and how many classes it tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Input {
+    /// Channels of an image.
+    pub channels: usize,
+    /// Height and width of an image.
+    pub side: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// A baseline's intermediate classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Classifier {
+    /// Global average pooling and a linear layer, as the paper's baselines have (Fig. 5's costs).
+    #[default]
+    Pooled,
+    /// MSDNet's: two strided 3x3 convolutions of 128 channels, pooling, a linear layer.
+    Convolutional,
+}
+
+/// A network of one of the families, as people write it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkConfig {
+    /// Multi-scale dense network.
+    Msdnet(msdnet::Config),
+    /// Residual network for small images.
+    Resnet(resnet::Config),
+    /// Densely connected network.
+    Densenet(densenet::Config),
+}
+
+impl NetworkConfig {
+    /// The graph of this network for images and classes of `input`.
+    ///
+    /// # Errors
+    /// Names the key that cannot be.
+    pub fn build(&self, input: Input) -> Result<Network> {
+        ensure!(input.channels > 0 && input.side > 0, "images without pixels");
+        ensure!(input.classes > 1, "a classifier needs at least 2 classes, not {}", input.classes);
+        match self {
+            NetworkConfig::Msdnet(config) => msdnet::build(config, input),
+            NetworkConfig::Resnet(config) => resnet::build(config, input),
+            NetworkConfig::Densenet(config) => densenet::build(config, input),
+        }
+    }
+
+    /// The family as the paper writes it.
+    pub fn family(&self) -> &'static str {
+        match self {
+            NetworkConfig::Msdnet(_) => "MSDNet",
+            NetworkConfig::Resnet(_) => "ResNet",
+            NetworkConfig::Densenet(_) => "DenseNet",
+        }
+    }
+
+    /// Layers, blocks or composite layers in all: what an exit's depth is relative to.
+    ///
+    /// # Errors
+    /// When the configuration cannot be.
+    pub fn depth(&self) -> Result<usize> {
+        Ok(match self {
+            NetworkConfig::Msdnet(config) => *config.exit_layers()?.last().unwrap_or(&0),
+            NetworkConfig::Resnet(config) => config.blocks(),
+            NetworkConfig::Densenet(config) => config.layers(),
+        })
+    }
+
+    /// The same network with one intermediate classifier at `depth`, or with none.
+    ///
+    /// # Errors
+    /// When the configuration cannot be.
+    pub fn with_single_exit(&self, depth: Option<usize>) -> Result<NetworkConfig> {
+        let mut config = self.clone();
+        let exits: Vec<usize> = depth.into_iter().collect();
+        match &mut config {
+            NetworkConfig::Msdnet(config) => {
+                let last = *config.exit_layers()?.last().unwrap_or(&0);
+                config.set_exit_layers(exits.into_iter().chain([last]).collect());
+            }
+            NetworkConfig::Resnet(config) => config.exits_after = exits,
+            NetworkConfig::Densenet(config) => config.exits_after = exits,
+        }
+        Ok(config)
+    }
+
+    /// The memory layout in which this family trains fastest on a CPU (measured: `benches/`).
+    pub fn preferred_layout(&self) -> Layout {
+        match self {
+            NetworkConfig::Resnet(_) => Layout::ChannelsLast,
+            NetworkConfig::Msdnet(_) | NetworkConfig::Densenet(_) => Layout::Contiguous,
+        }
+    }
+
+    /// A short name for people, such as `resnet-56`; it does not tell all.
+    pub fn short_name(&self) -> String {
+        match self {
+            NetworkConfig::Msdnet(config) => config.short_name(),
+            NetworkConfig::Resnet(config) => config.short_name(),
+            NetworkConfig::Densenet(config) => config.short_name(),
+        }
+    }
+}
+
+/// Checks that a baseline's exits lie inside it, in ascending order; its last layer's classifier
+/// is implied.
+fn check_exits_after(exits_after: &[usize], total: usize, unit: &str) -> Result<()> {
+    for pair in exits_after.windows(2) {
+        ensure!(pair[0] < pair[1], "exits_after: {} does not come after {}", pair[1], pair[0]);
+    }
+    for &exit in exits_after {
+        ensure!(exit > 0, "exits_after: 0 lies before the first {unit}; {unit}s are counted from 1");
+        ensure!(
+            exit < total,
+            "exits_after: {exit} lies outside the network, which has {total} {unit}s{}",
+            if exit == total { " (the final classifier is implied)" } else { "" }
+        );
+    }
+    Ok(())
+}

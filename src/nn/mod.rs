@@ -1,1 +1,20 @@
-//! (to come)
+//! A network is a directed graph of layers with marked exits, and an exit costs what its
+//! ancestors cost.
+//!
+//! [`Builder`] makes a [`Network`], a value without tensors: it can be counted, checked and drawn.
+//! [`Weights`] are its tensors, and [`Pass`] runs it, exit by exit, computing only what the next
+//! exit still needs (the paper's lazy evaluation, section 4).
+
+mod builder;
+mod forward;
+mod graph;
+mod init;
+mod schedule;
+mod weights;
+
+pub use builder::{Builder, Conv, Feature};
+pub use forward::{Layout, Mode, Numerics, Pass, Precision};
+pub use graph::{Exit, Layer, Network, Node, NodeId};
+pub use init::initialise;
+pub use schedule::{Schedule, Stage, Step};
+pub use weights::{ParameterSpec, Role, TensorSpec, Weights};

@@ -1,0 +1,42 @@
+//! `repro costs`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::data::Dataset;
+use crate::experiment::load_networks;
+use crate::models::Input;
+use crate::pipeline::{cost_rows, costs_csv};
+
+/// Multiply-adds and parameters of every exit, as CSV.
+#[derive(Debug, clap::Args)]
+pub struct CostsArgs {
+    /// A network or an experiment: a file, the name of a built-in experiment, or - for standard
+    /// input
+    file: String,
+    /// Data set that gives image size and classes; default: the experiment's, else cifar100
+    #[arg(long)]
+    dataset: Option<Dataset>,
+    /// Folder with the data sets (only an image folder is looked at)
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    data: PathBuf,
+    /// JSON instead of CSV
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Names the file, and the key and line in it.
+pub fn run(args: &CostsArgs) -> Result<()> {
+    let (networks, of_experiment) = load_networks(&args.file)?;
+    let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
+    let facts = dataset.facts(&args.data)?;
+    let input = Input { channels: facts.channels, side: facts.side, classes: facts.classes };
+    let rows = cost_rows(&networks, input)?;
+    let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&rows)?).into_bytes() } else { costs_csv(&rows)? };
+    Ok(std::io::stdout().write_all(&text)?)
+}

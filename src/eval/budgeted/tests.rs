@@ -1,0 +1,286 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Two exits, three classes: logits such that exit 1 is sure of `sure[i]` and right or not.
+fn small() -> (Predictions, Vec<u64>) {
+    let logits = vec![
+        // exit 1: sure and right, unsure and wrong, sure and wrong
+        4., 0., 0., 1., 0., 0., 0., 0., 3., // exit 2: all right
+        4., 0., 0., 0., 4., 0., 0., 4., 0.,
+    ];
+    let predictions = Predictions {
+        exits: 2,
+        classes: 3,
+        images: vec![0, 1, 2],
+        labels: vec![0, 1, 1],
+        logits,
+    };
+    (predictions, vec![100, 400])
+}
+
+fn swept(policy: Policy, ratios: &[f64]) -> Sweep {
+    let (predictions, costs) = small();
+    let network = Network {
+        hold_out: &predictions,
+        test: &predictions,
+        multiply_adds: &costs,
+    };
+    let setting = Setting {
+        policy,
+        ratios: ratios.to_vec(),
+        ..Setting::paper()
+    };
+    sweep(&network, &setting).unwrap()
+}
+
+#[test]
+fn the_ends_of_a_sweep_are_the_first_and_the_last_exit() {
+    for policy in [Policy::MaxSoftmax, Policy::Margin, Policy::Entropy] {
+        let points = swept(policy, &[1e-9, 1e9]).points;
+        assert_eq!(
+            (points[0].multiply_adds, points[0].correct),
+            (100.0, 1),
+            "{policy}"
+        );
+        assert_eq!(
+            (points[1].multiply_adds, points[1].correct),
+            (400.0, 3),
+            "{policy}"
+        );
+        assert_eq!(
+            (&points[0].taken, &points[1].taken),
+            (&vec![3, 0], &vec![0, 3])
+        );
+    }
+}
+
+#[test]
+fn in_between_the_surest_images_leave_first() {
+    // Shares of 2/3 and 1/3: two of three leave, the unsure one stays and is put right.
+    let point = &swept(Policy::MaxSoftmax, &[0.5]).points[0];
+    assert_eq!(
+        (point.taken.clone(), point.correct, point.multiply_adds),
+        (vec![2, 1], 2, 200.0)
+    );
+    assert_eq!(*point.hits, [true, true, false]);
+}
+
+#[test]
+fn the_oracle_leaves_at_the_first_right_exit() {
+    let points = swept(Policy::Oracle, &[0.5]).points;
+    assert_eq!(points.len(), 1);
+    assert_eq!(points[0].ratio, None);
+    assert_eq!(
+        (points[0].taken.clone(), points[0].correct),
+        (vec![1, 2], 3)
+    );
+}
+
+#[test]
+fn patience_of_one_never_waits_and_of_two_waits_for_agreement() {
+    let points = swept(Policy::Patience, &[0.5]).points;
+    let told: Vec<_> = points.iter().map(|p| (p.ratio, p.taken.clone())).collect();
+    assert_eq!(told, vec![(Some(1.0), vec![3, 0]), (Some(2.0), vec![0, 3])]);
+}
+
+#[test]
+fn patience_counts_exits_in_a_row() {
+    let answers = Answers {
+        confidence: vec![vec![0.5]; 4],
+        predicted: vec![vec![1], vec![2], vec![2], vec![2]],
+        labels: vec![2],
+    };
+    assert_eq!(first_agreed(&answers, 2), vec![2]);
+    assert_eq!(first_agreed(&answers, 3), vec![3]);
+    assert_eq!(first_agreed(&answers, 4), vec![3]);
+}
+
+#[test]
+fn splits_of_different_networks_are_refused() {
+    let (predictions, costs) = small();
+    let mut other = predictions.clone();
+    (other.exits, other.classes) = (3, 2);
+    let network = Network {
+        hold_out: &other,
+        test: &predictions,
+        multiply_adds: &costs,
+    };
+    let error = sweep(&network, &Setting::paper()).unwrap_err().to_string();
+    assert!(
+        error.contains("3 exits and 2 classes, the test split's 2 and 3"),
+        "{error}"
+    );
+
+    let network = Network {
+        hold_out: &predictions,
+        test: &predictions,
+        multiply_adds: &[1, 2, 3],
+    };
+    let error = sweep(&network, &Setting::paper()).unwrap_err().to_string();
+    assert!(
+        error.contains("predictions of 2 exits, but costs of 3"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_hold_out_of_no_image_is_refused_with_the_reason() {
+    let (predictions, costs) = small();
+    let empty = Predictions {
+        images: vec![],
+        labels: vec![],
+        logits: vec![],
+        ..predictions.clone()
+    };
+    let network = Network {
+        hold_out: &empty,
+        test: &predictions,
+        multiply_adds: &costs,
+    };
+    let error = sweep(&network, &Setting::paper()).unwrap_err().to_string();
+    assert!(error.contains("thresholds are chosen on images"), "{error}");
+}
+
+#[test]
+fn thresholds_by_hand_are_applied_to_the_test_split() {
+    let (predictions, costs) = small();
+    let network = Network {
+        hold_out: &predictions,
+        test: &predictions,
+        multiply_adds: &costs,
+    };
+    let point = with_thresholds(&network, &Setting::paper(), vec![0.9]).unwrap();
+    assert_eq!((point.taken, point.thresholds), (vec![2, 1], vec![0.9]));
+    assert!(with_thresholds(&network, &Setting::paper(), vec![0.9, 0.9]).is_err());
+}
+
+#[test]
+fn a_budget_just_short_of_the_last_exit_is_solved_with_many_exits_too() {
+    let exits = 12;
+    let predictions = Predictions {
+        exits,
+        classes: 2,
+        images: (0..50).collect(),
+        labels: vec![0; 50],
+        logits: (0..exits * 50)
+            .flat_map(|i| [(i * 37 % 101) as f32 / 50.0, 0.0])
+            .collect(),
+    };
+    let costs = costs_of(exits);
+    let network = Network {
+        hold_out: &predictions,
+        test: &predictions,
+        multiply_adds: &costs,
+    };
+    let last = costs[exits - 1] as f64;
+    for convention in [Convention::Paper, Convention::Port] {
+        let setting = Setting {
+            convention,
+            ..Setting::paper()
+        };
+        let ratio = |budget| solve(&network, &setting, budget).unwrap();
+        assert!(ratio(last - 1.0) > ratio(last / 2.0), "{convention:?}");
+        assert_eq!(ratio(last), f64::INFINITY);
+        assert!(solve(&network, &setting, 99.0).is_err());
+    }
+}
+
+#[test]
+fn policies_are_read_by_the_name_they_are_written_with() {
+    for policy in Policy::ALL {
+        assert_eq!(policy.to_string().parse::<Policy>().unwrap(), policy);
+    }
+    let error = "softmax".parse::<Policy>().unwrap_err().to_string();
+    assert!(error.contains("max-softmax, margin"), "{error}");
+}
+
+/// Answers of K exits on N images, without equal confidences.
+fn without_ties() -> impl Strategy<Value = Answers> {
+    (2usize..6, 6usize..60, any::<u64>()).prop_map(|(exits, images, seed)| {
+        let mut state = seed | 1;
+        let mut draw = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        };
+        let confidence = (0..exits)
+            .map(|_| (0..images).map(|_| draw()).collect())
+            .collect();
+        let predicted = (0..exits)
+            .map(|_| (0..images).map(|_| u32::from(draw() < 0.5)).collect())
+            .collect();
+        Answers {
+            confidence,
+            predicted,
+            labels: vec![0; images],
+        }
+    })
+}
+
+fn costs_of(exits: usize) -> Vec<u64> {
+    (1..=exits as u64).map(|k| 100 * k * k).collect()
+}
+
+proptest! {
+    #[test]
+    fn without_ties_the_hold_outs_mean_cost_grows_with_the_ratio(answers in without_ties()) {
+        let costs = costs_of(answers.exits());
+        let images = answers.images() as f64;
+        let hold_out = HoldOut::new(answers).unwrap();
+        for convention in [Convention::Paper, Convention::Port] {
+            let points = sweep_answers(
+                &hold_out, hold_out.answers(), &costs, &default_ratios()[..42], convention,
+            ).unwrap();
+            // The port rounds each exit's count down by itself: each exit may be one image short
+            // of its share, and each of those images goes on to the last exit.
+            let slack = match convention {
+                Convention::Paper => 0.0,
+                Convention::Port => (costs[costs.len() - 1] * costs.len() as u64) as f64 / images,
+            };
+            for pair in points.windows(2) {
+                prop_assert!(
+                    pair[1].multiply_adds >= pair[0].multiply_adds - slack,
+                    "{convention:?}: {:?}", pair
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn without_ties_the_counts_are_the_shares_rounded_in_all(
+        answers in without_ties(), ratio in 0.01f64..10.0,
+    ) {
+        let hold_out = HoldOut::new(answers).unwrap();
+        let (exits, images) = (hold_out.answers().exits(), hold_out.answers().images());
+        let thresholds = search(&hold_out, ratio, Convention::Paper).unwrap();
+        let left = thresholds.exits_of(hold_out.answers()).unwrap();
+        let shares = crate::eval::thresholds::shares(ratio, exits).unwrap();
+        let mut cumulative = 0.0;
+        for (k, share) in shares.into_iter().enumerate() {
+            cumulative += share;
+            let gone = left.iter().filter(|&&exit| exit <= k).count() as f64;
+            prop_assert!((gone - cumulative * images as f64).abs() <= 0.5 + 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_solved_ratio_keeps_within_the_budget_and_no_larger_one_does(
+        answers in without_ties(), share in 0.0f64..1.0,
+    ) {
+        let costs = costs_of(answers.exits());
+        let (first, last) = (costs[0] as f64, costs[costs.len() - 1] as f64);
+        let budget = first + share * (last - first);
+        let hold_out = HoldOut::new(answers).unwrap();
+        let spent = |ratio: f64| {
+            sweep_answers(
+                &hold_out, hold_out.answers(), &costs, &[ratio], Convention::Paper,
+            ).unwrap()[0].multiply_adds
+        };
+        let ratio = bisect(&hold_out, Convention::Paper, &costs, budget).unwrap();
+        prop_assert!(spent(ratio) <= budget);
+        // Near either end the next step may lie beyond the ratios that are looked at.
+        prop_assert!(ratio > 1e5 || spent(ratio * (1.0 + 1e-6)) > budget);
+    }
+}

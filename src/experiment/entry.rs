@@ -1,0 +1,129 @@
+//! The entries under `networks:`: a network, an ensemble of networks, or networks joined in one
+//! curve.
+
+use anyhow::{Context, Result, bail, ensure};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::models::{NetworkConfig, densenet, msdnet, resnet};
+
+/// One entry as people write it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The curve's label.
+    pub name: String,
+    /// A multi-scale dense network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msdnet: Option<msdnet::Config>,
+    /// A residual network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resnet: Option<resnet::Config>,
+    /// A densely connected network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub densenet: Option<densenet::Config>,
+    /// Names of networks of this file whose predictions are averaged, in ascending cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<Vec<String>>,
+    /// Names of networks of this file whose curves are joined, each where it is best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<Vec<String>>,
+    /// In a figure by position: stands for one network with an intermediate classifier at each of
+    /// these depths, and one without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<Vec<usize>>,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Member {
+    /// A network, trained once a seed.
+    Network(NetworkConfig),
+    /// Names of the networks whose predictions are averaged.
+    Ensemble(Vec<String>),
+    /// Names of the networks whose curves are joined.
+    Joined(Vec<String>),
+}
+
+/// A checked entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub member: Member,
+}
+
+impl Named {
+    /// The network, if it is one.
+    pub fn network(&self) -> Option<&NetworkConfig> {
+        match &self.member {
+            Member::Network(config) => Some(config),
+            _ => None,
+        }
+    }
+}
+
+impl Entry {
+    /// The one network of an entry that must be one.
+    ///
+    /// # Errors
+    /// When it names no network or more than one.
+    pub fn network(&self) -> Result<Option<NetworkConfig>> {
+        let networks = [
+            self.msdnet.clone().map(NetworkConfig::Msdnet),
+            self.resnet.clone().map(NetworkConfig::Resnet),
+            self.densenet.clone().map(NetworkConfig::Densenet),
+        ];
+        let mut found = networks.into_iter().flatten();
+        let first = found.next();
+        ensure!(found.next().is_none(), "more than one of msdnet, resnet and densenet");
+        Ok(first)
+    }
+
+    /// The checked entries that this one stands for: itself, or one a position.
+    pub(super) fn expand(&self) -> Result<Vec<Named>> {
+        let context = || format!("networks: \"{}\"", self.name);
+        ensure!(!self.name.trim().is_empty(), "networks: an entry without a name");
+        let network = self.network().with_context(context)?;
+        let named = |member| vec![Named { name: self.name.clone(), member }];
+        match (network, &self.ensemble, &self.joined) {
+            (Some(config), None, None) => match &self.positions {
+                None => Ok(named(Member::Network(config))),
+                Some(positions) => self.at_positions(&config, positions).with_context(context),
+            },
+            (None, Some(members), None) => Ok(named(Member::Ensemble(members.clone()))),
+            (None, None, Some(members)) => Ok(named(Member::Joined(members.clone()))),
+            (None, None, None) => bail!(
+                "networks: \"{}\" says nothing of its network; give one of msdnet, resnet, densenet, ensemble, joined",
+                self.name
+            ),
+            _ => bail!("networks: \"{}\" is more than one of a network, an ensemble and joined curves", self.name),
+        }
+    }
+
+    fn at_positions(&self, config: &NetworkConfig, positions: &[usize]) -> Result<Vec<Named>> {
+        ensure!(!positions.is_empty(), "positions: none");
+        let own = match config {
+            NetworkConfig::Msdnet(config) => config.exit_layers()?.len() - 1,
+            NetworkConfig::Resnet(config) => config.exits_after.len(),
+            NetworkConfig::Densenet(config) => config.exits_after.len(),
+        };
+        ensure!(own == 0, "positions place the intermediate classifiers; the network must not have its own");
+        let depth = config.depth()?;
+        let mut named = Vec::new();
+        for &position in positions {
+            ensure!(
+                (1..depth).contains(&position),
+                "positions: {position} lies outside the network, whose intermediate classifiers can be at 1 to {}",
+                depth - 1
+            );
+            named.push((format!("{} at {position}", self.name), Some(position)));
+        }
+        named.push((format!("{} without", self.name), None));
+        named
+            .into_iter()
+            .map(|(name, position)| Ok(Named { name, member: Member::Network(config.with_single_exit(position)?) }))
+            .collect()
+    }
+}

@@ -1,0 +1,293 @@
+//! Reading YAML so that a mistake is named with its key, its line and the nearest right word.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::de::DeserializeOwned;
+use serde_yaml::Value;
+
+use super::builtin::BUILT_IN;
+use super::entry::{Entry, Member, Named};
+use super::{Experiment, Figure};
+use crate::models::NetworkConfig;
+
+/// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
+/// its name.
+///
+/// # Errors
+/// Names the file, and the key and line in it.
+pub fn load(which: &str, changes: &[String]) -> Result<(String, Experiment)> {
+    let (name, text) = find(which)?;
+    let experiment = parse_changed(&text, changes).with_context(|| format!("in experiment {which}"))?;
+    experiment.validate().with_context(|| format!("in experiment {which}"))?;
+    Ok((name, experiment))
+}
+
+fn find(which: &str) -> Result<(String, String)> {
+    let path = Path::new(which);
+    let looks_like_path = which.contains('/') || which.ends_with(".yaml") || which.ends_with(".yml");
+    let beside = Path::new("experiments").join(format!("{which}.yaml"));
+    let file = if looks_like_path {
+        Some(path)
+    } else if beside.is_file() {
+        Some(beside.as_path())
+    } else {
+        None
+    };
+    if let Some(file) = file {
+        let name = file.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_string();
+        return Ok((name, read_text(&file.display().to_string())?));
+    }
+    let found = BUILT_IN.iter().find(|(name, _)| *name == which);
+    match found {
+        Some((name, text)) => Ok(((*name).to_string(), (*text).to_string())),
+        None => {
+            let names = BUILT_IN.iter().map(|(name, _)| *name);
+            let nearest = nearest(which, names).map_or(String::new(), |n| format!("; did you mean {n}?"));
+            bail!("no experiment is called \"{which}\"{nearest} (`repro experiments list` shows all; a path works too)")
+        }
+    }
+}
+
+/// The text of a file, or of standard input for `-`.
+///
+/// # Errors
+/// Names the file.
+pub fn read_text(path: &str) -> Result<String> {
+    if path == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
+        return Ok(text);
+    }
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
+    String::from_utf8(bytes).map_err(|e| {
+        anyhow!("{path} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to())
+    })
+}
+
+fn parse_changed(text: &str, changes: &[String]) -> Result<Experiment> {
+    if changes.is_empty() {
+        return parse(text);
+    }
+    // Checked first as it stands, so that a mistake in the file is told with its line.
+    let _: Experiment = parse(text)?;
+    let mut value: Value = parse(text)?;
+    for change in changes {
+        let (key, new) = change
+            .split_once('=')
+            .with_context(|| format!("--set {change}: expected key=value, such as training.epochs=3"))?;
+        let new: Value = serde_yaml::from_str(new).with_context(|| format!("--set {change}"))?;
+        set(&mut value, key, new).with_context(|| format!("--set {change}"))?;
+    }
+    let changed = serde_yaml::to_string(&value).context("writing the changed experiment")?;
+    parse(&changed).with_context(|| format!("after --set {}", changes.join(" --set ")))
+}
+
+fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
+    let mut place = value;
+    for part in key.split('.') {
+        place = match place {
+            Value::Sequence(items) => {
+                let index: usize = part.parse().with_context(|| format!("\"{part}\" is not a place in a list"))?;
+                let count = items.len();
+                items.get_mut(index).with_context(|| format!("the list has {count} entries, counted from 0"))?
+            }
+            Value::Mapping(map) => map.entry(Value::String(part.to_string())).or_insert(Value::Null),
+            Value::Null => {
+                *place = Value::Mapping(Default::default());
+                let Value::Mapping(map) = place else { unreachable!("just made a mapping") };
+                map.entry(Value::String(part.to_string())).or_insert(Value::Null)
+            }
+            _ => bail!("\"{part}\" lies below a plain value"),
+        };
+    }
+    *place = new;
+    Ok(())
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
+    ensure!(!text.trim().is_empty(), "the file is empty");
+    serde_yaml::from_str(text).map_err(|error| anyhow!("{}", explain(&error.to_string())))
+}
+
+/// Adds the nearest right word to an "unknown field" or "unknown variant" message.
+fn explain(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let unknown = message.contains("unknown field") || message.contains("unknown variant");
+    match quoted.split_first() {
+        Some((wrong, right)) if unknown => match nearest(wrong, right.iter().copied()) {
+            Some(nearest) => format!("{message}; did you mean `{nearest}`?"),
+            None => message.to_string(),
+        },
+        _ => message.to_string(),
+    }
+}
+
+fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    right
+        .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// The networks of `path`, which holds one network or an experiment; `-` = standard input. Also
+/// the data set, if it names one.
+///
+/// # Errors
+/// Names the file, and the key and line in it.
+pub fn load_networks(path: &str) -> Result<(Vec<(String, NetworkConfig)>, Option<crate::data::catalog::Dataset>)> {
+    let is_file = path == "-" || Path::new(path).exists() || path.contains('/') || path.contains('.');
+    let text = if is_file { read_text(path)? } else { find(path)?.1 };
+    networks_of(&text).with_context(|| format!("in {path}"))
+}
+
+fn networks_of(text: &str) -> Result<(Vec<(String, NetworkConfig)>, Option<crate::data::catalog::Dataset>)> {
+    let value: Value = parse(text)?;
+    let Value::Mapping(map) = &value else { bail!("expected one of `msdnet:`, `resnet:`, `densenet:`, or an experiment") };
+    if map.contains_key("figure") || map.contains_key("networks") {
+        let experiment: Experiment = parse(text)?;
+        experiment.validate()?;
+        let named = experiment.members()?;
+        let networks = named.into_iter().filter_map(|n| match n.member {
+            Member::Network(config) => Some((n.name, config)),
+            _ => None,
+        });
+        return Ok((networks.collect(), Some(experiment.dataset)));
+    }
+    let bare: Bare = parse(text)?;
+    let entry = Entry { msdnet: bare.msdnet, resnet: bare.resnet, densenet: bare.densenet, ..Entry::default() };
+    let config = entry.network()?.context("expected one of `msdnet:`, `resnet:`, `densenet:`")?;
+    Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
+}
+
+/// A file that holds one network alone.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bare {
+    name: Option<String>,
+    msdnet: Option<crate::models::msdnet::Config>,
+    resnet: Option<crate::models::resnet::Config>,
+    densenet: Option<crate::models::densenet::Config>,
+}
+
+impl Experiment {
+    /// All entries, those by position expanded.
+    ///
+    /// # Errors
+    /// Names the entry that cannot be.
+    pub fn members(&self) -> Result<Vec<Named>> {
+        let mut named = Vec::new();
+        for entry in &self.networks {
+            ensure!(
+                entry.positions.is_none() || self.figure.is_positional(),
+                "networks: \"{}\": positions belong to fig-intermediate and fig-final-degradation",
+                entry.name
+            );
+            named.extend(entry.expand()?);
+        }
+        Ok(named)
+    }
+
+    /// Checks what a type cannot say.
+    ///
+    /// # Errors
+    /// Names the key that cannot be.
+    pub fn validate(&self) -> Result<()> {
+        ensure!(!self.seeds.is_empty(), "seeds: none; give at least one, such as [0]");
+        let mut seeds = self.seeds.clone();
+        seeds.sort_unstable();
+        seeds.dedup();
+        ensure!(seeds.len() == self.seeds.len(), "seeds: one occurs twice");
+        ensure!(!self.networks.is_empty(), "networks: none");
+        ensure!(self.training_images != Some(0), "training_images: 0 leaves nothing to train on");
+        self.validate_training()?;
+        let members = self.members()?;
+        self.check_names(&members)?;
+        if self.figure == Figure::BudgetedBatch {
+            ensure!(
+                self.validation != Some(0),
+                "validation: 0 holds out no image, but budgeted-batch finds its thresholds on held-out images; \
+                 give a number such as 5000"
+            );
+        }
+        ensure!(
+            self.budgeted.is_none() || self.figure == Figure::BudgetedBatch,
+            "budgeted: belongs to a budgeted-batch figure"
+        );
+        if let Some(budgeted) = &self.budgeted {
+            for &ratio in &budgeted.ratios {
+                ensure!(ratio > 0.0 && ratio.is_finite(), "budgeted.ratios: {ratio} is not a positive number");
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_training(&self) -> Result<()> {
+        let t = &self.training;
+        ensure!(t.epochs > 0, "training.epochs: 0 trains nothing");
+        ensure!(t.batch_size > 1, "training.batch_size: batch normalisation needs at least 2 images");
+        let positive = |key: &str, n: f64| -> Result<()> {
+            ensure!(n > 0.0 && n.is_finite(), "training.{key}: {n} is not a positive number");
+            Ok(())
+        };
+        positive("learning_rate", t.learning_rate)?;
+        ensure!((0.0..1.0).contains(&t.momentum), "training.momentum: {} is not in 0 to below 1", t.momentum);
+        ensure!(
+            t.weight_decay >= 0.0 && t.weight_decay.is_finite(),
+            "training.weight_decay: {} is not a number from 0",
+            t.weight_decay
+        );
+        ensure!(
+            !(t.nesterov && t.momentum == 0.0),
+            "training.nesterov: needs a momentum above 0; set nesterov: false"
+        );
+        t.schedule.validate(f64::from(t.epochs))
+    }
+
+    /// Names are unique but for a figure by position, where one name is one curve; what an
+    /// ensemble names is a network of this file.
+    fn check_names(&self, members: &[Named]) -> Result<()> {
+        for (i, a) in members.iter().enumerate() {
+            let twin = members[..i].iter().find(|b| b.name == a.name);
+            ensure!(twin.is_none() || self.figure.is_positional(), "networks: two entries are called \"{}\"", a.name);
+            let (kind, names) = match &a.member {
+                Member::Network(_) => continue,
+                Member::Ensemble(names) => ("ensemble", names),
+                Member::Joined(names) => ("joined", names),
+            };
+            ensure!(!self.figure.is_positional(), "networks: \"{}\": a figure by position has no {kind}", a.name);
+            ensure!(!names.is_empty(), "networks: \"{}\": {kind}: names no network", a.name);
+            for name in names {
+                let networks = members.iter().filter(|m| m.network().is_some());
+                let known = networks.clone().any(|m| m.name == *name);
+                let near = nearest(name, networks.map(|m| m.name.as_str()));
+                let hint = near.map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
+                ensure!(known, "networks: \"{}\": {kind}: no network is called \"{name}\"{hint}", a.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest_right_one() {
+        let text = "figure: anytime\ndataset: synthetic\ntraining:\n  epoch: 3\nnetworks: []\n";
+        let error = parse::<Experiment>(text).unwrap_err().to_string();
+        assert!(error.contains("`epoch`") && error.contains("line 4") && error.contains("did you mean `epochs`"), "{error}");
+    }
+
+    #[test]
+    fn a_change_reaches_into_mappings_and_lists() {
+        let mut value: Value = serde_yaml::from_str("a: {b: [1, 2]}").unwrap();
+        set(&mut value, "a.b.1", Value::from(5)).unwrap();
+        set(&mut value, "c.d", Value::from(true)).unwrap();
+        assert_eq!(value, serde_yaml::from_str::<Value>("{a: {b: [1, 5]}, c: {d: true}}").unwrap());
+        assert!(set(&mut value, "a.b.7", Value::Null).is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! The experiment files: what people write, checked, and expanded into a plan of runs.
+
+mod builtin;
+mod entry;
+mod load;
+mod plan;
+mod schedule;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::data::augment::Augmentation;
+use crate::data::catalog::Dataset;
+use crate::nn::Precision;
+
+pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
+pub use entry::{Entry, Member, Named};
+pub use load::{load, load_networks, read_text};
+pub use plan::{FORMAT, Plan, Position, Run, Trained};
+pub use schedule::{Cosine, Schedule, Steps};
+
+/// Which figure an experiment feeds; it is also the name of the command that runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Figure {
+    /// Accuracy against the budget of each image (Fig. 5).
+    Anytime,
+    /// Accuracy against the mean budget of a batch (Fig. 7).
+    BudgetedBatch,
+    /// Accuracy of a single intermediate classifier by depth (Fig. 3, left).
+    FigIntermediate,
+    /// Accuracy of the final classifier by the depth of the intermediate one (Fig. 3, right).
+    FigFinalDegradation,
+    /// MSDNet without its parts (Fig. 10).
+    Ablation,
+}
+
+impl Figure {
+    /// Name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Figure::Anytime => "anytime",
+            Figure::BudgetedBatch => "budgeted-batch",
+            Figure::FigIntermediate => "fig-intermediate",
+            Figure::FigFinalDegradation => "fig-final-degradation",
+            Figure::Ablation => "ablation",
+        }
+    }
+
+    /// Whether its networks have one intermediate classifier each, and one has none.
+    pub fn is_positional(self) -> bool {
+        matches!(self, Figure::FigIntermediate | Figure::FigFinalDegradation)
+    }
+}
+
+/// How a network is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the training images.
+    pub epochs: u32,
+    /// Images in a step.
+    #[serde(default = "batch_size")]
+    pub batch_size: usize,
+    /// Largest learning rate.
+    #[serde(default = "learning_rate")]
+    pub learning_rate: f64,
+    /// How the rate changes.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Momentum of SGD.
+    #[serde(default = "momentum")]
+    pub momentum: f64,
+    /// Nesterov's form of momentum.
+    #[serde(default = "yes")]
+    pub nesterov: bool,
+    /// L2 penalty on every parameter.
+    #[serde(default = "weight_decay")]
+    pub weight_decay: f64,
+    /// Element type of the convolutions.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub precision: Precision,
+    /// Random crops and flips.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub augmentation: Augmentation,
+}
+
+fn batch_size() -> usize {
+    64
+}
+
+fn learning_rate() -> f64 {
+    0.1
+}
+
+fn momentum() -> f64 {
+    0.9
+}
+
+fn weight_decay() -> f64 {
+    1e-4
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Training {
+    /// The paper's, on CIFAR (section 5.1).
+    fn default() -> Training {
+        Training {
+            epochs: 300,
+            batch_size: batch_size(),
+            learning_rate: learning_rate(),
+            schedule: Schedule::default(),
+            momentum: momentum(),
+            nesterov: true,
+            weight_decay: weight_decay(),
+            precision: Precision::Fp32,
+            augmentation: Augmentation::default(),
+        }
+    }
+}
+
+/// How a budgeted-batch figure decides where images leave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budgeted {
+    /// Exit ratios a; empty = the usual range.
+    #[serde(default)]
+    pub ratios: Vec<f64>,
+    /// Policies by name; empty = max-softmax.
+    #[serde(default)]
+    pub policies: Vec<String>,
+    /// Whether temperatures fitted on the hold-out are applied.
+    #[serde(default)]
+    pub temperature: bool,
+}
+
+/// One experiment file: a plan of runs feeding a figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The figure it feeds.
+    pub figure: Figure,
+    /// The data set.
+    #[schemars(with = "serde_json::Value")]
+    pub dataset: Dataset,
+    /// Images held out of the training set; 0 = none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
+    /// Only so many of the remaining training images, a fixed choice; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_images: Option<usize>,
+    /// One run of each network a seed: initialisation, batch order, augmentation.
+    #[serde(default = "first_seed")]
+    pub seeds: Vec<u64>,
+    /// How every network is trained.
+    pub training: Training,
+    /// The networks, ensembles and joined curves.
+    pub networks: Vec<Entry>,
+    /// Settings of a budgeted-batch figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budgeted: Option<Budgeted>,
+}
+
+fn first_seed() -> Vec<u64> {
+    vec![0]
+}

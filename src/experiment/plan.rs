@@ -1,0 +1,285 @@
+//! From an experiment to its runs: one run is one network x data set x split x training x seed.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Experiment, Figure, Named, Training};
+use crate::data::catalog::Dataset;
+use crate::models::{Input, NetworkConfig, msdnet};
+
+/// Raised when a change to the program changes the numbers that a run gives: results of another
+/// format are never taken for this one's.
+pub const FORMAT: u32 = 1;
+
+/// What is trained: everything that its weights depend on, and nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The network.
+    pub network: NetworkConfig,
+    /// The data set.
+    pub dataset: Dataset,
+    /// Images held out of the training set.
+    pub validation: usize,
+    /// Only so many of the remaining training images.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub training_images: Option<usize>,
+    /// How it is trained; none for weights brought in from elsewhere, which stand in for any
+    /// training.
+    pub training: Option<Training>,
+    /// Initialisation, batch order, augmentation.
+    pub seed: u64,
+}
+
+impl Run {
+    /// Digest of everything that the weights depend on, the program's [`FORMAT`] included: 16
+    /// hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let text = match &self.training {
+            Some(_) => serde_json::to_string(&(FORMAT, self)),
+            // Imported weights depend on no training and no hold-out.
+            None => serde_json::to_string(&(FORMAT, "imported", &self.network, &self.dataset, self.seed)),
+        };
+        let text = text.expect("a run is plain data");
+        hex(&Sha256::digest(text))[..16].to_string()
+    }
+
+    /// Name of the run's folder: for people, then for the program.
+    pub fn folder_name(&self) -> String {
+        let origin = match &self.training {
+            Some(_) => format!("seed{}", self.seed),
+            None => "imported".to_string(),
+        };
+        let dataset = self.dataset.to_string().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+        let dataset: String = dataset.chars().take(40).collect();
+        format!("{}-{dataset}-{origin}-{}", self.network.short_name(), self.digest())
+    }
+
+    /// The imported run that may stand in for this one.
+    pub fn imported(&self) -> Run {
+        Run { training: None, ..self.clone() }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Where a network's one intermediate classifier is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Position {
+    /// Layers, blocks or composite layers before it.
+    pub depth: usize,
+    /// The network's depth in the same unit.
+    pub of: usize,
+}
+
+impl Position {
+    /// Depth relative to the network's.
+    pub fn relative(self) -> f64 {
+        self.depth as f64 / self.of as f64
+    }
+}
+
+/// A network of an experiment with its runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// The entry's name.
+    pub name: String,
+    /// Label of the curve that it belongs to.
+    pub curve: String,
+    /// Its configuration.
+    pub config: NetworkConfig,
+    /// In a figure by position: where its intermediate classifier is; none = the reference.
+    pub position: Option<Position>,
+    /// One run a seed, in the order of the experiment's seeds.
+    pub runs: Vec<Run>,
+}
+
+/// All that an experiment needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The figure it feeds.
+    pub figure: Figure,
+    /// All entries, ensembles and joined curves included.
+    pub members: Vec<Named>,
+    /// The networks among them.
+    pub networks: Vec<Trained>,
+}
+
+impl Plan {
+    /// Expands an experiment on data of `input`, whose hold-out is `validation` images.
+    ///
+    /// # Errors
+    /// Names the network or key that cannot be.
+    pub fn new(experiment: &Experiment, input: Input, validation: usize) -> Result<Plan> {
+        let members = experiment.members()?;
+        let mut networks = Vec::new();
+        for named in &members {
+            let Some(config) = named.network() else { continue };
+            let context = || format!("networks: \"{}\"", named.name);
+            config.build(input).with_context(context)?;
+            let position = if experiment.figure.is_positional() {
+                single_position(config).with_context(context)?
+            } else {
+                None
+            };
+            let runs = experiment.seeds.iter().map(|&seed| run(experiment, config, validation, seed));
+            networks.push(Trained {
+                name: named.name.clone(),
+                curve: named.name.clone(),
+                config: config.clone(),
+                position,
+                runs: runs.collect::<Result<_>>().with_context(context)?,
+            });
+        }
+        if experiment.figure.is_positional() {
+            group_by_position(&mut networks, experiment.figure)?;
+        }
+        Ok(Plan { figure: experiment.figure, members, networks })
+    }
+
+    /// Every run once, in the order of need.
+    pub fn runs(&self) -> Vec<&Run> {
+        let mut seen = std::collections::HashSet::new();
+        let all = self.networks.iter().flat_map(|n| &n.runs);
+        all.filter(|run| seen.insert(run.digest())).collect()
+    }
+}
+
+fn run(experiment: &Experiment, config: &NetworkConfig, validation: usize, seed: u64) -> Result<Run> {
+    Ok(Run {
+        network: canonical(config)?,
+        dataset: experiment.dataset.clone(),
+        validation,
+        training_images: experiment.training_images,
+        training: Some(experiment.training.clone()),
+        seed,
+    })
+}
+
+/// The same network however its exits were written.
+pub(super) fn canonical(config: &NetworkConfig) -> Result<NetworkConfig> {
+    let mut config = config.clone();
+    if let NetworkConfig::Msdnet(msdnet) = &mut config {
+        let layers = msdnet.exit_layers()?;
+        *msdnet = msdnet::Config {
+            exits: msdnet::Exits::Layers(layers),
+            first_exit: None,
+            spacing: None,
+            ..msdnet.clone()
+        };
+    }
+    Ok(config)
+}
+
+fn single_position(config: &NetworkConfig) -> Result<Option<Position>> {
+    let depths = intermediate_depths(config)?;
+    match depths[..] {
+        [] => Ok(None),
+        [depth] => Ok(Some(Position { depth, of: config.depth()? })),
+        _ => bail!(
+            "{} intermediate classifiers; in this figure a network has one or none. \
+             Give one entry a position, or `positions: {depths:?}` for all of them",
+            depths.len()
+        ),
+    }
+}
+
+fn intermediate_depths(config: &NetworkConfig) -> Result<Vec<usize>> {
+    Ok(match config {
+        NetworkConfig::Msdnet(config) => {
+            let mut layers = config.exit_layers()?;
+            layers.pop();
+            layers
+        }
+        NetworkConfig::Resnet(config) => config.exits_after.clone(),
+        NetworkConfig::Densenet(config) => config.exits_after.clone(),
+    })
+}
+
+/// Networks that differ in their exits alone make one curve.
+fn group_by_position(networks: &mut [Trained], figure: Figure) -> Result<()> {
+    let bases: Vec<String> = networks
+        .iter()
+        .map(|n| Ok(serde_json::to_string(&canonical(&n.config.with_single_exit(None)?)?)?))
+        .collect::<Result<_>>()?;
+    let mut labels: Vec<(String, String)> = Vec::new();
+    for base in &bases {
+        if labels.iter().any(|(b, _)| b == base) {
+            continue;
+        }
+        let names: Vec<&str> =
+            bases.iter().zip(&*networks).filter(|(b, _)| *b == base).map(|(_, n)| n.name.as_str()).collect();
+        let family = networks[bases.iter().position(|b| b == base).unwrap_or(0)].config.family();
+        let mut label = common_label(&names, family);
+        while labels.iter().any(|(_, l)| *l == label) {
+            label.push('\'');
+        }
+        labels.push((base.clone(), label));
+    }
+    for (network, base) in networks.iter_mut().zip(&bases) {
+        if let Some((_, label)) = labels.iter().find(|(b, _)| b == base) {
+            network.curve.clone_from(label);
+        }
+    }
+    for (_, label) in &labels {
+        check_curve(networks, label, figure)?;
+    }
+    Ok(())
+}
+
+fn check_curve(networks: &[Trained], label: &str, figure: Figure) -> Result<()> {
+    let members = networks.iter().filter(|n| n.curve == label);
+    let positions: Vec<usize> = members.clone().filter_map(|n| n.position.map(|p| p.depth)).collect();
+    let references = members.filter(|n| n.position.is_none()).count();
+    let mut unique = positions.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    ensure!(unique.len() == positions.len(), "networks: \"{label}\" has two networks for one position");
+    ensure!(references < 2, "networks: \"{label}\" has two networks without an intermediate classifier");
+    ensure!(!positions.is_empty(), "networks: \"{label}\" has no intermediate classifier anywhere");
+    ensure!(
+        references == 1 || figure != Figure::FigFinalDegradation,
+        "networks: \"{label}\" needs the same network without an intermediate classifier as its reference \
+         (`exits_after: []`, or for MSDNet `exits: [L]` with L its last layer); `positions:` adds it by itself"
+    );
+    Ok(())
+}
+
+/// What the names of one curve's networks begin with, cut at a word; else the family.
+fn common_label(names: &[&str], family: &str) -> String {
+    let first = names[0];
+    if names.iter().all(|n| *n == first) {
+        return first.to_string();
+    }
+    let shared = first
+        .char_indices()
+        .map(|(i, c)| i + c.len_utf8())
+        .take_while(|&end| names.iter().all(|n| n.starts_with(&first[..end])))
+        .last()
+        .unwrap_or(0);
+    let at_word = |n: &str| n.len() == shared || n[shared..].starts_with(|c: char| !c.is_alphanumeric());
+    let end = if names.iter().all(|n| at_word(n)) {
+        shared
+    } else {
+        first[..shared].rfind(|c: char| !c.is_alphanumeric()).unwrap_or(0)
+    };
+    let label = first[..end].trim_matches(|c: char| !c.is_alphanumeric() && c != ')');
+    let label = label.strip_suffix(" at").unwrap_or(label);
+    if label.is_empty() { family.to_string() } else { label.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_is_called_by_what_its_networks_names_share() {
+        assert_eq!(common_label(&["ResNet at 4", "ResNet at 8", "ResNet without"], "ResNet"), "ResNet");
+        assert_eq!(common_label(&["ResNet-56", "ResNet-56"], "ResNet"), "ResNet-56");
+        assert_eq!(common_label(&["a4", "b8"], "MSDNet"), "MSDNet");
+        assert_eq!(common_label(&["msd-3", "msd-33"], "MSDNet"), "msd");
+        assert_eq!(common_label(&["MSDNet (wide) at 3", "MSDNet (wide) at 6"], "MSDNet"), "MSDNet (wide)");
+    }
+}

@@ -1,0 +1,32 @@
+//! Units that more than one family uses.
+
+use crate::nn::{Builder, Conv, Feature};
+
+/// Convolution, batch normalisation, ReLU.
+pub fn conv_bn_relu(net: &mut Builder, x: Feature, conv: Conv) -> Feature {
+    let h = net.conv(x, conv);
+    let h = net.batch_norm(h);
+    net.relu(h)
+}
+
+/// Batch normalisation, ReLU, convolution.
+pub fn bn_relu_conv(net: &mut Builder, x: Feature, conv: Conv) -> Feature {
+    let h = net.batch_norm(x);
+    let h = net.relu(h);
+    net.conv(h, conv)
+}
+
+/// MSDNet's classifier: two strided 3x3 convolutions of `width` channels, average pooling, a
+/// linear layer (paper, section 4, "Classifiers").
+pub fn convolutional_classifier(net: &mut Builder, x: Feature, width: usize, classes: usize) -> Feature {
+    let h = net.scope("m.0.net", |net| conv_bn_relu(net, x, Conv::three(width, 2)));
+    let h = net.scope("m.1.net", |net| conv_bn_relu(net, h, Conv::three(width, 2)));
+    let h = net.global_avg_pool(h);
+    net.linear(h, classes, "linear")
+}
+
+/// Global average pooling and a linear layer.
+pub fn pooled_classifier(net: &mut Builder, x: Feature, classes: usize) -> Feature {
+    let h = net.global_avg_pool(x);
+    net.linear(h, classes, "linear")
+}

@@ -1,0 +1,191 @@
+//! Building a network: every step returns a handle that knows its own shape, so a definition
+//! needs no channel arithmetic. A shape that cannot be is a bug in a definition and panics;
+//! what people write is validated before (`models`).
+
+use super::graph::{Exit, Layer, Network, Node, NodeId};
+
+/// A handle on a node's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feature {
+    /// The node.
+    pub id: NodeId,
+    /// Its channels.
+    pub channels: usize,
+    /// Its height and width.
+    pub side: usize,
+}
+
+/// A convolution's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    /// Output channels.
+    pub channels: usize,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Step between outputs.
+    pub stride: usize,
+    /// Zeros added on each side.
+    pub padding: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+impl Conv {
+    /// A 1x1 convolution without a bias.
+    pub fn pointwise(channels: usize) -> Conv {
+        Conv { channels, kernel: 1, stride: 1, padding: 0, bias: false }
+    }
+
+    /// A 3x3 convolution with padding 1 and without a bias.
+    pub fn three(channels: usize, stride: usize) -> Conv {
+        Conv { channels, kernel: 3, stride, padding: 1, bias: false }
+    }
+}
+
+struct Scope {
+    name: String,
+    next: usize,
+}
+
+/// Collects nodes and exits into a [`Network`].
+///
+/// Weights are named by scopes; within a scope, layers are numbered in the order of their
+/// creation, ReLU and pooling included, as in a PyTorch `Sequential`.
+pub struct Builder {
+    nodes: Vec<Node>,
+    exits: Vec<Exit>,
+    scopes: Vec<Scope>,
+}
+
+impl Builder {
+    /// A graph that so far is only its input: images of `channels` x `side` x `side`.
+    pub fn new(channels: usize, side: usize) -> (Builder, Feature) {
+        let mut builder = Builder {
+            nodes: Vec::new(),
+            exits: Vec::new(),
+            scopes: vec![Scope { name: String::new(), next: 0 }],
+        };
+        let input = builder.push(Layer::Input, &[], channels, side, String::new());
+        (builder, input)
+    }
+
+    /// Runs `define` with `name` in front of the names of all weights that it creates.
+    pub fn scope<T>(&mut self, name: impl Into<String>, define: impl FnOnce(&mut Builder) -> T) -> T {
+        let name = self.full_name(&name.into());
+        self.scopes.push(Scope { name, next: 0 });
+        let result = define(self);
+        self.scopes.pop();
+        result
+    }
+
+    /// Convolution. A strided output has `(side + 2 padding - kernel) / stride + 1` pixels a side.
+    pub fn conv(&mut self, x: Feature, conv: Conv) -> Feature {
+        let Conv { channels, kernel, stride, padding, bias } = conv;
+        let side = windows(x.side, kernel, stride, padding);
+        let name = self.numbered();
+        let layer = Layer::Conv { kernel, stride, padding, bias };
+        self.push(layer, &[x], channels, side, name)
+    }
+
+    /// Batch normalisation.
+    pub fn batch_norm(&mut self, x: Feature) -> Feature {
+        let name = self.numbered();
+        self.push(Layer::BatchNorm, &[x], x.channels, x.side, name)
+    }
+
+    /// ReLU.
+    pub fn relu(&mut self, x: Feature) -> Feature {
+        self.numbered();
+        self.push(Layer::Relu, &[x], x.channels, x.side, String::new())
+    }
+
+    /// Max pooling.
+    pub fn max_pool(&mut self, x: Feature, kernel: usize, stride: usize, padding: usize) -> Feature {
+        self.numbered();
+        let side = windows(x.side, kernel, stride, padding);
+        self.push(Layer::MaxPool { kernel, stride, padding }, &[x], x.channels, side, String::new())
+    }
+
+    /// Average pooling over windows that do not overlap.
+    pub fn avg_pool(&mut self, x: Feature, kernel: usize) -> Feature {
+        self.numbered();
+        let side = windows(x.side, kernel, kernel, 0);
+        self.push(Layer::AvgPool { kernel }, &[x], x.channels, side, String::new())
+    }
+
+    /// Average over the whole feature map: one pixel is left.
+    pub fn global_avg_pool(&mut self, x: Feature) -> Feature {
+        self.avg_pool(x, x.side)
+    }
+
+    /// Channels of all `features`, in order.
+    pub fn concat(&mut self, features: &[Feature]) -> Feature {
+        if let [only] = features {
+            return *only;
+        }
+        let side = features[0].side;
+        assert!(features.iter().all(|f| f.side == side), "concat of different sides: {features:?}");
+        let channels = features.iter().map(|f| f.channels).sum();
+        self.push(Layer::Concat, features, channels, side, String::new())
+    }
+
+    /// Sum of two features of one shape.
+    pub fn add(&mut self, a: Feature, b: Feature) -> Feature {
+        assert_eq!((a.channels, a.side), (b.channels, b.side), "sum of different shapes");
+        self.push(Layer::Add, &[a, b], a.channels, a.side, String::new())
+    }
+
+    /// Every `stride`-th pixel of `x`, zero channels added up to `channels`.
+    pub fn shortcut(&mut self, x: Feature, channels: usize, stride: usize) -> Feature {
+        assert!(channels >= x.channels, "a shortcut cannot drop channels");
+        if channels == x.channels && stride == 1 {
+            return x;
+        }
+        let side = windows(x.side, 1, stride, 0);
+        self.push(Layer::Shortcut { stride }, &[x], channels, side, String::new())
+    }
+
+    /// Fully connected layer named `name` on a feature of one pixel.
+    pub fn linear(&mut self, x: Feature, outputs: usize, name: &str) -> Feature {
+        assert_eq!(x.side, 1, "a linear layer reads one pixel");
+        let name = self.full_name(name);
+        self.push(Layer::Linear, &[x], outputs, 1, name)
+    }
+
+    /// Marks `logits` as the next exit, attached at `depth`.
+    pub fn exit(&mut self, logits: Feature, depth: usize) {
+        self.exits.push(Exit { logits: logits.id, depth });
+    }
+
+    /// The finished network.
+    pub fn finish(self) -> Network {
+        assert!(!self.exits.is_empty(), "a network without an exit");
+        Network { nodes: self.nodes, exits: self.exits }
+    }
+
+    fn push(&mut self, layer: Layer, inputs: &[Feature], channels: usize, side: usize, name: String) -> Feature {
+        let id = self.nodes.len();
+        let inputs = inputs.iter().map(|f| f.id).collect();
+        self.nodes.push(Node { name, layer, inputs, channels, side });
+        Feature { id, channels, side }
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        match self.scopes.last() {
+            Some(scope) if !scope.name.is_empty() => format!("{}.{name}", scope.name),
+            _ => name.to_string(),
+        }
+    }
+
+    fn numbered(&mut self) -> String {
+        let scope = self.scopes.last_mut().expect("the outermost scope stays");
+        let number = scope.next;
+        scope.next += 1;
+        self.full_name(&number.to_string())
+    }
+}
+
+fn windows(side: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    assert!(side + 2 * padding >= kernel, "a {kernel}-pixel window on {side} pixels");
+    (side + 2 * padding - kernel) / stride + 1
+}

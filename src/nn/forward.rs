@@ -1,0 +1,279 @@
+//! Running a network: one node after another, stopping at an exit and going on from there.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::graph::{Layer, Network, NodeId};
+use super::schedule::{Schedule, Step};
+use super::weights::Weights;
+
+const MOMENTUM: f64 = 0.1;
+const EPSILON: f64 = 1e-5;
+
+/// Whether batch normalisation uses the batch's statistics and moves the running ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics; gradients.
+    Train,
+    /// Running statistics.
+    Evaluate,
+}
+
+/// Element type of the convolutions; sums, statistics and weights stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// As the weights are.
+    #[default]
+    Fp32,
+    /// Convolutions and what lies between them in bfloat16; logits in 32 bits.
+    Bf16,
+}
+
+/// Order of a feature map's elements in memory; it changes speed, and sums in their last digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// N, C, H, W.
+    #[default]
+    Contiguous,
+    /// N, H, W, C.
+    ChannelsLast,
+}
+
+/// How the numbers are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Numerics {
+    /// Element type of the convolutions.
+    pub precision: Precision,
+    /// Order in memory.
+    pub layout: Layout,
+}
+
+impl Network {
+    /// Logits of every exit `[N, classes]`, for a batch of normalised images `[N, C, H, W]`. In
+    /// training mode the running statistics are moved.
+    ///
+    /// # Errors
+    /// When the images do not fit the network or LibTorch fails.
+    pub fn forward(
+        &self,
+        weights: &mut Weights,
+        images: &Tensor,
+        mode: Mode,
+        numerics: Numerics,
+    ) -> Result<Vec<Tensor>> {
+        let exits: Vec<usize> = (0..self.exits().len()).collect();
+        let schedule = Schedule::new(self, &exits);
+        self.forward_scheduled(&schedule, weights, images, mode, numerics)
+    }
+
+    /// As [`Network::forward`], for the exits of `schedule` alone.
+    ///
+    /// # Errors
+    /// When the images do not fit the network or LibTorch fails.
+    pub fn forward_scheduled(
+        &self,
+        schedule: &Schedule,
+        weights: &mut Weights,
+        images: &Tensor,
+        mode: Mode,
+        numerics: Numerics,
+    ) -> Result<Vec<Tensor>> {
+        let mut pass = Pass::new(self, schedule, weights, images, mode, numerics)?;
+        let mut logits = Vec::with_capacity(schedule.stages.len());
+        while let Some(next) = pass.advance()? {
+            logits.push(next);
+        }
+        if mode == Mode::Train {
+            let computed = self.ancestors(schedule.stages.iter().map(|s| s.exit));
+            weights.count_batch(&computed);
+        }
+        Ok(logits)
+    }
+}
+
+/// An evaluation under way: it stops at each exit and goes on from there.
+pub struct Pass<'a> {
+    network: &'a Network,
+    schedule: &'a Schedule,
+    weights: &'a Weights,
+    mode: Mode,
+    numerics: Numerics,
+    values: Vec<Option<Tensor>>,
+    next: usize,
+}
+
+impl<'a> Pass<'a> {
+    /// Ready to compute the first exit of `schedule` for `images` `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// When the images do not fit the network.
+    pub fn new(
+        network: &'a Network,
+        schedule: &'a Schedule,
+        weights: &'a Weights,
+        images: &Tensor,
+        mode: Mode,
+        numerics: Numerics,
+    ) -> Result<Pass<'a>> {
+        let input = &network.nodes()[0];
+        let (c, s) = (input.channels as i64, input.side as i64);
+        let size = images.size();
+        anyhow::ensure!(
+            size.len() == 4 && size[1..] == [c, s, s],
+            "images are {size:?}, the network reads [N, {c}, {s}, {s}]"
+        );
+        let mut values = vec![];
+        values.resize_with(network.nodes().len(), || None);
+        values[0] = Some(prepare(images, numerics)?);
+        Ok(Pass { network, schedule, weights, mode, numerics, values, next: 0 })
+    }
+
+    /// Logits of the next exit `[N, classes]`, or none after the last.
+    ///
+    /// # Errors
+    /// When LibTorch fails, with the layer's name.
+    pub fn advance(&mut self) -> Result<Option<Tensor>> {
+        let Some(stage) = self.schedule.stages.get(self.next) else { return Ok(None) };
+        for step in &stage.steps {
+            let value = self.compute(step).with_context(|| self.describe(step.node))?;
+            self.check_shape(step.node, &value)?;
+            self.values[step.node] = Some(value);
+            for &freed in &step.frees {
+                self.values[freed] = None;
+            }
+        }
+        self.next += 1;
+        let id = self.network.exits()[stage.exit].logits;
+        Ok(self.values[id].as_ref().map(Tensor::shallow_clone))
+    }
+
+    /// Keeps only the images at `rows` (int64 indices into the present batch) for the exits to
+    /// come, so that finished images cost nothing more.
+    ///
+    /// # Errors
+    /// When LibTorch fails.
+    pub fn keep(&mut self, rows: &Tensor) -> Result<()> {
+        if self.next == 0 {
+            return Ok(());
+        }
+        for &id in &self.schedule.stages[self.next - 1].live {
+            if let Some(value) = self.values[id].take() {
+                self.values[id] = Some(value.f_index_select(0, rows)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every declared shape is the tensor's: costs are counted from the declared ones.
+    fn check_shape(&self, id: NodeId, value: &Tensor) -> Result<()> {
+        let expected = expected_size(self.network, id);
+        let size = value.size();
+        anyhow::ensure!(size[1..] == expected, "{}: {size:?}, declared {expected:?}", self.describe(id));
+        Ok(())
+    }
+
+    fn describe(&self, id: NodeId) -> String {
+        let node = &self.network.nodes()[id];
+        format!("in node {id} ({:?} {})", node.layer, node.name)
+    }
+
+    fn input(&self, id: NodeId, index: usize) -> Result<&Tensor> {
+        let input = self.network.nodes()[id].inputs[index];
+        self.values[input].as_ref().with_context(|| format!("node {input} was freed too early"))
+    }
+
+    fn compute(&mut self, step: &Step) -> Result<Tensor> {
+        let id = step.node;
+        let node = &self.network.nodes()[id];
+        Ok(match &node.layer {
+            Layer::Input => anyhow::bail!("the input cannot be computed"),
+            Layer::Conv { stride, padding, bias, .. } => {
+                let bias = bias.then(|| self.weights.of_node(id, 1));
+                self.conv(id, *stride as i64, *padding as i64, bias)?
+            }
+            Layer::BatchNorm => self.batch_norm(id)?,
+            Layer::Relu => return self.relu(step),
+            Layer::Concat => {
+                let inputs: Vec<&Tensor> =
+                    (0..node.inputs.len()).map(|i| self.input(id, i)).collect::<Result<_>>()?;
+                Tensor::f_cat(&inputs, 1)?
+            }
+            Layer::Add => self.input(id, 0)?.f_add(self.input(id, 1)?)?,
+            Layer::MaxPool { kernel, stride, padding } => {
+                let (k, s, p) = (*kernel as i64, *stride as i64, *padding as i64);
+                self.input(id, 0)?.f_max_pool2d([k, k], [s, s], [p, p], [1, 1], false)?
+            }
+            Layer::AvgPool { kernel } => {
+                let k = *kernel as i64;
+                self.input(id, 0)?.f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?
+            }
+            Layer::Shortcut { stride } => self.shortcut(id, *stride as i64)?,
+            Layer::Linear => {
+                let (weight, bias) = (self.weights.of_node(id, 0), self.weights.of_node(id, 1));
+                self.input(id, 0)?.f_flatten(1, -1)?.f_to_kind(weight.kind())?.f_linear(weight, Some(bias))?
+            }
+        })
+    }
+
+    fn conv(&self, id: NodeId, stride: i64, padding: i64, bias: Option<&Tensor>) -> Result<Tensor> {
+        let x = self.input(id, 0)?;
+        let weight = self.weights.of_node(id, 0).f_to_kind(x.kind())?;
+        let bias = bias.map(|b| b.f_to_kind(x.kind())).transpose()?;
+        Ok(x.f_conv2d(&weight, bias.as_ref(), [stride, stride], [padding, padding], [1, 1], 1)?)
+    }
+
+    fn batch_norm(&self, id: NodeId) -> Result<Tensor> {
+        let statistics = self.weights.statistics(id);
+        Ok(self.input(id, 0)?.f_batch_norm(
+            Some(self.weights.of_node(id, 0)),
+            Some(self.weights.of_node(id, 1)),
+            Some(&statistics.mean),
+            Some(&statistics.var),
+            self.mode == Mode::Train,
+            MOMENTUM,
+            EPSILON,
+            true,
+        )?)
+    }
+
+    /// In place where nobody else reads the input and its maker does not need it for gradients.
+    fn relu(&mut self, step: &Step) -> Result<Tensor> {
+        let input = self.network.nodes()[step.node].inputs[0];
+        let safe = matches!(self.network.nodes()[input].layer, Layer::BatchNorm | Layer::Add | Layer::Conv { .. });
+        if safe && step.frees.contains(&input) {
+            let mut value = self.values[input].take().context("the input of a ReLU was freed too early")?;
+            return Ok(value.f_relu_()?);
+        }
+        Ok(self.input(step.node, 0)?.f_relu()?)
+    }
+
+    fn shortcut(&self, id: NodeId, stride: i64) -> Result<Tensor> {
+        let x = self.input(id, 0)?;
+        let added = self.network.nodes()[id].channels as i64 - x.size()[1];
+        let x = x.f_slice(2, None, None, stride)?.f_slice(3, None, None, stride)?;
+        Ok(x.f_constant_pad_nd([0, 0, 0, 0, 0, added])?)
+    }
+}
+
+/// Channels, height and width that node `id` declares; logits have only channels.
+fn expected_size(network: &Network, id: NodeId) -> Vec<i64> {
+    let node = &network.nodes()[id];
+    let (channels, side) = (node.channels as i64, node.side as i64);
+    if node.layer == Layer::Linear { vec![channels] } else { vec![channels, side, side] }
+}
+
+fn prepare(images: &Tensor, numerics: Numerics) -> Result<Tensor> {
+    let images = match numerics.precision {
+        Precision::Fp32 => images.shallow_clone(),
+        Precision::Bf16 => images.f_to_kind(Kind::BFloat16)?,
+    };
+    Ok(match numerics.layout {
+        Layout::Contiguous => images,
+        Layout::ChannelsLast => {
+            images.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?
+        }
+    })
+}

@@ -1,0 +1,129 @@
+//! The graph itself: nodes in the order in which they were created, which is a topological order.
+
+/// Index of a node in its network.
+pub type NodeId = usize;
+
+/// What a node computes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    /// The batch of images.
+    Input,
+    /// Square convolution.
+    Conv {
+        /// Side of the kernel.
+        kernel: usize,
+        /// Step between outputs.
+        stride: usize,
+        /// Zeros added on each side.
+        padding: usize,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// Batch normalisation over N, H, W; momentum 0.1, epsilon 1e-5.
+    BatchNorm,
+    /// max(x, 0).
+    Relu,
+    /// Channels of all inputs, one after another.
+    Concat,
+    /// Sum of two inputs.
+    Add,
+    /// Maximum over windows.
+    MaxPool {
+        /// Side of the window.
+        kernel: usize,
+        /// Step between windows.
+        stride: usize,
+        /// Padding on each side.
+        padding: usize,
+    },
+    /// Mean over windows that do not overlap.
+    AvgPool {
+        /// Side of the window and step between windows.
+        kernel: usize,
+    },
+    /// ResNet's identity shortcut across a change of shape: every `stride`-th pixel, and zeros for
+    /// the new channels (option A of He et al., 2015, section 3.3).
+    Shortcut {
+        /// Step between the pixels kept.
+        stride: usize,
+    },
+    /// Fully connected, with a bias.
+    Linear,
+}
+
+/// A layer in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Name of its weights, for a layer that has some; empty for one that has none.
+    pub name: String,
+    /// What it computes.
+    pub layer: Layer,
+    /// Nodes that it reads, all with a smaller id.
+    pub inputs: Vec<NodeId>,
+    /// Channels of its output.
+    pub channels: usize,
+    /// Height and width of its output.
+    pub side: usize,
+}
+
+/// A classifier's place and its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// The node that gives the logits.
+    pub logits: NodeId,
+    /// Depth at which the classifier is attached: layers (MSDNet), residual blocks (ResNet),
+    /// composite layers (DenseNet).
+    pub depth: usize,
+}
+
+/// The directed graph with its marked exits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    pub(super) nodes: Vec<Node>,
+    pub(super) exits: Vec<Exit>,
+}
+
+impl Network {
+    /// All nodes in topological order; the first one is the input.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The exits, from the first to the last.
+    pub fn exits(&self) -> &[Exit] {
+        &self.exits
+    }
+
+    /// Number of classes: channels of the logits.
+    pub fn classes(&self) -> usize {
+        self.exits.first().map_or(0, |exit| self.nodes[exit.logits].channels)
+    }
+
+    /// Which nodes the given exits (from 0) depend on, by node id. This is the set that lazy
+    /// evaluation computes (paper, section 4).
+    pub fn ancestors(&self, exits: impl IntoIterator<Item = usize>) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        for exit in exits {
+            needed[self.exits[exit].logits] = true;
+        }
+        for id in (0..self.nodes.len()).rev() {
+            if needed[id] {
+                for &input in &self.nodes[id].inputs {
+                    needed[input] = true;
+                }
+            }
+        }
+        needed
+    }
+
+    /// Channels that node `id` reads from its first input.
+    pub fn input_channels(&self, id: NodeId) -> usize {
+        self.nodes[id].inputs.first().map_or(0, |&input| self.nodes[input].channels)
+    }
+
+    /// The same graph with every node passed through `rewrite`, for tools that change layers in
+    /// place; inputs and exits stay.
+    pub fn map_nodes(&self, rewrite: impl FnMut(&Node) -> Node) -> Network {
+        Network { nodes: self.nodes.iter().map(rewrite).collect(), exits: self.exits.clone() }
+    }
+}

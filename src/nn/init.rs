@@ -1,0 +1,44 @@
+//! Initial weights, as in the authors' Torch code: convolutions from N(0, 2 / (k k c_out)), batch
+//! normalisation 1 and 0, linear layers uniform in +-1/sqrt(fan_in), every other bias 0.
+
+use anyhow::Result;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal, Uniform};
+use tch::{Device, Kind, Tensor};
+
+use super::graph::{Layer, Network};
+use super::weights::{ParameterSpec, Role, Weights};
+
+/// Fresh weights in 32-bit floats, drawn from `seed` alone.
+///
+/// # Errors
+/// When LibTorch cannot allocate them.
+pub fn initialise(network: &Network, seed: u64, device: Device) -> Result<Weights> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let weights = Weights::zeros(network, Kind::Float, device)?;
+    for (spec, view) in weights.specs().iter().zip(weights.views()) {
+        let values = draw(network, spec, &mut rng)?;
+        let tensor = Tensor::f_from_slice(&values)?.f_view(spec.shape.as_slice())?;
+        tch::no_grad(|| view.shallow_clone().f_copy_(&tensor))?;
+    }
+    Ok(weights)
+}
+
+fn draw(network: &Network, spec: &ParameterSpec, rng: &mut ChaCha8Rng) -> Result<Vec<f32>> {
+    let count = spec.shape.iter().product::<i64>() as usize;
+    let node = &network.nodes()[spec.node];
+    Ok(match (spec.role, &node.layer) {
+        (Role::Weight, Layer::Conv { kernel, .. }) => {
+            let normal = Normal::new(0.0, (2.0 / (kernel * kernel * node.channels) as f64).sqrt())?;
+            (0..count).map(|_| normal.sample(rng) as f32).collect()
+        }
+        (Role::Weight, _) => {
+            let bound = 1.0 / (network.input_channels(spec.node) as f64).sqrt();
+            let uniform = Uniform::new_inclusive(-bound, bound)?;
+            (0..count).map(|_| uniform.sample(rng) as f32).collect()
+        }
+        (Role::Gamma, _) => vec![1.0; count],
+        (Role::Bias | Role::Beta, _) => vec![0.0; count],
+    })
+}

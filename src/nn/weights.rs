@@ -1,0 +1,292 @@
+//! A network's tensors: parameters in one flat tensor with a named view each, and the running
+//! statistics of batch normalisation.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use tch::{Device, Kind, Tensor};
+
+use super::graph::{Layer, Network, NodeId};
+
+/// What a tensor is to its layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Kernel of a convolution `[out, in, k, k]` or matrix of a linear layer `[out, in]`.
+    Weight,
+    /// Bias of a convolution or linear layer.
+    Bias,
+    /// Scale of batch normalisation.
+    Gamma,
+    /// Shift of batch normalisation.
+    Beta,
+}
+
+/// A trainable tensor, before there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterSpec {
+    /// Name of the tensor.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<i64>,
+    /// What it is to its layer.
+    pub role: Role,
+    /// The layer's node.
+    pub node: NodeId,
+}
+
+/// Any tensor of a network's state: name and shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// Name of the tensor.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<i64>,
+}
+
+impl Network {
+    /// Every parameter, in the order of creation.
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
+        let mut specs = Vec::new();
+        for (id, node) in self.nodes().iter().enumerate() {
+            let (inputs, outputs) = (self.input_channels(id) as i64, node.channels as i64);
+            let mut push = |suffix: &str, shape: Vec<i64>, role| {
+                let name = format!("{}.{suffix}", node.name);
+                specs.push(ParameterSpec { name, shape, role, node: id });
+            };
+            match node.layer {
+                Layer::Conv { kernel, bias, .. } => {
+                    let kernel = kernel as i64;
+                    push("weight", vec![outputs, inputs, kernel, kernel], Role::Weight);
+                    if bias {
+                        push("bias", vec![outputs], Role::Bias);
+                    }
+                }
+                Layer::BatchNorm => {
+                    push("weight", vec![outputs], Role::Gamma);
+                    push("bias", vec![outputs], Role::Beta);
+                }
+                Layer::Linear => {
+                    push("weight", vec![outputs, inputs], Role::Weight);
+                    push("bias", vec![outputs], Role::Bias);
+                }
+                _ => {}
+            }
+        }
+        specs
+    }
+
+    /// Every tensor of the state: parameters, running statistics and their counters.
+    pub fn state(&self) -> Vec<TensorSpec> {
+        let parameters = self.parameters().into_iter().map(|p| TensorSpec { name: p.name, shape: p.shape });
+        let norms = self.nodes().iter().filter(|n| n.layer == Layer::BatchNorm);
+        let statistics = norms.flat_map(|node| {
+            let channels = vec![node.channels as i64];
+            [("running_mean", channels.clone()), ("running_var", channels), (COUNTER, vec![])]
+                .map(|(suffix, shape)| TensorSpec { name: format!("{}.{suffix}", node.name), shape })
+        });
+        parameters.chain(statistics).collect()
+    }
+}
+
+const COUNTER: &str = "num_batches_tracked";
+
+/// Running statistics of one batch normalisation.
+#[derive(Debug)]
+pub(super) struct Statistics {
+    pub(super) mean: Tensor,
+    pub(super) var: Tensor,
+    pub(super) batches: i64,
+}
+
+/// The tensors of a [`Network`].
+#[derive(Debug)]
+pub struct Weights {
+    /// Parameters that some exit depends on, then the others; one dimension.
+    flat: Tensor,
+    /// How many elements of `flat` some exit depends on.
+    used: i64,
+    specs: Vec<ParameterSpec>,
+    /// Leaves of the autograd graph: views into `flat`, by specification.
+    views: Vec<Tensor>,
+    /// Indices into `views` in the order in which they lie in `flat`.
+    order: Vec<usize>,
+    used_count: usize,
+    /// For each node the index of its first view.
+    first_view: Vec<usize>,
+    statistics: BTreeMap<NodeId, Statistics>,
+}
+
+impl Weights {
+    /// Weights that are all zero, with fresh running statistics (mean 0, variance 1).
+    ///
+    /// # Errors
+    /// When LibTorch cannot allocate them.
+    pub fn zeros(network: &Network, kind: Kind, device: Device) -> Result<Weights> {
+        let specs = network.parameters();
+        let needed = network.ancestors(0..network.exits().len());
+        let mut order: Vec<usize> = (0..specs.len()).collect();
+        order.sort_by_key(|&i| !needed[specs[i].node]);
+        let used_count = specs.iter().filter(|s| needed[s.node]).count();
+        let sizes: Vec<i64> = specs.iter().map(|s| s.shape.iter().product()).collect();
+        let used = order[..used_count].iter().map(|&i| sizes[i]).sum();
+        let flat = Tensor::f_zeros([sizes.iter().sum::<i64>()], (kind, device))?;
+        let views = make_views(&flat, &specs, &sizes, &order)?;
+        let mut first_view = vec![usize::MAX; network.nodes().len()];
+        for (i, spec) in specs.iter().enumerate().rev() {
+            first_view[spec.node] = i;
+        }
+        let mut statistics = BTreeMap::new();
+        for (id, node) in network.nodes().iter().enumerate() {
+            if node.layer == Layer::BatchNorm {
+                let size = [node.channels as i64];
+                let mean = Tensor::f_zeros(size, (kind, device))?;
+                let var = Tensor::f_ones(size, (kind, device))?;
+                statistics.insert(id, Statistics { mean, var, batches: 0 });
+            }
+        }
+        Ok(Weights { flat, used, specs, views, order, used_count, first_view, statistics })
+    }
+
+    /// The parameters' names and shapes, in the order of [`Weights::views`].
+    pub fn specs(&self) -> &[ParameterSpec] {
+        &self.specs
+    }
+
+    /// The parameters, each a leaf that shares its memory with [`Weights::flat_used`].
+    pub fn views(&self) -> &[Tensor] {
+        &self.views
+    }
+
+    /// The parameters that some exit depends on, as one vector; an update of it updates them.
+    pub fn flat_used(&self) -> Tensor {
+        self.flat.narrow(0, 0, self.used)
+    }
+
+    /// The parameters that some exit depends on, in the order in which they lie in
+    /// [`Weights::flat_used`].
+    pub fn used_views(&self) -> Vec<&Tensor> {
+        self.order[..self.used_count].iter().map(|&i| &self.views[i]).collect()
+    }
+
+    /// Names of [`Weights::used_views`], in the same order.
+    pub fn used_names(&self) -> Vec<&str> {
+        self.order[..self.used_count].iter().map(|&i| self.specs[i].name.as_str()).collect()
+    }
+
+    /// Device that holds them.
+    pub fn device(&self) -> Device {
+        self.flat.device()
+    }
+
+    /// Element type.
+    pub fn kind(&self) -> Kind {
+        self.flat.kind()
+    }
+
+    /// The `index`-th parameter of a node (weight, bias; gamma, beta).
+    pub(super) fn of_node(&self, node: NodeId, index: usize) -> &Tensor {
+        &self.views[self.first_view[node] + index]
+    }
+
+    pub(super) fn statistics(&self, node: NodeId) -> &Statistics {
+        &self.statistics[&node]
+    }
+
+    /// Counts one more batch in the running statistics of every batch normalisation of `nodes`.
+    pub(super) fn count_batch(&mut self, computed: &[bool]) {
+        for (&node, statistics) in &mut self.statistics {
+            statistics.batches += i64::from(computed[node]);
+        }
+    }
+
+    /// A copy in another element type or on another device.
+    ///
+    /// # Errors
+    /// When LibTorch cannot allocate it.
+    pub fn converted(&self, network: &Network, kind: Kind, device: Device) -> Result<Weights> {
+        let mut copy = Weights::zeros(network, kind, device)?;
+        copy.load(&self.named()?).context("copying weights")?;
+        Ok(copy)
+    }
+
+    /// The whole state by name: parameters in memory order, running statistics, counters (int64
+    /// scalars). The tensors share memory with the weights, counters excepted.
+    ///
+    /// # Errors
+    /// When LibTorch fails.
+    pub fn named(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut named = Vec::new();
+        for (spec, view) in self.specs.iter().zip(&self.views) {
+            named.push((spec.name.clone(), view.f_detach()?));
+        }
+        for (&node, statistics) in &self.statistics {
+            let name = self.prefix(node);
+            named.push((format!("{name}.running_mean"), statistics.mean.shallow_clone()));
+            named.push((format!("{name}.running_var"), statistics.var.shallow_clone()));
+            named.push((format!("{name}.{COUNTER}"), Tensor::from(statistics.batches)));
+        }
+        Ok(named)
+    }
+
+    /// Takes the whole state from `named`, in any order and of any floating type.
+    ///
+    /// # Errors
+    /// Lists every tensor that is missing, left over or of another shape; then nothing is taken.
+    pub fn load(&mut self, named: &[(String, Tensor)]) -> Result<()> {
+        let mut given: BTreeMap<&str, &Tensor> = named.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        if given.len() < named.len() {
+            bail!("a tensor's name occurs twice");
+        }
+        let mut wrong = Vec::new();
+        let mut copies: Vec<(Tensor, &Tensor)> = Vec::new();
+        let mut counters = Vec::new();
+        for (name, target) in self.named()? {
+            match given.remove(name.as_str()) {
+                None => wrong.push(format!("missing: {name} {:?}", target.size())),
+                Some(source) if source.size() != target.size() => {
+                    wrong.push(format!("wrong shape: {name} is {:?}, expected {:?}", source.size(), target.size()));
+                }
+                Some(source) if name.ends_with(COUNTER) => {
+                    counters.push((name, i64::try_from(source)?));
+                }
+                Some(source) => copies.push((target, source)),
+            }
+        }
+        wrong.extend(given.iter().map(|(name, tensor)| format!("left over: {name} {:?}", tensor.size())));
+        if !wrong.is_empty() {
+            bail!("{} tensors do not fit the network:\n  {}", wrong.len(), wrong.join("\n  "));
+        }
+        for (mut target, source) in copies {
+            tch::no_grad(|| target.f_copy_(source))?;
+        }
+        let prefixes: BTreeMap<String, NodeId> =
+            self.statistics.keys().map(|&node| (format!("{}.{COUNTER}", self.prefix(node)), node)).collect();
+        for (name, batches) in counters {
+            if let Some(statistics) = self.statistics.get_mut(&prefixes[&name]) {
+                statistics.batches = batches;
+            }
+        }
+        Ok(())
+    }
+
+    /// Name of a node's layer: that of its first parameter without the last part.
+    fn prefix(&self, node: NodeId) -> &str {
+        let name = &self.specs[self.first_view[node]].name;
+        name.rsplit_once('.').map_or(name, |(prefix, _)| prefix)
+    }
+}
+
+fn make_views(flat: &Tensor, specs: &[ParameterSpec], sizes: &[i64], order: &[usize]) -> Result<Vec<Tensor>> {
+    let mut offsets = vec![0; specs.len()];
+    let mut next = 0;
+    for &i in order {
+        offsets[i] = next;
+        next += sizes[i];
+    }
+    let mut views = Vec::with_capacity(specs.len());
+    for (i, spec) in specs.iter().enumerate() {
+        let view = flat.f_narrow(0, offsets[i], sizes[i])?.f_view(spec.shape.as_slice())?;
+        views.push(view.f_detach()?.f_set_requires_grad(true)?);
+    }
+    Ok(views)
+}

@@ -1,0 +1,138 @@
+//! Where things are, how to compute, and the data of an experiment.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use tch::Device;
+
+use crate::data::{Dataset, Normalisation, Part, Source, Split, hold_out, subset};
+use crate::experiment::Experiment;
+use crate::models::Input;
+
+/// Folders that a command reads and writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// Figures and tables.
+    pub out: PathBuf,
+    /// Run folders.
+    pub runs: PathBuf,
+    /// Data sets.
+    pub data: PathBuf,
+}
+
+/// How a command computes and speaks.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Folders.
+    pub places: Places,
+    /// Where to compute.
+    pub device: Device,
+    /// Threads of one process.
+    pub threads: usize,
+    /// Processes that train side by side; 1 = this one alone.
+    pub workers: usize,
+    /// Whether progress is kept from standard error.
+    pub quiet: bool,
+    /// Whether more is said of what is skipped and why.
+    pub verbose: bool,
+}
+
+impl Settings {
+    /// Says something on standard error, unless quiet.
+    pub fn say(&self, message: impl AsRef<str>) {
+        if !self.quiet {
+            eprintln!("{}", message.as_ref());
+        }
+    }
+}
+
+/// The data of an experiment: read when first needed.
+pub struct Data {
+    dataset: Dataset,
+    places: Places,
+    device: Device,
+    /// What the networks read.
+    pub input: Input,
+    /// Means and standard deviations.
+    pub normalisation: Normalisation,
+    /// Images held out of the training set.
+    pub validation: usize,
+    training_images: Option<usize>,
+    train: OnceCell<Loaded>,
+    test: OnceCell<Loaded>,
+}
+
+/// A part of the data in memory.
+pub struct Loaded {
+    /// Its images.
+    pub source: Source,
+    /// Its digest.
+    pub digest: String,
+}
+
+impl Data {
+    /// The facts of an experiment's data; only an image folder is looked at.
+    ///
+    /// # Errors
+    /// When a folder has no classes.
+    pub fn of(experiment: &Experiment, settings: &Settings) -> Result<Data> {
+        let validation = experiment.validation;
+        Data::new(&experiment.dataset, validation, experiment.training_images, settings)
+    }
+
+    /// The facts of a data set, with a hold-out (none given = the data set's usual one).
+    ///
+    /// # Errors
+    /// When a folder has no classes.
+    pub fn new(
+        dataset: &Dataset,
+        validation: Option<usize>,
+        training_images: Option<usize>,
+        settings: &Settings,
+    ) -> Result<Data> {
+        let facts = dataset.facts(&settings.places.data)?;
+        Ok(Data {
+            dataset: dataset.clone(),
+            places: settings.places.clone(),
+            device: settings.device,
+            input: Input { channels: facts.channels, side: facts.side, classes: facts.classes },
+            normalisation: Normalisation { mean: facts.mean, std: facts.std },
+            validation: validation.unwrap_or(facts.default_validation),
+            training_images,
+            train: OnceCell::new(),
+            test: OnceCell::new(),
+        })
+    }
+
+    /// Images of `part`, read on the first call and kept on the device.
+    ///
+    /// # Errors
+    /// When they cannot be read; names the file and the way out.
+    pub fn part(&self, part: Part) -> Result<&Loaded> {
+        let cell = match part {
+            Part::Train => &self.train,
+            Part::Test => &self.test,
+        };
+        if let Some(loaded) = cell.get() {
+            return Ok(loaded);
+        }
+        let source = Source::open(&self.dataset, part, &self.places.data)?;
+        let digest = source.digest()?;
+        let source = source.to_device(self.device)?;
+        Ok(cell.get_or_init(|| Loaded { source, digest }))
+    }
+
+    /// Which training images are trained on and which are held out.
+    ///
+    /// # Errors
+    /// When the hold-out leaves nothing, or fewer images than asked for.
+    pub fn split(&self) -> Result<Split> {
+        let count = self.part(Part::Train)?.source.len();
+        let mut split = hold_out(count, self.validation).context("validation")?;
+        if let Some(n) = self.training_images {
+            split.train = subset(&split.train, n).context("training_images")?;
+        }
+        Ok(split)
+    }
+}

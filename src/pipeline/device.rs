@@ -1,0 +1,38 @@
+//! Where and on how many threads to compute.
+
+use anyhow::{Context, Result, bail, ensure};
+use tch::{Cuda, Device};
+
+/// `auto`, `cpu`, `cuda` or `cuda:N`.
+///
+/// # Errors
+/// When CUDA is asked for and not there: never a silent fall back.
+pub fn parse_device(name: &str) -> Result<Device> {
+    let device = match name {
+        "auto" if Cuda::is_available() => Device::Cuda(0),
+        "auto" | "cpu" => Device::Cpu,
+        "cuda" => Device::Cuda(0),
+        other => match other.strip_prefix("cuda:") {
+            Some(number) => Device::Cuda(number.parse().with_context(|| format!("--device {other}"))?),
+            None => bail!("--device {other}: expected auto, cpu, cuda or cuda:N"),
+        },
+    };
+    if let Device::Cuda(index) = device {
+        ensure!(
+            Cuda::is_available(),
+            "--device {name}: this LibTorch sees no CUDA device (`repro doctor` tells more); use --device cpu"
+        );
+        let count = Cuda::device_count();
+        ensure!((index as i64) < count, "--device {name}: there are {count} CUDA devices, counted from 0");
+        Cuda::cudnn_set_benchmark(true);
+    }
+    Ok(device)
+}
+
+/// Sets LibTorch's threads: `threads`, or all cores for 0. Returns what was set.
+pub fn set_threads(threads: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if threads == 0 { cores } else { threads };
+    tch::set_num_threads(threads as i32);
+    threads
+}

@@ -1,0 +1,25 @@
+//! An experiment carried out: its plan, its trainings, its predictions, its figure. Every step's
+//! result is a file, and a step whose file is there for the same inputs is skipped.
+
+mod anytime;
+mod context;
+mod costs;
+mod device;
+mod execute;
+mod figure;
+mod outputs;
+mod plan;
+mod predictions;
+mod progress;
+mod provenance;
+mod stop;
+mod study;
+
+pub use context::{Data, Places, Settings};
+pub use costs::{CostRow, cost_rows, costs_csv};
+pub use device::{parse_device, set_threads};
+pub use execute::{Outcome, train_run};
+pub use figure::{Ask, make_figure};
+pub use plan::{describe_plan, plan_json};
+pub use predictions::predictions_of;
+pub use stop::{Interrupted, watch_signals};

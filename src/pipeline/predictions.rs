@@ -1,0 +1,113 @@
+//! Predictions of a finished run on a split: read if they are fresh, else made.
+
+use anyhow::{Context, Result, bail};
+use tch::Kind;
+
+use super::context::{Data, Settings};
+use crate::data::Part;
+use crate::eval::Predictions;
+use crate::experiment::FORMAT;
+use crate::nn::{Network, Numerics, Weights};
+use crate::predict::predict;
+use crate::results::RunFolder;
+use crate::results::checkpoint::Progress;
+use crate::results::predictions::{self, Made};
+
+/// Which images of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// The hold-out.
+    Validation,
+    /// The test images.
+    Test,
+}
+
+impl Split {
+    /// Name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Validation => "validation",
+            Split::Test => "test",
+        }
+    }
+
+    fn part(self) -> Part {
+        match self {
+            Split::Validation => Part::Train,
+            Split::Test => Part::Test,
+        }
+    }
+}
+
+/// Predictions of the run in `folder` on `split`; kept in the folder for the next time.
+///
+/// # Errors
+/// When the run is not finished, or its files or the data cannot be read.
+pub fn predictions_of(folder: &RunFolder, data: &Data, split: Split, settings: &Settings) -> Result<Predictions> {
+    let context = || format!("predicting {} with {}", split.name(), folder.path().display());
+    let (progress, weights) = folder.progress().with_context(|| format!("{} is not trained", folder.path().display()))?;
+    if !progress.is_finished() {
+        bail!("{} has only come to epoch {}", folder.path().display(), progress.epoch);
+    }
+    let part = data.part(split.part()).with_context(context)?;
+    let made = Made { format: FORMAT, weights, data: part.digest.clone(), validation: data.validation };
+    let path = folder.predictions(split.name());
+    if let Some(found) = predictions::made(&path) {
+        if found == made {
+            return predictions::load(&path);
+        }
+        settings.say(format!("{}: {}; predicting again", path.display(), difference(&found, &made)));
+    }
+    let predictions = fresh(folder, data, split, &progress, settings).with_context(context)?;
+    predictions::save(&path, &predictions, &made)?;
+    Ok(predictions)
+}
+
+fn difference(found: &Made, made: &Made) -> &'static str {
+    if found.format != made.format {
+        "made by another version of the program"
+    } else if found.weights != made.weights {
+        "made with other weights"
+    } else if found.data != made.data {
+        "the data have changed since"
+    } else {
+        "made on another hold-out"
+    }
+}
+
+fn fresh(
+    folder: &RunFolder,
+    data: &Data,
+    split: Split,
+    progress: &Progress,
+    settings: &Settings,
+) -> Result<Predictions> {
+    let network = progress.run.network.build(data.input)?;
+    let weights = load_weights(folder, &network, settings)?;
+    let numerics = Numerics { layout: progress.run.network.preferred_layout(), ..Numerics::default() };
+    let source = &data.part(split.part())?.source;
+    let indices = match split {
+        Split::Test => (0..source.len() as u32).collect(),
+        Split::Validation => data.split()?.validation,
+    };
+    if indices.is_empty() {
+        bail!("validation: 0 images are held out, so there is no hold-out to predict");
+    }
+    predict(&network, &weights, source, &indices, &data.normalisation, numerics)
+}
+
+/// The weights of a run, in 32-bit floats on the device.
+///
+/// # Errors
+/// When no whole checkpoint is there, or it is of another network.
+pub fn load_weights(folder: &RunFolder, network: &Network, settings: &Settings) -> Result<Weights> {
+    let (found, complaints) = folder.load()?;
+    for complaint in complaints {
+        settings.say(format!("warning: {complaint}"));
+    }
+    let loaded = found.with_context(|| format!("{} holds no checkpoint", folder.path().display()))?;
+    let state = loaded.tensors.into_iter().filter(|(name, _)| !name.starts_with(crate::train::MOMENTUM_PREFIX));
+    let mut weights = Weights::zeros(network, Kind::Float, settings.device)?;
+    weights.load(&state.collect::<Vec<_>>())?;
+    Ok(weights)
+}

@@ -1,0 +1,117 @@
+//! What a person sees of a training: a bar with the time left on a terminal, a line an epoch
+//! elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::context::Settings;
+use crate::experiment::Training;
+use crate::results::checkpoint::{LogRow, Progress};
+use crate::train::Step;
+
+/// The display of one training.
+pub struct Display {
+    name: String,
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    epochs: u32,
+    started: Instant,
+    /// Epochs, with fractions, that were done before this process.
+    before: f64,
+    done: f64,
+}
+
+impl Display {
+    /// Starts at what is done already.
+    pub fn new(name: &str, progress: &Progress, training: &Training, settings: &Settings) -> Display {
+        let name = format!("{name}, seed {}", progress.run.seed);
+        let on_terminal = std::io::stderr().is_terminal() && !settings.quiet;
+        let before = f64::from(progress.epoch);
+        let bar = on_terminal.then(|| new_bar(&name, training.epochs, progress.epoch));
+        if !on_terminal && !settings.quiet && progress.epoch + progress.step as u32 > 0 {
+            eprintln!("{name}: goes on after epoch {} of {}", progress.epoch, training.epochs);
+        }
+        Display {
+            name,
+            bar,
+            quiet: settings.quiet,
+            epochs: training.epochs,
+            started: Instant::now(),
+            before,
+            done: before,
+        }
+    }
+
+    /// One step more.
+    pub fn step(&mut self, step: &Step) {
+        self.done = f64::from(step.epoch) + step.done as f64 / step.of as f64;
+        if let Some(bar) = &self.bar {
+            bar.set_position((self.done * 1000.0) as u64);
+            bar.set_message(format!(
+                "epoch {}/{}, loss {:.3}, {}",
+                step.epoch + 1,
+                self.epochs,
+                step.loss,
+                self.time_left()
+            ));
+        }
+    }
+
+    /// An epoch is over.
+    pub fn epoch(&self, row: &str) {
+        if self.bar.is_none() && !self.quiet {
+            eprintln!("{}: epoch {:.0}/{}, {row}, {}", self.name, self.done, self.epochs, self.time_left());
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+            eprintln!("{}: trained in {}", self.name, readable(self.started.elapsed()));
+        }
+    }
+
+    fn time_left(&self) -> String {
+        let progressed = self.done - self.before;
+        if progressed <= 0.0 {
+            return "time left unknown".to_string();
+        }
+        let left = self.started.elapsed().mul_f64((f64::from(self.epochs) - self.done) / progressed);
+        format!("{} left", readable(left))
+    }
+}
+
+fn new_bar(name: &str, epochs: u32, done: u32) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(u64::from(epochs) * 1000), ProgressDrawTarget::stderr_with_hz(4));
+    let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    bar.set_style(style);
+    bar.set_prefix(name.to_string());
+    bar.set_position(u64::from(done) * 1000);
+    bar
+}
+
+/// A log row for people.
+pub fn describe_row(row: &LogRow, images_per_second: f64) -> String {
+    let accuracy = if row.accuracy.is_empty() {
+        String::new()
+    } else {
+        let exits: Vec<String> = row.accuracy.iter().map(|a| format!("{:.1}", 100.0 * a)).collect();
+        format!(", hold-out {} %", exits.join(" "))
+    };
+    format!("rate {:.4}, loss {:.4}{accuracy}, {images_per_second:.0} images/s", row.learning_rate, row.loss)
+}
+
+/// A duration for people: 4 s, 3 min, 2 h 05 min.
+pub fn readable(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}

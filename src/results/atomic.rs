@@ -1,0 +1,81 @@
+//! Files that are either there and whole, or not there: written beside their place, synced,
+//! renamed.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// Puts `bytes` at `path`, replacing what was there only once they are safely written.
+///
+/// # Errors
+/// Names the path; what was there before is then unharmed.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    with(path, |file| file.write_all(bytes).map_err(Into::into))
+}
+
+/// As [`write`], with whatever `fill` writes into the file.
+///
+/// # Errors
+/// Names the path; what was there before is then unharmed.
+pub fn with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let temporary = temporary_name(path);
+    let result = fill_and_sync(&temporary, fill).and_then(|()| fs::rename(&temporary, path).map_err(Into::into));
+    if result.is_err() {
+        // Best effort: the error that counts is the first one.
+        let _ = fs::remove_file(&temporary);
+    }
+    result.with_context(|| format!("cannot write {}", path.display()))?;
+    sync_folder(path);
+    Ok(())
+}
+
+/// A name beside `path` that does not end in its extension and that no other process uses.
+pub fn temporary_name(path: &Path) -> PathBuf {
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+}
+
+fn fill_and_sync(temporary: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let mut file = File::create(temporary)?;
+    fill(&mut file)?;
+    file.sync_all()?;
+    Ok(())
+}
+
+/// A rename lasts once its folder is synced; some file systems cannot, and need not.
+pub fn sync_folder(path: &Path) {
+    if let Some(folder) = path.parent()
+        && let Ok(folder) = File::open(folder)
+    {
+        let _ = folder.sync_all();
+    }
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// Names the folder.
+pub fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        write(&path, b"old").unwrap();
+        let error = with(&path, |file| {
+            file.write_all(b"half")?;
+            anyhow::bail!("disk full")
+        });
+        assert!(error.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,215 @@
+//! A checkpoint: safetensors whose metadata is one JSON string with the run, how far it has come,
+//! its log, and a checksum over everything else.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tch::{Kind, Tensor};
+
+use super::atomic;
+use crate::experiment::Run;
+
+/// One finished epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Learning rate of its first step.
+    pub learning_rate: f64,
+    /// Mean over its steps of the sum over the exits of the cross-entropy.
+    pub loss: f64,
+    /// Accuracy of each exit on the hold-out; empty without one.
+    pub accuracy: Vec<f64>,
+}
+
+/// How far a run has come. No times: the same run gives the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// `experiment::FORMAT` of the program that wrote it.
+    pub format: u32,
+    /// The run.
+    pub run: Run,
+    /// Digest of the training data.
+    pub data: String,
+    /// Finished epochs.
+    pub epoch: u32,
+    /// Finished steps of the epoch under way.
+    pub step: usize,
+    /// Sum of the losses of those steps.
+    pub loss_sum: f64,
+    /// The finished epochs.
+    pub log: Vec<LogRow>,
+    /// Where imported weights came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl Progress {
+    /// Whether nothing is left to train.
+    pub fn is_finished(&self) -> bool {
+        match &self.run.training {
+            Some(training) => self.epoch >= training.epochs,
+            None => true,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    progress: Progress,
+    sha256: String,
+}
+
+const KEY: &str = "repro";
+
+/// Writes a checkpoint in place of `path`'s.
+///
+/// # Errors
+/// Names the path.
+pub fn save(path: &Path, progress: &Progress, tensors: &[(String, Tensor)]) -> Result<()> {
+    let raw: Vec<(String, Raw)> =
+        tensors.iter().map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?))).collect::<Result<_>>()?;
+    let sha256 = checksum(progress, raw.iter().map(|(name, raw)| (name.as_str(), raw.data.as_slice())))?;
+    let text = serde_json::to_string(&Metadata { progress: progress.clone(), sha256 })?;
+    let metadata = HashMap::from([(KEY.to_string(), text)]);
+    let views: Vec<(&str, TensorView)> = raw
+        .iter()
+        .map(|(name, raw)| Ok((name.as_str(), TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?)))
+        .collect::<Result<_>>()?;
+    let bytes = safetensors::serialize(views, Some(metadata))?;
+    atomic::write(path, &bytes)
+}
+
+/// Reads a checkpoint and checks it whole.
+///
+/// # Errors
+/// Names the path and what is wrong with it.
+pub fn load(path: &Path) -> Result<(Progress, Vec<(String, Tensor)>)> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    parse(&bytes).with_context(|| format!("{} is not a whole checkpoint", path.display()))
+}
+
+/// Reads only how far a checkpoint has come, and its checksum; its tensors are not checked.
+///
+/// # Errors
+/// Names the path.
+pub fn load_progress(path: &Path) -> Result<(Progress, String)> {
+    use std::io::Read;
+    let context = || format!("cannot read {}", path.display());
+    let mut file = std::fs::File::open(path).with_context(context)?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).with_context(context)?;
+    let length = u64::from_le_bytes(length);
+    ensure!(length < 1 << 28, "{}: a header of {length} bytes", path.display());
+    let mut bytes = length.to_le_bytes().to_vec();
+    file.take(length).read_to_end(&mut bytes).with_context(context)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).with_context(context)?;
+    let Metadata { progress, sha256 } = metadata(&header).with_context(context)?;
+    Ok((progress, sha256))
+}
+
+/// A checkpoint from its bytes.
+///
+/// # Errors
+/// Says what is wrong.
+pub fn parse(bytes: &[u8]) -> Result<(Progress, Vec<(String, Tensor)>)> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let Metadata { progress, sha256 } = metadata(&header)?;
+    let file = SafeTensors::deserialize(bytes)?;
+    let mut views = file.tensors();
+    views.sort_by(|a, b| a.0.cmp(&b.0));
+    let found = checksum(&progress, views.iter().map(|(name, view)| (name.as_str(), view.data())))?;
+    ensure!(found == sha256, "the checksum is {found}, the file says {sha256}");
+    let tensors = views.into_iter().map(|(name, view)| Ok((name, tensor_of(&view)?))).collect::<Result<_>>()?;
+    Ok((progress, tensors))
+}
+
+fn metadata(header: &safetensors::tensor::Metadata) -> Result<Metadata> {
+    let text = header.metadata().as_ref().and_then(|m| m.get(KEY));
+    let text = text.with_context(|| format!("it has no metadata \"{KEY}\"; it was not written by this program"))?;
+    serde_json::from_str(text).context("its metadata cannot be read")
+}
+
+/// Any safetensors file's tensors, by name in ascending order.
+///
+/// # Errors
+/// Names the path and what is wrong with it.
+pub fn load_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let context = || format!("{} is not a whole safetensors file", path.display());
+    let file = SafeTensors::deserialize(&bytes).with_context(context)?;
+    let mut views = file.tensors();
+    views.sort_by(|a, b| a.0.cmp(&b.0));
+    views.into_iter().map(|(name, view)| Ok((name, tensor_of(&view)?))).collect::<Result<_>>().with_context(context)
+}
+
+/// Writes a safetensors file without metadata.
+///
+/// # Errors
+/// Names the path.
+pub fn save_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
+    let raw: Vec<(String, Raw)> =
+        tensors.iter().map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?))).collect::<Result<_>>()?;
+    let views: Vec<(&str, TensorView)> = raw
+        .iter()
+        .map(|(name, raw)| Ok((name.as_str(), TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?)))
+        .collect::<Result<_>>()?;
+    atomic::write(path, &safetensors::serialize(views, None)?)
+}
+
+fn checksum<'a>(progress: &Progress, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<String> {
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_by_key(|(name, _)| *name);
+    let mut digest = Sha256::new();
+    digest.update(serde_json::to_vec(progress)?);
+    for (name, data) in tensors {
+        digest.update((name.len() as u64).to_le_bytes());
+        digest.update(name);
+        digest.update((data.len() as u64).to_le_bytes());
+        digest.update(data);
+    }
+    Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+struct Raw {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Vec<u8>,
+}
+
+impl Raw {
+    fn of(tensor: &Tensor) -> Result<Raw> {
+        let (dtype, width) = match tensor.kind() {
+            Kind::Float => (Dtype::F32, 4),
+            Kind::Double => (Dtype::F64, 8),
+            Kind::Int64 => (Dtype::I64, 8),
+            Kind::Uint8 => (Dtype::U8, 1),
+            kind => bail!("a tensor of {kind:?} cannot be saved"),
+        };
+        let tensor = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
+        let count = tensor.numel();
+        let mut data = vec![0; count * width];
+        tensor.f_copy_data_u8(&mut data, count)?;
+        Ok(Raw { dtype, shape: tensor.size().iter().map(|&n| n as usize).collect(), data })
+    }
+}
+
+fn tensor_of(view: &TensorView) -> Result<Tensor> {
+    let kind = match view.dtype() {
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::I64 => Kind::Int64,
+        Dtype::U8 => Kind::Uint8,
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::I32 => Kind::Int,
+        dtype => return Err(anyhow!("tensors of {dtype:?} are not read")),
+    };
+    let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+    Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
+}

@@ -1,0 +1,215 @@
+//! A run's folder: what is in it, who may write to it, and how a person names it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tch::Tensor;
+
+use super::atomic;
+use super::checkpoint::{self, Progress};
+use crate::experiment::Run;
+
+/// The folder of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// Held while a run is trained; another process sees it, and it ends with this one.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl RunFolder {
+    /// The folder that `run` has under `runs`; it need not be there yet.
+    pub fn of(runs: &Path, run: &Run) -> RunFolder {
+        RunFolder { path: runs.join(run.folder_name()) }
+    }
+
+    /// An existing folder by path.
+    pub fn at(path: impl Into<PathBuf>) -> RunFolder {
+        RunFolder { path: path.into() }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The configuration as people read it.
+    pub fn run_yaml(&self) -> PathBuf {
+        self.path.join("run.yaml")
+    }
+
+    /// The latest checkpoint.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint.safetensors")
+    }
+
+    /// The checkpoint before the latest.
+    pub fn previous_checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint-previous.safetensors")
+    }
+
+    /// One row an epoch; the same bytes whenever the run is the same.
+    pub fn train_csv(&self) -> PathBuf {
+        self.path.join("train.csv")
+    }
+
+    /// What the clock said, one row an epoch.
+    pub fn timing_csv(&self) -> PathBuf {
+        self.path.join("timing.csv")
+    }
+
+    /// The images held out.
+    pub fn holdout_csv(&self) -> PathBuf {
+        self.path.join("holdout.csv")
+    }
+
+    /// Predictions on a split.
+    pub fn predictions(&self, split: &str) -> PathBuf {
+        self.path.join(format!("predictions-{split}.parquet"))
+    }
+
+    /// Takes the right to write, or none where another process has it.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written.
+    pub fn try_lock(&self) -> Result<Option<Lock>> {
+        atomic::create_folder(&self.path)?;
+        let path = self.path.join("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+
+    /// Saves a checkpoint and keeps the one before it.
+    ///
+    /// # Errors
+    /// Names the file that could not be written; at least one checkpoint stays whole.
+    pub fn save(&self, progress: &Progress, tensors: &[(String, Tensor)]) -> Result<()> {
+        let (current, previous) = (self.checkpoint(), self.previous_checkpoint());
+        let next = self.path.join("checkpoint-next");
+        checkpoint::save(&next, progress, tensors)?;
+        if current.exists() {
+            let context = || format!("cannot rename {}", current.display());
+            fs::rename(&current, &previous).with_context(context)?;
+        }
+        fs::rename(&next, &current).with_context(|| format!("cannot rename {}", next.display()))?;
+        atomic::sync_folder(&current);
+        Ok(())
+    }
+
+    /// The latest whole checkpoint, and what is to be said of one that is not: a damaged file is
+    /// set aside and the one before it is used.
+    ///
+    /// # Errors
+    /// When a damaged file cannot be set aside.
+    pub fn load(&self) -> Result<(Option<Loaded>, Vec<String>)> {
+        let mut complaints = Vec::new();
+        for path in [self.checkpoint(), self.previous_checkpoint()] {
+            if !path.exists() {
+                continue;
+            }
+            match checkpoint::load(&path) {
+                Ok((progress, tensors)) => return Ok((Some(Loaded { progress, tensors }), complaints)),
+                Err(error) => {
+                    let aside = path.with_extension("damaged");
+                    fs::rename(&path, &aside).with_context(|| format!("cannot rename {}", path.display()))?;
+                    complaints.push(format!("{error:#}; it is set aside as {}", aside.display()));
+                }
+            }
+        }
+        Ok((None, complaints))
+    }
+
+    /// Renames all checkpoints, so that a training starts again and nothing is lost.
+    ///
+    /// # Errors
+    /// Names the file that cannot be renamed.
+    pub fn set_checkpoints_aside(&self, why: &str) -> Result<()> {
+        for path in [self.checkpoint(), self.previous_checkpoint()] {
+            if path.exists() {
+                let aside = path.with_extension(why);
+                fs::rename(&path, aside).with_context(|| format!("cannot rename {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How far the run has come and the checksum of its weights, as the latest checkpoint says; its
+    /// tensors are not read.
+    pub fn progress(&self) -> Option<(Progress, String)> {
+        let paths = [self.checkpoint(), self.previous_checkpoint()];
+        paths.iter().find_map(|path| checkpoint::load_progress(path).ok())
+    }
+}
+
+/// A checkpoint in memory.
+#[derive(Debug)]
+pub struct Loaded {
+    /// How far it has come.
+    pub progress: Progress,
+    /// Its tensors by name.
+    pub tensors: Vec<(String, Tensor)>,
+}
+
+/// All run folders under `runs`, by name.
+///
+/// # Errors
+/// When the folder is there but cannot be read.
+pub fn list_runs(runs: &Path) -> Result<Vec<RunFolder>> {
+    if !runs.exists() {
+        return Ok(Vec::new());
+    }
+    let context = || format!("cannot read {}", runs.display());
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(runs).with_context(context)? {
+        let folder = RunFolder::at(entry.with_context(context)?.path());
+        if folder.run_yaml().is_file() || folder.checkpoint().is_file() {
+            folders.push(folder);
+        }
+    }
+    folders.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(folders)
+}
+
+/// The run that a person means: a run folder, a folder that holds exactly one, or an unambiguous
+/// beginning of a run's name under `runs`.
+///
+/// # Errors
+/// When there is none or more than one; lists the candidates.
+pub fn find_run(which: &str, runs: &Path) -> Result<RunFolder> {
+    let direct = RunFolder::at(which);
+    if direct.run_yaml().is_file() || direct.checkpoint().is_file() {
+        return Ok(direct);
+    }
+    if direct.path.is_dir()
+        && let [only] = &list_runs(&direct.path)?[..]
+    {
+        return Ok(only.clone());
+    }
+    let name_of = |f: &RunFolder| f.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let all = list_runs(runs)?;
+    let found: Vec<&RunFolder> = all.iter().filter(|f| name_of(f).starts_with(which)).collect();
+    match found[..] {
+        [only] => Ok(only.clone()),
+        [] => {
+            let shown: Vec<String> = all.iter().take(8).map(name_of).collect();
+            let known = if shown.is_empty() { "there are none".to_string() } else { shown.join(", ") };
+            bail!("no run under {} begins with \"{which}\" ({known}); `repro runs list` shows all", runs.display())
+        }
+        _ => {
+            let names: Vec<String> = found.iter().map(|f| name_of(f)).collect();
+            bail!("\"{which}\" is the beginning of {} runs: {}", found.len(), names.join(", "))
+        }
+    }
+}

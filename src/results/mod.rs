@@ -1,0 +1,11 @@
+//! Where a run's and a figure's files live, and how they are written; nothing else knows file
+//! names.
+
+pub mod atomic;
+pub mod checkpoint;
+pub mod folder;
+pub mod predictions;
+pub mod runfiles;
+pub mod tables;
+
+pub use folder::{RunFolder, find_run, list_runs};

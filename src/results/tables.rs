@@ -1,0 +1,81 @@
+//! CSV tables, written whole and in fixed columns.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use polars::prelude::{Column, CsvWriter, DataFrame, SerWriter};
+
+use super::atomic;
+
+/// A table that grows a column at a time.
+#[derive(Debug, Default)]
+pub struct Table {
+    columns: Vec<Column>,
+}
+
+impl Table {
+    /// A column of text.
+    pub fn text<S: AsRef<str>>(mut self, name: &str, values: impl IntoIterator<Item = S>) -> Table {
+        let values: Vec<String> = values.into_iter().map(|v| v.as_ref().to_string()).collect();
+        self.columns.push(Column::new(name.into(), values));
+        self
+    }
+
+    /// A column of counts.
+    pub fn count<N: Into<u64>>(mut self, name: &str, values: impl IntoIterator<Item = N>) -> Table {
+        let values: Vec<u64> = values.into_iter().map(Into::into).collect();
+        self.columns.push(Column::new(name.into(), values));
+        self
+    }
+
+    /// A column of numbers.
+    pub fn number(mut self, name: &str, values: impl IntoIterator<Item = f64>) -> Table {
+        let values: Vec<f64> = values.into_iter().collect();
+        self.columns.push(Column::new(name.into(), values));
+        self
+    }
+
+    /// A column of numbers that may be absent.
+    pub fn optional(mut self, name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Table {
+        let values: Vec<Option<f64>> = values.into_iter().collect();
+        self.columns.push(Column::new(name.into(), values));
+        self
+    }
+
+    /// The table as CSV with a header.
+    ///
+    /// # Errors
+    /// When the columns differ in length.
+    pub fn to_csv(self) -> Result<Vec<u8>> {
+        let mut frame = DataFrame::new_infer_height(self.columns).context("columns of different lengths")?;
+        let mut bytes = Vec::new();
+        CsvWriter::new(&mut bytes).finish(&mut frame)?;
+        Ok(bytes)
+    }
+
+    /// Writes the table as CSV.
+    ///
+    /// # Errors
+    /// Names the path.
+    pub fn write(self, path: &Path) -> Result<()> {
+        atomic::write(path, &self.to_csv()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_plain_csv_with_shortest_numbers() {
+        let csv = Table::default()
+            .text("curve", ["a", "b, c"])
+            .count("exit", [1u32, 2])
+            .number("accuracy", [0.1, 1.0 / 3.0])
+            .optional("ece", [None, Some(0.5)])
+            .to_csv()
+            .unwrap();
+        let expected = "curve,exit,accuracy,ece\na,1,0.1,\n\"b, c\",2,0.3333333333333333,0.5\n";
+        assert_eq!(String::from_utf8(csv).unwrap(), expected);
+    }
+}

@@ -1,0 +1,98 @@
+//! Stochastic gradient descent with momentum, no dampening, as PyTorch defines it; its buffers
+//! have names and can be saved. All parameters are one vector, so a step is a few operations.
+
+use anyhow::{Result, bail, ensure};
+use tch::Tensor;
+
+use crate::nn::Weights;
+
+/// Before a parameter's name, the name of its momentum.
+pub const PREFIX: &str = "momentum.";
+
+/// A step's numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hyper {
+    /// Learning rate.
+    pub rate: f64,
+    /// Momentum.
+    pub momentum: f64,
+    /// Nesterov's form.
+    pub nesterov: bool,
+    /// L2 penalty.
+    pub weight_decay: f64,
+}
+
+/// The optimiser's state: one momentum for each parameter that some exit depends on. The others
+/// get no gradient and, as in PyTorch, no weight decay.
+#[derive(Debug)]
+pub struct Sgd {
+    momentum: Tensor,
+}
+
+impl Sgd {
+    /// At rest.
+    ///
+    /// # Errors
+    /// When LibTorch cannot allocate it.
+    pub fn new(weights: &Weights) -> Result<Sgd> {
+        Ok(Sgd { momentum: weights.flat_used().f_zeros_like()? })
+    }
+
+    /// `g += decay w; v = momentum v + g; w -= rate (g + momentum v)`, the last bracket being `v`
+    /// without Nesterov. `gradients` are in the order of [`Weights::used_views`].
+    ///
+    /// # Errors
+    /// When the gradients do not fit or LibTorch fails.
+    pub fn step(&mut self, weights: &Weights, gradients: &[Tensor], hyper: Hyper) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        let flat: Vec<Tensor> = gradients.iter().map(|g| g.f_reshape([-1])).collect::<Result<_, _>>()?;
+        let mut gradient = Tensor::f_cat(&flat, 0)?;
+        let mut w = weights.flat_used();
+        ensure!(gradient.size() == w.size(), "{} gradients for {} parameters", gradient.numel(), w.numel());
+        let scalar = |n: f64| Tensor::f_from_slice(&[n])?.f_to_kind(w.kind())?.f_to_device(w.device());
+        let (decay, momentum, rate) = (scalar(hyper.weight_decay)?, scalar(hyper.momentum)?, scalar(-hyper.rate)?);
+        if hyper.weight_decay != 0.0 {
+            gradient.f_addcmul_(&w, &decay)?;
+        }
+        self.momentum.f_mul_(&momentum)?.f_add_(&gradient)?;
+        if hyper.nesterov {
+            gradient.f_addcmul_(&self.momentum, &momentum)?;
+            w.f_addcmul_(&gradient, &rate)?;
+        } else {
+            w.f_addcmul_(&self.momentum, &rate)?;
+        }
+        Ok(())
+    }
+
+    /// The momentum of each parameter, by name.
+    ///
+    /// # Errors
+    /// When LibTorch fails.
+    pub fn named(&self, weights: &Weights) -> Result<Vec<(String, Tensor)>> {
+        let mut start = 0;
+        let mut named = Vec::new();
+        for (name, view) in weights.used_names().into_iter().zip(weights.used_views()) {
+            let length = view.numel() as i64;
+            let part = self.momentum.f_narrow(0, start, length)?.f_view(view.size().as_slice())?;
+            named.push((format!("{PREFIX}{name}"), part));
+            start += length;
+        }
+        Ok(named)
+    }
+
+    /// Takes the state that [`Sgd::named`] gave.
+    ///
+    /// # Errors
+    /// When a buffer is missing, left over or of another shape.
+    pub fn load(&mut self, weights: &Weights, saved: &[&(String, Tensor)]) -> Result<()> {
+        let targets = self.named(weights)?;
+        ensure!(targets.len() == saved.len(), "{} momenta, expected {}", saved.len(), targets.len());
+        for (name, mut target) in targets {
+            match saved.iter().find(|(n, _)| *n == name) {
+                Some((_, source)) if source.size() == target.size() => target.f_copy_(source)?,
+                _ => bail!("{name} is missing or of another shape"),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Every test that reads the program from outside, in one binary so that it links once.
+
+mod golden_thresholds;
