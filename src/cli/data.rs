@@ -1,0 +1,294 @@
+//! `repro data list | verify [NAME] | fetch NAME`
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::data::catalog::{Dataset, class_names};
+use crate::data::fetch::{Fetched, Mirror, fetch};
+use crate::data::verify::{PartReport, Report, verify};
+
+/// List, check or download data sets.
+#[derive(Debug, clap::Args)]
+pub struct DataArgs {
+    #[command(subcommand)]
+    command: Command,
+    /// Folder that holds the data sets
+    #[arg(long, value_name = "DIR", default_value = "data", global = true)]
+    data: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List the data sets and whether they are here
+    List,
+    /// Count records, check sizes and labels, print class balance, mean and standard deviation
+    Verify {
+        /// A data set; all that are here if left out
+        name: Option<Dataset>,
+    },
+    /// Download a data set from its official address
+    Fetch {
+        /// A data set
+        name: Dataset,
+        /// Another address: of the file, or (ending in /) of the folder that holds it
+        #[arg(long)]
+        url: Option<String>,
+        /// Checksums to expect instead of the published ones, one a file, separated by commas
+        #[arg(long, value_name = "HEX", value_delimiter = ',')]
+        md5: Vec<String>,
+    },
+}
+
+/// Runs the command; results on standard output, progress on standard error.
+///
+/// # Errors
+/// Missing or damaged data, a failed download.
+pub fn run(args: &DataArgs) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match &args.command {
+        Command::List => list(&args.data, &mut out),
+        Command::Verify { name } => verify_all(name.as_ref(), &args.data, &mut out),
+        Command::Fetch { name, url, md5 } => {
+            let mirror = Mirror {
+                url: url.clone(),
+                md5: md5.clone(),
+            };
+            fetch_one(name, &args.data, &mirror, &mut out)
+        }
+    }
+}
+
+fn list(data_dir: &Path, out: &mut impl Write) -> Result<()> {
+    for dataset in Dataset::named() {
+        let state = match dataset.place(data_dir) {
+            None => "built in".to_string(),
+            Some(place) if place.is_dir() => format!("in {}", place.display()),
+            Some(_) => "not here".to_string(),
+        };
+        writeln!(
+            out,
+            "{:<19} {:<58} {state}",
+            dataset.to_string(),
+            dataset.describe()
+        )?;
+    }
+    Ok(())
+}
+
+fn is_here(dataset: &Dataset, data_dir: &Path) -> bool {
+    dataset.place(data_dir).is_none_or(|place| place.is_dir())
+}
+
+fn verify_all(name: Option<&Dataset>, data_dir: &Path, out: &mut impl Write) -> Result<()> {
+    let datasets = match name {
+        Some(dataset) => vec![dataset.clone()],
+        None => Dataset::named()
+            .into_iter()
+            .filter(|d| is_here(d, data_dir))
+            .collect(),
+    };
+    let mut wrong = Vec::new();
+    for dataset in datasets {
+        match verify(&dataset, data_dir) {
+            Ok(report) => {
+                print_report(&dataset, &report, &class_names(&dataset, data_dir), out)?;
+                wrong.extend(
+                    report
+                        .problems
+                        .iter()
+                        .map(|problem| format!("{dataset}: {problem}")),
+                );
+            }
+            Err(error) => wrong.push(format!("{error:#}")),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", wrong.join("\n")),
+    }
+}
+
+fn print_report(
+    dataset: &Dataset,
+    report: &Report,
+    names: &[String],
+    out: &mut impl Write,
+) -> Result<()> {
+    let state = if report.problems.is_empty() {
+        "ok"
+    } else {
+        "wrong"
+    };
+    writeln!(out, "{dataset}: {state}")?;
+    for part in &report.parts {
+        print_part(part, names, out)?;
+    }
+    Ok(())
+}
+
+fn print_part(part: &PartReport, names: &[String], out: &mut impl Write) -> Result<()> {
+    let [channels, height, width] = part.shape;
+    let images: usize = part.balance.iter().sum();
+    writeln!(
+        out,
+        "  {}: {images} images of {channels}x{height}x{width}, {} classes",
+        part.part.name(),
+        part.balance.len()
+    )?;
+    writeln!(
+        out,
+        "    images of a class: {}",
+        balance(&part.balance, names)
+    )?;
+    writeln!(
+        out,
+        "    mean {}, standard deviation {}",
+        decimals(&part.mean),
+        decimals(&part.std)
+    )?;
+    writeln!(out, "    sha256 {}", part.digest)?;
+    Ok(())
+}
+
+/// One number if all classes have as many, each class's if there are few, and the extremes otherwise.
+fn balance(counts: &[usize], names: &[String]) -> String {
+    let (least, most) = (counts.iter().min(), counts.iter().max());
+    match (least, most) {
+        (Some(least), Some(most)) if least == most => format!("{least} each"),
+        (Some(least), Some(most)) if counts.len() > 20 => format!("{least} to {most}"),
+        _ => {
+            let each = counts.iter().zip(names);
+            let each: Vec<String> = each
+                .map(|(count, name)| format!("{name} {count}"))
+                .collect();
+            each.join(", ")
+        }
+    }
+}
+
+fn decimals(values: &[f64]) -> String {
+    let texts: Vec<String> = values.iter().map(|value| format!("{value:.4}")).collect();
+    texts.join(" ")
+}
+
+fn fetch_one(
+    dataset: &Dataset,
+    data_dir: &Path,
+    mirror: &Mirror,
+    out: &mut impl Write,
+) -> Result<()> {
+    let bar = match std::io::stderr().is_terminal() {
+        true => ProgressBar::no_length().with_style(style()),
+        false => ProgressBar::hidden(),
+    };
+    let fetched = fetch(dataset, data_dir, mirror, &mut |name, done, total| {
+        bar.set_message(name.to_string());
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    match fetched? {
+        Fetched::BuiltIn => writeln!(out, "{dataset} is built in: there is nothing to fetch")?,
+        Fetched::AlreadyThere(place) => {
+            writeln!(out, "{dataset} is in {} already", place.display())?
+        }
+        Fetched::New(place) => writeln!(out, "{dataset} is in {}", place.display())?,
+    }
+    Ok(())
+}
+
+fn style() -> ProgressStyle {
+    let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: DataArgs,
+    }
+
+    fn text(run: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> String {
+        let mut out = Vec::new();
+        run(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_reads_as_the_readme_says() {
+        let cli = Cli::try_parse_from([
+            "data",
+            "fetch",
+            "cifar10",
+            "--url",
+            "http://x/",
+            "--md5",
+            "a,b",
+            "--data",
+            "d",
+        ]);
+        let args = cli.unwrap().args;
+        assert_eq!(args.data, PathBuf::from("d"));
+        assert!(
+            matches!(args.command, Command::Fetch { name: Dataset::Cifar10, ref md5, .. } if md5.len() == 2)
+        );
+        let error = Cli::try_parse_from(["data", "verify", "cifar-10"])
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("did you mean 'cifar10'?"), "{error}");
+    }
+
+    #[test]
+    fn a_list_says_what_is_here() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("cifar-10-batches-bin")).unwrap();
+        let list = text(|out| list(dir.path(), out));
+        let line = |name: &str| {
+            list.lines()
+                .find(|line| line.starts_with(name))
+                .unwrap()
+                .to_string()
+        };
+        assert!(line("cifar10 ").ends_with("cifar-10-batches-bin"));
+        assert!(line("cifar100 ").ends_with("not here"));
+        assert!(line("synthetic ").ends_with("built in"));
+    }
+
+    #[test]
+    fn a_report_has_balance_mean_and_deviation() {
+        let report =
+            text(|out| verify_all(Some(&Dataset::FashionMnistMini), Path::new("nowhere"), out));
+        assert!(report.starts_with("fashion-mnist-mini: ok\n"), "{report}");
+        assert!(report.contains("T-shirt/top 942, Trouser 1027"), "{report}");
+        assert!(
+            report.contains("mean 0.2192, standard deviation 0.3327"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn verifying_what_is_not_here_is_an_error_and_verifying_all_skips_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = verify_all(Some(&Dataset::Cifar100), dir.path(), &mut Vec::new()).unwrap_err();
+        assert!(
+            error.to_string().contains("repro data fetch cifar100"),
+            "{error}"
+        );
+        let report = text(|out| verify_all(None, dir.path(), out));
+        assert!(
+            report.contains("synthetic: ok") && !report.contains("cifar"),
+            "{report}"
+        );
+    }
+}

@@ -1,0 +1,406 @@
+//! Batches: gathered, padded, cropped, flipped and normalised as tensor operations on the whole batch.
+//!
+//! As torchvision's `RandomCrop(32, padding=4)`, `RandomHorizontalFlip`, `ToTensor` and `Normalize` in the
+//! reference port: the zeros are pixels, so after normalisation they are -mean/std.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::Images;
+use super::random::{below, stream};
+
+/// How a training image is changed each time it is seen (paper section 5.1). Never applied to a hold-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augmentation {
+    /// Pixels of zeros on each side before a crop of the original size at one of (2 crop + 1)^2 offsets; 0 = off.
+    pub crop: usize,
+    /// Whether half of the images are mirrored left to right.
+    pub flip: bool,
+}
+
+impl Default for Augmentation {
+    fn default() -> Self {
+        Augmentation {
+            crop: 4,
+            flip: true,
+        }
+    }
+}
+
+/// What is subtracted from and divided into each channel, pixels from 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Normalisation {
+    /// One mean a channel.
+    pub mean: Vec<f64>,
+    /// One standard deviation a channel.
+    pub std: Vec<f64>,
+}
+
+impl From<&super::Facts> for Normalisation {
+    fn from(facts: &super::Facts) -> Self {
+        Normalisation {
+            mean: facts.mean.clone(),
+            std: facts.std.clone(),
+        }
+    }
+}
+
+/// What was drawn for one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Draw {
+    /// Row and column of the padded image where the crop begins, 0 to 2 crop; `crop` leaves it in place.
+    top: i64,
+    left: i64,
+    mirrored: bool,
+}
+
+/// A function of seed, epoch and image alone: neither the batch, the order nor the threads can change it.
+fn draw(augmentation: &Augmentation, seed: u64, epoch: u32, image: u32) -> Draw {
+    let mut rng = stream("augment", seed, epoch, u64::from(image));
+    let offsets = 2 * augmentation.crop as u32 + 1;
+    // All three are always drawn, so that switching one off leaves the others as they were.
+    let (top, left, coin) = (
+        below(&mut rng, offsets),
+        below(&mut rng, offsets),
+        below(&mut rng, 2),
+    );
+    Draw {
+        top: i64::from(top),
+        left: i64::from(left),
+        mirrored: augmentation.flip && coin == 1,
+    }
+}
+
+/// The images at `indices`, float32 `[B, C, H, W]` on `device`, (pixel / 255 - mean) / std. `augmentation` comes
+/// with the run's seed and the epoch. The work is done where the pixels are.
+///
+/// # Errors
+/// An index out of range, a normalisation of another number of channels, a crop larger than the image, or no
+/// memory.
+pub fn batch(
+    images: &Images,
+    indices: &[u32],
+    norm: &Normalisation,
+    augmentation: Option<(&Augmentation, u64, u32)>,
+    device: Device,
+) -> Result<Tensor> {
+    let home = images.pixels.device();
+    let index = index_tensor(indices, images.len(), home)?;
+    let mut pixels = images.pixels.f_index_select(0, &index)?;
+    if let Some((augmentation, seed, epoch)) = augmentation {
+        let draws: Vec<Draw> = indices
+            .iter()
+            .map(|&i| draw(augmentation, seed, epoch, i))
+            .collect();
+        if augmentation.crop > 0 {
+            pixels = cropped(&pixels, augmentation.crop, &draws)?;
+        }
+        if draws.iter().any(|draw| draw.mirrored) {
+            pixels = mirrored(&pixels, &draws)?;
+        }
+    }
+    normalised(&pixels.f_to(device)?, norm)
+}
+
+/// Indices as an int64 tensor, after a check that a panic-free error needs: each is below `images`.
+pub(super) fn index_tensor(indices: &[u32], images: usize, device: Device) -> Result<Tensor> {
+    if let Some(wrong) = indices.iter().find(|&&i| i as usize >= images) {
+        bail!("image {wrong} of a data set that has {images}");
+    }
+    let indices: Vec<i64> = indices.iter().map(|&i| i64::from(i)).collect();
+    Ok(Tensor::f_from_slice(&indices)?.f_to(device)?)
+}
+
+/// uint8 `[B, C, H, W]`, padded by `crop` zeros and cut at each image's offset.
+fn cropped(pixels: &Tensor, crop: usize, draws: &[Draw]) -> Result<Tensor> {
+    let (crop, (_, c, h, w)) = (crop as i64, pixels.size4()?);
+    ensure!(
+        crop <= h && crop <= w,
+        "augmentation: crop: {crop} pixels of padding around images of {h}x{w}"
+    );
+    let padded = pixels.f_constant_pad_nd([crop; 4])?.f_contiguous()?;
+    // A window of C x H x W at every byte of the padded batch, overlapping, without a copy; one index an image then
+    // picks its window. (An index of rows and columns takes several times as long.)
+    let (row, plane) = (w + 2 * crop, (h + 2 * crop) * (w + 2 * crop));
+    let last = (c - 1) * plane + (h - 1) * row + w - 1;
+    let starts = padded.numel() as i64 - last;
+    let windows = padded.f_as_strided([starts, c, h, w], [1, plane, row, 1], None)?;
+    let places: Vec<i64> = (0..)
+        .zip(draws)
+        .map(|(image, draw)| image * c * plane + draw.top * row + draw.left)
+        .collect();
+    let places = Tensor::f_from_slice(&places)?.f_to(pixels.device())?;
+    Ok(windows.f_index_select(0, &places)?)
+}
+
+fn mirrored(pixels: &Tensor, draws: &[Draw]) -> Result<Tensor> {
+    let coins: Vec<bool> = draws.iter().map(|draw| draw.mirrored).collect();
+    let coins = Tensor::f_from_slice(&coins)?
+        .f_to(pixels.device())?
+        .f_reshape([-1, 1, 1, 1])?;
+    Ok(pixels.f_flip([3])?.f_where_self(&coins, pixels)?)
+}
+
+/// Elementwise in the order of torchvision's `ToTensor` and `Normalize`, so that the numbers are the same bits.
+fn normalised(pixels: &Tensor, norm: &Normalisation) -> Result<Tensor> {
+    let (_, channels, _, _) = pixels.size4()?;
+    let a_channel = |values: &[f64]| -> Result<Tensor> {
+        ensure!(
+            values.len() as i64 == channels,
+            "a normalisation of {} channels for images of {channels}",
+            values.len()
+        );
+        let values = Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?;
+        Ok(values
+            .f_to(pixels.device())?
+            .f_reshape([1, channels, 1, 1])?)
+    };
+    let mut floats = pixels.f_to_kind(Kind::Float)?.f_contiguous()?;
+    floats
+        .f_div_scalar_(255.0)?
+        .f_sub_(&a_channel(&norm.mean)?)?
+        .f_div_(&a_channel(&norm.std)?)
+        .context("cannot normalise a batch")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Raw;
+
+    fn plain(channels: usize) -> Normalisation {
+        // Gives the pixels back: (p / 255 - 0) / (1 / 255).
+        Normalisation {
+            mean: vec![0.0; channels],
+            std: vec![1.0 / 255.0; channels],
+        }
+    }
+
+    fn images(n: usize, channels: usize, side: usize) -> Images {
+        tch::set_num_threads(1);
+        let pixels = (0..n * channels * side * side)
+            .map(|i| (i * 7 % 255) as u8 + 1)
+            .collect();
+        let raw = Raw {
+            pixels,
+            labels: vec![0; n],
+            channels,
+            side,
+            classes: 1,
+        };
+        Images::try_from(raw).unwrap()
+    }
+
+    fn pixels(tensor: &Tensor) -> Vec<u8> {
+        Vec::try_from((tensor + 0.5).floor().to_kind(Kind::Uint8).flatten(0, -1)).unwrap()
+    }
+
+    /// What the crop and flip of a single image should give, pixel by pixel.
+    fn by_hand(image: &[u8], channels: usize, side: usize, crop: usize, draw: Draw) -> Vec<u8> {
+        let mut out = Vec::new();
+        for c in 0..channels {
+            for y in 0..side {
+                for x in 0..side {
+                    let x = if draw.mirrored { side - 1 - x } else { x };
+                    let (y, x) = (y + draw.top as usize, x + draw.left as usize);
+                    let inside =
+                        (crop..crop + side).contains(&y) && (crop..crop + side).contains(&x);
+                    out.push(if inside {
+                        image[(c * side + y - crop) * side + x - crop]
+                    } else {
+                        0
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn without_augmentation_a_batch_is_the_normalised_images_in_order() {
+        let raw = Raw {
+            pixels: vec![0, 255, 51, 102, 1, 2, 3, 4],
+            labels: vec![0, 0],
+            channels: 1,
+            side: 2,
+            classes: 1,
+        };
+        let images = Images::try_from(raw).unwrap();
+        let norm = Normalisation {
+            mean: vec![0.5],
+            std: vec![0.25],
+        };
+        let batch = batch(&images, &[0], &norm, None, Device::Cpu).unwrap();
+        assert_eq!(batch.size(), [1, 1, 2, 2]);
+        let values: Vec<f32> = Vec::try_from(batch.flatten(0, -1)).unwrap();
+        for (found, expected) in values.iter().zip([-2.0, 2.0, -1.2, -0.4]) {
+            assert!((found - expected).abs() < 1e-6, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_crop_moves_the_image_over_zeros_and_a_flip_mirrors_it() {
+        let image = Tensor::from_slice(&[1u8, 2, 3, 4]).reshape([1, 1, 2, 2]);
+        let cut = |top, left| {
+            let draw = Draw {
+                top,
+                left,
+                mirrored: false,
+            };
+            Vec::<u8>::try_from(cropped(&image, 1, &[draw]).unwrap().flatten(0, -1)).unwrap()
+        };
+        assert_eq!(cut(1, 1), [1, 2, 3, 4]);
+        assert_eq!(cut(0, 0), [0, 0, 0, 1]);
+        assert_eq!(cut(2, 1), [3, 4, 0, 0]);
+        let draw = Draw {
+            top: 1,
+            left: 1,
+            mirrored: true,
+        };
+        let turned = mirrored(&image, &[draw]).unwrap();
+        assert_eq!(
+            Vec::<u8>::try_from(turned.flatten(0, -1)).unwrap(),
+            [2, 1, 4, 3]
+        );
+    }
+
+    #[test]
+    fn every_image_of_a_batch_is_what_its_draw_says() {
+        let (channels, side) = (3, 8);
+        let images = images(6, channels, side);
+        let all = Vec::<u8>::try_from(images.pixels.flatten(0, -1)).unwrap();
+        let augmentation = Augmentation::default();
+        let chosen = [5, 0, 3, 3, 1];
+        let found = batch(
+            &images,
+            &chosen,
+            &plain(channels),
+            Some((&augmentation, 9, 2)),
+            Device::Cpu,
+        )
+        .unwrap();
+        let found = pixels(&found);
+        let size = channels * side * side;
+        for (place, &image) in chosen.iter().enumerate() {
+            let original = &all[image as usize * size..][..size];
+            let draw = draw(&augmentation, 9, 2, image);
+            let expected = by_hand(original, channels, side, 4, draw);
+            assert_eq!(
+                found[place * size..][..size],
+                expected,
+                "image {image}, {draw:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_image_is_the_same_in_any_batch() {
+        let images = images(40, 3, 16);
+        let augmentation = Augmentation::default();
+        let of = |indices: &[u32], epoch| {
+            batch(
+                &images,
+                indices,
+                &plain(3),
+                Some((&augmentation, 1, epoch)),
+                Device::Cpu,
+            )
+            .unwrap()
+        };
+        let alone = of(&[17], 4);
+        let all: Vec<u32> = (0..40).rev().collect();
+        assert!(alone.get(0).equal(&of(&all, 4).get(22)));
+        assert!((0..10).any(|epoch| !alone.equal(&of(&[17], epoch))));
+    }
+
+    #[test]
+    fn all_81_offsets_and_both_flips_come_about_equally_often() {
+        let augmentation = Augmentation::default();
+        let mut seen = [[0u32; 2]; 81];
+        for image in 0..1000 {
+            for epoch in 0..81 {
+                let draw = draw(&augmentation, 3, epoch, image);
+                seen[(draw.top * 9 + draw.left) as usize][usize::from(draw.mirrored)] += 1;
+            }
+        }
+        // 81,000 draws over 162 outcomes: 500 each, standard deviation 22.
+        for count in seen.iter().flatten() {
+            assert!((390..610).contains(count), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_switched_off_does_not_happen_and_does_not_change_the_rest() {
+        let both = Augmentation::default();
+        let no_flip = Augmentation {
+            flip: false,
+            ..both
+        };
+        for image in 0..50 {
+            let (a, b) = (draw(&both, 0, 0, image), draw(&no_flip, 0, 0, image));
+            assert_eq!((a.top, a.left, false), (b.top, b.left, b.mirrored));
+        }
+        let off = Augmentation {
+            crop: 0,
+            flip: false,
+        };
+        let images = images(3, 1, 4);
+        let with = batch(
+            &images,
+            &[0, 1, 2],
+            &plain(1),
+            Some((&off, 0, 0)),
+            Device::Cpu,
+        )
+        .unwrap();
+        let without = batch(&images, &[0, 1, 2], &plain(1), None, Device::Cpu).unwrap();
+        assert!(with.equal(&without));
+    }
+
+    #[test]
+    fn wrong_indices_channels_and_crops_are_errors() {
+        let images = images(3, 1, 4);
+        let error = batch(&images, &[3], &plain(1), None, Device::Cpu)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "image 3 of a data set that has 3");
+        assert!(batch(&images, &[0], &plain(3), None, Device::Cpu).is_err());
+        let wide = Augmentation {
+            crop: 5,
+            flip: false,
+        };
+        assert!(batch(&images, &[0], &plain(1), Some((&wide, 0, 0)), Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn an_unknown_key_of_an_augmentation_is_an_error() {
+        assert!(serde_yaml::from_str::<Augmentation>("{crops: 4}").is_err());
+        let partly: Augmentation = serde_yaml::from_str("{flip: false}").unwrap();
+        assert_eq!(
+            partly,
+            Augmentation {
+                crop: 4,
+                flip: false
+            }
+        );
+    }
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib batch_takes -- --ignored --nocapture"]
+    fn batch_takes_this_long() {
+        let images = images(2000, 3, 32);
+        let augmentation = Augmentation::default();
+        let norm = plain(3);
+        for what in [None, Some((&augmentation, 0, 0))] {
+            let start = std::time::Instant::now();
+            for i in 0..500u32 {
+                let indices: Vec<u32> = (0..64).map(|j| (i * 64 + j * 31) % 2000).collect();
+                let _ = batch(&images, &indices, &norm, what, Device::Cpu).unwrap();
+            }
+            let each = start.elapsed().as_secs_f64() / 500.0;
+            println!("64 images, augmentation {what:?}: {:.3} ms", each * 1e3);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Where batches come from, whatever is behind it.
+
+use std::path::Path;
+
+use anyhow::Result;
+use tch::{Device, Tensor};
+
+use super::augment::{self, Augmentation, Normalisation};
+use super::{Dataset, Images, Part, digest, load};
+
+/// A part of a data set, ready to be asked for batches.
+#[derive(Debug)]
+pub enum Source {
+    /// All images in memory.
+    Memory(Images),
+}
+
+impl Source {
+    /// Opens a part of a data set.
+    ///
+    /// # Errors
+    /// Those of [`load`].
+    pub fn open(dataset: &Dataset, part: Part, data_dir: &Path) -> Result<Source> {
+        load(dataset, part, data_dir).map(Source::Memory)
+    }
+
+    /// Number of images, N.
+    pub fn len(&self) -> usize {
+        match self {
+            Source::Memory(images) => images.len(),
+        }
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        match self {
+            Source::Memory(images) => images.classes,
+        }
+    }
+
+    /// The labels of all images, int64 `[N]`.
+    pub fn labels(&self) -> &Tensor {
+        match self {
+            Source::Memory(images) => &images.labels,
+        }
+    }
+
+    /// The labels of some images, int64 `[B]`, on `device`.
+    ///
+    /// # Errors
+    /// An index out of range.
+    pub fn labels_of(&self, indices: &[u32], device: Device) -> Result<Tensor> {
+        let labels = self.labels();
+        let index = augment::index_tensor(indices, self.len(), labels.device())?;
+        Ok(labels.f_index_select(0, &index)?.f_to(device)?)
+    }
+
+    /// A batch, float32 `[B, C, H, W]`, on `device`: see [`augment::batch`].
+    ///
+    /// # Errors
+    /// Those of [`augment::batch`].
+    pub fn batch(
+        &self,
+        indices: &[u32],
+        norm: &Normalisation,
+        augmentation: Option<(&Augmentation, u64, u32)>,
+        device: Device,
+    ) -> Result<Tensor> {
+        match self {
+            Source::Memory(images) => augment::batch(images, indices, norm, augmentation, device),
+        }
+    }
+
+    /// The same with its images kept on `device`, so that batches are made there.
+    ///
+    /// # Errors
+    /// When the device cannot hold them.
+    pub fn to_device(self, device: Device) -> Result<Source> {
+        match self {
+            Source::Memory(images) => images.to_device(device).map(Source::Memory),
+        }
+    }
+
+    /// SHA-256 of shape, pixels and labels: see [`digest`].
+    ///
+    /// # Errors
+    /// When a tensor cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        match self {
+            Source::Memory(images) => digest(images),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_gives_batches_and_their_labels_in_the_order_asked_for() {
+        tch::set_num_threads(1);
+        let source =
+            Source::open(&Dataset::FashionMnistMini, Part::Test, Path::new("nowhere")).unwrap();
+        assert_eq!((source.len(), source.classes()), (2000, 10));
+        let labels = source.labels_of(&[0, 1, 2], Device::Cpu).unwrap();
+        assert_eq!(Vec::<i64>::try_from(labels).unwrap(), [9, 2, 1]);
+        let norm = Normalisation {
+            mean: vec![0.],
+            std: vec![1.],
+        };
+        let batch = source.batch(&[2, 1], &norm, None, Device::Cpu).unwrap();
+        assert_eq!(batch.size(), [2, 1, 32, 32]);
+        assert!(source.labels_of(&[2000], Device::Cpu).is_err());
+    }
+}
