@@ -11,16 +11,23 @@ fn main() {
     }
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg=-ltorch");
-    println!("cargo:rustc-env=REPRO_LIBTORCH_VERSION={}", libtorch_version(&lib));
+    println!(
+        "cargo:rustc-env=REPRO_LIBTORCH_VERSION={}",
+        libtorch_version(&lib)
+    );
 }
 
 /// From `version.py` of a Python torch or `build-version` of a LibTorch archive.
 fn libtorch_version(lib: &str) -> String {
-    let Some(root) = Path::new(lib).parent() else { return String::new() };
+    let Some(root) = Path::new(lib).parent() else {
+        return String::new();
+    };
     if let Ok(version) = std::fs::read_to_string(root.join("build-version")) {
         return version.trim().to_string();
     }
     let text = std::fs::read_to_string(root.join("version.py")).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("__version__"));
-    line.and_then(|line| line.split('\'').nth(1)).unwrap_or_default().to_string()
+    line.and_then(|line| line.split('\'').nth(1))
+        .unwrap_or_default()
+        .to_string()
 }

@@ -33,10 +33,22 @@ pub struct CostsArgs {
 /// Names the file, and the key and line in it.
 pub fn run(args: &CostsArgs) -> Result<()> {
     let (networks, of_experiment) = load_networks(&args.file)?;
-    let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
+    let dataset = args
+        .dataset
+        .clone()
+        .or(of_experiment)
+        .unwrap_or(Dataset::Cifar100);
     let facts = dataset.facts(&args.data)?;
-    let input = Input { channels: facts.channels, side: facts.side, classes: facts.classes };
+    let input = Input {
+        channels: facts.channels,
+        side: facts.side,
+        classes: facts.classes,
+    };
     let rows = cost_rows(&networks, input)?;
-    let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&rows)?).into_bytes() } else { costs_csv(&rows)? };
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&rows)?).into_bytes()
+    } else {
+        costs_csv(&rows)?
+    };
     Ok(std::io::stdout().write_all(&text)?)
 }

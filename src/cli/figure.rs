@@ -72,14 +72,25 @@ pub fn run(args: &FigureArgs, figure: Figure) -> Result<()> {
         let right = experiment.figure.name();
         bail!("{which} is an experiment for {right}; run `repro {right} {which}`");
     }
-    let ask = Ask { plan: args.plan, json: args.json, require_claims: args.require_claims };
-    print!("{}", make_figure(&name, &experiment, &settings(args)?, ask)?);
+    let ask = Ask {
+        plan: args.plan,
+        json: args.json,
+        require_claims: args.require_claims,
+    };
+    print!(
+        "{}",
+        make_figure(&name, &experiment, &settings(args)?, ask)?
+    );
     Ok(())
 }
 
 fn settings(args: &FigureArgs) -> Result<Settings> {
     Ok(Settings {
-        places: Places { out: args.out.clone(), runs: args.runs.clone(), data: args.data.clone() },
+        places: Places {
+            out: args.out.clone(),
+            runs: args.runs.clone(),
+            data: args.data.clone(),
+        },
         device: parse_device(&args.device)?,
         threads: set_threads(args.threads),
         workers: 1,

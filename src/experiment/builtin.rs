@@ -8,7 +8,12 @@ macro_rules! built_in {
     };
 }
 
-built_in!["smoke", "anytime-quick", "anytime-cifar100-cpu", "anytime-cifar100-paper",];
+built_in![
+    "smoke",
+    "anytime-quick",
+    "anytime-cifar100-cpu",
+    "anytime-cifar100-paper",
+];
 
 /// The paper's claims, as data.
 pub fn claims_yaml() -> &'static str {

@@ -77,16 +77,27 @@ impl Entry {
         ];
         let mut found = networks.into_iter().flatten();
         let first = found.next();
-        ensure!(found.next().is_none(), "more than one of msdnet, resnet and densenet");
+        ensure!(
+            found.next().is_none(),
+            "more than one of msdnet, resnet and densenet"
+        );
         Ok(first)
     }
 
     /// The checked entries that this one stands for: itself, or one a position.
     pub(super) fn expand(&self) -> Result<Vec<Named>> {
         let context = || format!("networks: \"{}\"", self.name);
-        ensure!(!self.name.trim().is_empty(), "networks: an entry without a name");
+        ensure!(
+            !self.name.trim().is_empty(),
+            "networks: an entry without a name"
+        );
         let network = self.network().with_context(context)?;
-        let named = |member| vec![Named { name: self.name.clone(), member }];
+        let named = |member| {
+            vec![Named {
+                name: self.name.clone(),
+                member,
+            }]
+        };
         match (network, &self.ensemble, &self.joined) {
             (Some(config), None, None) => match &self.positions {
                 None => Ok(named(Member::Network(config))),
@@ -98,7 +109,10 @@ impl Entry {
                 "networks: \"{}\" says nothing of its network; give one of msdnet, resnet, densenet, ensemble, joined",
                 self.name
             ),
-            _ => bail!("networks: \"{}\" is more than one of a network, an ensemble and joined curves", self.name),
+            _ => bail!(
+                "networks: \"{}\" is more than one of a network, an ensemble and joined curves",
+                self.name
+            ),
         }
     }
 
@@ -109,7 +123,10 @@ impl Entry {
             NetworkConfig::Resnet(config) => config.exits_after.len(),
             NetworkConfig::Densenet(config) => config.exits_after.len(),
         };
-        ensure!(own == 0, "positions place the intermediate classifiers; the network must not have its own");
+        ensure!(
+            own == 0,
+            "positions place the intermediate classifiers; the network must not have its own"
+        );
         let depth = config.depth()?;
         let mut named = Vec::new();
         for &position in positions {
@@ -123,7 +140,12 @@ impl Entry {
         named.push((format!("{} without", self.name), None));
         named
             .into_iter()
-            .map(|(name, position)| Ok(Named { name, member: Member::Network(config.with_single_exit(position)?) }))
+            .map(|(name, position)| {
+                Ok(Named {
+                    name,
+                    member: Member::Network(config.with_single_exit(position)?),
+                })
+            })
             .collect()
     }
 }

@@ -19,14 +19,18 @@ use crate::models::NetworkConfig;
 /// Names the file, and the key and line in it.
 pub fn load(which: &str, changes: &[String]) -> Result<(String, Experiment)> {
     let (name, text) = find(which)?;
-    let experiment = parse_changed(&text, changes).with_context(|| format!("in experiment {which}"))?;
-    experiment.validate().with_context(|| format!("in experiment {which}"))?;
+    let experiment =
+        parse_changed(&text, changes).with_context(|| format!("in experiment {which}"))?;
+    experiment
+        .validate()
+        .with_context(|| format!("in experiment {which}"))?;
     Ok((name, experiment))
 }
 
 fn find(which: &str) -> Result<(String, String)> {
     let path = Path::new(which);
-    let looks_like_path = which.contains('/') || which.ends_with(".yaml") || which.ends_with(".yml");
+    let looks_like_path =
+        which.contains('/') || which.ends_with(".yaml") || which.ends_with(".yml");
     let beside = Path::new("experiments").join(format!("{which}.yaml"));
     let file = if looks_like_path {
         Some(path)
@@ -36,7 +40,11 @@ fn find(which: &str) -> Result<(String, String)> {
         None
     };
     if let Some(file) = file {
-        let name = file.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_string();
+        let name = file
+            .file_stem()
+            .and_then(|s| s.to_str())
+            .unwrap_or("experiment")
+            .to_string();
         return Ok((name, read_text(&file.display().to_string())?));
     }
     let found = BUILT_IN.iter().find(|(name, _)| *name == which);
@@ -44,8 +52,11 @@ fn find(which: &str) -> Result<(String, String)> {
         Some((name, text)) => Ok(((*name).to_string(), (*text).to_string())),
         None => {
             let names = BUILT_IN.iter().map(|(name, _)| *name);
-            let nearest = nearest(which, names).map_or(String::new(), |n| format!("; did you mean {n}?"));
-            bail!("no experiment is called \"{which}\"{nearest} (`repro experiments list` shows all; a path works too)")
+            let nearest =
+                nearest(which, names).map_or(String::new(), |n| format!("; did you mean {n}?"));
+            bail!(
+                "no experiment is called \"{which}\"{nearest} (`repro experiments list` shows all; a path works too)"
+            )
         }
     }
 }
@@ -57,12 +68,17 @@ fn find(which: &str) -> Result<(String, String)> {
 pub fn read_text(path: &str) -> Result<String> {
     if path == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("reading standard input")?;
         return Ok(text);
     }
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
     String::from_utf8(bytes).map_err(|e| {
-        anyhow!("{path} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to())
+        anyhow!(
+            "{path} is not text: byte {} is not UTF-8",
+            e.utf8_error().valid_up_to()
+        )
     })
 }
 
@@ -74,9 +90,9 @@ fn parse_changed(text: &str, changes: &[String]) -> Result<Experiment> {
     let _: Experiment = parse(text)?;
     let mut value: Value = parse(text)?;
     for change in changes {
-        let (key, new) = change
-            .split_once('=')
-            .with_context(|| format!("--set {change}: expected key=value, such as training.epochs=3"))?;
+        let (key, new) = change.split_once('=').with_context(|| {
+            format!("--set {change}: expected key=value, such as training.epochs=3")
+        })?;
         let new: Value = serde_yaml::from_str(new).with_context(|| format!("--set {change}"))?;
         set(&mut value, key, new).with_context(|| format!("--set {change}"))?;
     }
@@ -89,15 +105,24 @@ fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
     for part in key.split('.') {
         place = match place {
             Value::Sequence(items) => {
-                let index: usize = part.parse().with_context(|| format!("\"{part}\" is not a place in a list"))?;
+                let index: usize = part
+                    .parse()
+                    .with_context(|| format!("\"{part}\" is not a place in a list"))?;
                 let count = items.len();
-                items.get_mut(index).with_context(|| format!("the list has {count} entries, counted from 0"))?
+                items
+                    .get_mut(index)
+                    .with_context(|| format!("the list has {count} entries, counted from 0"))?
             }
-            Value::Mapping(map) => map.entry(Value::String(part.to_string())).or_insert(Value::Null),
+            Value::Mapping(map) => map
+                .entry(Value::String(part.to_string()))
+                .or_insert(Value::Null),
             Value::Null => {
                 *place = Value::Mapping(Default::default());
-                let Value::Mapping(map) = place else { unreachable!("just made a mapping") };
-                map.entry(Value::String(part.to_string())).or_insert(Value::Null)
+                let Value::Mapping(map) = place else {
+                    unreachable!("just made a mapping")
+                };
+                map.entry(Value::String(part.to_string()))
+                    .or_insert(Value::Null)
             }
             _ => bail!("\"{part}\" lies below a plain value"),
         };
@@ -137,15 +162,32 @@ fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a 
 ///
 /// # Errors
 /// Names the file, and the key and line in it.
-pub fn load_networks(path: &str) -> Result<(Vec<(String, NetworkConfig)>, Option<crate::data::catalog::Dataset>)> {
-    let is_file = path == "-" || Path::new(path).exists() || path.contains('/') || path.contains('.');
-    let text = if is_file { read_text(path)? } else { find(path)?.1 };
+pub fn load_networks(
+    path: &str,
+) -> Result<(
+    Vec<(String, NetworkConfig)>,
+    Option<crate::data::catalog::Dataset>,
+)> {
+    let is_file =
+        path == "-" || Path::new(path).exists() || path.contains('/') || path.contains('.');
+    let text = if is_file {
+        read_text(path)?
+    } else {
+        find(path)?.1
+    };
     networks_of(&text).with_context(|| format!("in {path}"))
 }
 
-fn networks_of(text: &str) -> Result<(Vec<(String, NetworkConfig)>, Option<crate::data::catalog::Dataset>)> {
+fn networks_of(
+    text: &str,
+) -> Result<(
+    Vec<(String, NetworkConfig)>,
+    Option<crate::data::catalog::Dataset>,
+)> {
     let value: Value = parse(text)?;
-    let Value::Mapping(map) = &value else { bail!("expected one of `msdnet:`, `resnet:`, `densenet:`, or an experiment") };
+    let Value::Mapping(map) = &value else {
+        bail!("expected one of `msdnet:`, `resnet:`, `densenet:`, or an experiment")
+    };
     if map.contains_key("figure") || map.contains_key("networks") {
         let experiment: Experiment = parse(text)?;
         experiment.validate()?;
@@ -157,9 +199,19 @@ fn networks_of(text: &str) -> Result<(Vec<(String, NetworkConfig)>, Option<crate
         return Ok((networks.collect(), Some(experiment.dataset)));
     }
     let bare: Bare = parse(text)?;
-    let entry = Entry { msdnet: bare.msdnet, resnet: bare.resnet, densenet: bare.densenet, ..Entry::default() };
-    let config = entry.network()?.context("expected one of `msdnet:`, `resnet:`, `densenet:`")?;
-    Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
+    let entry = Entry {
+        msdnet: bare.msdnet,
+        resnet: bare.resnet,
+        densenet: bare.densenet,
+        ..Entry::default()
+    };
+    let config = entry
+        .network()?
+        .context("expected one of `msdnet:`, `resnet:`, `densenet:`")?;
+    Ok((
+        vec![(bare.name.unwrap_or_else(|| config.short_name()), config)],
+        None,
+    ))
 }
 
 /// A file that holds one network alone.
@@ -195,13 +247,19 @@ impl Experiment {
     /// # Errors
     /// Names the key that cannot be.
     pub fn validate(&self) -> Result<()> {
-        ensure!(!self.seeds.is_empty(), "seeds: none; give at least one, such as [0]");
+        ensure!(
+            !self.seeds.is_empty(),
+            "seeds: none; give at least one, such as [0]"
+        );
         let mut seeds = self.seeds.clone();
         seeds.sort_unstable();
         seeds.dedup();
         ensure!(seeds.len() == self.seeds.len(), "seeds: one occurs twice");
         ensure!(!self.networks.is_empty(), "networks: none");
-        ensure!(self.training_images != Some(0), "training_images: 0 leaves nothing to train on");
+        ensure!(
+            self.training_images != Some(0),
+            "training_images: 0 leaves nothing to train on"
+        );
         self.validate_training()?;
         let members = self.members()?;
         self.check_names(&members)?;
@@ -218,7 +276,10 @@ impl Experiment {
         );
         if let Some(budgeted) = &self.budgeted {
             for &ratio in &budgeted.ratios {
-                ensure!(ratio > 0.0 && ratio.is_finite(), "budgeted.ratios: {ratio} is not a positive number");
+                ensure!(
+                    ratio > 0.0 && ratio.is_finite(),
+                    "budgeted.ratios: {ratio} is not a positive number"
+                );
             }
         }
         Ok(())
@@ -227,13 +288,23 @@ impl Experiment {
     fn validate_training(&self) -> Result<()> {
         let t = &self.training;
         ensure!(t.epochs > 0, "training.epochs: 0 trains nothing");
-        ensure!(t.batch_size > 1, "training.batch_size: batch normalisation needs at least 2 images");
+        ensure!(
+            t.batch_size > 1,
+            "training.batch_size: batch normalisation needs at least 2 images"
+        );
         let positive = |key: &str, n: f64| -> Result<()> {
-            ensure!(n > 0.0 && n.is_finite(), "training.{key}: {n} is not a positive number");
+            ensure!(
+                n > 0.0 && n.is_finite(),
+                "training.{key}: {n} is not a positive number"
+            );
             Ok(())
         };
         positive("learning_rate", t.learning_rate)?;
-        ensure!((0.0..1.0).contains(&t.momentum), "training.momentum: {} is not in 0 to below 1", t.momentum);
+        ensure!(
+            (0.0..1.0).contains(&t.momentum),
+            "training.momentum: {} is not in 0 to below 1",
+            t.momentum
+        );
         ensure!(
             t.weight_decay >= 0.0 && t.weight_decay.is_finite(),
             "training.weight_decay: {} is not a number from 0",
@@ -251,20 +322,36 @@ impl Experiment {
     fn check_names(&self, members: &[Named]) -> Result<()> {
         for (i, a) in members.iter().enumerate() {
             let twin = members[..i].iter().find(|b| b.name == a.name);
-            ensure!(twin.is_none() || self.figure.is_positional(), "networks: two entries are called \"{}\"", a.name);
+            ensure!(
+                twin.is_none() || self.figure.is_positional(),
+                "networks: two entries are called \"{}\"",
+                a.name
+            );
             let (kind, names) = match &a.member {
                 Member::Network(_) => continue,
                 Member::Ensemble(names) => ("ensemble", names),
                 Member::Joined(names) => ("joined", names),
             };
-            ensure!(!self.figure.is_positional(), "networks: \"{}\": a figure by position has no {kind}", a.name);
-            ensure!(!names.is_empty(), "networks: \"{}\": {kind}: names no network", a.name);
+            ensure!(
+                !self.figure.is_positional(),
+                "networks: \"{}\": a figure by position has no {kind}",
+                a.name
+            );
+            ensure!(
+                !names.is_empty(),
+                "networks: \"{}\": {kind}: names no network",
+                a.name
+            );
             for name in names {
                 let networks = members.iter().filter(|m| m.network().is_some());
                 let known = networks.clone().any(|m| m.name == *name);
                 let near = nearest(name, networks.map(|m| m.name.as_str()));
                 let hint = near.map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
-                ensure!(known, "networks: \"{}\": {kind}: no network is called \"{name}\"{hint}", a.name);
+                ensure!(
+                    known,
+                    "networks: \"{}\": {kind}: no network is called \"{name}\"{hint}",
+                    a.name
+                );
             }
         }
         Ok(())
@@ -279,7 +366,12 @@ mod tests {
     fn an_unknown_key_is_named_with_its_line_and_the_nearest_right_one() {
         let text = "figure: anytime\ndataset: synthetic\ntraining:\n  epoch: 3\nnetworks: []\n";
         let error = parse::<Experiment>(text).unwrap_err().to_string();
-        assert!(error.contains("`epoch`") && error.contains("line 4") && error.contains("did you mean `epochs`"), "{error}");
+        assert!(
+            error.contains("`epoch`")
+                && error.contains("line 4")
+                && error.contains("did you mean `epochs`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -287,7 +379,10 @@ mod tests {
         let mut value: Value = serde_yaml::from_str("a: {b: [1, 2]}").unwrap();
         set(&mut value, "a.b.1", Value::from(5)).unwrap();
         set(&mut value, "c.d", Value::from(true)).unwrap();
-        assert_eq!(value, serde_yaml::from_str::<Value>("{a: {b: [1, 5]}, c: {d: true}}").unwrap());
+        assert_eq!(
+            value,
+            serde_yaml::from_str::<Value>("{a: {b: [1, 5]}, c: {d: true}}").unwrap()
+        );
         assert!(set(&mut value, "a.b.7", Value::Null).is_err());
     }
 }

@@ -38,7 +38,13 @@ impl Run {
         let text = match &self.training {
             Some(_) => serde_json::to_string(&(FORMAT, self)),
             // Imported weights depend on no training and no hold-out.
-            None => serde_json::to_string(&(FORMAT, "imported", &self.network, &self.dataset, self.seed)),
+            None => serde_json::to_string(&(
+                FORMAT,
+                "imported",
+                &self.network,
+                &self.dataset,
+                self.seed,
+            )),
         };
         let text = text.expect("a run is plain data");
         hex(&Sha256::digest(text))[..16].to_string()
@@ -50,14 +56,24 @@ impl Run {
             Some(_) => format!("seed{}", self.seed),
             None => "imported".to_string(),
         };
-        let dataset = self.dataset.to_string().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+        let dataset = self
+            .dataset
+            .to_string()
+            .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
         let dataset: String = dataset.chars().take(40).collect();
-        format!("{}-{dataset}-{origin}-{}", self.network.short_name(), self.digest())
+        format!(
+            "{}-{dataset}-{origin}-{}",
+            self.network.short_name(),
+            self.digest()
+        )
     }
 
     /// The imported run that may stand in for this one.
     pub fn imported(&self) -> Run {
-        Run { training: None, ..self.clone() }
+        Run {
+            training: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -116,7 +132,9 @@ impl Plan {
         let members = experiment.members()?;
         let mut networks = Vec::new();
         for named in &members {
-            let Some(config) = named.network() else { continue };
+            let Some(config) = named.network() else {
+                continue;
+            };
             let context = || format!("networks: \"{}\"", named.name);
             config.build(input).with_context(context)?;
             let position = if experiment.figure.is_positional() {
@@ -124,7 +142,10 @@ impl Plan {
             } else {
                 None
             };
-            let runs = experiment.seeds.iter().map(|&seed| run(experiment, config, validation, seed));
+            let runs = experiment
+                .seeds
+                .iter()
+                .map(|&seed| run(experiment, config, validation, seed));
             networks.push(Trained {
                 name: named.name.clone(),
                 curve: named.name.clone(),
@@ -136,7 +157,11 @@ impl Plan {
         if experiment.figure.is_positional() {
             group_by_position(&mut networks, experiment.figure)?;
         }
-        Ok(Plan { figure: experiment.figure, members, networks })
+        Ok(Plan {
+            figure: experiment.figure,
+            members,
+            networks,
+        })
     }
 
     /// Every run once, in the order of need.
@@ -147,7 +172,12 @@ impl Plan {
     }
 }
 
-fn run(experiment: &Experiment, config: &NetworkConfig, validation: usize, seed: u64) -> Result<Run> {
+fn run(
+    experiment: &Experiment,
+    config: &NetworkConfig,
+    validation: usize,
+    seed: u64,
+) -> Result<Run> {
     Ok(Run {
         network: canonical(config)?,
         dataset: experiment.dataset.clone(),
@@ -177,7 +207,10 @@ fn single_position(config: &NetworkConfig) -> Result<Option<Position>> {
     let depths = intermediate_depths(config)?;
     match depths[..] {
         [] => Ok(None),
-        [depth] => Ok(Some(Position { depth, of: config.depth()? })),
+        [depth] => Ok(Some(Position {
+            depth,
+            of: config.depth()?,
+        })),
         _ => bail!(
             "{} intermediate classifiers; in this figure a network has one or none. \
              Give one entry a position, or `positions: {depths:?}` for all of them",
@@ -202,16 +235,26 @@ fn intermediate_depths(config: &NetworkConfig) -> Result<Vec<usize>> {
 fn group_by_position(networks: &mut [Trained], figure: Figure) -> Result<()> {
     let bases: Vec<String> = networks
         .iter()
-        .map(|n| Ok(serde_json::to_string(&canonical(&n.config.with_single_exit(None)?)?)?))
+        .map(|n| {
+            Ok(serde_json::to_string(&canonical(
+                &n.config.with_single_exit(None)?,
+            )?)?)
+        })
         .collect::<Result<_>>()?;
     let mut labels: Vec<(String, String)> = Vec::new();
     for base in &bases {
         if labels.iter().any(|(b, _)| b == base) {
             continue;
         }
-        let names: Vec<&str> =
-            bases.iter().zip(&*networks).filter(|(b, _)| *b == base).map(|(_, n)| n.name.as_str()).collect();
-        let family = networks[bases.iter().position(|b| b == base).unwrap_or(0)].config.family();
+        let names: Vec<&str> = bases
+            .iter()
+            .zip(&*networks)
+            .filter(|(b, _)| *b == base)
+            .map(|(_, n)| n.name.as_str())
+            .collect();
+        let family = networks[bases.iter().position(|b| b == base).unwrap_or(0)]
+            .config
+            .family();
         let mut label = common_label(&names, family);
         while labels.iter().any(|(_, l)| *l == label) {
             label.push('\'');
@@ -231,14 +274,26 @@ fn group_by_position(networks: &mut [Trained], figure: Figure) -> Result<()> {
 
 fn check_curve(networks: &[Trained], label: &str, figure: Figure) -> Result<()> {
     let members = networks.iter().filter(|n| n.curve == label);
-    let positions: Vec<usize> = members.clone().filter_map(|n| n.position.map(|p| p.depth)).collect();
+    let positions: Vec<usize> = members
+        .clone()
+        .filter_map(|n| n.position.map(|p| p.depth))
+        .collect();
     let references = members.filter(|n| n.position.is_none()).count();
     let mut unique = positions.clone();
     unique.sort_unstable();
     unique.dedup();
-    ensure!(unique.len() == positions.len(), "networks: \"{label}\" has two networks for one position");
-    ensure!(references < 2, "networks: \"{label}\" has two networks without an intermediate classifier");
-    ensure!(!positions.is_empty(), "networks: \"{label}\" has no intermediate classifier anywhere");
+    ensure!(
+        unique.len() == positions.len(),
+        "networks: \"{label}\" has two networks for one position"
+    );
+    ensure!(
+        references < 2,
+        "networks: \"{label}\" has two networks without an intermediate classifier"
+    );
+    ensure!(
+        !positions.is_empty(),
+        "networks: \"{label}\" has no intermediate classifier anywhere"
+    );
     ensure!(
         references == 1 || figure != Figure::FigFinalDegradation,
         "networks: \"{label}\" needs the same network without an intermediate classifier as its reference \
@@ -259,15 +314,22 @@ fn common_label(names: &[&str], family: &str) -> String {
         .take_while(|&end| names.iter().all(|n| n.starts_with(&first[..end])))
         .last()
         .unwrap_or(0);
-    let at_word = |n: &str| n.len() == shared || n[shared..].starts_with(|c: char| !c.is_alphanumeric());
+    let at_word =
+        |n: &str| n.len() == shared || n[shared..].starts_with(|c: char| !c.is_alphanumeric());
     let end = if names.iter().all(|n| at_word(n)) {
         shared
     } else {
-        first[..shared].rfind(|c: char| !c.is_alphanumeric()).unwrap_or(0)
+        first[..shared]
+            .rfind(|c: char| !c.is_alphanumeric())
+            .unwrap_or(0)
     };
     let label = first[..end].trim_matches(|c: char| !c.is_alphanumeric() && c != ')');
     let label = label.strip_suffix(" at").unwrap_or(label);
-    if label.is_empty() { family.to_string() } else { label.to_string() }
+    if label.is_empty() {
+        family.to_string()
+    } else {
+        label.to_string()
+    }
 }
 
 #[cfg(test)]
@@ -276,10 +338,19 @@ mod tests {
 
     #[test]
     fn a_curve_is_called_by_what_its_networks_names_share() {
-        assert_eq!(common_label(&["ResNet at 4", "ResNet at 8", "ResNet without"], "ResNet"), "ResNet");
-        assert_eq!(common_label(&["ResNet-56", "ResNet-56"], "ResNet"), "ResNet-56");
+        assert_eq!(
+            common_label(&["ResNet at 4", "ResNet at 8", "ResNet without"], "ResNet"),
+            "ResNet"
+        );
+        assert_eq!(
+            common_label(&["ResNet-56", "ResNet-56"], "ResNet"),
+            "ResNet-56"
+        );
         assert_eq!(common_label(&["a4", "b8"], "MSDNet"), "MSDNet");
         assert_eq!(common_label(&["msd-3", "msd-33"], "MSDNet"), "msd");
-        assert_eq!(common_label(&["MSDNet (wide) at 3", "MSDNet (wide) at 6"], "MSDNet"), "MSDNet (wide)");
+        assert_eq!(
+            common_label(&["MSDNet (wide) at 3", "MSDNet (wide) at 6"], "MSDNet"),
+            "MSDNet (wide)"
+        );
     }
 }

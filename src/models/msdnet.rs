@@ -103,9 +103,14 @@ impl<'de> Deserialize<'de> for Exits {
                 usize::try_from(count).map(Exits::Count).map_err(E::custom)
             }
             fn visit_i64<E: serde::de::Error>(self, count: i64) -> Result<Exits, E> {
-                usize::try_from(count).map(Exits::Count).map_err(|_| E::custom("exits: a negative number"))
+                usize::try_from(count)
+                    .map(Exits::Count)
+                    .map_err(|_| E::custom("exits: a negative number"))
             }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Exits, A::Error> {
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<Exits, A::Error> {
                 let mut layers = Vec::new();
                 while let Some(layer) = seq.next_element()? {
                     layers.push(layer);
@@ -146,24 +151,40 @@ impl Config {
     }
 
     fn spaced_layers(&self, count: usize) -> Result<Vec<usize>> {
-        ensure!((1..=MOST_LAYERS).contains(&count), "exits: {count} exits cannot be");
-        let first = self.first_exit.context("first_exit is missing: the layer of the first exit")?;
-        ensure!((1..=MOST_LAYERS).contains(&first), "first_exit: {first} is not a layer; layers are counted from 1");
+        ensure!(
+            (1..=MOST_LAYERS).contains(&count),
+            "exits: {count} exits cannot be"
+        );
+        let first = self
+            .first_exit
+            .context("first_exit is missing: the layer of the first exit")?;
+        ensure!(
+            (1..=MOST_LAYERS).contains(&first),
+            "first_exit: {first} is not a layer; layers are counted from 1"
+        );
         let mut layers = vec![first];
         for i in 1..count {
             let step = self.step(i)?;
             layers.push(layers[i - 1] + step);
-            ensure!(layers[i] <= MOST_LAYERS, "exits, spacing: more than {MOST_LAYERS} layers");
+            ensure!(
+                layers[i] <= MOST_LAYERS,
+                "exits, spacing: more than {MOST_LAYERS} layers"
+            );
         }
         Ok(layers)
     }
 
     fn step(&self, i: usize) -> Result<usize> {
-        let spacing = self.spacing.context("spacing is missing: `even: n` or `growing: n`")?;
+        let spacing = self
+            .spacing
+            .context("spacing is missing: `even: n` or `growing: n`")?;
         match (spacing.even, spacing.growing) {
             (Some(0), None) => bail!("spacing: `even: 0` leaves no layer between two exits"),
             (Some(n), None) => Ok(n),
-            (None, Some(n)) => n.checked_mul(i).and_then(|n| n.checked_add(1)).context("spacing: too large"),
+            (None, Some(n)) => n
+                .checked_mul(i)
+                .and_then(|n| n.checked_add(1))
+                .context("spacing: too large"),
             _ => bail!("spacing: exactly one of `even` and `growing`"),
         }
     }
@@ -176,7 +197,12 @@ impl Config {
 
     pub(super) fn short_name(&self) -> String {
         let layers = self.exit_layers().unwrap_or_default();
-        format!("msdnet-{}-{}exits-g{}", layers.last().unwrap_or(&0), layers.len(), self.growth)
+        format!(
+            "msdnet-{}-{}exits-g{}",
+            layers.last().unwrap_or(&0),
+            layers.len(),
+            self.growth
+        )
     }
 
     fn validate(&self) -> Result<()> {
@@ -193,7 +219,11 @@ impl Config {
         for (key, n) in numbers.into_iter().chain(scaled).chain(widths) {
             ensure!((1..=MOST_CHANNELS).contains(&n), "{key}: {n} cannot be");
         }
-        ensure!((0.0..=1.0).contains(&self.compression), "compression: {} is not in 0 to 1", self.compression);
+        ensure!(
+            (0.0..=1.0).contains(&self.compression),
+            "compression: {} is not in 0 to 1",
+            self.compression
+        );
         if scales > 1 && self.multi_scale {
             for (s, factor) in self.scale_growth.iter().enumerate().skip(1) {
                 ensure!(
@@ -209,12 +239,26 @@ impl Config {
 }
 
 fn check_layers(layers: &[usize]) -> Result<()> {
-    ensure!(!layers.is_empty(), "exits: an empty list; the last layer's exit is always there");
-    ensure!(layers[0] > 0, "exits: 0 is not a layer; layers are counted from 1");
+    ensure!(
+        !layers.is_empty(),
+        "exits: an empty list; the last layer's exit is always there"
+    );
+    ensure!(
+        layers[0] > 0,
+        "exits: 0 is not a layer; layers are counted from 1"
+    );
     for pair in layers.windows(2) {
-        ensure!(pair[0] < pair[1], "exits: {} does not come after {}", pair[1], pair[0]);
+        ensure!(
+            pair[0] < pair[1],
+            "exits: {} does not come after {}",
+            pair[1],
+            pair[0]
+        );
     }
-    ensure!(layers[layers.len() - 1] <= MOST_LAYERS, "exits: more than {MOST_LAYERS} layers");
+    ensure!(
+        layers[layers.len() - 1] <= MOST_LAYERS,
+        "exits: more than {MOST_LAYERS} layers"
+    );
     Ok(())
 }
 
@@ -256,7 +300,11 @@ fn check_sides(config: &Config, input: Input) -> Result<()> {
     let mut side = match config.stem {
         Stem::Cifar => input.side,
         Stem::Imagenet => {
-            ensure!(input.side >= 8, "stem: an image of {} pixels a side is too small", input.side);
+            ensure!(
+                input.side >= 8,
+                "stem: an image of {} pixels a side is too small",
+                input.side
+            );
             input.side.div_ceil(2).div_ceil(2)
         }
     };
@@ -276,10 +324,18 @@ fn check_sides(config: &Config, input: Input) -> Result<()> {
 fn stem(net: &mut Builder, config: &Config, image: Feature) -> Vec<Feature> {
     let channels = |scale: usize| config.channels * config.scale_growth[scale];
     let finest = match config.stem {
-        Stem::Cifar => net.scope("layers.0.net", |net| conv_bn_relu(net, image, Conv::three(channels(0), 1))),
+        Stem::Cifar => net.scope("layers.0.net", |net| {
+            conv_bn_relu(net, image, Conv::three(channels(0), 1))
+        }),
         Stem::Imagenet => net.scope("layers.0", |net| {
             // The reference leaves a bias on this one convolution.
-            let conv = Conv { channels: channels(0), kernel: 7, stride: 2, padding: 3, bias: true };
+            let conv = Conv {
+                channels: channels(0),
+                kernel: 7,
+                stride: 2,
+                padding: 3,
+                bias: true,
+            };
             let h = conv_bn_relu(net, image, conv);
             net.max_pool(h, 3, 2, 1)
         }),
@@ -305,8 +361,16 @@ struct Grid<'a> {
 
 impl<'a> Grid<'a> {
     fn new(config: &'a Config, layers: usize) -> Grid<'a> {
-        let interval = if config.reduce { layers.div_ceil(config.scales()) } else { layers };
-        Grid { config, interval, layer: 0 }
+        let interval = if config.reduce {
+            layers.div_ceil(config.scales())
+        } else {
+            layers
+        };
+        Grid {
+            config,
+            interval,
+            layer: 0,
+        }
     }
 
     /// How many of the finest scales layer `n` no longer has (paper, section 4, "Network reduction").
@@ -329,7 +393,9 @@ impl<'a> Grid<'a> {
         *entry += 1;
         let config = self.config;
         if !config.multi_scale {
-            return Ok(vec![net.scope(name, |net| chain_layer(net, config, scales[0], finest, drops))]);
+            return Ok(vec![net.scope(name, |net| {
+                chain_layer(net, config, scales[0], finest, drops)
+            })]);
         }
         let scales = net.scope(name, |net| layer(net, config, scales, finest, drops));
         if !drops || config.compression == 0.0 || !config.dense {
@@ -344,20 +410,34 @@ impl<'a> Grid<'a> {
 /// One layer: at each scale the input, a strided part from the finer scale, a regular part.
 /// `scales` are those of the layer before; when it `drops` one, the first of them is read for the
 /// last time.
-fn layer(net: &mut Builder, config: &Config, scales: &[Feature], finest: usize, drops: bool) -> Vec<Feature> {
+fn layer(
+    net: &mut Builder,
+    config: &Config,
+    scales: &[Feature],
+    finest: usize,
+    drops: bool,
+) -> Vec<Feature> {
     let first = usize::from(drops);
     let mut outputs = Vec::with_capacity(scales.len());
     for position in first..scales.len() {
         let scale = finest + position - first;
         let finer = position.checked_sub(1).map(|p| scales[p]);
         let place = format!("layers.{}", position - first);
-        outputs.push(net.scope(place, |net| node(net, config, scales[position], finer, scale)));
+        outputs.push(net.scope(place, |net| {
+            node(net, config, scales[position], finer, scale)
+        }));
     }
     outputs
 }
 
 /// `x_l^s` from `x` at scale `scale` (from 0) and, where there is one, the finer scale's feature.
-fn node(net: &mut Builder, config: &Config, x: Feature, finer: Option<Feature>, scale: usize) -> Feature {
+fn node(
+    net: &mut Builder,
+    config: &Config,
+    x: Feature,
+    finer: Option<Feature>,
+    scale: usize,
+) -> Feature {
     let growth = config.growth * config.scale_growth[scale];
     let mut parts = if config.dense { vec![x] } else { vec![] };
     let regular = match finer {
@@ -365,12 +445,16 @@ fn node(net: &mut Builder, config: &Config, x: Feature, finer: Option<Feature>, 
         Some(finer) => {
             let strided = growth / 2;
             let width = config.bottleneck[scale - 1] * strided;
-            parts.push(net.scope("conv_down.net", |net| bottlenecked(net, finer, width, Conv::three(strided, 2))));
+            parts.push(net.scope("conv_down.net", |net| {
+                bottlenecked(net, finer, width, Conv::three(strided, 2))
+            }));
             growth - strided
         }
     };
     let width = config.bottleneck[scale] * regular;
-    parts.push(net.scope("conv_normal.net", |net| bottlenecked(net, x, width, Conv::three(regular, 1))));
+    parts.push(net.scope("conv_normal.net", |net| {
+        bottlenecked(net, x, width, Conv::three(regular, 1))
+    }));
     net.concat(&parts)
 }
 
@@ -381,12 +465,23 @@ fn bottlenecked(net: &mut Builder, x: Feature, width: usize, conv: Conv) -> Feat
 }
 
 /// A 1x1 convolution a scale, from the same base number of channels at each.
-fn transition(net: &mut Builder, config: &Config, scales: &[Feature], finest: usize) -> Result<Vec<Feature>> {
+fn transition(
+    net: &mut Builder,
+    config: &Config,
+    scales: &[Feature],
+    finest: usize,
+) -> Result<Vec<Feature>> {
     let mut outputs = Vec::with_capacity(scales.len());
     for (position, &x) in scales.iter().enumerate() {
         let factor = config.scale_growth[finest + position];
-        let channels = (config.compression * (x.channels / factor) as f64).floor() as usize * factor;
-        ensure!(channels > 0, "compression: {} leaves no channel of {}", config.compression, x.channels);
+        let channels =
+            (config.compression * (x.channels / factor) as f64).floor() as usize * factor;
+        ensure!(
+            channels > 0,
+            "compression: {} leaves no channel of {}",
+            config.compression,
+            x.channels
+        );
         outputs.push(net.scope(format!("m.{position}.net"), |net| {
             conv_bn_relu(net, x, Conv::pointwise(channels))
         }));
@@ -396,7 +491,13 @@ fn transition(net: &mut Builder, config: &Config, scales: &[Feature], finest: us
 
 /// A layer of the ablation without multi-scale maps: one feature, which goes to the next coarser
 /// scale where the full network drops one.
-fn chain_layer(net: &mut Builder, config: &Config, x: Feature, scale: usize, drops: bool) -> Feature {
+fn chain_layer(
+    net: &mut Builder,
+    config: &Config,
+    x: Feature,
+    scale: usize,
+    drops: bool,
+) -> Feature {
     let growth = config.growth * config.scale_growth[scale];
     let width = config.bottleneck[scale] * growth;
     let stride = if drops { 2 } else { 1 };

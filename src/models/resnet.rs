@@ -41,13 +41,30 @@ impl Config {
     }
 
     pub(super) fn short_name(&self) -> String {
-        format!("resnet-{}-{}exits-c{}", 6 * self.blocks_per_stage + 2, self.exits_after.len() + 1, self.channels)
+        format!(
+            "resnet-{}-{}exits-c{}",
+            6 * self.blocks_per_stage + 2,
+            self.exits_after.len() + 1,
+            self.channels
+        )
     }
 
     fn validate(&self, input: Input) -> Result<()> {
-        ensure!((1..=2_000).contains(&self.blocks_per_stage), "blocks_per_stage: {} cannot be", self.blocks_per_stage);
-        ensure!((1..=16_384).contains(&self.channels), "channels: {} cannot be", self.channels);
-        ensure!(input.side >= 4, "an image of {} pixels a side cannot be halved twice", input.side);
+        ensure!(
+            (1..=2_000).contains(&self.blocks_per_stage),
+            "blocks_per_stage: {} cannot be",
+            self.blocks_per_stage
+        );
+        ensure!(
+            (1..=16_384).contains(&self.channels),
+            "channels: {} cannot be",
+            self.channels
+        );
+        ensure!(
+            input.side >= 4,
+            "an image of {} pixels a side cannot be halved twice",
+            input.side
+        );
         check_exits_after(&self.exits_after, self.blocks(), "block")
     }
 }
@@ -59,12 +76,19 @@ impl Config {
 pub fn build(config: &Config, input: Input) -> Result<Network> {
     config.validate(input)?;
     let (mut net, image) = Builder::new(input.channels, input.side);
-    let mut x = net.scope("stem", |net| conv_bn_relu(net, image, Conv::three(config.channels, 1)));
+    let mut x = net.scope("stem", |net| {
+        conv_bn_relu(net, image, Conv::three(config.channels, 1))
+    });
     for block in 0..config.blocks() {
-        let (stage, within) = (block / config.blocks_per_stage, block % config.blocks_per_stage);
+        let (stage, within) = (
+            block / config.blocks_per_stage,
+            block % config.blocks_per_stage,
+        );
         let stride = if stage > 0 && within == 0 { 2 } else { 1 };
         let channels = config.channels << stage;
-        x = net.scope(format!("stages.{stage}.{within}"), |net| basic_block(net, x, channels, stride));
+        x = net.scope(format!("stages.{stage}.{within}"), |net| {
+            basic_block(net, x, channels, stride)
+        });
         if config.exits_after.contains(&(block + 1)) {
             let name = format!("exits.{}", block + 1);
             let logits = net.scope(name, |net| match config.classifier {

@@ -18,7 +18,12 @@ pub fn bn_relu_conv(net: &mut Builder, x: Feature, conv: Conv) -> Feature {
 
 /// MSDNet's classifier: two strided 3x3 convolutions of `width` channels, average pooling, a
 /// linear layer (paper, section 4, "Classifiers").
-pub fn convolutional_classifier(net: &mut Builder, x: Feature, width: usize, classes: usize) -> Feature {
+pub fn convolutional_classifier(
+    net: &mut Builder,
+    x: Feature,
+    width: usize,
+    classes: usize,
+) -> Feature {
     let h = net.scope("m.0.net", |net| conv_bn_relu(net, x, Conv::three(width, 2)));
     let h = net.scope("m.1.net", |net| conv_bn_relu(net, h, Conv::three(width, 2)));
     let h = net.global_avg_pool(h);

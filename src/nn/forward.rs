@@ -100,7 +100,6 @@ pub struct Pass<'a> {
     schedule: &'a Schedule,
     weights: &'a Weights,
     mode: Mode,
-    numerics: Numerics,
     values: Vec<Option<Tensor>>,
     next: usize,
 }
@@ -128,7 +127,14 @@ impl<'a> Pass<'a> {
         let mut values = vec![];
         values.resize_with(network.nodes().len(), || None);
         values[0] = Some(prepare(images, numerics)?);
-        Ok(Pass { network, schedule, weights, mode, numerics, values, next: 0 })
+        Ok(Pass {
+            network,
+            schedule,
+            weights,
+            mode,
+            values,
+            next: 0,
+        })
     }
 
     /// Logits of the next exit `[N, classes]`, or none after the last.
@@ -136,9 +142,13 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// When LibTorch fails, with the layer's name.
     pub fn advance(&mut self) -> Result<Option<Tensor>> {
-        let Some(stage) = self.schedule.stages.get(self.next) else { return Ok(None) };
+        let Some(stage) = self.schedule.stages.get(self.next) else {
+            return Ok(None);
+        };
         for step in &stage.steps {
-            let value = self.compute(step).with_context(|| self.describe(step.node))?;
+            let value = self
+                .compute(step)
+                .with_context(|| self.describe(step.node))?;
             self.check_shape(step.node, &value)?;
             self.values[step.node] = Some(value);
             for &freed in &step.frees {
@@ -171,7 +181,11 @@ impl<'a> Pass<'a> {
     fn check_shape(&self, id: NodeId, value: &Tensor) -> Result<()> {
         let expected = expected_size(self.network, id);
         let size = value.size();
-        anyhow::ensure!(size[1..] == expected, "{}: {size:?}, declared {expected:?}", self.describe(id));
+        anyhow::ensure!(
+            size[1..] == expected,
+            "{}: {size:?}, declared {expected:?}",
+            self.describe(id)
+        );
         Ok(())
     }
 
@@ -182,7 +196,9 @@ impl<'a> Pass<'a> {
 
     fn input(&self, id: NodeId, index: usize) -> Result<&Tensor> {
         let input = self.network.nodes()[id].inputs[index];
-        self.values[input].as_ref().with_context(|| format!("node {input} was freed too early"))
+        self.values[input]
+            .as_ref()
+            .with_context(|| format!("node {input} was freed too early"))
     }
 
     fn compute(&mut self, step: &Step) -> Result<Tensor> {
@@ -190,30 +206,45 @@ impl<'a> Pass<'a> {
         let node = &self.network.nodes()[id];
         Ok(match &node.layer {
             Layer::Input => anyhow::bail!("the input cannot be computed"),
-            Layer::Conv { stride, padding, bias, .. } => {
+            Layer::Conv {
+                stride,
+                padding,
+                bias,
+                ..
+            } => {
                 let bias = bias.then(|| self.weights.of_node(id, 1));
                 self.conv(id, *stride as i64, *padding as i64, bias)?
             }
             Layer::BatchNorm => self.batch_norm(id)?,
             Layer::Relu => return self.relu(step),
             Layer::Concat => {
-                let inputs: Vec<&Tensor> =
-                    (0..node.inputs.len()).map(|i| self.input(id, i)).collect::<Result<_>>()?;
+                let inputs: Vec<&Tensor> = (0..node.inputs.len())
+                    .map(|i| self.input(id, i))
+                    .collect::<Result<_>>()?;
                 Tensor::f_cat(&inputs, 1)?
             }
             Layer::Add => self.input(id, 0)?.f_add(self.input(id, 1)?)?,
-            Layer::MaxPool { kernel, stride, padding } => {
+            Layer::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => {
                 let (k, s, p) = (*kernel as i64, *stride as i64, *padding as i64);
-                self.input(id, 0)?.f_max_pool2d([k, k], [s, s], [p, p], [1, 1], false)?
+                self.input(id, 0)?
+                    .f_max_pool2d([k, k], [s, s], [p, p], [1, 1], false)?
             }
             Layer::AvgPool { kernel } => {
                 let k = *kernel as i64;
-                self.input(id, 0)?.f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?
+                self.input(id, 0)?
+                    .f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?
             }
             Layer::Shortcut { stride } => self.shortcut(id, *stride as i64)?,
             Layer::Linear => {
                 let (weight, bias) = (self.weights.of_node(id, 0), self.weights.of_node(id, 1));
-                self.input(id, 0)?.f_flatten(1, -1)?.f_to_kind(weight.kind())?.f_linear(weight, Some(bias))?
+                self.input(id, 0)?
+                    .f_flatten(1, -1)?
+                    .f_to_kind(weight.kind())?
+                    .f_linear(weight, Some(bias))?
             }
         })
     }
@@ -222,7 +253,14 @@ impl<'a> Pass<'a> {
         let x = self.input(id, 0)?;
         let weight = self.weights.of_node(id, 0).f_to_kind(x.kind())?;
         let bias = bias.map(|b| b.f_to_kind(x.kind())).transpose()?;
-        Ok(x.f_conv2d(&weight, bias.as_ref(), [stride, stride], [padding, padding], [1, 1], 1)?)
+        Ok(x.f_conv2d(
+            &weight,
+            bias.as_ref(),
+            [stride, stride],
+            [padding, padding],
+            [1, 1],
+            1,
+        )?)
     }
 
     fn batch_norm(&self, id: NodeId) -> Result<Tensor> {
@@ -242,9 +280,14 @@ impl<'a> Pass<'a> {
     /// In place where nobody else reads the input and its maker does not need it for gradients.
     fn relu(&mut self, step: &Step) -> Result<Tensor> {
         let input = self.network.nodes()[step.node].inputs[0];
-        let safe = matches!(self.network.nodes()[input].layer, Layer::BatchNorm | Layer::Add | Layer::Conv { .. });
+        let safe = matches!(
+            self.network.nodes()[input].layer,
+            Layer::BatchNorm | Layer::Add | Layer::Conv { .. }
+        );
         if safe && step.frees.contains(&input) {
-            let mut value = self.values[input].take().context("the input of a ReLU was freed too early")?;
+            let mut value = self.values[input]
+                .take()
+                .context("the input of a ReLU was freed too early")?;
             return Ok(value.f_relu_()?);
         }
         Ok(self.input(step.node, 0)?.f_relu()?)
@@ -253,7 +296,9 @@ impl<'a> Pass<'a> {
     fn shortcut(&self, id: NodeId, stride: i64) -> Result<Tensor> {
         let x = self.input(id, 0)?;
         let added = self.network.nodes()[id].channels as i64 - x.size()[1];
-        let x = x.f_slice(2, None, None, stride)?.f_slice(3, None, None, stride)?;
+        let x = x
+            .f_slice(2, None, None, stride)?
+            .f_slice(3, None, None, stride)?;
         Ok(x.f_constant_pad_nd([0, 0, 0, 0, 0, added])?)
     }
 }
@@ -262,7 +307,11 @@ impl<'a> Pass<'a> {
 fn expected_size(network: &Network, id: NodeId) -> Vec<i64> {
     let node = &network.nodes()[id];
     let (channels, side) = (node.channels as i64, node.side as i64);
-    if node.layer == Layer::Linear { vec![channels] } else { vec![channels, side, side] }
+    if node.layer == Layer::Linear {
+        vec![channels]
+    } else {
+        vec![channels, side, side]
+    }
 }
 
 fn prepare(images: &Tensor, numerics: Numerics) -> Result<Tensor> {
@@ -272,8 +321,9 @@ fn prepare(images: &Tensor, numerics: Numerics) -> Result<Tensor> {
     };
     Ok(match numerics.layout {
         Layout::Contiguous => images,
-        Layout::ChannelsLast => {
-            images.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?
-        }
+        Layout::ChannelsLast => images
+            .f_permute([0, 2, 3, 1])?
+            .f_contiguous()?
+            .f_permute([0, 3, 1, 2])?,
     })
 }

@@ -51,12 +51,21 @@ impl Network {
             let (inputs, outputs) = (self.input_channels(id) as i64, node.channels as i64);
             let mut push = |suffix: &str, shape: Vec<i64>, role| {
                 let name = format!("{}.{suffix}", node.name);
-                specs.push(ParameterSpec { name, shape, role, node: id });
+                specs.push(ParameterSpec {
+                    name,
+                    shape,
+                    role,
+                    node: id,
+                });
             };
             match node.layer {
                 Layer::Conv { kernel, bias, .. } => {
                     let kernel = kernel as i64;
-                    push("weight", vec![outputs, inputs, kernel, kernel], Role::Weight);
+                    push(
+                        "weight",
+                        vec![outputs, inputs, kernel, kernel],
+                        Role::Weight,
+                    );
                     if bias {
                         push("bias", vec![outputs], Role::Bias);
                     }
@@ -77,12 +86,22 @@ impl Network {
 
     /// Every tensor of the state: parameters, running statistics and their counters.
     pub fn state(&self) -> Vec<TensorSpec> {
-        let parameters = self.parameters().into_iter().map(|p| TensorSpec { name: p.name, shape: p.shape });
+        let parameters = self.parameters().into_iter().map(|p| TensorSpec {
+            name: p.name,
+            shape: p.shape,
+        });
         let norms = self.nodes().iter().filter(|n| n.layer == Layer::BatchNorm);
         let statistics = norms.flat_map(|node| {
             let channels = vec![node.channels as i64];
-            [("running_mean", channels.clone()), ("running_var", channels), (COUNTER, vec![])]
-                .map(|(suffix, shape)| TensorSpec { name: format!("{}.{suffix}", node.name), shape })
+            [
+                ("running_mean", channels.clone()),
+                ("running_var", channels),
+                (COUNTER, vec![]),
+            ]
+            .map(|(suffix, shape)| TensorSpec {
+                name: format!("{}.{suffix}", node.name),
+                shape,
+            })
         });
         parameters.chain(statistics).collect()
     }
@@ -141,10 +160,26 @@ impl Weights {
                 let size = [node.channels as i64];
                 let mean = Tensor::f_zeros(size, (kind, device))?;
                 let var = Tensor::f_ones(size, (kind, device))?;
-                statistics.insert(id, Statistics { mean, var, batches: 0 });
+                statistics.insert(
+                    id,
+                    Statistics {
+                        mean,
+                        var,
+                        batches: 0,
+                    },
+                );
             }
         }
-        Ok(Weights { flat, used, specs, views, order, used_count, first_view, statistics })
+        Ok(Weights {
+            flat,
+            used,
+            specs,
+            views,
+            order,
+            used_count,
+            first_view,
+            statistics,
+        })
     }
 
     /// The parameters' names and shapes, in the order of [`Weights::views`].
@@ -165,12 +200,18 @@ impl Weights {
     /// The parameters that some exit depends on, in the order in which they lie in
     /// [`Weights::flat_used`].
     pub fn used_views(&self) -> Vec<&Tensor> {
-        self.order[..self.used_count].iter().map(|&i| &self.views[i]).collect()
+        self.order[..self.used_count]
+            .iter()
+            .map(|&i| &self.views[i])
+            .collect()
     }
 
     /// Names of [`Weights::used_views`], in the same order.
     pub fn used_names(&self) -> Vec<&str> {
-        self.order[..self.used_count].iter().map(|&i| self.specs[i].name.as_str()).collect()
+        self.order[..self.used_count]
+            .iter()
+            .map(|&i| self.specs[i].name.as_str())
+            .collect()
     }
 
     /// Device that holds them.
@@ -221,9 +262,18 @@ impl Weights {
         }
         for (&node, statistics) in &self.statistics {
             let name = self.prefix(node);
-            named.push((format!("{name}.running_mean"), statistics.mean.shallow_clone()));
-            named.push((format!("{name}.running_var"), statistics.var.shallow_clone()));
-            named.push((format!("{name}.{COUNTER}"), Tensor::from(statistics.batches)));
+            named.push((
+                format!("{name}.running_mean"),
+                statistics.mean.shallow_clone(),
+            ));
+            named.push((
+                format!("{name}.running_var"),
+                statistics.var.shallow_clone(),
+            ));
+            named.push((
+                format!("{name}.{COUNTER}"),
+                Tensor::from(statistics.batches),
+            ));
         }
         Ok(named)
     }
@@ -233,7 +283,8 @@ impl Weights {
     /// # Errors
     /// Lists every tensor that is missing, left over or of another shape; then nothing is taken.
     pub fn load(&mut self, named: &[(String, Tensor)]) -> Result<()> {
-        let mut given: BTreeMap<&str, &Tensor> = named.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        let mut given: BTreeMap<&str, &Tensor> =
+            named.iter().map(|(n, t)| (n.as_str(), t)).collect();
         if given.len() < named.len() {
             bail!("a tensor's name occurs twice");
         }
@@ -244,7 +295,11 @@ impl Weights {
             match given.remove(name.as_str()) {
                 None => wrong.push(format!("missing: {name} {:?}", target.size())),
                 Some(source) if source.size() != target.size() => {
-                    wrong.push(format!("wrong shape: {name} is {:?}, expected {:?}", source.size(), target.size()));
+                    wrong.push(format!(
+                        "wrong shape: {name} is {:?}, expected {:?}",
+                        source.size(),
+                        target.size()
+                    ));
                 }
                 Some(source) if name.ends_with(COUNTER) => {
                     counters.push((name, i64::try_from(source)?));
@@ -252,15 +307,26 @@ impl Weights {
                 Some(source) => copies.push((target, source)),
             }
         }
-        wrong.extend(given.iter().map(|(name, tensor)| format!("left over: {name} {:?}", tensor.size())));
+        wrong.extend(
+            given
+                .iter()
+                .map(|(name, tensor)| format!("left over: {name} {:?}", tensor.size())),
+        );
         if !wrong.is_empty() {
-            bail!("{} tensors do not fit the network:\n  {}", wrong.len(), wrong.join("\n  "));
+            bail!(
+                "{} tensors do not fit the network:\n  {}",
+                wrong.len(),
+                wrong.join("\n  ")
+            );
         }
         for (mut target, source) in copies {
             tch::no_grad(|| target.f_copy_(source))?;
         }
-        let prefixes: BTreeMap<String, NodeId> =
-            self.statistics.keys().map(|&node| (format!("{}.{COUNTER}", self.prefix(node)), node)).collect();
+        let prefixes: BTreeMap<String, NodeId> = self
+            .statistics
+            .keys()
+            .map(|&node| (format!("{}.{COUNTER}", self.prefix(node)), node))
+            .collect();
         for (name, batches) in counters {
             if let Some(statistics) = self.statistics.get_mut(&prefixes[&name]) {
                 statistics.batches = batches;
@@ -276,7 +342,12 @@ impl Weights {
     }
 }
 
-fn make_views(flat: &Tensor, specs: &[ParameterSpec], sizes: &[i64], order: &[usize]) -> Result<Vec<Tensor>> {
+fn make_views(
+    flat: &Tensor,
+    specs: &[ParameterSpec],
+    sizes: &[i64],
+    order: &[usize],
+) -> Result<Vec<Tensor>> {
     let mut offsets = vec![0; specs.len()];
     let mut next = 0;
     for &i in order {
@@ -285,7 +356,9 @@ fn make_views(flat: &Tensor, specs: &[ParameterSpec], sizes: &[i64], order: &[us
     }
     let mut views = Vec::with_capacity(specs.len());
     for (i, spec) in specs.iter().enumerate() {
-        let view = flat.f_narrow(0, offsets[i], sizes[i])?.f_view(spec.shape.as_slice())?;
+        let view = flat
+            .f_narrow(0, offsets[i], sizes[i])?
+            .f_view(spec.shape.as_slice())?;
         views.push(view.f_detach()?.f_set_requires_grad(true)?);
     }
     Ok(views)

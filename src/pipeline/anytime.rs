@@ -33,11 +33,18 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
         for (place, &seed) in study.experiment.seeds.iter().enumerate() {
             let curves = match &named.member {
                 Member::Network(config) => of_network(study, &named.name, config, place)?,
-                Member::Ensemble(members) => vec![(named.name.clone(), of_ensemble(study, members, place)?)],
+                Member::Ensemble(members) => {
+                    vec![(named.name.clone(), of_ensemble(study, members, place)?)]
+                }
                 Member::Joined(_) => continue,
             };
             for (curve, points) in curves {
-                let row = |point| Row { curve: curve.clone(), network: named.name.clone(), seed, point };
+                let row = |point| Row {
+                    curve: curve.clone(),
+                    network: named.name.clone(),
+                    seed,
+                    point,
+                };
                 rows.extend(points.into_iter().map(row));
             }
         }
@@ -45,12 +52,23 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn of_network(study: &Study, name: &str, config: &NetworkConfig, seed: usize) -> Result<Vec<(String, Vec<AnytimePoint>)>> {
+fn of_network(
+    study: &Study,
+    name: &str,
+    config: &NetworkConfig,
+    seed: usize,
+) -> Result<Vec<(String, Vec<AnytimePoint>)>> {
     let predictions = study.predictions(study.network(name)?, seed, Split::Test)?;
     let costs = study.multiply_adds(name);
-    let mut curves = vec![(name.to_string(), anytime::single_exit(&predictions, &costs)?)];
+    let mut curves = vec![(
+        name.to_string(),
+        anytime::single_exit(&predictions, &costs)?,
+    )];
     if matches!(config, NetworkConfig::Msdnet(_)) && predictions.exits > 1 {
-        curves.push((format!("{name}, averaged"), anytime::averaged_softmax(&predictions, &costs)?));
+        curves.push((
+            format!("{name}, averaged"),
+            anytime::averaged_softmax(&predictions, &costs)?,
+        ));
     }
     Ok(curves)
 }
@@ -58,12 +76,23 @@ fn of_network(study: &Study, name: &str, config: &NetworkConfig, seed: usize) ->
 fn of_ensemble(study: &Study, members: &[String], seed: usize) -> Result<Vec<AnytimePoint>> {
     let mut all = Vec::new();
     for name in members {
-        let cost = *study.multiply_adds(name).last().with_context(|| format!("{name} has no exit"))?;
-        all.push((name, cost, study.predictions(study.network(name)?, seed, Split::Test)?));
+        let cost = *study
+            .multiply_adds(name)
+            .last()
+            .with_context(|| format!("{name} has no exit"))?;
+        all.push((
+            name,
+            cost,
+            study.predictions(study.network(name)?, seed, Split::Test)?,
+        ));
     }
     let members: Vec<Evaluated> = all
         .iter()
-        .map(|(name, multiply_adds, predictions)| Evaluated { name, multiply_adds: *multiply_adds, predictions })
+        .map(|(name, multiply_adds, predictions)| Evaluated {
+            name,
+            multiply_adds: *multiply_adds,
+            predictions,
+        })
         .collect();
     let (predictions, costs) = anytime::ensemble(&members)?;
     anytime::single_exit(&predictions, &costs)

@@ -78,7 +78,12 @@ impl Data {
     /// When a folder has no classes.
     pub fn of(experiment: &Experiment, settings: &Settings) -> Result<Data> {
         let validation = experiment.validation;
-        Data::new(&experiment.dataset, validation, experiment.training_images, settings)
+        Data::new(
+            &experiment.dataset,
+            validation,
+            experiment.training_images,
+            settings,
+        )
     }
 
     /// The facts of a data set, with a hold-out (none given = the data set's usual one).
@@ -96,8 +101,15 @@ impl Data {
             dataset: dataset.clone(),
             places: settings.places.clone(),
             device: settings.device,
-            input: Input { channels: facts.channels, side: facts.side, classes: facts.classes },
-            normalisation: Normalisation { mean: facts.mean, std: facts.std },
+            input: Input {
+                channels: facts.channels,
+                side: facts.side,
+                classes: facts.classes,
+            },
+            normalisation: Normalisation {
+                mean: facts.mean,
+                std: facts.std,
+            },
             validation: validation.unwrap_or(facts.default_validation),
             training_images,
             train: OnceCell::new(),

@@ -13,7 +13,11 @@ pub fn parse_device(name: &str) -> Result<Device> {
         "auto" | "cpu" => Device::Cpu,
         "cuda" => Device::Cuda(0),
         other => match other.strip_prefix("cuda:") {
-            Some(number) => Device::Cuda(number.parse().with_context(|| format!("--device {other}"))?),
+            Some(number) => Device::Cuda(
+                number
+                    .parse()
+                    .with_context(|| format!("--device {other}"))?,
+            ),
             None => bail!("--device {other}: expected auto, cpu, cuda or cuda:N"),
         },
     };
@@ -23,7 +27,10 @@ pub fn parse_device(name: &str) -> Result<Device> {
             "--device {name}: this LibTorch sees no CUDA device (`repro doctor` tells more); use --device cpu"
         );
         let count = Cuda::device_count();
-        ensure!((index as i64) < count, "--device {name}: there are {count} CUDA devices, counted from 0");
+        ensure!(
+            (index as i64) < count,
+            "--device {name}: there are {count} CUDA devices, counted from 0"
+        );
         Cuda::cudnn_set_benchmark(true);
     }
     Ok(device)

@@ -33,7 +33,11 @@ const SAVE_EVERY: Duration = Duration::from_secs(600);
 /// The folder that stands for `run`: an imported run's where there is one, else its own.
 pub fn folder_of(run: &Run, settings: &Settings) -> RunFolder {
     let imported = RunFolder::of(&settings.places.runs, &run.imported());
-    if imported.checkpoint().is_file() { imported } else { RunFolder::of(&settings.places.runs, run) }
+    if imported.checkpoint().is_file() {
+        imported
+    } else {
+        RunFolder::of(&settings.places.runs, run)
+    }
 }
 
 /// Trains `run` to its end, unless it is finished already.
@@ -46,7 +50,9 @@ pub fn train_run(name: &str, run: &Run, data: &Data, settings: &Settings) -> Res
     if is_finished(&folder, data).with_context(context)? {
         return Ok(Outcome::Finished);
     }
-    let Some(lock) = folder.try_lock()? else { return Ok(Outcome::Busy) };
+    let Some(lock) = folder.try_lock()? else {
+        return Ok(Outcome::Busy);
+    };
     train_locked(name, run, data, settings, &folder, &lock).with_context(context)
 }
 
@@ -55,7 +61,9 @@ pub fn train_run(name: &str, run: &Run, data: &Data, settings: &Settings) -> Res
 /// # Errors
 /// When the data cannot be read.
 pub fn is_finished(folder: &RunFolder, data: &Data) -> Result<bool> {
-    let Some((progress, _)) = folder.progress() else { return Ok(false) };
+    let Some((progress, _)) = folder.progress() else {
+        return Ok(false);
+    };
     if !progress.is_finished() {
         return Ok(false);
     }
@@ -71,7 +79,10 @@ fn train_locked(
     folder: &RunFolder,
     _lock: &Lock,
 ) -> Result<Outcome> {
-    let training = run.training.as_ref().context("an imported run cannot be trained")?;
+    let training = run
+        .training
+        .as_ref()
+        .context("an imported run cannot be trained")?;
     let train = data.part(Part::Train)?;
     let (found, complaints) = folder.load()?;
     for complaint in complaints {
@@ -94,7 +105,8 @@ fn train_locked(
         layout: run.network.preferred_layout(),
     };
     let mut trainer = match &found {
-        Some(loaded) => Trainer::resume(&job, loaded).with_context(|| folder.checkpoint().display().to_string())?,
+        Some(loaded) => Trainer::resume(&job, loaded)
+            .with_context(|| folder.checkpoint().display().to_string())?,
         None => Trainer::begin(&job)?,
     };
     drop(found);
@@ -104,7 +116,12 @@ fn train_locked(
 }
 
 /// A checkpoint of other data is set aside, and why is said.
-fn fitting(found: Option<Loaded>, digest: &str, folder: &RunFolder, settings: &Settings) -> Result<Option<Loaded>> {
+fn fitting(
+    found: Option<Loaded>,
+    digest: &str,
+    folder: &RunFolder,
+    settings: &Settings,
+) -> Result<Option<Loaded>> {
     match found {
         Some(loaded) if loaded.progress.data != digest => {
             settings.say(format!(
@@ -138,7 +155,12 @@ fn fold(
             save(trainer, folder)?;
             write_log(folder, trainer.progress())?;
             let seconds = epoch.elapsed().as_secs_f64();
-            runfiles::append_timing(&folder.timing_csv(), row.epoch, images as f64 / seconds, seconds)?;
+            runfiles::append_timing(
+                &folder.timing_csv(),
+                row.epoch,
+                images as f64 / seconds,
+                seconds,
+            )?;
             display.epoch(&describe_row(row, images as f64 / seconds));
             (saved, epoch, images) = (Instant::now(), Instant::now(), 0);
         } else if saved.elapsed() > SAVE_EVERY {
@@ -167,7 +189,9 @@ fn save(trainer: &Trainer, folder: &RunFolder) -> Result<()> {
 
 fn write_static_files(folder: &RunFolder, run: &Run, data: &str, validation: &[u32]) -> Result<()> {
     runfiles::write_run_yaml(&folder.run_yaml(), run, data, None)?;
-    Table::default().count("image", validation.iter().copied()).write(&folder.holdout_csv())
+    Table::default()
+        .count("image", validation.iter().copied())
+        .write(&folder.holdout_csv())
 }
 
 fn write_log(folder: &RunFolder, progress: &Progress) -> Result<()> {

@@ -4,11 +4,11 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 
+use super::anytime;
 use super::context::Settings;
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
 use super::study::Study;
-use super::anytime;
 use crate::experiment::{Experiment, Figure};
 
 /// What a figure command was asked for.
@@ -27,12 +27,21 @@ pub struct Ask {
 ///
 /// # Errors
 /// [`super::Interrupted`] after a signal; else what went wrong and where.
-pub fn make_figure(name: &str, experiment: &Experiment, settings: &Settings, ask: Ask) -> Result<String> {
+pub fn make_figure(
+    name: &str,
+    experiment: &Experiment,
+    settings: &Settings,
+    ask: Ask,
+) -> Result<String> {
     let began = SystemTime::now();
     let study = Study::new(name, experiment, settings)?;
     if ask.plan {
         let plan = plan_json(&study)?;
-        return Ok(if ask.json { format!("{plan:#}\n") } else { describe_plan(&plan) });
+        return Ok(if ask.json {
+            format!("{plan:#}\n")
+        } else {
+            describe_plan(&plan)
+        });
     }
     let outputs = Outputs::new(&settings.places.out, name)?;
     study.train_all()?;

@@ -37,11 +37,6 @@ impl Outputs {
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
-
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
 }
 
 /// Costs, the effective experiment, and scores of every exit.
@@ -60,10 +55,18 @@ fn exits_table(study: &Study) -> Result<Table> {
     let mut rows: Vec<(String, u64, Split, ExitScore)> = Vec::new();
     for network in &study.plan.networks {
         for (place, run) in network.runs.iter().enumerate() {
-            let splits = if study.data.validation > 0 { &[Split::Validation, Split::Test][..] } else { &[Split::Test] };
+            let splits = if study.data.validation > 0 {
+                &[Split::Validation, Split::Test][..]
+            } else {
+                &[Split::Test]
+            };
             for &split in splits {
                 let scores = score(&study.predictions(network, place, split)?)?;
-                rows.extend(scores.into_iter().map(|s| (network.name.clone(), run.seed, split, s)));
+                rows.extend(
+                    scores
+                        .into_iter()
+                        .map(|s| (network.name.clone(), run.seed, split, s)),
+                );
             }
         }
     }
@@ -85,8 +88,14 @@ fn exits_table(study: &Study) -> Result<Table> {
 pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> Result<()> {
     let (libtorch, device, processor, cores) = provenance::machine(study.settings);
     let runs = study.plan.runs();
-    let folders: Vec<_> = runs.iter().map(|run| folder_of(run, study.settings)).collect();
-    let name = |path: &Path| path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let folders: Vec<_> = runs
+        .iter()
+        .map(|run| folder_of(run, study.settings))
+        .collect();
+    let name = |path: &Path| {
+        path.file_name()
+            .map_or(String::new(), |n| n.to_string_lossy().into_owned())
+    };
     let ended = SystemTime::now();
     let provenance = Provenance {
         program: format!("repro {}", env!("CARGO_PKG_VERSION")),
@@ -101,8 +110,14 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         test_data: study.data.part(Part::Test)?.digest.clone(),
         began: provenance::utc(began),
         ended: provenance::utc(ended),
-        wall_seconds: ended.duration_since(began).unwrap_or_default().as_secs_f64(),
-        training_seconds: folders.iter().map(|f| runfiles::timing_seconds(&f.timing_csv())).sum(),
+        wall_seconds: ended
+            .duration_since(began)
+            .unwrap_or_default()
+            .as_secs_f64(),
+        training_seconds: folders
+            .iter()
+            .map(|f| runfiles::timing_seconds(&f.timing_csv()))
+            .sum(),
         runs: folders.iter().map(|f| name(f.path())).collect(),
     };
     provenance::write(&outputs.file("run.json"), &provenance)

@@ -43,20 +43,46 @@ impl Split {
 ///
 /// # Errors
 /// When the run is not finished, or its files or the data cannot be read.
-pub fn predictions_of(folder: &RunFolder, data: &Data, split: Split, settings: &Settings) -> Result<Predictions> {
-    let context = || format!("predicting {} with {}", split.name(), folder.path().display());
-    let (progress, weights) = folder.progress().with_context(|| format!("{} is not trained", folder.path().display()))?;
+pub fn predictions_of(
+    folder: &RunFolder,
+    data: &Data,
+    split: Split,
+    settings: &Settings,
+) -> Result<Predictions> {
+    let context = || {
+        format!(
+            "predicting {} with {}",
+            split.name(),
+            folder.path().display()
+        )
+    };
+    let (progress, weights) = folder
+        .progress()
+        .with_context(|| format!("{} is not trained", folder.path().display()))?;
     if !progress.is_finished() {
-        bail!("{} has only come to epoch {}", folder.path().display(), progress.epoch);
+        bail!(
+            "{} has only come to epoch {}",
+            folder.path().display(),
+            progress.epoch
+        );
     }
     let part = data.part(split.part()).with_context(context)?;
-    let made = Made { format: FORMAT, weights, data: part.digest.clone(), validation: data.validation };
+    let made = Made {
+        format: FORMAT,
+        weights,
+        data: part.digest.clone(),
+        validation: data.validation,
+    };
     let path = folder.predictions(split.name());
     if let Some(found) = predictions::made(&path) {
         if found == made {
             return predictions::load(&path);
         }
-        settings.say(format!("{}: {}; predicting again", path.display(), difference(&found, &made)));
+        settings.say(format!(
+            "{}: {}; predicting again",
+            path.display(),
+            difference(&found, &made)
+        ));
     }
     let predictions = fresh(folder, data, split, &progress, settings).with_context(context)?;
     predictions::save(&path, &predictions, &made)?;
@@ -84,7 +110,10 @@ fn fresh(
 ) -> Result<Predictions> {
     let network = progress.run.network.build(data.input)?;
     let weights = load_weights(folder, &network, settings)?;
-    let numerics = Numerics { layout: progress.run.network.preferred_layout(), ..Numerics::default() };
+    let numerics = Numerics {
+        layout: progress.run.network.preferred_layout(),
+        ..Numerics::default()
+    };
     let source = &data.part(split.part())?.source;
     let indices = match split {
         Split::Test => (0..source.len() as u32).collect(),
@@ -93,7 +122,14 @@ fn fresh(
     if indices.is_empty() {
         bail!("validation: 0 images are held out, so there is no hold-out to predict");
     }
-    predict(&network, &weights, source, &indices, &data.normalisation, numerics)
+    predict(
+        &network,
+        &weights,
+        source,
+        &indices,
+        &data.normalisation,
+        numerics,
+    )
 }
 
 /// The weights of a run, in 32-bit floats on the device.
@@ -105,8 +141,12 @@ pub fn load_weights(folder: &RunFolder, network: &Network, settings: &Settings) 
     for complaint in complaints {
         settings.say(format!("warning: {complaint}"));
     }
-    let loaded = found.with_context(|| format!("{} holds no checkpoint", folder.path().display()))?;
-    let state = loaded.tensors.into_iter().filter(|(name, _)| !name.starts_with(crate::train::MOMENTUM_PREFIX));
+    let loaded =
+        found.with_context(|| format!("{} holds no checkpoint", folder.path().display()))?;
+    let state = loaded
+        .tensors
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with(crate::train::MOMENTUM_PREFIX));
     let mut weights = Weights::zeros(network, Kind::Float, settings.device)?;
     weights.load(&state.collect::<Vec<_>>())?;
     Ok(weights)

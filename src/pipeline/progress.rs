@@ -25,13 +25,21 @@ pub struct Display {
 
 impl Display {
     /// Starts at what is done already.
-    pub fn new(name: &str, progress: &Progress, training: &Training, settings: &Settings) -> Display {
+    pub fn new(
+        name: &str,
+        progress: &Progress,
+        training: &Training,
+        settings: &Settings,
+    ) -> Display {
         let name = format!("{name}, seed {}", progress.run.seed);
         let on_terminal = std::io::stderr().is_terminal() && !settings.quiet;
         let before = f64::from(progress.epoch);
         let bar = on_terminal.then(|| new_bar(&name, training.epochs, progress.epoch));
         if !on_terminal && !settings.quiet && progress.epoch + progress.step as u32 > 0 {
-            eprintln!("{name}: goes on after epoch {} of {}", progress.epoch, training.epochs);
+            eprintln!(
+                "{name}: goes on after epoch {} of {}",
+                progress.epoch, training.epochs
+            );
         }
         Display {
             name,
@@ -62,7 +70,13 @@ impl Display {
     /// An epoch is over.
     pub fn epoch(&self, row: &str) {
         if self.bar.is_none() && !self.quiet {
-            eprintln!("{}: epoch {:.0}/{}, {row}, {}", self.name, self.done, self.epochs, self.time_left());
+            eprintln!(
+                "{}: epoch {:.0}/{}, {row}, {}",
+                self.name,
+                self.done,
+                self.epochs,
+                self.time_left()
+            );
         }
     }
 
@@ -70,7 +84,11 @@ impl Display {
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-            eprintln!("{}: trained in {}", self.name, readable(self.started.elapsed()));
+            eprintln!(
+                "{}: trained in {}",
+                self.name,
+                readable(self.started.elapsed())
+            );
         }
     }
 
@@ -79,13 +97,19 @@ impl Display {
         if progressed <= 0.0 {
             return "time left unknown".to_string();
         }
-        let left = self.started.elapsed().mul_f64((f64::from(self.epochs) - self.done) / progressed);
+        let left = self
+            .started
+            .elapsed()
+            .mul_f64((f64::from(self.epochs) - self.done) / progressed);
         format!("{} left", readable(left))
     }
 }
 
 fn new_bar(name: &str, epochs: u32, done: u32) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(u64::from(epochs) * 1000), ProgressDrawTarget::stderr_with_hz(4));
+    let bar = ProgressBar::with_draw_target(
+        Some(u64::from(epochs) * 1000),
+        ProgressDrawTarget::stderr_with_hz(4),
+    );
     let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
@@ -100,10 +124,17 @@ pub fn describe_row(row: &LogRow, images_per_second: f64) -> String {
     let accuracy = if row.accuracy.is_empty() {
         String::new()
     } else {
-        let exits: Vec<String> = row.accuracy.iter().map(|a| format!("{:.1}", 100.0 * a)).collect();
+        let exits: Vec<String> = row
+            .accuracy
+            .iter()
+            .map(|a| format!("{:.1}", 100.0 * a))
+            .collect();
         format!(", hold-out {} %", exits.join(" "))
     };
-    format!("rate {:.4}, loss {:.4}{accuracy}, {images_per_second:.0} images/s", row.learning_rate, row.loss)
+    format!(
+        "rate {:.4}, loss {:.4}{accuracy}, {images_per_second:.0} images/s",
+        row.learning_rate, row.loss
+    )
 }
 
 /// A duration for people: 4 s, 3 min, 2 h 05 min.

@@ -57,21 +57,34 @@ pub fn machine(settings: &Settings) -> (String, String, String, usize) {
 /// The version of the LibTorch that was linked, as its folder says; tch has no call for it.
 pub fn libtorch_version() -> String {
     let linked = env!("REPRO_LIBTORCH_VERSION");
-    if linked.is_empty() { "unknown".to_string() } else { linked.to_string() }
+    if linked.is_empty() {
+        "unknown".to_string()
+    } else {
+        linked.to_string()
+    }
 }
 
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("model name"));
-    line.and_then(|line| line.split_once(':')).map_or("unknown".to_string(), |(_, name)| name.trim().to_string())
+    line.and_then(|line| line.split_once(':'))
+        .map_or("unknown".to_string(), |(_, name)| name.trim().to_string())
 }
 
 /// A time as `2026-01-31T12:00:00Z`.
 pub fn utc(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let seconds = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs();
     let (days, second) = ((seconds / 86_400) as i64, seconds % 86_400);
     let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second % 3600 / 60, second % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second % 3600 / 60,
+        second % 60
+    )
 }
 
 /// Year, month and day of a number of days since 1970-01-01.

@@ -41,9 +41,11 @@ pub fn watch_signals() -> Result<Stop> {
     }
     let stop = Stop::default();
     let at_once = 128 + SIGINT;
-    signal_hook::flag::register_conditional_shutdown(SIGINT, at_once, stop.0.clone()).context("watching SIGINT")?;
+    signal_hook::flag::register_conditional_shutdown(SIGINT, at_once, stop.0.clone())
+        .context("watching SIGINT")?;
     for signal in [SIGINT, SIGTERM, SIGUSR1] {
-        signal_hook::flag::register(signal, stop.0.clone()).with_context(|| format!("watching signal {signal}"))?;
+        signal_hook::flag::register(signal, stop.0.clone())
+            .with_context(|| format!("watching signal {signal}"))?;
     }
     Ok(STOP.get_or_init(|| stop).clone())
 }

@@ -33,17 +33,33 @@ impl<'a> Study<'a> {
     /// Names the network or key that cannot be.
     pub fn new(name: &str, experiment: &Experiment, settings: &'a Settings) -> Result<Study<'a>> {
         let data = Data::of(experiment, settings)?;
-        let plan = Plan::new(experiment, data.input, data.validation).with_context(|| format!("in experiment {name}"))?;
-        let networks: Vec<_> = plan.networks.iter().map(|n| (n.name.clone(), n.config.clone())).collect();
+        let plan = Plan::new(experiment, data.input, data.validation)
+            .with_context(|| format!("in experiment {name}"))?;
+        let networks: Vec<_> = plan
+            .networks
+            .iter()
+            .map(|n| (n.name.clone(), n.config.clone()))
+            .collect();
         let costs = cost_rows(&networks, data.input)?;
         let mut experiment = experiment.clone();
         experiment.validation = Some(data.validation);
-        Ok(Study { name: name.to_string(), experiment, plan, data, costs, settings })
+        Ok(Study {
+            name: name.to_string(),
+            experiment,
+            plan,
+            data,
+            costs,
+            settings,
+        })
     }
 
     /// Multiply-adds of exits 1..k of the network called `name`.
     pub fn multiply_adds(&self, name: &str) -> Vec<u64> {
-        self.costs.iter().filter(|row| row.network == name).map(|row| row.cost.multiply_adds).collect()
+        self.costs
+            .iter()
+            .filter(|row| row.network == name)
+            .map(|row| row.cost.multiply_adds)
+            .collect()
     }
 
     /// The network called `name`.
@@ -51,7 +67,11 @@ impl<'a> Study<'a> {
     /// # Errors
     /// When there is none.
     pub fn network(&self, name: &str) -> Result<&Trained> {
-        self.plan.networks.iter().find(|n| n.name == name).with_context(|| format!("no network is called \"{name}\""))
+        self.plan
+            .networks
+            .iter()
+            .find(|n| n.name == name)
+            .with_context(|| format!("no network is called \"{name}\""))
     }
 
     /// Trains every run that is not finished.
@@ -90,7 +110,10 @@ impl<'a> Study<'a> {
 
     fn wait(&self, busy: &[(&str, &Run)]) -> Result<()> {
         let (name, run) = busy[0];
-        self.settings.say(format!("{name}, seed {}: another process is training it; waiting", run.seed));
+        self.settings.say(format!(
+            "{name}, seed {}: another process is training it; waiting",
+            run.seed
+        ));
         let stop = super::stop::watch_signals()?;
         let folder = folder_of(run, self.settings);
         loop {

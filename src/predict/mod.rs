@@ -30,10 +30,21 @@ pub fn predict(
     let schedule = Schedule::new(network, &exits);
     let mut logits: Vec<Vec<Tensor>> = exits.iter().map(|_| Vec::new()).collect();
     for batch in indices.chunks(BATCH) {
-        let images = source.batch(batch, normalisation, None, weights.device())?.f_to_kind(weights.kind())?;
-        let mut pass = Pass::new(network, &schedule, weights, &images, Mode::Evaluate, numerics)?;
+        let images = source
+            .batch(batch, normalisation, None, weights.device())?
+            .f_to_kind(weights.kind())?;
+        let mut pass = Pass::new(
+            network,
+            &schedule,
+            weights,
+            &images,
+            Mode::Evaluate,
+            numerics,
+        )?;
         for exit in &mut logits {
-            let next = pass.advance()?.context("the network has fewer exits than its schedule")?;
+            let next = pass
+                .advance()?
+                .context("the network has fewer exits than its schedule")?;
             exit.push(next.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?);
         }
     }
@@ -43,11 +54,21 @@ pub fn predict(
         let values = Vec::<f32>::try_from(&all)?;
         if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
             let image = indices[bad / network.classes()];
-            anyhow::bail!("exit {} gives {} for image {image}: the weights are broken", exit + 1, values[bad]);
+            anyhow::bail!(
+                "exit {} gives {} for image {image}: the weights are broken",
+                exit + 1,
+                values[bad]
+            );
         }
         flat.extend(values);
     }
     let labels = Vec::<i64>::try_from(&source.labels_of(indices, Device::Cpu)?)?;
     let labels = labels.into_iter().map(|label| label as u32).collect();
-    Ok(Predictions { exits: exits.len(), classes: network.classes(), images: indices.to_vec(), labels, logits: flat })
+    Ok(Predictions {
+        exits: exits.len(),
+        classes: network.classes(),
+        images: indices.to_vec(),
+        labels,
+        logits: flat,
+    })
 }

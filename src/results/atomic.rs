@@ -21,7 +21,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Names the path; what was there before is then unharmed.
 pub fn with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let temporary = temporary_name(path);
-    let result = fill_and_sync(&temporary, fill).and_then(|()| fs::rename(&temporary, path).map_err(Into::into));
+    let result = fill_and_sync(&temporary, fill)
+        .and_then(|()| fs::rename(&temporary, path).map_err(Into::into));
     if result.is_err() {
         // Best effort: the error that counts is the first one.
         let _ = fs::remove_file(&temporary);
@@ -33,7 +34,9 @@ pub fn with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<(
 
 /// A name beside `path` that does not end in its extension and that no other process uses.
 pub fn temporary_name(path: &Path) -> PathBuf {
-    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     path.with_file_name(format!(".{name}.{}.part", std::process::id()))
 }
 

@@ -72,14 +72,28 @@ const KEY: &str = "repro";
 /// # Errors
 /// Names the path.
 pub fn save(path: &Path, progress: &Progress, tensors: &[(String, Tensor)]) -> Result<()> {
-    let raw: Vec<(String, Raw)> =
-        tensors.iter().map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?))).collect::<Result<_>>()?;
-    let sha256 = checksum(progress, raw.iter().map(|(name, raw)| (name.as_str(), raw.data.as_slice())))?;
-    let text = serde_json::to_string(&Metadata { progress: progress.clone(), sha256 })?;
+    let raw: Vec<(String, Raw)> = tensors
+        .iter()
+        .map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?)))
+        .collect::<Result<_>>()?;
+    let sha256 = checksum(
+        progress,
+        raw.iter()
+            .map(|(name, raw)| (name.as_str(), raw.data.as_slice())),
+    )?;
+    let text = serde_json::to_string(&Metadata {
+        progress: progress.clone(),
+        sha256,
+    })?;
     let metadata = HashMap::from([(KEY.to_string(), text)]);
     let views: Vec<(&str, TensorView)> = raw
         .iter()
-        .map(|(name, raw)| Ok((name.as_str(), TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?)))
+        .map(|(name, raw)| {
+            Ok((
+                name.as_str(),
+                TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?,
+            ))
+        })
         .collect::<Result<_>>()?;
     let bytes = safetensors::serialize(views, Some(metadata))?;
     atomic::write(path, &bytes)
@@ -105,11 +119,20 @@ pub fn load_progress(path: &Path) -> Result<(Progress, String)> {
     let mut length = [0; 8];
     file.read_exact(&mut length).with_context(context)?;
     let length = u64::from_le_bytes(length);
-    ensure!(length < 1 << 28, "{}: a header of {length} bytes", path.display());
+    ensure!(
+        length < 1 << 28,
+        "{}: a header of {length} bytes",
+        path.display()
+    );
     let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes).with_context(context)?;
+    file.take(length)
+        .read_to_end(&mut bytes)
+        .with_context(context)?;
     let header: Header = serde_json::from_slice(&bytes).with_context(context)?;
-    let text = header.metadata.and_then(|mut m| m.remove(KEY)).with_context(context)?;
+    let text = header
+        .metadata
+        .and_then(|mut m| m.remove(KEY))
+        .with_context(context)?;
     let Metadata { progress, sha256 } = serde_json::from_str(&text).with_context(context)?;
     Ok((progress, sha256))
 }
@@ -131,15 +154,28 @@ pub fn parse(bytes: &[u8]) -> Result<(Progress, Vec<(String, Tensor)>)> {
     let file = SafeTensors::deserialize(bytes)?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let found = checksum(&progress, views.iter().map(|(name, view)| (name.as_str(), view.data())))?;
-    ensure!(found == sha256, "the checksum is {found}, the file says {sha256}");
-    let tensors = views.into_iter().map(|(name, view)| Ok((name, tensor_of(&view)?))).collect::<Result<_>>()?;
+    let found = checksum(
+        &progress,
+        views
+            .iter()
+            .map(|(name, view)| (name.as_str(), view.data())),
+    )?;
+    ensure!(
+        found == sha256,
+        "the checksum is {found}, the file says {sha256}"
+    );
+    let tensors = views
+        .into_iter()
+        .map(|(name, view)| Ok((name, tensor_of(&view)?)))
+        .collect::<Result<_>>()?;
     Ok((progress, tensors))
 }
 
 fn metadata(header: &safetensors::tensor::Metadata) -> Result<Metadata> {
     let text = header.metadata().as_ref().and_then(|m| m.get(KEY));
-    let text = text.with_context(|| format!("it has no metadata \"{KEY}\"; it was not written by this program"))?;
+    let text = text.with_context(|| {
+        format!("it has no metadata \"{KEY}\"; it was not written by this program")
+    })?;
     serde_json::from_str(text).context("its metadata cannot be read")
 }
 
@@ -153,7 +189,11 @@ pub fn load_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
     let file = SafeTensors::deserialize(&bytes).with_context(context)?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    views.into_iter().map(|(name, view)| Ok((name, tensor_of(&view)?))).collect::<Result<_>>().with_context(context)
+    views
+        .into_iter()
+        .map(|(name, view)| Ok((name, tensor_of(&view)?)))
+        .collect::<Result<_>>()
+        .with_context(context)
 }
 
 /// Writes a safetensors file without metadata.
@@ -161,16 +201,26 @@ pub fn load_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
 /// # Errors
 /// Names the path.
 pub fn save_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let raw: Vec<(String, Raw)> =
-        tensors.iter().map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?))).collect::<Result<_>>()?;
+    let raw: Vec<(String, Raw)> = tensors
+        .iter()
+        .map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?)))
+        .collect::<Result<_>>()?;
     let views: Vec<(&str, TensorView)> = raw
         .iter()
-        .map(|(name, raw)| Ok((name.as_str(), TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?)))
+        .map(|(name, raw)| {
+            Ok((
+                name.as_str(),
+                TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?,
+            ))
+        })
         .collect::<Result<_>>()?;
     atomic::write(path, &safetensors::serialize(views, None)?)
 }
 
-fn checksum<'a>(progress: &Progress, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<String> {
+fn checksum<'a>(
+    progress: &Progress,
+    tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> Result<String> {
     let mut tensors: Vec<_> = tensors.collect();
     tensors.sort_by_key(|(name, _)| *name);
     let mut digest = Sha256::new();
@@ -181,7 +231,11 @@ fn checksum<'a>(progress: &Progress, tensors: impl Iterator<Item = (&'a str, &'a
         digest.update((data.len() as u64).to_le_bytes());
         digest.update(data);
     }
-    Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(digest
+        .finalize()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect())
 }
 
 struct Raw {
@@ -199,11 +253,18 @@ impl Raw {
             Kind::Uint8 => (Dtype::U8, 1),
             kind => bail!("a tensor of {kind:?} cannot be saved"),
         };
-        let tensor = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
+        let tensor = tensor
+            .f_detach()?
+            .f_to_device(tch::Device::Cpu)?
+            .f_contiguous()?;
         let count = tensor.numel();
         let mut data = vec![0; count * width];
         tensor.f_copy_data_u8(&mut data, count)?;
-        Ok(Raw { dtype, shape: tensor.size().iter().map(|&n| n as usize).collect(), data })
+        Ok(Raw {
+            dtype,
+            shape: tensor.size().iter().map(|&n| n as usize).collect(),
+            data,
+        })
     }
 }
 

@@ -25,7 +25,9 @@ pub struct Lock {
 impl RunFolder {
     /// The folder that `run` has under `runs`; it need not be there yet.
     pub fn of(runs: &Path, run: &Run) -> RunFolder {
-        RunFolder { path: runs.join(run.folder_name()) }
+        RunFolder {
+            path: runs.join(run.folder_name()),
+        }
     }
 
     /// An existing folder by path.
@@ -80,7 +82,11 @@ impl RunFolder {
     pub fn try_lock(&self) -> Result<Option<Lock>> {
         atomic::create_folder(&self.path)?;
         let path = self.path.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock { _file: file })),
@@ -120,10 +126,13 @@ impl RunFolder {
                 continue;
             }
             match checkpoint::load(&path) {
-                Ok((progress, tensors)) => return Ok((Some(Loaded { progress, tensors }), complaints)),
+                Ok((progress, tensors)) => {
+                    return Ok((Some(Loaded { progress, tensors }), complaints));
+                }
                 Err(error) => {
                     let aside = path.with_extension("damaged");
-                    fs::rename(&path, &aside).with_context(|| format!("cannot rename {}", path.display()))?;
+                    fs::rename(&path, &aside)
+                        .with_context(|| format!("cannot rename {}", path.display()))?;
                     complaints.push(format!("{error:#}; it is set aside as {}", aside.display()));
                 }
             }
@@ -139,7 +148,8 @@ impl RunFolder {
         for path in [self.checkpoint(), self.previous_checkpoint()] {
             if path.exists() {
                 let aside = path.with_extension(why);
-                fs::rename(&path, aside).with_context(|| format!("cannot rename {}", path.display()))?;
+                fs::rename(&path, aside)
+                    .with_context(|| format!("cannot rename {}", path.display()))?;
             }
         }
         Ok(())
@@ -149,7 +159,9 @@ impl RunFolder {
     /// tensors are not read.
     pub fn progress(&self) -> Option<(Progress, String)> {
         let paths = [self.checkpoint(), self.previous_checkpoint()];
-        paths.iter().find_map(|path| checkpoint::load_progress(path).ok())
+        paths
+            .iter()
+            .find_map(|path| checkpoint::load_progress(path).ok())
     }
 }
 
@@ -197,19 +209,37 @@ pub fn find_run(which: &str, runs: &Path) -> Result<RunFolder> {
     {
         return Ok(only.clone());
     }
-    let name_of = |f: &RunFolder| f.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let name_of = |f: &RunFolder| {
+        f.path
+            .file_name()
+            .map_or(String::new(), |n| n.to_string_lossy().into_owned())
+    };
     let all = list_runs(runs)?;
-    let found: Vec<&RunFolder> = all.iter().filter(|f| name_of(f).starts_with(which)).collect();
+    let found: Vec<&RunFolder> = all
+        .iter()
+        .filter(|f| name_of(f).starts_with(which))
+        .collect();
     match found[..] {
         [only] => Ok(only.clone()),
         [] => {
             let shown: Vec<String> = all.iter().take(8).map(name_of).collect();
-            let known = if shown.is_empty() { "there are none".to_string() } else { shown.join(", ") };
-            bail!("no run under {} begins with \"{which}\" ({known}); `repro runs list` shows all", runs.display())
+            let known = if shown.is_empty() {
+                "there are none".to_string()
+            } else {
+                shown.join(", ")
+            };
+            bail!(
+                "no run under {} begins with \"{which}\" ({known}); `repro runs list` shows all",
+                runs.display()
+            )
         }
         _ => {
             let names: Vec<String> = found.iter().map(|f| name_of(f)).collect();
-            bail!("\"{which}\" is the beginning of {} runs: {}", found.len(), names.join(", "))
+            bail!(
+                "\"{which}\" is the beginning of {} runs: {}",
+                found.len(),
+                names.join(", ")
+            )
         }
     }
 }

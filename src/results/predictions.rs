@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use polars::io::parquet::write::KeyValueMetadata;
 use polars::prelude::{
-    Column, DataFrame, DataType, Float32Type, IntoSeries, ListBuilderTrait, ListPrimitiveChunkedBuilder,
-    ParquetCompression, ParquetReader, ParquetWriter, SerReader,
+    Column, DataFrame, DataType, Float32Type, IntoSeries, ListBuilderTrait,
+    ListPrimitiveChunkedBuilder, ParquetCompression, ParquetReader, ParquetWriter, SerReader,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,10 @@ pub fn save(path: &Path, predictions: &Predictions, made: &Made) -> Result<()> {
     ParquetWriter::new(&mut bytes)
         .set_parallel(false)
         .with_compression(ParquetCompression::Uncompressed)
-        .with_key_value_metadata(Some(KeyValueMetadata::from_static(vec![(KEY.to_string(), made)])))
+        .with_key_value_metadata(Some(KeyValueMetadata::from_static(vec![(
+            KEY.to_string(),
+            made,
+        )])))
         .finish(&mut frame)
         .with_context(|| format!("writing {}", path.display()))?;
     atomic::write(path, &bytes)
@@ -73,16 +76,26 @@ pub fn load(path: &Path) -> Result<Predictions> {
 pub fn parse(bytes: Vec<u8>) -> Result<Predictions> {
     let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
     let numbers = |name: &str| -> Result<Vec<u32>> {
-        let column = frame.column(name)?.u32().with_context(|| format!("column {name}"))?;
+        let column = frame
+            .column(name)?
+            .u32()
+            .with_context(|| format!("column {name}"))?;
         ensure!(column.null_count() == 0, "column {name} has gaps");
         Ok(column.into_no_null_iter().collect())
     };
     let (images, exits, labels) = (numbers("image")?, numbers("exit")?, numbers("label")?);
     let count = exits.iter().take_while(|&&exit| exit == 1).count();
-    ensure!(count > 0 && exits.len() % count == 0, "not a whole table of exits and images");
+    ensure!(
+        count > 0 && exits.len() % count == 0,
+        "not a whole table of exits and images"
+    );
     for (row, &exit) in exits.iter().enumerate() {
         let (expected, first) = (row / count, row % count);
-        ensure!(exit as usize == expected + 1, "row {row}: exit {exit}, expected {}", expected + 1);
+        ensure!(
+            exit as usize == expected + 1,
+            "row {row}: exit {exit}, expected {}",
+            expected + 1
+        );
         ensure!(
             images[row] == images[first] && labels[row] == labels[first],
             "row {row}: another image than at exit 1"
@@ -93,10 +106,16 @@ pub fn parse(bytes: Vec<u8>) -> Result<Predictions> {
     let mut logits = Vec::new();
     let mut classes = 0;
     for row in 0..column.len() {
-        let values = column.get_as_series(row).with_context(|| format!("row {row}: no logits"))?;
+        let values = column
+            .get_as_series(row)
+            .with_context(|| format!("row {row}: no logits"))?;
         let values = values.f32().context("column logits")?;
         classes = if row == 0 { values.len() } else { classes };
-        ensure!(values.len() == classes && values.null_count() == 0, "row {row}: {} logits, expected {classes}", values.len());
+        ensure!(
+            values.len() == classes && values.null_count() == 0,
+            "row {row}: {} logits, expected {classes}",
+            values.len()
+        );
         logits.extend(values.into_no_null_iter());
     }
     if classes == 0 {
@@ -121,10 +140,15 @@ pub fn frame(predictions: &Predictions) -> Result<DataFrame> {
     predictions.check()?;
     let (exits, count) = (predictions.exits, predictions.len());
     let rows = exits * count;
-    let repeat = |values: &[u32]| -> Vec<u32> { values.iter().copied().cycle().take(rows).collect() };
+    let repeat =
+        |values: &[u32]| -> Vec<u32> { values.iter().copied().cycle().take(rows).collect() };
     let exit: Vec<u32> = (0..rows).map(|row| (row / count) as u32 + 1).collect();
-    let mut logits =
-        ListPrimitiveChunkedBuilder::<Float32Type>::new("logits".into(), rows, predictions.logits.len(), DataType::Float32);
+    let mut logits = ListPrimitiveChunkedBuilder::<Float32Type>::new(
+        "logits".into(),
+        rows,
+        predictions.logits.len(),
+        DataType::Float32,
+    );
     for row in predictions.logits.chunks(predictions.classes) {
         logits.append_slice(row);
     }

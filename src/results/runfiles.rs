@@ -25,8 +25,18 @@ struct RunFile<'a> {
 ///
 /// # Errors
 /// Names the path.
-pub fn write_run_yaml(path: &Path, run: &Run, training_data: &str, source: Option<&str>) -> Result<()> {
-    let file = RunFile { format: FORMAT, run, training_data, source };
+pub fn write_run_yaml(
+    path: &Path,
+    run: &Run,
+    training_data: &str,
+    source: Option<&str>,
+) -> Result<()> {
+    let file = RunFile {
+        format: FORMAT,
+        run,
+        training_data,
+        source,
+    };
     // Through JSON's model, which writes enums as plain mappings and not as YAML tags.
     let text = serde_yaml::to_string(&serde_json::to_value(file)?)?;
     atomic::write(path, text.as_bytes())
@@ -56,13 +66,28 @@ pub fn train_csv(log: &[LogRow]) -> Result<Vec<u8>> {
 pub fn append_timing(path: &Path, epoch: u32, images_per_second: f64, seconds: f64) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
     let is_new = !path.exists();
-    let mut file = File::options().append(true).create(true).open(path).with_context(context)?;
-    let header = if is_new { "epoch,images_per_second,seconds\n" } else { "" };
-    write!(file, "{header}{epoch},{images_per_second:.1},{seconds:.3}\n").with_context(context)
+    let mut file = File::options()
+        .append(true)
+        .create(true)
+        .open(path)
+        .with_context(context)?;
+    let header = if is_new {
+        "epoch,images_per_second,seconds\n"
+    } else {
+        ""
+    };
+    write!(
+        file,
+        "{header}{epoch},{images_per_second:.1},{seconds:.3}\n"
+    )
+    .with_context(context)
 }
 
 /// Seconds in all that the clock's table at `path` holds; 0 without one.
 pub fn timing_seconds(path: &Path) -> f64 {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().skip(1).filter_map(|line| line.rsplit(',').next()?.parse::<f64>().ok()).sum()
+    text.lines()
+        .skip(1)
+        .filter_map(|line| line.rsplit(',').next()?.parse::<f64>().ok())
+        .sum()
 }

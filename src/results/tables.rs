@@ -47,7 +47,8 @@ impl Table {
     /// # Errors
     /// When the columns differ in length.
     pub fn to_csv(self) -> Result<Vec<u8>> {
-        let mut frame = DataFrame::new_infer_height(self.columns).context("columns of different lengths")?;
+        let mut frame =
+            DataFrame::new_infer_height(self.columns).context("columns of different lengths")?;
         let mut bytes = Vec::new();
         CsvWriter::new(&mut bytes).finish(&mut frame)?;
         Ok(bytes)

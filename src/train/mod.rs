@@ -95,19 +95,32 @@ impl<'a> Trainer<'a> {
     /// When the checkpoint is not one of this run.
     pub fn resume(job: &'a Job<'a>, loaded: &Loaded) -> Result<Trainer<'a>> {
         let mut weights = Weights::zeros(job.network, Kind::Float, job.device)?;
-        let (momentum, named): (Vec<_>, Vec<_>) =
-            loaded.tensors.iter().partition(|(name, _)| name.starts_with(sgd::PREFIX));
-        let named: Vec<(String, Tensor)> = named.into_iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect();
+        let (momentum, named): (Vec<_>, Vec<_>) = loaded
+            .tensors
+            .iter()
+            .partition(|(name, _)| name.starts_with(sgd::PREFIX));
+        let named: Vec<(String, Tensor)> = named
+            .into_iter()
+            .map(|(n, t)| (n.clone(), t.shallow_clone()))
+            .collect();
         weights.load(&named).context("the checkpoint's weights")?;
         let mut sgd = Sgd::new(&weights)?;
-        sgd.load(&weights, &momentum).context("the checkpoint's momentum")?;
+        sgd.load(&weights, &momentum)
+            .context("the checkpoint's momentum")?;
         Ok(Trainer::new(job, weights, sgd, loaded.progress.clone()))
     }
 
     fn new(job: &'a Job<'a>, weights: Weights, sgd: Sgd, progress: Progress) -> Trainer<'a> {
         let exits: Vec<usize> = (0..job.network.exits().len()).collect();
         let schedule = Schedule::new(job.network, &exits);
-        let mut trainer = Trainer { job, schedule, weights, sgd, progress, batches: Vec::new() };
+        let mut trainer = Trainer {
+            job,
+            schedule,
+            weights,
+            sgd,
+            progress,
+            batches: Vec::new(),
+        };
         trainer.draw_batches();
         trainer
     }
@@ -146,9 +159,17 @@ impl<'a> Trainer<'a> {
         let rate = self.rate(step);
         let indices = std::mem::take(&mut self.batches[step]);
         let augmentation = Some((&training.augmentation, self.job.run.seed, epoch));
-        let images = self.job.source.batch(&indices, &self.job.normalisation, augmentation, self.job.device)?;
+        let images = self.job.source.batch(
+            &indices,
+            &self.job.normalisation,
+            augmentation,
+            self.job.device,
+        )?;
         let labels = self.job.source.labels_of(&indices, self.job.device)?;
-        let numerics = Numerics { precision: training.precision, layout: self.job.layout };
+        let numerics = Numerics {
+            precision: training.precision,
+            layout: self.job.layout,
+        };
         let loss = self.update(&images, &labels, numerics, rate)?;
         if !loss.is_finite() {
             bail!(
@@ -163,13 +184,36 @@ impl<'a> Trainer<'a> {
         self.progress.step += 1;
         let (done, of) = (self.progress.step, self.batches.len());
         let loss = self.progress.loss_sum / done as f64;
-        let row = if done == of { Some(self.end_epoch()?) } else { None };
-        Ok(Some(Step { epoch, done, of, images, loss, row }))
+        let row = if done == of {
+            Some(self.end_epoch()?)
+        } else {
+            None
+        };
+        Ok(Some(Step {
+            epoch,
+            done,
+            of,
+            images,
+            loss,
+            row,
+        }))
     }
 
-    fn update(&mut self, images: &Tensor, labels: &Tensor, numerics: Numerics, rate: f64) -> Result<f64> {
+    fn update(
+        &mut self,
+        images: &Tensor,
+        labels: &Tensor,
+        numerics: Numerics,
+        rate: f64,
+    ) -> Result<f64> {
         let network = self.job.network;
-        let logits = network.forward_scheduled(&self.schedule, &mut self.weights, images, Mode::Train, numerics)?;
+        let logits = network.forward_scheduled(
+            &self.schedule,
+            &mut self.weights,
+            images,
+            Mode::Train,
+            numerics,
+        )?;
         let loss = loss(&logits, labels)?;
         let gradients = Tensor::f_run_backward(&[&loss], &self.weights.used_views(), false, false)?;
         let training = self.job.training;
@@ -209,11 +253,23 @@ impl<'a> Trainer<'a> {
         if job.validation.is_empty() {
             return Ok(Vec::new());
         }
-        let numerics = Numerics { layout: job.layout, ..Numerics::default() };
-        let predictions =
-            predict(job.network, &self.weights, job.source, &job.validation, &job.normalisation, numerics)
-                .with_context(|| format!("on the hold-out after epoch {}", self.progress.epoch + 1))?;
-        Ok(score(&predictions)?.into_iter().map(|exit| exit.top1).collect())
+        let numerics = Numerics {
+            layout: job.layout,
+            ..Numerics::default()
+        };
+        let predictions = predict(
+            job.network,
+            &self.weights,
+            job.source,
+            &job.validation,
+            &job.normalisation,
+            numerics,
+        )
+        .with_context(|| format!("on the hold-out after epoch {}", self.progress.epoch + 1))?;
+        Ok(score(&predictions)?
+            .into_iter()
+            .map(|exit| exit.top1)
+            .collect())
     }
 
     fn draw_batches(&mut self) {

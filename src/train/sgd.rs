@@ -35,7 +35,9 @@ impl Sgd {
     /// # Errors
     /// When LibTorch cannot allocate it.
     pub fn new(weights: &Weights) -> Result<Sgd> {
-        Ok(Sgd { momentum: weights.flat_used().f_zeros_like()? })
+        Ok(Sgd {
+            momentum: weights.flat_used().f_zeros_like()?,
+        })
     }
 
     /// `g += decay w; v = momentum v + g; w -= rate (g + momentum v)`, the last bracket being `v`
@@ -45,21 +47,37 @@ impl Sgd {
     /// When the gradients do not fit or LibTorch fails.
     pub fn step(&mut self, weights: &Weights, gradients: &[Tensor], hyper: Hyper) -> Result<()> {
         let _no_grad = tch::no_grad_guard();
-        let flat: Vec<Tensor> = gradients.iter().map(|g| g.f_reshape([-1])).collect::<Result<_, _>>()?;
+        let flat: Vec<Tensor> = gradients
+            .iter()
+            .map(|g| g.f_reshape([-1]))
+            .collect::<Result<_, _>>()?;
         let mut gradient = Tensor::f_cat(&flat, 0)?;
         let mut w = weights.flat_used();
-        ensure!(gradient.size() == w.size(), "{} gradients for {} parameters", gradient.numel(), w.numel());
-        let scalar = |n: f64| Tensor::f_from_slice(&[n])?.f_to_kind(w.kind())?.f_to_device(w.device());
-        let (decay, momentum, rate) = (scalar(hyper.weight_decay)?, scalar(hyper.momentum)?, scalar(-hyper.rate)?);
+        ensure!(
+            gradient.size() == w.size(),
+            "{} gradients for {} parameters",
+            gradient.numel(),
+            w.numel()
+        );
+        let scalar = |n: f64| {
+            Tensor::f_from_slice(&[n])?
+                .f_to_kind(w.kind())?
+                .f_to_device(w.device())
+        };
+        let (decay, momentum, rate) = (
+            scalar(hyper.weight_decay)?,
+            scalar(hyper.momentum)?,
+            scalar(-hyper.rate)?,
+        );
         if hyper.weight_decay != 0.0 {
-            gradient.f_addcmul_(&w, &decay)?;
+            let _ = gradient.f_addcmul_(&w, &decay)?;
         }
-        self.momentum.f_mul_(&momentum)?.f_add_(&gradient)?;
+        let _ = self.momentum.f_mul_(&momentum)?.f_add_(&gradient)?;
         if hyper.nesterov {
-            gradient.f_addcmul_(&self.momentum, &momentum)?;
-            w.f_addcmul_(&gradient, &rate)?;
+            let _ = gradient.f_addcmul_(&self.momentum, &momentum)?;
+            let _ = w.f_addcmul_(&gradient, &rate)?;
         } else {
-            w.f_addcmul_(&self.momentum, &rate)?;
+            let _ = w.f_addcmul_(&self.momentum, &rate)?;
         }
         Ok(())
     }
@@ -73,7 +91,10 @@ impl Sgd {
         let mut named = Vec::new();
         for (name, view) in weights.used_names().into_iter().zip(weights.used_views()) {
             let length = view.numel() as i64;
-            let part = self.momentum.f_narrow(0, start, length)?.f_view(view.size().as_slice())?;
+            let part = self
+                .momentum
+                .f_narrow(0, start, length)?
+                .f_view(view.size().as_slice())?;
             named.push((format!("{PREFIX}{name}"), part));
             start += length;
         }
@@ -86,7 +107,12 @@ impl Sgd {
     /// When a buffer is missing, left over or of another shape.
     pub fn load(&mut self, weights: &Weights, saved: &[&(String, Tensor)]) -> Result<()> {
         let targets = self.named(weights)?;
-        ensure!(targets.len() == saved.len(), "{} momenta, expected {}", saved.len(), targets.len());
+        ensure!(
+            targets.len() == saved.len(),
+            "{} momenta, expected {}",
+            saved.len(),
+            targets.len()
+        );
         for (name, mut target) in targets {
             match saved.iter().find(|(n, _)| *n == name) {
                 Some((_, source)) if source.size() == target.size() => target.f_copy_(source)?,
