@@ -15,6 +15,7 @@ mod positional;
 mod predictions;
 mod progress;
 mod provenance;
+mod report;
 mod stop;
 mod study;
 
@@ -25,4 +26,5 @@ pub use execute::{Outcome, train_run};
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use plan::{describe_plan, plan_json};
 pub use predictions::predictions_of;
+pub use report::write_report;
 pub use stop::{Interrupted, watch_signals};
