@@ -83,6 +83,32 @@ pub fn append_timing(path: &Path, epoch: u32, images_per_second: f64, seconds: f
     .with_context(context)
 }
 
+/// What a clock said of one epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timing {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Training images a second.
+    pub images_per_second: f64,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// The rows of the clock's table at `path`; none without one.
+pub fn timings(path: &Path) -> Vec<Timing> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().skip(1).filter_map(timing).collect()
+}
+
+fn timing(line: &str) -> Option<Timing> {
+    let mut fields = line.split(',');
+    Some(Timing {
+        epoch: fields.next()?.parse().ok()?,
+        images_per_second: fields.next()?.parse().ok()?,
+        seconds: fields.next()?.parse().ok()?,
+    })
+}
+
 /// Seconds in all that the clock's table at `path` holds; 0 without one.
 pub fn timing_seconds(path: &Path) -> f64 {
     let text = std::fs::read_to_string(path).unwrap_or_default();
