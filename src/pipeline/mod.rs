@@ -29,6 +29,9 @@ pub use execute::{Outcome, train_run};
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use plan::{describe_plan, plan_json};
 pub use predictions::predictions_of;
-pub use sweep::{Line, Slurm, State, Status, collect_figures, describe_status, manifest, manifest_text, read_manifest, run_sweep, status_of, submit};
-pub use worker::serve;
 pub use stop::{Interrupted, watch_signals};
+pub use sweep::{
+    Line, Slurm, State, Status, collect_figures, describe_status, manifest, manifest_text,
+    read_manifest, run_sweep, status_of, submit,
+};
+pub use worker::serve;

@@ -90,10 +90,7 @@ fn wait_for(task: &Task, settings: &Settings) -> Result<()> {
 }
 
 fn waiting(task: &Task) -> String {
-    format!(
-        "{}: another process is training it; waiting",
-        task.label()
-    )
+    format!("{}: another process is training it; waiting", task.label())
 }
 
 /// What the threads that attend to the workers share.
@@ -135,7 +132,10 @@ fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         });
-        results.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
+        results
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect::<Result<()>>()
     })?;
     if shared.stop.is_asked() {
         bail!(Interrupted);
@@ -217,7 +217,12 @@ impl Worker {
         let program = std::env::current_exe().context("where this program is")?;
         let mut command = Command::new(&program);
         let places = &shared.settings.places;
-        command.args(["sweep", "worker", "--device", &device(index, shared.settings.device)]);
+        command.args([
+            "sweep",
+            "worker",
+            "--device",
+            &device(index, shared.settings.device),
+        ]);
         command.args(["--threads", &shared.threads.to_string()]);
         command.arg("--runs").arg(&places.runs);
         command.arg("--data").arg(&places.data);
