@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::crew::crew;
 use crate::pipeline::{
-    Line, Places, Settings, Slurm, State, collect_figures, describe_status, manifest,
-    manifest_text, parse_device, read_manifest, run_sweep, serve, set_threads, status_of, submit,
-    watch_signals,
+    Line, Places, Settings, Slurm, State, collect_figures, describe_status, lines_of_runs,
+    manifest, manifest_text, parse_device, read_manifest, run_sweep, serve, set_threads, status_of,
+    submit, watch_signals,
 };
 
 /// Plan many runs once and carry them out on this machine or by Slurm
@@ -95,8 +95,8 @@ struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 struct StatusArgs {
-    /// The manifest
-    manifest: String,
+    /// The manifest; without one, every run under --runs
+    manifest: Option<String>,
     /// Refresh until everything has ended; the default on a terminal
     #[arg(long)]
     watch: bool,
@@ -251,21 +251,25 @@ fn train(args: &RunArgs) -> Result<()> {
 
 fn status(args: &StatusArgs) -> Result<()> {
     let settings = settings(&args.folders, None, Some(1))?;
-    let lines = read_manifest(&args.manifest)?;
+    let lines = match &args.manifest {
+        Some(manifest) => read_manifest(manifest)?,
+        None => lines_of_runs(&settings)?,
+    };
+    let path = args.manifest.as_deref();
     let live = args.watch || (std::io::stdout().is_terminal() && !args.once && !args.json);
     if !live {
-        let statuses = status_of(&lines, &args.manifest, &settings);
+        let statuses = status_of(&lines, path, &settings);
         return print(&if args.json {
             format!("{}\n", serde_json::to_string_pretty(&statuses)?)
         } else {
             describe_status(&statuses, true)
         });
     }
-    watch(&lines, &args.manifest, &settings)
+    watch(&lines, path, &settings)
 }
 
 /// Shows the table every two seconds until no run is left that runs or waits.
-fn watch(lines: &[Line], path: &str, settings: &Settings) -> Result<()> {
+fn watch(lines: &[Line], path: Option<&str>, settings: &Settings) -> Result<()> {
     let stop = watch_signals()?;
     let clear = if std::io::stdout().is_terminal() {
         "\x1b[H\x1b[2J"
@@ -332,7 +336,7 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
     let path = args.manifest.display().to_string();
     ensure!(path != "-", "Slurm's nodes read the manifest; give a file");
     let lines = read_manifest(&path)?;
-    let statuses = status_of(&lines, &path, &settings);
+    let statuses = status_of(&lines, Some(&path), &settings);
     let left = statuses.iter().filter(|s| s.state != State::Done);
     let left: Vec<usize> = left.map(|s| s.index).collect();
     let absolute =

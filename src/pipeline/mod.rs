@@ -31,7 +31,7 @@ pub use plan::{describe_plan, plan_json};
 pub use predictions::predictions_of;
 pub use stop::{Interrupted, watch_signals};
 pub use sweep::{
-    Line, Slurm, State, Status, collect_figures, describe_status, manifest, manifest_text,
-    read_manifest, run_sweep, status_of, submit,
+    Line, Slurm, State, Status, collect_figures, describe_status, lines_of_runs, manifest,
+    manifest_text, read_manifest, run_sweep, status_of, submit,
 };
 pub use worker::serve;

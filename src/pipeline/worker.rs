@@ -8,14 +8,14 @@ use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::context::{Data, Settings};
 use super::execute::{Outcome, folder_of, train_shown};
 use super::predictions::{Split, predictions_of};
 use super::progress::Show;
-use super::stop::{Interrupted, Stop, watch_signals};
+use super::stop::{Stop, watch_signals};
 use crate::data::Dataset;
 use crate::experiment::Run;
 
@@ -99,10 +99,10 @@ pub fn report(report: &Report) {
     }
 }
 
-/// Carries out the orders on standard input until it ends.
+/// Carries out the orders on standard input until it ends or asks to stop.
 ///
 /// # Errors
-/// [`Interrupted`] when asked to stop; an order that cannot be read.
+/// An order that cannot be read.
 pub fn serve(settings: &Settings) -> Result<()> {
     let stop = watch_signals()?;
     let orders = listen(stop.clone());
@@ -116,7 +116,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
         };
         report(&Report::Ended { end });
         if stop.is_asked() {
-            bail!(Interrupted);
+            break;
         }
     }
     Ok(())

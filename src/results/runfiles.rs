@@ -42,6 +42,16 @@ pub fn write_run_yaml(
     atomic::write(path, text.as_bytes())
 }
 
+/// The run that `run.yaml` at `path` describes; none where it is not whole.
+pub fn read_run_yaml(path: &Path) -> Option<Run> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        run: Run,
+    }
+    let text = std::fs::read_to_string(path).ok()?;
+    serde_yaml::from_str::<File>(&text).ok().map(|f| f.run)
+}
+
 /// The log as CSV: epoch, learning_rate, loss, and the accuracy of each exit on the hold-out.
 ///
 /// # Errors

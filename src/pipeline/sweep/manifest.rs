@@ -11,6 +11,8 @@ use crate::experiment::{Run, load, read_text};
 use crate::pipeline::context::Settings;
 use crate::pipeline::study::Study;
 use crate::pipeline::worker::Task;
+use crate::results::list_runs;
+use crate::results::runfiles::read_run_yaml;
 
 /// One line of a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,6 +127,32 @@ pub fn manifest_text(lines: &[Line]) -> Result<String> {
 /// Names the file and the line that cannot be read.
 pub fn read_manifest(path: &str) -> Result<Vec<Line>> {
     parse(&read_text(path)?).with_context(|| format!("in the manifest {path}"))
+}
+
+/// The runs that have a folder under the settings' runs, as if they were a manifest without costs.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn lines_of_runs(settings: &Settings) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for folder in list_runs(&settings.places.runs)? {
+        let of_checkpoint = folder.progress().map(|(progress, _)| progress.run);
+        let Some(run) = of_checkpoint.or_else(|| read_run_yaml(&folder.run_yaml())) else {
+            continue;
+        };
+        lines.push(Line {
+            index: lines.len(),
+            id: run.folder_name(),
+            name: run.network.short_name(),
+            experiments: Vec::new(),
+            changes: Vec::new(),
+            run,
+            multiply_adds: 0,
+            parameters: 0,
+            seconds: 0.0,
+        });
+    }
+    Ok(lines)
 }
 
 fn parse(text: &str) -> Result<Vec<Line>> {

@@ -8,7 +8,7 @@ mod slurm;
 mod status;
 
 pub use collect::collect_figures;
-pub use manifest::{Line, manifest, manifest_text, read_manifest};
+pub use manifest::{Line, lines_of_runs, manifest, manifest_text, read_manifest};
 pub use run::run_sweep;
 pub use slurm::{Slurm, submit};
 pub use status::{State, Status, describe_status, status_of};

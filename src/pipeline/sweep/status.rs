@@ -64,8 +64,8 @@ pub struct Status {
 }
 
 /// The state of every run of a manifest at `path`, which leads to its Slurm job.
-pub fn status_of(lines: &[Line], path: &str, settings: &Settings) -> Vec<Status> {
-    let queue = queue_of(path);
+pub fn status_of(lines: &[Line], path: Option<&str>, settings: &Settings) -> Vec<Status> {
+    let queue = path.map(queue_of).unwrap_or_default();
     let told = |line: &Line| {
         let mut status = one(line, settings);
         if status.state != State::Done {
