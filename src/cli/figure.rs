@@ -48,18 +48,6 @@ pub struct FigureArgs {
     verbose: bool,
 }
 
-/// The error of a claim that failed under --require-claims.
-#[derive(Debug)]
-pub struct ClaimFailed(String);
-
-impl std::fmt::Display for ClaimFailed {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ClaimFailed {}
-
 /// Runs the command of `figure`.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::pipeline::Interrupted;
+use crate::pipeline::{ClaimFailed, Interrupted};
 
 /// Everything went well.
 const DONE: u8 = 0;
@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
 fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<Interrupted>() {
         RESUMABLE
-    } else if error.is::<figure::ClaimFailed>() {
+    } else if error.is::<ClaimFailed>() {
         CLAIM_FAILED
     } else {
         FAILED

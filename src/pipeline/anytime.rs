@@ -1,10 +1,11 @@
 //! Rows of the anytime figure (Fig. 5) and of the ablation (Fig. 10).
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::budgeted::ensemble;
 use super::predictions::Split;
 use super::study::Study;
-use crate::eval::anytime::{self, AnytimePoint, Member as Evaluated};
+use crate::eval::anytime::{self, AnytimePoint};
 use crate::experiment::Member;
 use crate::models::NetworkConfig;
 use crate::results::tables::Table;
@@ -74,27 +75,7 @@ fn of_network(
 }
 
 fn of_ensemble(study: &Study, members: &[String], seed: usize) -> Result<Vec<AnytimePoint>> {
-    let mut all = Vec::new();
-    for name in members {
-        let cost = *study
-            .multiply_adds(name)
-            .last()
-            .with_context(|| format!("{name} has no exit"))?;
-        all.push((
-            name,
-            cost,
-            study.predictions(study.network(name)?, seed, Split::Test)?,
-        ));
-    }
-    let members: Vec<Evaluated> = all
-        .iter()
-        .map(|(name, multiply_adds, predictions)| Evaluated {
-            name,
-            multiply_adds: *multiply_adds,
-            predictions,
-        })
-        .collect();
-    let (predictions, costs) = anytime::ensemble(&members)?;
+    let (predictions, costs) = ensemble(study, members, seed, Split::Test)?;
     anytime::single_exit(&predictions, &costs)
 }
 

@@ -1,15 +1,21 @@
 //! From an experiment to its figure.
 
+use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use serde_json::json;
 
-use super::anytime;
 use super::context::Settings;
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
 use super::study::Study;
-use crate::experiment::{Experiment, Figure};
+use super::{anytime, budgeted, claims, positional};
+use crate::data::Dataset;
+use crate::eval::claims::Judgement;
+use crate::eval::paper;
+use crate::experiment::{Experiment, Figure, paper_curves_csv};
+use crate::figures::{self, PaperCurve};
 
 /// What a figure command was asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,11 +28,24 @@ pub struct Ask {
     pub require_claims: bool,
 }
 
+/// The error of claims that failed under --require-claims.
+#[derive(Debug)]
+pub struct ClaimFailed(pub String);
+
+impl std::fmt::Display for ClaimFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "claims that do not hold: {}", self.0)
+    }
+}
+
+impl std::error::Error for ClaimFailed {}
+
 /// Carries out an experiment: trains what is missing, predicts, writes the figure's files. Returns
 /// what is to be printed on standard output.
 ///
 /// # Errors
-/// [`super::Interrupted`] after a signal; else what went wrong and where.
+/// [`super::Interrupted`] after a signal, [`ClaimFailed`] where claims are required; else what went
+/// wrong and where.
 pub fn make_figure(
     name: &str,
     experiment: &Experiment,
@@ -45,21 +64,125 @@ pub fn make_figure(
     }
     let outputs = Outputs::new(&settings.places.out, name)?;
     study.train_all()?;
-    outputs::write_common(&study, &outputs)?;
-    draw(&study, &outputs)?;
-    outputs::write_provenance(&study, &outputs, began)?;
-    let picture = outputs.file("figure.png");
-    Ok(format!("{}\n", picture.display()))
+    finish_figure(&study, &outputs, began, ask)
 }
 
-fn draw(study: &Study, outputs: &Outputs) -> Result<()> {
+/// Writes the files of a figure whose runs are trained.
+///
+/// # Errors
+/// As [`make_figure`].
+pub fn finish_figure(
+    study: &Study,
+    outputs: &Outputs,
+    began: SystemTime,
+    ask: Ask,
+) -> Result<String> {
+    outputs::write_common(study, outputs)?;
+    let judgements = write_rows(study, outputs)?;
+    claims::table(&judgements).write(&outputs.file("claims.csv"))?;
+    draw(study.plan.figure, &study.experiment.dataset, outputs)?;
+    outputs::write_provenance(study, outputs, began)?;
+    let failed = claims::failed(&judgements);
+    if ask.require_claims && !failed.is_empty() {
+        bail!(ClaimFailed(failed.join(", ")));
+    }
+    let picture = outputs.file("figure.png");
+    if ask.json {
+        return Ok(format!("{:#}\n", summary(study, &judgements, &picture)));
+    }
+    Ok(format!(
+        "{}\n{}\n",
+        claims::describe(&judgements),
+        picture.display()
+    ))
+}
+
+/// Writes `figure.csv` and judges the claims.
+fn write_rows(study: &Study, outputs: &Outputs) -> Result<Vec<Judgement>> {
+    let figure = study.plan.figure;
     let csv = outputs.file("figure.csv");
-    match study.plan.figure {
+    match figure {
         Figure::Anytime | Figure::Ablation => {
             let rows = anytime::rows(study)?;
             anytime::table(&rows).write(&csv)?;
+            claims::judgements(figure, &claims::of_anytime(&rows))
         }
-        _ => anyhow::bail!("to come"),
+        Figure::BudgetedBatch => {
+            let rows = budgeted::rows(study)?;
+            budgeted::table(&rows).write(&csv)?;
+            budgeted::taken_table(&rows).write(&outputs.file("exits_taken.csv"))?;
+            claims::judgements(figure, &claims::of_budgeted(&rows))
+        }
+        Figure::FigIntermediate | Figure::FigFinalDegradation => {
+            let found = positional::rows(study)?;
+            for left_out in &found.relative.left_out {
+                study.settings.say(format!("left out: {left_out}"));
+            }
+            if found.relative.rows.is_empty() {
+                bail!(
+                    "nothing can be drawn: {}",
+                    found.relative.left_out.join("; ")
+                );
+            }
+            positional::table(&found.relative.rows).write(&csv)?;
+            claims::judgements(figure, &found.judged)
+        }
     }
-    Ok(())
+}
+
+/// Draws the picture from the CSV just written, with the paper's curves beside ours.
+///
+/// # Errors
+/// Names the file that cannot be read or written.
+pub fn draw(figure: Figure, dataset: &Dataset, outputs: &Outputs) -> Result<()> {
+    let (csv, svg, png) = (
+        outputs.file("figure.csv"),
+        outputs.file("figure.svg"),
+        outputs.file("figure.png"),
+    );
+    let paper = paper_curves(figure, dataset)?;
+    match figure {
+        Figure::Anytime => figures::anytime::draw(&csv, &paper, &svg, &png),
+        Figure::BudgetedBatch => figures::budgeted::draw(&csv, &paper, &svg, &png),
+        Figure::FigIntermediate => figures::intermediate::draw(&csv, &paper, &svg, &png),
+        Figure::FigFinalDegradation => figures::degradation::draw(&csv, &paper, &svg, &png),
+        Figure::Ablation => figures::ablation::draw(&csv, &paper, &svg, &png),
+    }
+}
+
+/// The paper's curves of the same figure; only where the data set is the paper's too.
+fn paper_curves(figure: Figure, dataset: &Dataset) -> Result<Vec<PaperCurve>> {
+    let dataset = dataset.to_string();
+    let panel = match (figure, dataset.as_str()) {
+        (Figure::Anytime, "imagenet") => "5-left",
+        (Figure::Anytime, _) => "5-right",
+        (Figure::BudgetedBatch, "imagenet") => "7-left",
+        (Figure::BudgetedBatch, _) => "7-right",
+        (Figure::FigIntermediate, _) => "3-left",
+        (Figure::FigFinalDegradation, _) => "3-right",
+        (Figure::Ablation, _) => return Ok(Vec::new()),
+    };
+    let points = paper::parse(paper_curves_csv())?;
+    let families = ["MSDNet", "ResNet", "DenseNet"];
+    let labels = paper::curves(&points, panel, &dataset);
+    let ours = labels
+        .into_iter()
+        .filter(|label| families.iter().any(|family| label.starts_with(family)));
+    Ok(ours
+        .map(|label| PaperCurve {
+            label: label.to_string(),
+            points: paper::curve(&points, panel, &dataset, label),
+        })
+        .collect())
+}
+
+fn summary(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
+    let claims: Vec<_> = judgements
+        .iter()
+        .map(|j| {
+            json!({ "claim": j.claim, "holds": j.holds.to_string(), "measured": j.measured,
+                    "expected": j.expected, "seeds": j.seeds, "note": j.note })
+        })
+        .collect();
+    json!({ "experiment": study.name, "figure": study.plan.figure.name(), "picture": picture, "claims": claims })
 }

@@ -2,6 +2,8 @@
 //! result is a file, and a step whose file is there for the same inputs is skipped.
 
 mod anytime;
+mod budgeted;
+mod claims;
 mod context;
 mod costs;
 mod device;
@@ -9,6 +11,7 @@ mod execute;
 mod figure;
 mod outputs;
 mod plan;
+mod positional;
 mod predictions;
 mod progress;
 mod provenance;
@@ -19,7 +22,7 @@ pub use context::{Data, Places, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
 pub use device::{parse_device, set_threads};
 pub use execute::{Outcome, train_run};
-pub use figure::{Ask, make_figure};
+pub use figure::{Ask, ClaimFailed, make_figure};
 pub use plan::{describe_plan, plan_json};
 pub use predictions::predictions_of;
 pub use stop::{Interrupted, watch_signals};
