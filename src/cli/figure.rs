@@ -34,6 +34,9 @@ pub struct FigureArgs {
     /// A claim of the paper that fails is an error (exit code 3)
     #[arg(long)]
     require_claims: bool,
+    /// Leave out image files that cannot be read, and say how many
+    #[arg(long)]
+    skip_broken: bool,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: String,
@@ -84,5 +87,6 @@ fn settings(args: &FigureArgs) -> Result<Settings> {
         workers: 1,
         quiet: args.quiet,
         verbose: args.verbose,
+        skip_broken: args.skip_broken,
     })
 }

@@ -3,6 +3,8 @@
 mod costs;
 mod data;
 mod figure;
+mod import;
+mod predict;
 
 use std::process::ExitCode;
 
@@ -46,6 +48,12 @@ enum Command {
     Ablation(figure::FigureArgs),
     /// Multiply-adds and parameters of every exit, as CSV
     Costs(costs::CostsArgs),
+    /// Make a finished run of the reference port's weights
+    Import(import::ImportArgs),
+    /// Write a run's weights with the reference port's names
+    Export(import::ExportArgs),
+    /// What a run answers on every image, at every exit
+    Predict(predict::PredictArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
 }
@@ -87,6 +95,9 @@ fn run(command: &Command) -> Result<()> {
         Command::FigFinalDegradation(args) => figure::run(args, Figure::FigFinalDegradation),
         Command::Ablation(args) => figure::run(args, Figure::Ablation),
         Command::Costs(args) => costs::run(args),
+        Command::Import(args) => import::import(args),
+        Command::Export(args) => import::export(args),
+        Command::Predict(args) => predict::run(args),
         Command::Data(args) => data::run(args),
     }
 }
