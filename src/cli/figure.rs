@@ -35,6 +35,9 @@ pub struct FigureArgs {
     /// A claim of the paper that fails is an error (exit code 3)
     #[arg(long)]
     require_claims: bool,
+    /// Leave out image files that cannot be read, and say how many
+    #[arg(long)]
+    skip_broken: bool,
     /// auto, cpu, cuda or cuda:N; with several workers, the first GPU of theirs
     #[arg(long, default_value = "auto")]
     device: String,
@@ -89,5 +92,6 @@ fn settings(args: &FigureArgs) -> Result<Settings> {
         workers: crew(args.workers, args.threads, device),
         quiet: args.quiet,
         verbose: args.verbose,
+        skip_broken: args.skip_broken,
     })
 }

@@ -4,6 +4,8 @@ mod costs;
 mod crew;
 mod data;
 mod figure;
+mod import;
+mod predict;
 mod report;
 mod sweep;
 
@@ -51,6 +53,12 @@ enum Command {
     Report(report::ReportArgs),
     /// Multiply-adds and parameters of every exit, as CSV
     Costs(costs::CostsArgs),
+    /// Make a finished run of the reference port's weights
+    Import(import::ImportArgs),
+    /// Write a run's weights with the reference port's names
+    Export(import::ExportArgs),
+    /// What a run answers on every image, at every exit
+    Predict(predict::PredictArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
     /// Plan many runs once and carry them out on this machine or by Slurm
@@ -95,6 +103,9 @@ fn run(command: &Command) -> Result<()> {
         Command::Ablation(args) => figure::run(args, Figure::Ablation),
         Command::Report(args) => report::run(args),
         Command::Costs(args) => costs::run(args),
+        Command::Import(args) => import::import(args),
+        Command::Export(args) => import::export(args),
+        Command::Predict(args) => predict::run(args),
         Command::Data(args) => data::run(args),
         Command::Sweep(args) => sweep::run(args),
     }

@@ -58,6 +58,9 @@ struct Compute {
     /// No progress on standard error
     #[arg(short, long)]
     quiet: bool,
+    /// Leave out image files that cannot be read, and say how many
+    #[arg(long)]
+    skip_broken: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -204,6 +207,7 @@ fn settings(
         workers: crew(workers, asked, device),
         quiet: compute.is_some_and(|c| c.quiet),
         verbose: false,
+        skip_broken: compute.is_some_and(|c| c.skip_broken),
     })
 }
 

@@ -144,7 +144,7 @@ fn mirrored(pixels: &Tensor, draws: &[Draw]) -> Result<Tensor> {
 }
 
 /// Elementwise in the order of torchvision's `ToTensor` and `Normalize`, so that the numbers are the same bits.
-fn normalised(pixels: &Tensor, norm: &Normalisation) -> Result<Tensor> {
+pub(super) fn normalised(pixels: &Tensor, norm: &Normalisation) -> Result<Tensor> {
     let (_, channels, _, _) = pixels.size4()?;
     let a_channel = |values: &[f64]| -> Result<Tensor> {
         ensure!(

@@ -53,7 +53,11 @@ pub fn is_image(path: &Path) -> bool {
     extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The paths in a folder.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let listing = std::fs::read_dir(folder).with_context(|| {
         format!(
             "cannot list {}; an image folder holds train/ and test/ (or val/), each with one folder a class",

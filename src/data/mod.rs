@@ -15,6 +15,7 @@ pub mod cifar;
 mod digest;
 mod embedded;
 pub mod fetch;
+pub mod files;
 pub mod folder;
 pub mod idx;
 mod names;
@@ -110,7 +111,7 @@ pub fn load(dataset: &Dataset, part: Part, data_dir: &Path) -> Result<Images> {
         Dataset::Cifar100Coarse => cifar::read(data_dir, cifar::Labels::Coarse, part),
         Dataset::Synthetic => Ok(synthetic::images(part)),
         Dataset::Imagenet | Dataset::Folder(_) => {
-            bail!("{dataset}: images are not read from folders yet")
+            bail!("{dataset}: an image folder is read file by file, not into memory")
         }
     };
     raw.and_then(Images::try_from)

@@ -1,11 +1,12 @@
 //! Where batches come from, whatever is behind it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use tch::{Device, Tensor};
 
 use super::augment::{self, Augmentation, Normalisation};
+use super::files::Files;
 use super::{Dataset, Images, Part, digest, load};
 
 /// A part of a data set, ready to be asked for batches.
@@ -13,6 +14,8 @@ use super::{Dataset, Images, Part, digest, load};
 pub enum Source {
     /// All images in memory.
     Memory(Images),
+    /// Image files, decoded when asked for.
+    Files(Files),
 }
 
 impl Source {
@@ -21,13 +24,31 @@ impl Source {
     /// # Errors
     /// Those of [`load`].
     pub fn open(dataset: &Dataset, part: Part, data_dir: &Path) -> Result<Source> {
-        load(dataset, part, data_dir).map(Source::Memory)
+        match image_folder(dataset, data_dir) {
+            Some(folder) => Files::open(&folder, part).map(Source::Files),
+            None => load(dataset, part, data_dir).map(Source::Memory),
+        }
+    }
+
+    /// The same without the image files that cannot be read, and their number.
+    ///
+    /// # Errors
+    /// Those of [`load`]; a class without a readable image.
+    pub fn open_whole(dataset: &Dataset, part: Part, data_dir: &Path) -> Result<(Source, usize)> {
+        match image_folder(dataset, data_dir) {
+            Some(folder) => {
+                let (files, broken) = Files::open_whole(&folder, part)?;
+                Ok((Source::Files(files), broken))
+            }
+            None => Ok((Source::open(dataset, part, data_dir)?, 0)),
+        }
     }
 
     /// Number of images, N.
     pub fn len(&self) -> usize {
         match self {
             Source::Memory(images) => images.len(),
+            Source::Files(files) => files.len(),
         }
     }
 
@@ -40,6 +61,7 @@ impl Source {
     pub fn classes(&self) -> usize {
         match self {
             Source::Memory(images) => images.classes,
+            Source::Files(files) => files.classes,
         }
     }
 
@@ -47,6 +69,7 @@ impl Source {
     pub fn labels(&self) -> &Tensor {
         match self {
             Source::Memory(images) => &images.labels,
+            Source::Files(files) => &files.labels,
         }
     }
 
@@ -73,6 +96,28 @@ impl Source {
     ) -> Result<Tensor> {
         match self {
             Source::Memory(images) => augment::batch(images, indices, norm, augmentation, device),
+            Source::Files(files) => {
+                let pixels = files.pixels(indices, augmentation.map(|(a, s, e)| (*a, s, e)))?;
+                augment::normalised(&pixels.f_to(device)?, norm)
+            }
+        }
+    }
+
+    /// Says which batch will be asked for next, so that files are decoded while the network
+    /// computes.
+    ///
+    /// # Errors
+    /// When no thread can be made.
+    pub fn prefetch(
+        &self,
+        indices: &[u32],
+        augmentation: Option<(&Augmentation, u64, u32)>,
+    ) -> Result<()> {
+        match self {
+            Source::Memory(_) => Ok(()),
+            Source::Files(files) => {
+                files.prefetch(indices, augmentation.map(|(a, s, e)| (*a, s, e)))
+            }
         }
     }
 
@@ -83,6 +128,7 @@ impl Source {
     pub fn to_device(self, device: Device) -> Result<Source> {
         match self {
             Source::Memory(images) => images.to_device(device).map(Source::Memory),
+            Source::Files(files) => Ok(Source::Files(files)),
         }
     }
 
@@ -93,7 +139,17 @@ impl Source {
     pub fn digest(&self) -> Result<String> {
         match self {
             Source::Memory(images) => digest(images),
+            Source::Files(files) => files.digest(),
         }
+    }
+}
+
+/// The folder of a data set that is one.
+fn image_folder(dataset: &Dataset, data_dir: &Path) -> Option<PathBuf> {
+    match dataset {
+        Dataset::Imagenet => Some(data_dir.join("imagenet")),
+        Dataset::Folder(path) => Some(path.clone()),
+        _ => None,
     }
 }
 

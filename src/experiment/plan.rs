@@ -68,6 +68,21 @@ impl Run {
         )
     }
 
+    /// The run of weights brought in from elsewhere.
+    ///
+    /// # Errors
+    /// When the network's configuration cannot be.
+    pub fn of_weights(network: &NetworkConfig, dataset: &Dataset, seed: u64) -> Result<Run> {
+        Ok(Run {
+            network: canonical(network)?,
+            dataset: dataset.clone(),
+            validation: 0,
+            training_images: None,
+            training: None,
+            seed,
+        })
+    }
+
     /// The imported run that may stand in for this one.
     pub fn imported(&self) -> Run {
         Run {

@@ -36,6 +36,8 @@ pub struct Settings {
     pub quiet: bool,
     /// Whether more is said of what is skipped and why.
     pub verbose: bool,
+    /// Whether image files that cannot be read are left out; else they are an error.
+    pub skip_broken: bool,
 }
 
 impl Settings {
@@ -52,6 +54,7 @@ pub struct Data {
     dataset: Dataset,
     places: Places,
     device: Device,
+    skip_broken: bool,
     /// What the networks read.
     pub input: Input,
     /// Means and standard deviations.
@@ -101,6 +104,7 @@ impl Data {
             dataset: dataset.clone(),
             places: settings.places.clone(),
             device: settings.device,
+            skip_broken: settings.skip_broken,
             input: Input {
                 channels: facts.channels,
                 side: facts.side,
@@ -129,7 +133,18 @@ impl Data {
         if let Some(loaded) = cell.get() {
             return Ok(loaded);
         }
-        let source = Source::open(&self.dataset, part, &self.places.data)?;
+        let source = if self.skip_broken {
+            let (source, broken) = Source::open_whole(&self.dataset, part, &self.places.data)?;
+            if broken > 0 {
+                eprintln!(
+                    "warning: {broken} broken {} images are left out",
+                    part.name()
+                );
+            }
+            source
+        } else {
+            Source::open(&self.dataset, part, &self.places.data)?
+        };
         let digest = source.digest()?;
         let source = source.to_device(self.device)?;
         Ok(cell.get_or_init(|| Loaded { source, digest }))

@@ -41,5 +41,9 @@ pub fn set_threads(threads: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if threads == 0 { cores } else { threads };
     tch::set_num_threads(threads as i32);
+    // Images are decoded on as many; an error means that the pool is there already.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global();
     threads
 }

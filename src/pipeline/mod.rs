@@ -10,6 +10,7 @@ mod crowd;
 mod device;
 mod execute;
 mod figure;
+mod import;
 mod outputs;
 mod plan;
 mod positional;
@@ -28,8 +29,9 @@ pub use costs::{CostRow, cost_rows, costs_csv};
 pub use device::{parse_device, set_threads};
 pub use execute::{Outcome, train_run};
 pub use figure::{Ask, ClaimFailed, make_figure};
+pub use import::{Import, export_run, import_run};
 pub use plan::{describe_plan, plan_json};
-pub use predictions::predictions_of;
+pub use predictions::{Split, predict_run, predictions_of};
 pub use report::write_report;
 pub use stop::{Interrupted, watch_signals};
 pub use sweep::{

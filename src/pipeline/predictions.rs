@@ -89,6 +89,21 @@ pub fn predictions_of(
     Ok(predictions)
 }
 
+/// Predictions of a run on `split`, by its folder alone. An imported run has the data set's usual
+/// hold-out.
+///
+/// # Errors
+/// Those of [`predictions_of`], and when there is no checkpoint.
+pub fn predict_run(folder: &RunFolder, split: Split, settings: &Settings) -> Result<Predictions> {
+    let progress = folder.progress();
+    let (progress, _) =
+        progress.with_context(|| format!("{} is not trained", folder.path().display()))?;
+    let run = progress.run;
+    let validation = run.training.as_ref().map(|_| run.validation);
+    let data = Data::new(&run.dataset, validation, run.training_images, settings)?;
+    predictions_of(folder, &data, split, settings)
+}
+
 fn difference(found: &Made, made: &Made) -> &'static str {
     if found.format != made.format {
         "made by another version of the program"

@@ -226,6 +226,9 @@ impl Worker {
         command.args(["--threads", &shared.threads.to_string()]);
         command.arg("--runs").arg(&places.runs);
         command.arg("--data").arg(&places.data);
+        if shared.settings.skip_broken {
+            command.arg("--skip-broken");
+        }
         command.env("OMP_NUM_THREADS", shared.threads.to_string());
         // A thread that waits must not keep a core from another worker.
         command.env("OMP_WAIT_POLICY", "PASSIVE");

@@ -29,10 +29,14 @@ pub fn predict(
     let exits: Vec<usize> = (0..network.exits().len()).collect();
     let schedule = Schedule::new(network, &exits);
     let mut logits: Vec<Vec<Tensor>> = exits.iter().map(|_| Vec::new()).collect();
-    for batch in indices.chunks(BATCH) {
+    let mut batches = indices.chunks(BATCH).peekable();
+    while let Some(batch) = batches.next() {
         let images = source
             .batch(batch, normalisation, None, weights.device())?
             .f_to_kind(weights.kind())?;
+        if let Some(next) = batches.peek() {
+            source.prefetch(next, None)?;
+        }
         let mut pass = Pass::new(
             network,
             &schedule,

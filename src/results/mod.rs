@@ -1,6 +1,7 @@
 //! Where a run's and a figure's files live, and how they are written; nothing else knows file
 //! names.
 
+pub mod answers;
 pub mod atomic;
 pub mod checkpoint;
 pub mod folder;

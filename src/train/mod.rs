@@ -165,6 +165,9 @@ impl<'a> Trainer<'a> {
             augmentation,
             self.job.device,
         )?;
+        if let Some(next) = self.batches.get(step + 1) {
+            self.job.source.prefetch(next, augmentation)?;
+        }
         let labels = self.job.source.labels_of(&indices, self.job.device)?;
         let numerics = Numerics {
             precision: training.precision,

@@ -4,7 +4,7 @@
 //! that `REPRO_GOLDEN` names, is checked, and within it every set of ratios: `ties` searches the
 //! same probabilities rounded down to multiples of 1/32.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use repro::eval::answers::Answers;
 use repro::eval::budgeted::{BudgetedPoint, evaluate};
@@ -12,42 +12,21 @@ use repro::eval::thresholds::{Convention, HoldOut, Thresholds, port_shares, port
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+use super::golden::json_files;
+
 #[test]
 fn golden_thresholds_counts_costs_and_accuracies_are_the_ports_to_the_last_digit() {
-    let folder = folder();
-    let files = json_files(&folder);
-    assert!(!files.is_empty(), "{}: no golden file", folder.display());
     let mut checked = 0;
-    for file in files {
-        let golden: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    for (file, golden) in json_files() {
         if golden.get("exits").is_some() && golden.get("flops").is_some() {
             checked += check_file(&file, &golden);
         }
     }
     if checked == 0 {
-        println!("skipped: no golden thresholds in {}", folder.display());
+        println!("skipped: no golden thresholds in the folder");
     } else {
         println!("{checked} ratios checked");
     }
-}
-
-fn folder() -> PathBuf {
-    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    std::env::var_os("REPRO_GOLDEN").map_or_else(own, PathBuf::from)
-}
-
-fn json_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder);
-    let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
-        .collect();
-    files.sort();
-    files
 }
 
 fn check_file(file: &Path, golden: &Value) -> usize {

@@ -1,0 +1,260 @@
+//! Image folders: files decoded in parallel, a batch ahead of the network, and kept where they fit
+//! in memory.
+//!
+//! As torchvision does for ImageNet (paper, section 5.1): evaluation resizes the shorter side to
+//! 256 and cuts the central 224x224; training cuts a random part of 8 to 100 % of the area and a
+//! ratio of 3/4 to 4/3, resizes it to 224x224 and mirrors half of the images.
+
+mod listing;
+mod transform;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use image::RgbImage;
+use rayon::prelude::*;
+use tch::Tensor;
+
+use super::{Augmentation, Part};
+use transform::SIDE;
+
+/// Most bytes of decoded images that a part of a data set keeps in memory: 4 GiB.
+const CACHE: u64 = 4 << 30;
+
+/// Bytes of an image as the network sees it.
+const BYTES: usize = 3 * SIDE * SIDE;
+
+/// How a training image is changed, with the run's seed and the epoch; none = as for evaluation.
+type Change = Option<(Augmentation, u64, u32)>;
+
+/// A part of an image folder.
+pub struct Files {
+    shared: Arc<Shared>,
+    /// int64 `[N]`.
+    pub(super) labels: Tensor,
+    pub(super) classes: usize,
+    ahead: Mutex<Option<Ahead>>,
+}
+
+/// What the decoding threads share.
+struct Shared {
+    paths: Vec<PathBuf>,
+    /// Whole images, for training.
+    decoded: Vec<OnceLock<RgbImage>>,
+    /// Images as the network sees them in evaluation, `[3, 224, 224]`.
+    ready: Vec<OnceLock<Box<[u8]>>>,
+    room: AtomicU64,
+}
+
+/// A batch being decoded in the background.
+struct Ahead {
+    indices: Vec<u32>,
+    change: Change,
+    thread: JoinHandle<Result<Vec<u8>>>,
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} image files of {} classes", self.len(), self.classes)
+    }
+}
+
+impl Files {
+    /// Lists the images of a part; none is opened yet.
+    ///
+    /// # Errors
+    /// A missing folder, a class without images, an empty file: named.
+    pub fn open(folder: &std::path::Path, part: Part) -> Result<Files> {
+        let listing = listing::list(folder, part)?;
+        for (path, _) in &listing.files {
+            let size = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+            ensure!(
+                size.len() > 0,
+                "{} is empty; --skip-broken leaves such files out",
+                path.display()
+            );
+        }
+        Files::new(listing.files, listing.classes)
+    }
+
+    /// The same without the images that cannot be read, and their number. Every file is read.
+    ///
+    /// # Errors
+    /// A missing folder, or a class without a readable image: named.
+    pub fn open_whole(folder: &std::path::Path, part: Part) -> Result<(Files, usize)> {
+        let listing = listing::list(folder, part)?;
+        let total = listing.files.len();
+        let whole: Vec<(PathBuf, usize)> = listing
+            .files
+            .into_par_iter()
+            .filter(|(path, _)| transform::decode(path).is_ok())
+            .collect();
+        for (class, name) in listing.names.iter().enumerate() {
+            ensure!(
+                whole.iter().any(|(_, label)| *label == class),
+                "class {name} has no image that can be read"
+            );
+        }
+        let broken = total - whole.len();
+        Ok((Files::new(whole, listing.classes)?, broken))
+    }
+
+    fn new(files: Vec<(PathBuf, usize)>, classes: usize) -> Result<Files> {
+        let labels: Vec<i64> = files.iter().map(|(_, label)| *label as i64).collect();
+        let paths: Vec<PathBuf> = files.into_iter().map(|(path, _)| path).collect();
+        let shared = Shared {
+            decoded: paths.iter().map(|_| OnceLock::new()).collect(),
+            ready: paths.iter().map(|_| OnceLock::new()).collect(),
+            paths,
+            room: AtomicU64::new(CACHE),
+        };
+        Ok(Files {
+            shared: Arc::new(shared),
+            labels: Tensor::f_from_slice(&labels)?,
+            classes,
+            ahead: Mutex::new(None),
+        })
+    }
+
+    /// Number of images, N.
+    pub fn len(&self) -> usize {
+        self.shared.paths.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Begins to decode a batch that will be asked for next.
+    ///
+    /// # Errors
+    /// When no thread can be made.
+    pub fn prefetch(&self, indices: &[u32], change: Change) -> Result<()> {
+        let (shared, wanted) = (self.shared.clone(), indices.to_vec());
+        let thread = std::thread::Builder::new()
+            .name("decode".to_string())
+            .spawn(move || shared.decode(&wanted, change))
+            .context("a thread for decoding images")?;
+        let ahead = Ahead {
+            indices: indices.to_vec(),
+            change,
+            thread,
+        };
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+        Ok(())
+    }
+
+    /// uint8 `[B, 3, 224, 224]`.
+    ///
+    /// # Errors
+    /// An image that cannot be read, named; an index out of range.
+    pub fn pixels(&self, indices: &[u32], change: Change) -> Result<Tensor> {
+        let ahead = self
+            .ahead
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let bytes = match ahead {
+            Some(ahead) if ahead.indices == indices && ahead.change == change => ahead
+                .thread
+                .join()
+                .map_err(|_| anyhow!("decoding images failed"))??,
+            _ => self.shared.decode(indices, change)?,
+        };
+        let shape = [indices.len() as i64, 3, SIDE as i64, SIDE as i64];
+        Ok(Tensor::f_from_data_size(&bytes, &shape, tch::Kind::Uint8)?)
+    }
+
+    /// SHA-256 over class numbers, file names, sizes and contents.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        let labels = Vec::<i64>::try_from(&self.labels)?;
+        listing::digest(self.classes, self.shared.paths.iter().zip(labels))
+    }
+}
+
+impl Shared {
+    fn decode(&self, indices: &[u32], change: Change) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; indices.len() * BYTES];
+        bytes
+            .par_chunks_mut(BYTES)
+            .zip(indices)
+            .try_for_each(|(target, &index)| {
+                let image = index as usize;
+                ensure!(
+                    image < self.paths.len(),
+                    "image {index} of a data set that has {}",
+                    self.paths.len()
+                );
+                match change {
+                    None => self.evaluation(image, target),
+                    Some((augmentation, seed, epoch)) => {
+                        let whole = self.whole(image)?;
+                        let draw = transform::draw(whole.get(), seed, epoch, index);
+                        transform::training(whole.get(), augmentation, draw, target);
+                        Ok(())
+                    }
+                }
+            })?;
+        Ok(bytes)
+    }
+
+    fn evaluation(&self, image: usize, target: &mut [u8]) -> Result<()> {
+        if let Some(ready) = self.ready[image].get() {
+            target.copy_from_slice(ready);
+            return Ok(());
+        }
+        match self.decoded[image].get() {
+            Some(whole) => transform::evaluation(whole, target),
+            None => transform::evaluation(&transform::decode(&self.paths[image])?, target),
+        }
+        if self.take_room(BYTES as u64) {
+            let _ = self.ready[image].set(target.into());
+        }
+        Ok(())
+    }
+
+    fn whole(&self, image: usize) -> Result<Whole<'_>> {
+        if let Some(whole) = self.decoded[image].get() {
+            return Ok(Whole::Kept(whole));
+        }
+        let whole = transform::decode(&self.paths[image])?;
+        if self.take_room(whole.as_raw().len() as u64) {
+            return Ok(Whole::Kept(self.decoded[image].get_or_init(|| whole)));
+        }
+        Ok(Whole::Own(whole))
+    }
+
+    /// Whether `bytes` more may be kept.
+    fn take_room(&self, bytes: u64) -> bool {
+        let less = |room: u64| room.checked_sub(bytes);
+        self.room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+}
+
+/// A decoded image, kept or not.
+enum Whole<'a> {
+    Kept(&'a RgbImage),
+    Own(RgbImage),
+}
+
+impl Whole<'_> {
+    fn get(&self) -> &RgbImage {
+        match self {
+            Whole::Kept(image) => image,
+            Whole::Own(image) => image,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

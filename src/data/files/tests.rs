@@ -1,0 +1,124 @@
+use super::*;
+
+/// Two classes of small images in `train/` and `val/`.
+fn folder() -> tempfile::TempDir {
+    tch::set_num_threads(1);
+    let root = tempfile::tempdir().unwrap();
+    for part in ["train", "val"] {
+        for (class, colour) in [("blue", [0, 0, 200]), ("red", [200, 0, 0])] {
+            let class = root.path().join(part).join(class);
+            std::fs::create_dir_all(&class).unwrap();
+            for (i, ending) in ["jpg", "png"].iter().enumerate() {
+                let image = RgbImage::from_pixel(40 + i as u32, 30, image::Rgb(colour));
+                image.save(class.join(format!("{i}.{ending}"))).unwrap();
+            }
+        }
+    }
+    root
+}
+
+fn message(root: &std::path::Path, part: Part) -> String {
+    format!("{:#}", Files::open(root, part).unwrap_err())
+}
+
+#[test]
+fn images_are_read_by_class_and_name_ahead_of_time_or_not() {
+    let root = folder();
+    let files = Files::open(root.path(), Part::Test).unwrap();
+    assert_eq!((files.len(), files.classes), (4, 2));
+    assert_eq!(Vec::<i64>::try_from(&files.labels).unwrap(), [0, 0, 1, 1]);
+    let now = files.pixels(&[3, 0], None).unwrap();
+    files.prefetch(&[3, 0], None).unwrap();
+    assert_eq!(files.pixels(&[3, 0], None).unwrap(), now);
+    assert_eq!(now.size(), [2, 3, 224, 224]);
+    let red = now.int64_value(&[0, 0, 100, 100]);
+    let blue = now.int64_value(&[1, 2, 100, 100]);
+    assert!(
+        red.abs_diff(200) < 4 && blue.abs_diff(200) < 4,
+        "{red} {blue}"
+    );
+    let change = Some((Augmentation::default(), 1, 0));
+    let trained = files.pixels(&[3, 0], change).unwrap();
+    assert_eq!(files.pixels(&[3, 0], change).unwrap(), trained);
+}
+
+#[test]
+fn an_empty_class_and_an_empty_file_are_named() {
+    let root = folder();
+    let class = root.path().join("val/green");
+    std::fs::create_dir_all(&class).unwrap();
+    assert!(message(root.path(), Part::Test).contains("val/green is a class that"));
+    std::fs::create_dir_all(root.path().join("train/green")).unwrap();
+    let text = message(root.path(), Part::Train);
+    assert!(text.contains("train/green holds no image"), "{text}");
+    for part in ["train", "val"] {
+        std::fs::write(root.path().join(part).join("green/a.jpg"), "").unwrap();
+    }
+    let text = message(root.path(), Part::Test);
+    assert!(text.contains("val/green/a.jpg is empty"), "{text}");
+}
+
+#[test]
+fn a_broken_image_is_named_or_left_out_and_counted() {
+    let root = folder();
+    let path = root.path().join("val/red/0.jpg");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..20]).unwrap();
+    let files = Files::open(root.path(), Part::Test).unwrap();
+    let text = format!("{:#}", files.pixels(&[0, 1, 2], None).unwrap_err());
+    assert!(text.contains("val/red/0.jpg is not a whole"), "{text}");
+    let (files, broken) = Files::open_whole(root.path(), Part::Test).unwrap();
+    assert_eq!((files.len(), broken), (3, 1));
+}
+
+#[test]
+fn a_change_of_a_files_content_changes_the_digest() {
+    let root = folder();
+    let digest = || {
+        Files::open(root.path(), Part::Train)
+            .unwrap()
+            .digest()
+            .unwrap()
+    };
+    let before = digest();
+    assert_eq!(before, digest());
+    let path = root.path().join("train/red/0.jpg");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert_ne!(before, digest());
+}
+
+/// Images a second of the decoding alone: `REPRO_IMAGES=FOLDER cargo test --release decoding_speed
+/// -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, of the folder that REPRO_IMAGES names"]
+fn decoding_speed() {
+    let Some(root) = std::env::var_os("REPRO_IMAGES") else {
+        panic!("REPRO_IMAGES names no folder");
+    };
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        for (what, change) in [
+            ("evaluation", None),
+            ("training", Some((Augmentation::default(), 0, 0))),
+        ] {
+            // A fresh one each time, so that nothing is kept from before.
+            let files = Files::open(root.as_ref(), Part::Train).unwrap();
+            let indices: Vec<u32> = (0..files.len() as u32).collect();
+            let start = std::time::Instant::now();
+            for batch in indices.chunks(64) {
+                pool.install(|| files.shared.decode(batch, change)).unwrap();
+            }
+            let speed = indices.len() as f64 / start.elapsed().as_secs_f64();
+            println!(
+                "{what}, {threads} threads: {speed:.0} images/s ({} images)",
+                indices.len()
+            );
+        }
+    }
+}

@@ -1,0 +1,574 @@
+//! A reader of the pickles that `torch.save` writes: tensors, containers and plain values. Nothing
+//! is executed: whatever names another Python object is refused.
+//!
+//! Containers lie in one arena and hold only places in it, so neither depth nor repetition in a
+//! hostile file can exhaust stack or memory.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// A value; containers by their place in the [`Pickle`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `None`, and what nobody reads.
+    None,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i128),
+    /// A float.
+    Float(f64),
+    /// Text.
+    Text(Rc<str>),
+    /// A list or tuple.
+    List(usize),
+    /// A dictionary.
+    Dict(usize),
+    /// One of the objects that a state dict may name.
+    Global(Global),
+    /// The memory of a tensor.
+    Storage(Rc<Storage>),
+    /// A tensor.
+    Tensor(Rc<TensorRef>),
+}
+
+/// The objects that a state dict may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Global {
+    /// `collections.OrderedDict`.
+    OrderedDict,
+    /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`.
+    RebuildTensor,
+    /// `torch._utils._rebuild_parameter`.
+    RebuildParameter,
+    /// The type of a storage.
+    Storage(Element),
+}
+
+/// Element type of a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// 32-bit float.
+    F32,
+    /// 64-bit float.
+    F64,
+    /// 16-bit float.
+    F16,
+    /// bfloat16.
+    BF16,
+    /// 64-bit integer.
+    I64,
+    /// 32-bit integer.
+    I32,
+    /// Byte.
+    U8,
+}
+
+impl Element {
+    /// Bytes of an element.
+    pub fn width(self) -> usize {
+        match self {
+            Element::F64 | Element::I64 => 8,
+            Element::F32 | Element::I32 => 4,
+            Element::F16 | Element::BF16 => 2,
+            Element::U8 => 1,
+        }
+    }
+}
+
+/// The memory of a tensor, kept elsewhere in the file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Its name in the file.
+    pub key: String,
+    /// Its element type.
+    pub element: Element,
+}
+
+/// A tensor's place in its storage.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TensorRef {
+    /// The storage.
+    pub storage: Rc<Storage>,
+    /// First element.
+    pub offset: usize,
+    /// Its shape.
+    pub size: Vec<usize>,
+    /// Elements from one index to the next, by dimension.
+    pub stride: Vec<usize>,
+}
+
+enum Container {
+    List(Vec<Value>),
+    Dict(Vec<(Value, Value)>),
+}
+
+/// A pickle that has been read.
+pub struct Pickle {
+    /// What it holds.
+    pub root: Value,
+    /// Bytes up to and including its end.
+    pub length: usize,
+    arena: Vec<Container>,
+    storages: Vec<Rc<Storage>>,
+}
+
+impl Pickle {
+    /// Every storage that the pickle names.
+    pub fn storages(&self) -> impl Iterator<Item = &Storage> {
+        self.storages.iter().map(|storage| &**storage)
+    }
+
+    /// The items of a list or tuple; none for another value.
+    pub fn items(&self, value: &Value) -> Option<&[Value]> {
+        match value {
+            Value::List(place) => match &self.arena[*place] {
+                Container::List(items) => Some(items),
+                Container::Dict(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The pairs of a dictionary, in order; none for another value.
+    pub fn pairs(&self, value: &Value) -> Option<&[(Value, Value)]> {
+        match value {
+            Value::Dict(place) => match &self.arena[*place] {
+                Container::Dict(pairs) => Some(pairs),
+                Container::List(_) => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Reads one pickle from the beginning of `bytes`.
+///
+/// # Errors
+/// Names the byte and what is wrong there: cut short, damaged, or an object that is not allowed.
+pub fn read(bytes: &[u8]) -> Result<Pickle> {
+    let mut reader = Reader {
+        bytes,
+        at: 0,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        arena: Vec::new(),
+        storages: Vec::new(),
+    };
+    loop {
+        let at = reader.at;
+        let ended = reader
+            .step()
+            .with_context(|| format!("pickle, byte {at}"))?;
+        if let Some(root) = ended {
+            return Ok(Pickle {
+                root,
+                length: reader.at,
+                arena: reader.arena,
+                storages: reader.storages,
+            });
+        }
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    stack: Vec<Value>,
+    /// Heights of the stack at each open mark.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Value>,
+    arena: Vec<Container>,
+    storages: Vec<Rc<Storage>>,
+}
+
+impl<'a> Reader<'a> {
+    /// One instruction; the result at the last.
+    fn step(&mut self) -> Result<Option<Value>> {
+        match self.byte()? {
+            b'.' => return Ok(Some(self.pop()?)),
+            0x80 => {
+                let version = self.byte()?;
+                ensure!(version <= 5, "protocol {version} is not known");
+            }
+            0x95 => {
+                self.take(8)?;
+            }
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => {
+                self.pop()?;
+            }
+            code @ (b'N' | 0x88 | 0x89 | b'J' | b'K' | b'M' | 0x8a | 0x8b | b'G') => {
+                let value = self.number(code)?;
+                self.stack.push(value);
+            }
+            code @ (b'X' | 0x8c | 0x8d | b'U' | b'T') => {
+                let text = self.text(code)?;
+                self.stack.push(Value::Text(text));
+            }
+            code @ (b'}' | b']' | b')' | b't' | 0x85 | 0x86 | 0x87 | b'l' | b'd') => {
+                self.container(code)?;
+            }
+            code @ (b's' | b'u' | b'a' | b'e') => self.fill(code)?,
+            code @ (b'q' | b'r' | 0x94 | b'h' | b'j') => self.remember(code)?,
+            code @ (b'c' | 0x93 | b'R' | b'b' | b'Q') => self.object(code)?,
+            code => bail!(
+                "instruction 0x{code:02x} is not one that a file of tensors needs; nothing was executed"
+            ),
+        }
+        Ok(None)
+    }
+
+    fn number(&mut self, code: u8) -> Result<Value> {
+        Ok(match code {
+            b'N' => Value::None,
+            0x88 => Value::Bool(true),
+            0x89 => Value::Bool(false),
+            b'J' => Value::Int(i32::from_le_bytes(self.array()?).into()),
+            b'K' => Value::Int(self.byte()?.into()),
+            b'M' => Value::Int(u16::from_le_bytes(self.array()?).into()),
+            b'G' => Value::Float(f64::from_be_bytes(self.array()?)),
+            0x8a => {
+                let length = self.byte()?.into();
+                self.long(length)?
+            }
+            _ => {
+                let length = u32::from_le_bytes(self.array()?) as usize;
+                self.long(length)?
+            }
+        })
+    }
+
+    /// A little-endian integer in two's complement.
+    fn long(&mut self, length: usize) -> Result<Value> {
+        ensure!(length <= 16, "an integer of {length} bytes");
+        let bytes = self.take(length)?;
+        let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+        let mut whole = [if negative { 0xff } else { 0 }; 16];
+        whole[..length].copy_from_slice(bytes);
+        Ok(Value::Int(i128::from_le_bytes(whole)))
+    }
+
+    fn text(&mut self, code: u8) -> Result<Rc<str>> {
+        let length = match code {
+            0x8c | b'U' => self.byte()?.into(),
+            0x8d => usize::try_from(u64::from_le_bytes(self.array()?))?,
+            _ => u32::from_le_bytes(self.array()?) as usize,
+        };
+        let bytes = self.take(length)?;
+        Ok(std::str::from_utf8(bytes)
+            .context("text that is not UTF-8")?
+            .into())
+    }
+
+    fn container(&mut self, code: u8) -> Result<()> {
+        let value = match code {
+            b'}' => self.keep(Container::Dict(Vec::new())),
+            b']' | b')' => self.keep(Container::List(Vec::new())),
+            b't' | b'l' => {
+                let items = self.since_mark()?;
+                self.keep(Container::List(items))
+            }
+            b'd' => {
+                let pairs = pairs_of(self.since_mark()?)?;
+                self.keep(Container::Dict(pairs))
+            }
+            _ => {
+                let count = usize::from(code - 0x84);
+                ensure!(self.above_mark() >= count, "a tuple of more than there is");
+                let items = self.stack.split_off(self.stack.len() - count);
+                self.keep(Container::List(items))
+            }
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn fill(&mut self, code: u8) -> Result<()> {
+        let added = match code {
+            b'u' | b'e' => self.since_mark()?,
+            b's' => {
+                let value = self.pop()?;
+                vec![self.pop()?, value]
+            }
+            _ => vec![self.pop()?],
+        };
+        let Some(Value::Dict(place) | Value::List(place)) = self.stack.last() else {
+            bail!("an item without its container");
+        };
+        match (&mut self.arena[*place], code) {
+            (Container::Dict(pairs), b's' | b'u') => pairs.extend(pairs_of(added)?),
+            (Container::List(items), b'a' | b'e') => items.extend(added),
+            _ => bail!("an item of the wrong kind of container"),
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, code: u8) -> Result<()> {
+        let index = match code {
+            b'q' | b'h' => self.byte()?.into(),
+            0x94 => u32::try_from(self.memo.len())?,
+            _ => u32::from_le_bytes(self.array()?),
+        };
+        if matches!(code, b'h' | b'j') {
+            let value = self.memo.get(&index).context("a value that was not kept")?;
+            self.stack.push(value.clone());
+        } else {
+            let value = self.stack.last().context("nothing to keep")?;
+            self.memo.insert(index, value.clone());
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, code: u8) -> Result<()> {
+        let value = match code {
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                Value::Global(global(module, name)?)
+            }
+            0x93 => match (self.pop()?, self.pop()?) {
+                (Value::Text(name), Value::Text(module)) => Value::Global(global(&module, &name)?),
+                _ => bail!("a global without a name"),
+            },
+            b'R' => {
+                let arguments = self.pop()?;
+                let function = self.pop()?;
+                self.rebuild(&function, &arguments)?
+            }
+            b'b' => {
+                // The attributes of an OrderedDict (torch's `_metadata`) are not needed.
+                self.pop()?;
+                let object = self.pop()?;
+                ensure!(
+                    matches!(object, Value::Dict(_)),
+                    "an object with attributes that is no dictionary"
+                );
+                object
+            }
+            _ => {
+                let id = self.pop()?;
+                self.storage(&id)?
+            }
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn rebuild(&mut self, function: &Value, arguments: &Value) -> Result<Value> {
+        let arguments = self
+            .list(arguments)
+            .context("arguments that are no tuple")?;
+        ensure!(arguments.len() <= 16, "{} arguments", arguments.len());
+        match (function, &arguments[..]) {
+            (Value::Global(Global::OrderedDict), []) => Ok(self.keep(Container::Dict(Vec::new()))),
+            (Value::Global(Global::OrderedDict), [items]) => {
+                let mut pairs = Vec::new();
+                for item in self.list(items).context("OrderedDict of no list")? {
+                    pairs.extend(pairs_of(self.list(&item).context("no pair")?)?);
+                }
+                Ok(self.keep(Container::Dict(pairs)))
+            }
+            (Value::Global(Global::RebuildTensor), [storage, offset, size, stride, ..]) => {
+                let Value::Storage(storage) = storage else {
+                    bail!("a tensor without a storage")
+                };
+                Ok(Value::Tensor(Rc::new(TensorRef {
+                    storage: storage.clone(),
+                    offset: natural(offset)?,
+                    size: self.naturals(size).context("a tensor's size")?,
+                    stride: self.naturals(stride).context("a tensor's stride")?,
+                })))
+            }
+            (Value::Global(Global::RebuildParameter), [tensor @ Value::Tensor(_), ..]) => {
+                Ok(tensor.clone())
+            }
+            _ => bail!("a call of {function:?} that makes no tensor; nothing was executed"),
+        }
+    }
+
+    /// `('storage', type, key, location, length)`, and in old files one entry more.
+    fn storage(&mut self, id: &Value) -> Result<Value> {
+        let parts = self.list(id).context("a persistent id that is no tuple")?;
+        match &parts[..] {
+            [
+                Value::Text(what),
+                Value::Global(Global::Storage(element)),
+                Value::Text(key),
+                _,
+                Value::Int(_),
+                rest @ ..,
+            ] if &**what == "storage" && matches!(rest, [] | [Value::None]) => {
+                let storage = Rc::new(Storage {
+                    key: key.to_string(),
+                    element: *element,
+                });
+                self.storages.push(storage.clone());
+                Ok(Value::Storage(storage))
+            }
+            _ => bail!("a persistent id that is no storage"),
+        }
+    }
+
+    fn naturals(&self, value: &Value) -> Option<Vec<usize>> {
+        self.list(value)?.iter().map(|v| natural(v).ok()).collect()
+    }
+
+    fn list(&self, value: &Value) -> Option<Vec<Value>> {
+        match value {
+            Value::List(place) => match &self.arena[*place] {
+                Container::List(items) => Some(items.clone()),
+                Container::Dict(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn keep(&mut self, container: Container) -> Value {
+        let place = self.arena.len();
+        let is_list = matches!(container, Container::List(_));
+        self.arena.push(container);
+        if is_list {
+            Value::List(place)
+        } else {
+            Value::Dict(place)
+        }
+    }
+
+    fn above_mark(&self) -> usize {
+        self.stack.len() - self.marks.last().copied().unwrap_or(0)
+    }
+
+    fn since_mark(&mut self) -> Result<Vec<Value>> {
+        let mark = self.marks.pop().context("no mark")?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn pop(&mut self) -> Result<Value> {
+        ensure!(self.above_mark() > 0, "nothing to take");
+        self.stack.pop().context("nothing to take")
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        Ok(self.take(N)?.try_into()?)
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+        let rest = &self.bytes[self.at..];
+        ensure!(
+            length <= rest.len(),
+            "cut short: {length} bytes wanted, {} left",
+            rest.len()
+        );
+        self.at += length;
+        Ok(&rest[..length])
+    }
+
+    fn line(&mut self) -> Result<&'a str> {
+        let rest = &self.bytes[self.at..];
+        let end = rest.iter().position(|&byte| byte == b'\n');
+        let line = self.take(end.context("cut short: a line without an end")? + 1)?;
+        std::str::from_utf8(&line[..line.len() - 1]).context("a name that is not UTF-8")
+    }
+}
+
+fn pairs_of(items: Vec<Value>) -> Result<Vec<(Value, Value)>> {
+    ensure!(items.len().is_multiple_of(2), "a key without a value");
+    let mut items = items.into_iter();
+    let mut pairs = Vec::new();
+    while let (Some(key), Some(value)) = (items.next(), items.next()) {
+        pairs.push((key, value));
+    }
+    Ok(pairs)
+}
+
+fn natural(value: &Value) -> Result<usize> {
+    match value {
+        Value::Int(n) => usize::try_from(*n).context("a number that cannot be a size"),
+        _ => bail!("no number"),
+    }
+}
+
+fn global(module: &str, name: &str) -> Result<Global> {
+    Ok(match (module, name) {
+        ("collections", "OrderedDict") => Global::OrderedDict,
+        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Global::RebuildTensor,
+        ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
+        ("torch" | "torch.cuda", "FloatStorage") => Global::Storage(Element::F32),
+        ("torch" | "torch.cuda", "DoubleStorage") => Global::Storage(Element::F64),
+        ("torch" | "torch.cuda", "HalfStorage") => Global::Storage(Element::F16),
+        ("torch" | "torch.cuda", "BFloat16Storage") => Global::Storage(Element::BF16),
+        ("torch" | "torch.cuda", "LongStorage") => Global::Storage(Element::I64),
+        ("torch" | "torch.cuda", "IntStorage") => Global::Storage(Element::I32),
+        ("torch" | "torch.cuda", "ByteStorage" | "BoolStorage") => Global::Storage(Element::U8),
+        _ => bail!(
+            "it holds {module}.{name}, which is neither a tensor nor a plain value; refused, nothing was executed"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(bytes: &[u8]) -> String {
+        match read(bytes) {
+            Ok(_) => panic!("read"),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn plain_values_are_read() {
+        // {'a': [1, 2.5, None]}
+        let bytes = b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01]q\x02(K\x01G@\x04\x00\x00\x00\x00\x00\x00Nes.rest";
+        let pickle = read(bytes).unwrap();
+        assert_eq!(pickle.length, bytes.len() - 4);
+        let [(key, list)] = pickle.pairs(&pickle.root).unwrap() else {
+            panic!("one pair")
+        };
+        assert_eq!(*key, Value::Text("a".into()));
+        let items = pickle.items(list).unwrap();
+        assert_eq!(items, [Value::Int(1), Value::Float(2.5), Value::None]);
+    }
+
+    #[test]
+    fn a_call_of_anything_else_is_refused_by_its_name() {
+        let text = message(b"cos\nsystem\n(X\x02\x00\x00\x00lstR.");
+        assert!(text.contains("it holds os.system"), "{text}");
+        let text = message(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.");
+        assert!(text.contains("builtins.eval"), "{text}");
+        let text = message(b"ios\nsystem\n.");
+        assert!(text.contains("instruction 0x69"), "{text}");
+    }
+
+    #[test]
+    fn every_beginning_of_a_pickle_is_an_error() {
+        let bytes =
+            b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01]q\x02(K\x01G@\x04\x00\x00\x00\x00\x00\x00Nes.";
+        for end in 0..bytes.len() {
+            assert!(message(&bytes[..end]).contains("cut short"), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_million_nested_tuples_are_read_and_forgotten() {
+        let mut bytes = b"N".to_vec();
+        bytes.extend(vec![0x85; 1_000_000]);
+        bytes.push(b'.');
+        assert!(read(&bytes).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn random_bytes_are_never_a_panic(bytes in proptest::collection::vec(0u8..=255, 0..200)) {
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The fixtures were written by PyTorch 2.11: a checkpoint with a state dict of four tensors (one
+//! transposed, one a row of the same storage), an optimiser's state and counts.
+
+use super::*;
+
+const ZIP: &[u8] = include_bytes!("fixtures/zip.pth.tar");
+const LEGACY: &[u8] = include_bytes!("fixtures/legacy.pth.tar");
+const WITH_OBJECT: &[u8] = include_bytes!("fixtures/with_object.pth.tar");
+
+fn message(bytes: &[u8]) -> String {
+    format!("{:#}", torch_file::parse(bytes).unwrap_err())
+}
+
+#[test]
+fn both_formats_of_torch_give_the_tensors_of_the_nested_state_dict() {
+    tch::set_num_threads(1);
+    for bytes in [ZIP, LEGACY] {
+        let named = torch_file::parse(bytes).unwrap();
+        let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "module.a.bias",
+                "module.a.num_batches_tracked",
+                "module.a.weight",
+                "module.half"
+            ]
+        );
+        let values =
+            |i: usize| Vec::<f64>::try_from(named[i].1.to_kind(Kind::Double).flatten(0, -1));
+        assert_eq!(values(0).unwrap(), [4., 5., 6., 7.]);
+        assert_eq!(values(1).unwrap(), [5.]);
+        assert_eq!(named[2].1.size(), [4, 3]);
+        let transposed = [0., 4., 8., 1., 5., 9., 2., 6., 10., 3., 7., 11.];
+        assert_eq!(values(2).unwrap(), transposed);
+        assert_eq!(
+            (values(3).unwrap(), named[3].1.kind()),
+            (vec![0.5, -2.0], Kind::Double)
+        );
+    }
+}
+
+#[test]
+fn the_prefix_of_data_parallel_training_is_taken_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pth.tar");
+    std::fs::write(&path, LEGACY).unwrap();
+    assert_eq!(read_state(&path).unwrap()[2].0, "a.weight");
+}
+
+#[test]
+fn a_file_cut_short_anywhere_is_an_error() {
+    for bytes in [ZIP, LEGACY] {
+        for end in (0..bytes.len()).step_by(7) {
+            assert!(torch_file::parse(&bytes[..end]).is_err(), "{end}");
+        }
+    }
+    assert!(message(&LEGACY[..LEGACY.len() - 1]).contains("cut short in storage"));
+}
+
+#[test]
+fn a_checkpoint_with_another_object_is_refused_by_its_name() {
+    let text = message(WITH_OBJECT);
+    assert!(text.contains("argparse.Namespace"), "{text}");
+    assert!(text.contains("nothing was executed"), "{text}");
+}
+
+#[test]
+fn a_file_of_another_kind_is_told() {
+    assert!(message(b"\x89PNG").contains("neither safetensors nor a file of torch.save"));
+    assert!(message(b"").contains("neither safetensors nor a file of torch.save"));
+    assert!(message(b"PK\x03\x04").contains("not a whole zip archive"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_file_is_never_a_panic(at in 0usize..2000, to in 0u8..=255) {
+        for whole in [ZIP, LEGACY] {
+            let mut bytes = whole.to_vec();
+            let at = at % bytes.len();
+            bytes[at] = to;
+            let _ = torch_file::parse(&bytes);
+        }
+    }
+}

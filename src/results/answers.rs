@@ -1,0 +1,69 @@
+//! Predictions for people and for other programs: plain tables, and the logits as tensors.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use polars::prelude::{CsvWriter, DataFrame, ParquetCompression, ParquetWriter, SerWriter};
+use tch::Tensor;
+
+use super::predictions::frame;
+use super::{atomic, checkpoint};
+use crate::eval::Predictions;
+
+/// The CSV of predictions: image, exit (from 1), label, predicted, confidence.
+///
+/// # Errors
+/// When the predictions are not whole.
+pub fn csv(predictions: &Predictions) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    CsvWriter::new(&mut bytes).finish(&mut table(predictions)?)?;
+    Ok(bytes)
+}
+
+/// Writes the same as `.csv` or `.parquet`.
+///
+/// # Errors
+/// When the name has another ending or the file cannot be written.
+pub fn save(path: &Path, predictions: &Predictions) -> Result<()> {
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let bytes = match extension.as_deref() {
+        Some("csv") => csv(predictions)?,
+        Some("parquet") => {
+            let mut bytes = Vec::new();
+            ParquetWriter::new(&mut bytes)
+                .set_parallel(false)
+                .with_compression(ParquetCompression::Uncompressed)
+                .finish(&mut table(predictions)?)
+                .with_context(|| format!("writing {}", path.display()))?;
+            bytes
+        }
+        _ => bail!(
+            "{}: expected a name that ends in .csv or .parquet",
+            path.display()
+        ),
+    };
+    atomic::write(path, &bytes)
+}
+
+/// Writes `logits` `[exits, images, classes]` f32, `labels` `[images]` i64 and `images` `[images]`
+/// i64 (indices in the data file) as safetensors.
+///
+/// # Errors
+/// Names the path.
+pub fn save_logits(path: &Path, predictions: &Predictions) -> Result<()> {
+    let shape = [predictions.exits, predictions.len(), predictions.classes].map(|n| n as i64);
+    let logits = Tensor::f_from_slice(&predictions.logits)?.f_view(shape)?;
+    let longs = |values: &[u32]| {
+        Tensor::f_from_slice(&values.iter().map(|&n| i64::from(n)).collect::<Vec<_>>())
+    };
+    let tensors = [
+        ("logits".to_string(), logits),
+        ("labels".to_string(), longs(&predictions.labels)?),
+        ("images".to_string(), longs(&predictions.images)?),
+    ];
+    checkpoint::save_tensors(path, &tensors)
+}
+
+fn table(predictions: &Predictions) -> Result<DataFrame> {
+    Ok(frame(predictions)?.drop("logits")?)
+}
