@@ -1,10 +1,13 @@
 //! The command line: one subcommand a file, each a thin step from arguments to a plain call.
 
 mod costs;
+mod crew;
 mod data;
 mod figure;
 mod import;
 mod predict;
+mod report;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -46,6 +49,8 @@ enum Command {
     FigFinalDegradation(figure::FigureArgs),
     /// MSDNet without its parts, one after another (Fig. 10)
     Ablation(figure::FigureArgs),
+    /// Gather what is in the results folder into its README.md
+    Report(report::ReportArgs),
     /// Multiply-adds and parameters of every exit, as CSV
     Costs(costs::CostsArgs),
     /// Make a finished run of the reference port's weights
@@ -56,6 +61,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
+    /// Plan many runs once and carry them out on this machine or by Slurm
+    Sweep(sweep::SweepArgs),
 }
 
 /// Parses the command line, runs it, and says what went wrong.
@@ -94,10 +101,12 @@ fn run(command: &Command) -> Result<()> {
         Command::FigIntermediate(args) => figure::run(args, Figure::FigIntermediate),
         Command::FigFinalDegradation(args) => figure::run(args, Figure::FigFinalDegradation),
         Command::Ablation(args) => figure::run(args, Figure::Ablation),
+        Command::Report(args) => report::run(args),
         Command::Costs(args) => costs::run(args),
         Command::Import(args) => import::import(args),
         Command::Export(args) => import::export(args),
         Command::Predict(args) => predict::run(args),
         Command::Data(args) => data::run(args),
+        Command::Sweep(args) => sweep::run(args),
     }
 }

@@ -7,3 +7,5 @@ mod golden_thresholds;
 mod networks;
 mod program;
 mod rooms;
+mod slurm;
+mod sweep;
