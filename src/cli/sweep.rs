@@ -55,6 +55,9 @@ struct Compute {
     /// Threads of one process; 0 = all cores, shared among the workers
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Leave out image files that cannot be read, and say how many
+    #[arg(long)]
+    skip_broken: bool,
     /// No progress on standard error
     #[arg(short, long)]
     quiet: bool,
