@@ -134,11 +134,11 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
         wait_until("the task is in the queue again", 60, || {
             waits().lines().any(|line| line == index.to_string())
         });
+        let status = node.ask(folder, repro, &["sweep", "status", "m.jsonl"]);
+        assert!(status.contains("Slurm: pending"), "{status}");
         let now = format!("JobId={task}");
         node.ask(folder, "scontrol", &["update", &now, "StartTime=now"]);
     }
-    let status = node.ask(folder, repro, &["sweep", "status", "m.jsonl"]);
-    assert!(status.contains("Slurm: pending"), "{status}");
 
     let picture = folder.join("results/x/run.json");
     wait_until("the figures are collected", 300, || picture.is_file());
