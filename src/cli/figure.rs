@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::crew::crew;
 use crate::experiment::{Figure, load};
-use crate::pipeline::{Ask, Places, Settings, make_figure, parse_device, set_threads};
+use crate::pipeline::{Ask, Places, Settings, crew, make_figure, parse_device, set_threads};
 
 /// Options of every figure command.
 #[derive(Debug, clap::Args)]

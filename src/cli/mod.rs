@@ -1,7 +1,6 @@
 //! The command line: one subcommand a file, each a thin step from arguments to a plain call.
 
 mod costs;
-mod crew;
 mod data;
 mod figure;
 mod import;

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::crew::crew;
 use crate::pipeline::{
-    Line, Places, Settings, Slurm, State, collect_figures, describe_status, lines_of_runs,
+    Line, Places, Settings, Slurm, State, collect_figures, crew, describe_status, lines_of_runs,
     manifest, manifest_text, parse_device, read_manifest, run_sweep, serve, set_threads, status_of,
     submit, watch_signals,
 };
@@ -194,10 +193,7 @@ fn settings(
     compute: Option<&Compute>,
     workers: Option<usize>,
 ) -> Result<Settings> {
-    let device = match compute {
-        Some(compute) => parse_device(&compute.device)?,
-        None => tch::Device::Cpu,
-    };
+    let device = parse_device(compute.map_or("cpu", |c| &c.device))?;
     let asked = compute.map_or(1, |c| c.threads);
     Ok(Settings {
         places: Places {

@@ -47,3 +47,15 @@ pub fn set_threads(threads: usize) -> usize {
         .build_global();
     threads
 }
+
+/// How many processes train side by side: as many as asked for; else one a GPU, one alone where
+/// `threads` were asked for (0 = none), or one a core.
+pub fn crew(workers: Option<usize>, threads: usize, device: Device) -> usize {
+    let gpus = || usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
+    match (workers, device) {
+        (Some(workers), _) => workers.max(1),
+        (None, Device::Cuda(_)) => gpus(),
+        (None, _) if threads > 0 => 1,
+        (None, _) => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    }
+}

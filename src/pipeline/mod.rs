@@ -26,7 +26,7 @@ mod workers;
 
 pub use context::{Data, Places, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
-pub use device::{parse_device, set_threads};
+pub use device::{crew, parse_device, set_threads};
 pub use execute::{Outcome, train_run};
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use import::{Import, export_run, import_run};

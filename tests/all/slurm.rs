@@ -31,14 +31,19 @@ impl OneNode {
         command.arg(action).arg(&self.folder).output().unwrap()
     }
 
-    /// What a program prints that speaks to this Slurm.
-    fn ask(&self, place: &Path, program: &str, args: &[&str]) -> String {
-        let output = Command::new(program)
+    /// How a program ends that speaks to this Slurm.
+    fn output(&self, place: &Path, program: &str, args: &[&str]) -> std::process::Output {
+        Command::new(program)
             .args(args)
             .current_dir(place)
             .env("SLURM_CONF", self.folder.join("slurm.conf"))
             .output()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// What a program prints that speaks to this Slurm.
+    fn ask(&self, place: &Path, program: &str, args: &[&str]) -> String {
+        let output = self.output(place, program, args);
         assert!(
             output.status.success(),
             "{program} {args:?}: {}",
@@ -112,8 +117,10 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
         );
         let task = format!("{array}_{index}");
         if index == 4 {
-            // As before a time limit: the task saves and puts itself back.
-            node.ask(folder, "scancel", &["--signal=USR1", "--batch", &task]);
+            // As before a time limit: the task saves and puts itself back. That may happen before
+            // scancel has its answer, which it then takes for a failure; the queue tells.
+            let signal = ["--signal=USR1", "--batch", &task];
+            let _ = node.output(folder, "scancel", &signal);
         } else {
             node.ask(folder, "scontrol", &["requeue", &task]);
         }
@@ -127,11 +134,11 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
         wait_until("the task is in the queue again", 60, || {
             waits().lines().any(|line| line == index.to_string())
         });
+        let status = node.ask(folder, repro, &["sweep", "status", "m.jsonl"]);
+        assert!(status.contains("Slurm: pending"), "{status}");
         let now = format!("JobId={task}");
         node.ask(folder, "scontrol", &["update", &now, "StartTime=now"]);
     }
-    let status = node.ask(folder, repro, &["sweep", "status", "m.jsonl"]);
-    assert!(status.contains("Slurm: pending"), "{status}");
 
     let picture = folder.join("results/x/run.json");
     wait_until("the figures are collected", 300, || picture.is_file());
