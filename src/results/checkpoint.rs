@@ -60,6 +60,7 @@ impl Progress {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Metadata {
     progress: Progress,
     sha256: String,
@@ -70,33 +71,44 @@ const KEY: &str = "repro";
 /// Writes a checkpoint in place of `path`'s.
 ///
 /// # Errors
-/// Names the path.
+/// Names the path, or the tensor that holds a number that is not finite.
 pub fn save(path: &Path, progress: &Progress, tensors: &[(String, Tensor)]) -> Result<()> {
-    let raw: Vec<(String, Raw)> = tensors
-        .iter()
-        .map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?)))
-        .collect::<Result<_>>()?;
-    let sha256 = checksum(
-        progress,
-        raw.iter()
-            .map(|(name, raw)| (name.as_str(), raw.data.as_slice())),
-    )?;
+    atomic::write(path, &to_bytes(progress, tensors)?)
+}
+
+/// A checkpoint's bytes; the same ones whenever its content is the same.
+///
+/// # Errors
+/// Names the tensor that holds a number that is not finite.
+pub fn to_bytes(progress: &Progress, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let raw = raw_of(tensors)?;
+    ensure_finite(&raw)?;
+    let views = views(&raw)?;
     let text = serde_json::to_string(&Metadata {
         progress: progress.clone(),
-        sha256,
+        sha256: checksum(progress, &views)?,
     })?;
     let metadata = HashMap::from([(KEY.to_string(), text)]);
-    let views: Vec<(&str, TensorView)> = raw
-        .iter()
+    Ok(safetensors::serialize(views, Some(metadata))?)
+}
+
+fn views(raw: &[(String, Raw)]) -> Result<Vec<(String, TensorView<'_>)>> {
+    raw.iter()
         .map(|(name, raw)| {
-            Ok((
-                name.as_str(),
-                TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?,
-            ))
+            let view = TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?;
+            Ok((name.clone(), view))
         })
-        .collect::<Result<_>>()?;
-    let bytes = safetensors::serialize(views, Some(metadata))?;
-    atomic::write(path, &bytes)
+        .collect()
+}
+
+/// A number that is not finite in a checkpoint would be in every number that follows from it.
+fn ensure_finite(tensors: &[(String, Raw)]) -> Result<()> {
+    for (name, raw) in tensors {
+        if let Some(bad) = raw.first_not_finite() {
+            bail!("{name} holds {bad}, so it is not saved; the checkpoint before is kept");
+        }
+    }
+    Ok(())
 }
 
 /// Reads a checkpoint and checks it whole.
@@ -154,12 +166,7 @@ pub fn parse(bytes: &[u8]) -> Result<(Progress, Vec<(String, Tensor)>)> {
     let file = SafeTensors::deserialize(bytes)?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let found = checksum(
-        &progress,
-        views
-            .iter()
-            .map(|(name, view)| (name.as_str(), view.data())),
-    )?;
+    let found = checksum(&progress, &views)?;
     ensure!(
         found == sha256,
         "the checksum is {found}, the file says {sha256}"
@@ -201,35 +208,28 @@ pub fn load_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
 /// # Errors
 /// Names the path.
 pub fn save_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let raw: Vec<(String, Raw)> = tensors
-        .iter()
-        .map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?)))
-        .collect::<Result<_>>()?;
-    let views: Vec<(&str, TensorView)> = raw
-        .iter()
-        .map(|(name, raw)| {
-            Ok((
-                name.as_str(),
-                TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?,
-            ))
-        })
-        .collect::<Result<_>>()?;
-    atomic::write(path, &safetensors::serialize(views, None)?)
+    let raw = raw_of(tensors)?;
+    atomic::write(path, &safetensors::serialize(views(&raw)?, None)?)
 }
 
-fn checksum<'a>(
-    progress: &Progress,
-    tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
-) -> Result<String> {
-    let mut tensors: Vec<_> = tensors.collect();
-    tensors.sort_by_key(|(name, _)| *name);
+fn raw_of(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Raw)>> {
+    let raw = |(name, tensor): &(String, Tensor)| Ok((name.clone(), Raw::of(tensor)?));
+    tensors.iter().map(raw).collect()
+}
+
+/// SHA-256 over everything that a checkpoint says: progress, and of each tensor, in the order of
+/// their names, name, type, shape and bytes.
+fn checksum(progress: &Progress, tensors: &[(String, TensorView)]) -> Result<String> {
+    let mut tensors: Vec<_> = tensors.iter().collect();
+    tensors.sort_by_key(|(name, _)| name);
     let mut digest = Sha256::new();
     digest.update(serde_json::to_vec(progress)?);
-    for (name, data) in tensors {
+    for (name, view) in tensors {
         digest.update((name.len() as u64).to_le_bytes());
         digest.update(name);
-        digest.update((data.len() as u64).to_le_bytes());
-        digest.update(data);
+        digest.update(format!("{:?} {:?}", view.dtype(), view.shape()));
+        digest.update((view.data().len() as u64).to_le_bytes());
+        digest.update(view.data());
     }
     Ok(digest
         .finalize()
@@ -265,6 +265,29 @@ impl Raw {
             shape: tensor.size().iter().map(|&n| n as usize).collect(),
             data,
         })
+    }
+}
+
+impl Raw {
+    fn first_not_finite(&self) -> Option<f64> {
+        match self.dtype {
+            Dtype::F32 => self
+                .data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&bytes| f32::from_le_bytes(bytes))
+                .find(|n| !n.is_finite())
+                .map(f64::from),
+            Dtype::F64 => self
+                .data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&bytes| f64::from_le_bytes(bytes))
+                .find(|n| !n.is_finite()),
+            _ => None,
+        }
     }
 }
 
