@@ -36,11 +36,14 @@ fn chart(csv: &Path, paper: &[PaperCurve]) -> Result<Chart> {
     })
 }
 
+/// A network's name and its points.
+type Network = (String, Vec<Point>);
+
 /// A curve's points, network by network, each by ascending cost.
 struct Swept {
     label: String,
     ratios: bool,
-    networks: Vec<(String, Vec<Point>)>,
+    networks: Vec<Network>,
 }
 
 /// What rows of one line have in common.
@@ -96,7 +99,7 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
 }
 
 fn gather(means: Vec<(Key, Point)>) -> Vec<Swept> {
-    let mut kinds: Vec<(Kind, Vec<(String, Vec<Point>)>)> = Vec::new();
+    let mut kinds: Vec<(Kind, Vec<Network>)> = Vec::new();
     for ((kind, network, _, _), point) in means {
         let place = kinds.iter().position(|(known, _)| *known == kind);
         let place = place.unwrap_or_else(|| {

@@ -187,7 +187,7 @@ pub fn marker(shape: usize) -> Vec<(f64, f64)> {
 fn ring(corners: usize, even: f64, odd: f64, turn: f64) -> Vec<(f64, f64)> {
     let corner = |i: usize| {
         let angle = turn + TAU * i as f64 / corners as f64;
-        let radius = if i % 2 == 0 { even } else { odd };
+        let radius = if i.is_multiple_of(2) { even } else { odd };
         (radius * angle.cos(), radius * angle.sin())
     };
     (0..corners).map(corner).collect()

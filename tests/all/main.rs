@@ -1,6 +1,9 @@
-//! Every test that reads the program from outside, in one binary so that it links once.
+//! All integration tests in one binary: each would link LibTorch and polars once more.
 
 mod fixtures;
 mod fuzz;
 mod golden_thresholds;
 mod mutate;
+mod networks;
+mod program;
+mod rooms;
