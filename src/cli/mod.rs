@@ -1,8 +1,10 @@
 //! The command line: one subcommand a file, each a thin step from arguments to a plain call.
 
 mod costs;
+mod crew;
 mod data;
 mod figure;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,8 @@ enum Command {
     Costs(costs::CostsArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
+    /// Plan many runs once and carry them out on this machine or by Slurm
+    Sweep(sweep::SweepArgs),
 }
 
 /// Parses the command line, runs it, and says what went wrong.
@@ -88,5 +92,6 @@ fn run(command: &Command) -> Result<()> {
         Command::Ablation(args) => figure::run(args, Figure::Ablation),
         Command::Costs(args) => costs::run(args),
         Command::Data(args) => data::run(args),
+        Command::Sweep(args) => sweep::run(args),
     }
 }

@@ -6,6 +6,7 @@ mod budgeted;
 mod claims;
 mod context;
 mod costs;
+mod crowd;
 mod device;
 mod execute;
 mod figure;
@@ -17,6 +18,9 @@ mod progress;
 mod provenance;
 mod stop;
 mod study;
+mod sweep;
+mod worker;
+mod workers;
 
 pub use context::{Data, Places, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
@@ -26,3 +30,8 @@ pub use figure::{Ask, ClaimFailed, make_figure};
 pub use plan::{describe_plan, plan_json};
 pub use predictions::predictions_of;
 pub use stop::{Interrupted, watch_signals};
+pub use sweep::{
+    Line, Slurm, State, Status, collect_figures, describe_status, lines_of_runs, manifest,
+    manifest_text, read_manifest, run_sweep, status_of, submit,
+};
+pub use worker::serve;

@@ -7,3 +7,4 @@ mod mutate;
 mod networks;
 mod program;
 mod rooms;
+mod sweep;
