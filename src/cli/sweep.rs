@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::crew::crew;
 use crate::pipeline::{
-    Line, Places, Settings, Slurm, State, collect_figures, describe_status, lines_of_runs,
+    Line, Places, Saving, Settings, Slurm, State, collect_figures, describe_status, lines_of_runs,
     manifest, manifest_text, parse_device, read_manifest, run_sweep, serve, set_threads, status_of,
     submit, watch_signals,
 };
@@ -58,6 +58,8 @@ struct Compute {
     /// No progress on standard error
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    saving: super::saving::SavingArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -204,6 +206,7 @@ fn settings(
         workers: crew(workers, asked, device),
         quiet: compute.is_some_and(|c| c.quiet),
         verbose: false,
+        saving: compute.map_or_else(Saving::default, |c| c.saving.saving()),
     })
 }
 

@@ -226,6 +226,10 @@ impl Worker {
         command.args(["--threads", &shared.threads.to_string()]);
         command.arg("--runs").arg(&places.runs);
         command.arg("--data").arg(&places.data);
+        let saving = shared.settings.saving;
+        command.args(["--checkpoint-epochs", &saving.epochs.to_string()]);
+        let minutes = saving.time.as_secs_f64() / 60.0;
+        command.args(["--checkpoint-minutes", &minutes.to_string()]);
         command.env("OMP_NUM_THREADS", shared.threads.to_string());
         // A thread that waits must not keep a core from another worker.
         command.env("OMP_WAIT_POLICY", "PASSIVE");

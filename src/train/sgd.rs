@@ -82,6 +82,27 @@ impl Sgd {
         Ok(())
     }
 
+    /// Whether every gradient so far was a finite number: one that was not stays in the momentum.
+    ///
+    /// # Errors
+    /// Names the first parameter whose gradient was not.
+    pub fn check_finite(&self, weights: &Weights) -> Result<()> {
+        // A sum is finite only if all its terms are.
+        let is_finite = |tensor: &Tensor| -> Result<bool> {
+            Ok(f64::try_from(&tensor.f_sum(tensor.kind())?)?.is_finite())
+        };
+        if !is_finite(&self.momentum)? {
+            for (name, momentum) in self.named(weights)? {
+                let name = name.trim_start_matches(PREFIX);
+                ensure!(
+                    is_finite(&momentum)?,
+                    "the gradient of {name} is not finite"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// The momentum of each parameter, by name.
     ///
     /// # Errors

@@ -72,8 +72,14 @@ fn readers(folder: &Path) -> Vec<Reader> {
             false,
             vec![fixtures::cifar(1), fixtures::cifar(2)],
             Box::new(|bytes| {
-                let labels = [cifar::Labels::Ten, cifar::Labels::Fine, cifar::Labels::Coarse];
-                labels.map(|l| cifar::parse(bytes, "x", l).is_ok()).contains(&true)
+                let labels = [
+                    cifar::Labels::Ten,
+                    cifar::Labels::Fine,
+                    cifar::Labels::Coarse,
+                ];
+                labels
+                    .map(|l| cifar::parse(bytes, "x", l).is_ok())
+                    .contains(&true)
             }),
         ),
         reader(
@@ -167,7 +173,10 @@ fn read_networks(path: &Path, bytes: &[u8]) -> bool {
     for (_, config) in &networks {
         if let Ok(network) = config.build(fixtures::INPUT) {
             let table = cost::table(&network);
-            assert!(table.is_sorted_by_key(|c| c.multiply_adds), "costs overflow");
+            assert!(
+                table.is_sorted_by_key(|c| c.multiply_adds),
+                "costs overflow"
+            );
         }
     }
     true
@@ -309,7 +318,11 @@ fn no_reader_panics_on_foreign_bytes() {
             reader.name,
             findings.len()
         );
-        wrong.extend(findings.into_iter().map(|f| format!("{}: {f}", reader.name)));
+        wrong.extend(
+            findings
+                .into_iter()
+                .map(|f| format!("{}: {f}", reader.name)),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,8 +1,10 @@
 //! All integration tests in one binary: each would link LibTorch and polars once more.
 
+mod disk_full;
 mod fixtures;
 mod fuzz;
 mod golden_thresholds;
+mod kills;
 mod mutate;
 mod networks;
 mod program;

@@ -100,7 +100,9 @@ fn parent_of(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     let state = fields.next()?;
-    (state != "Z").then(|| fields.next()?.parse().ok()).flatten()
+    (state != "Z")
+        .then(|| fields.next()?.parse().ok())
+        .flatten()
 }
 
 #[cfg(target_os = "linux")]
@@ -154,7 +156,13 @@ fn a_parent_that_is_told_to_stop_saves_in_its_workers_and_ends_with_75() {
     });
     let workers = children_of(parent.id());
     let kill = format!("kill -TERM {}", parent.id());
-    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(parent.wait().unwrap().code(), Some(75));
     assert!(workers.iter().all(|&pid| parent_of(pid).is_none()));
 }
@@ -165,7 +173,10 @@ fn two_calls_at_once_train_each_run_once_and_draw_what_one_process_draws() {
     let folder = place.path();
     let call = |out| {
         let args = format!("anytime x.yaml --workers 2 --threads 1 -q --out {out}");
-        program(folder, &args).stdout(Stdio::null()).spawn().unwrap()
+        program(folder, &args)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
     };
     let (mut one, mut two) = (call("one"), call("two"));
     assert!(one.wait().unwrap().success());
@@ -186,7 +197,10 @@ fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
     fs::write(folder.join("bad.yaml"), anytime("[0]", 1, "1e30")).unwrap();
     let manifest = succeed(folder, "sweep plan bad.yaml x.yaml");
     fs::write(folder.join("m.jsonl"), &manifest).unwrap();
-    let output = output(folder, "sweep run --manifest m.jsonl --workers 2 --threads 1");
+    let output = output(
+        folder,
+        "sweep run --manifest m.jsonl --workers 2 --threads 1",
+    );
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("2 of 4 runs failed"), "{said}");
@@ -202,7 +216,10 @@ fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
         .collect();
     assert_eq!(states, ["failed", "failed", "done", "done"]);
     let reason = status[0]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("MSDNet, seed 0: the loss is"), "{reason}");
+    assert!(
+        reason.starts_with("MSDNet, seed 0: the loss is"),
+        "{reason}"
+    );
 
     let told = succeed(folder, "sweep collect m.jsonl --threads 1");
     assert!(told.contains("bad: none of 2 runs is finished"), "{told}");
@@ -267,7 +284,10 @@ fn a_figure_is_drawn_without_the_curve_whose_reference_is_missing() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("left out: DenseNet"), "{said}");
     let csv = fs::read_to_string(folder.join("results/x/figure.csv")).unwrap();
-    assert!(csv.contains("ResNet at 1") && !csv.contains("DenseNet"), "{csv}");
+    assert!(
+        csv.contains("ResNet at 1") && !csv.contains("DenseNet"),
+        "{csv}"
+    );
     let json = fs::read_to_string(folder.join("results/x/run.json")).unwrap();
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["missing"].as_array().unwrap().len(), 1);
@@ -282,7 +302,10 @@ fn a_thousand_runs_are_planned_watched_and_collected() {
     let planned = began.elapsed();
     assert_eq!(manifest.lines().count(), 1000);
     fs::write(folder.join("m.jsonl"), &manifest).unwrap();
-    succeed(folder, "sweep run --manifest m.jsonl --index 3 --threads 1 -q");
+    succeed(
+        folder,
+        "sweep run --manifest m.jsonl --index 3 --threads 1 -q",
+    );
     let began = Instant::now();
     let status = succeed(folder, "sweep status m.jsonl");
     let watched = began.elapsed();
