@@ -63,7 +63,11 @@ impl Progress {
 #[serde(deny_unknown_fields)]
 struct Metadata {
     progress: Progress,
-    sha256: String,
+    /// See [`checksum`].
+    checksum: Option<String>,
+    /// In its place in the first checkpoints: without types and shapes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
 }
 
 const KEY: &str = "repro";
@@ -86,7 +90,8 @@ pub fn to_bytes(progress: &Progress, tensors: &[(String, Tensor)]) -> Result<Vec
     let views = views(&raw)?;
     let text = serde_json::to_string(&Metadata {
         progress: progress.clone(),
-        sha256: checksum(progress, &views)?,
+        checksum: Some(checksum(progress, &views, true)?),
+        sha256: None,
     })?;
     let metadata = HashMap::from([(KEY.to_string(), text)]);
     Ok(safetensors::serialize(views, Some(metadata))?)
@@ -145,8 +150,9 @@ pub fn load_progress(path: &Path) -> Result<(Progress, String)> {
         .metadata
         .and_then(|mut m| m.remove(KEY))
         .with_context(context)?;
-    let Metadata { progress, sha256 } = serde_json::from_str(&text).with_context(context)?;
-    Ok((progress, sha256))
+    let metadata: Metadata = serde_json::from_str(&text).with_context(context)?;
+    let checksum = metadata.checksum.or(metadata.sha256);
+    Ok((metadata.progress, checksum.with_context(context)?))
 }
 
 /// The part of a safetensors header that says where it is from.
@@ -162,14 +168,20 @@ struct Header {
 /// Says what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<(Progress, Vec<(String, Tensor)>)> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let Metadata { progress, sha256 } = metadata(&header)?;
+    let Metadata {
+        progress,
+        checksum: said,
+        sha256,
+    } = metadata(&header)?;
+    let shapes = said.is_some();
+    let said = said.or(sha256).context("it has no checksum")?;
     let file = SafeTensors::deserialize(bytes)?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let found = checksum(&progress, &views)?;
+    let found = checksum(&progress, &views, shapes)?;
     ensure!(
-        found == sha256,
-        "the checksum is {found}, the file says {sha256}"
+        found == said,
+        "the checksum is {found}, the file says {said}"
     );
     let tensors = views
         .into_iter()
@@ -219,7 +231,11 @@ fn raw_of(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Raw)>> {
 
 /// SHA-256 over everything that a checkpoint says: progress, and of each tensor, in the order of
 /// their names, name, type, shape and bytes.
-fn checksum(progress: &Progress, tensors: &[(String, TensorView)]) -> Result<String> {
+fn checksum(
+    progress: &Progress,
+    tensors: &[(String, TensorView)],
+    shapes: bool,
+) -> Result<String> {
     let mut tensors: Vec<_> = tensors.iter().collect();
     tensors.sort_by_key(|(name, _)| name);
     let mut digest = Sha256::new();
@@ -227,7 +243,9 @@ fn checksum(progress: &Progress, tensors: &[(String, TensorView)]) -> Result<Str
     for (name, view) in tensors {
         digest.update((name.len() as u64).to_le_bytes());
         digest.update(name);
-        digest.update(format!("{:?} {:?}", view.dtype(), view.shape()));
+        if shapes {
+            digest.update(format!("{:?} {:?}", view.dtype(), view.shape()));
+        }
         digest.update((view.data().len() as u64).to_le_bytes());
         digest.update(view.data());
     }

@@ -53,16 +53,12 @@ fn pages(folder: &Path) -> usize {
         let entry = entry.unwrap();
         let metadata = entry.metadata().unwrap();
         pages += if metadata.is_dir() {
-            pages_below(&entry.path())
+            pages(&entry.path())
         } else {
             (metadata.len() as usize).div_ceil(4096)
         };
     }
     pages
-}
-
-fn pages_below(folder: &Path) -> usize {
-    pages(folder)
 }
 
 /// No file with a final name is half written.

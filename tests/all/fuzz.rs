@@ -221,8 +221,8 @@ fn found_before(reader: &str) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// What is wrong with how the reader takes `bytes`, if anything is.
-fn wrong(reader: &Reader, bytes: &[u8]) -> Option<String> {
+/// Whether the reader takes `bytes`, or what is wrong with how it reads them.
+fn wrong(reader: &Reader, bytes: &[u8]) -> Result<bool, String> {
     let began = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| (reader.read)(bytes)));
     let took = began.elapsed();
@@ -230,10 +230,10 @@ fn wrong(reader: &Reader, bytes: &[u8]) -> Option<String> {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_string()));
-            Some(format!("panics: {}", text.unwrap_or_default()))
+            Err(format!("panics: {}", text.unwrap_or_default()))
         }
-        Ok(_) if took > LONGEST => Some(format!("takes {took:.1?}")),
-        Ok(_) => None,
+        Ok(_) if took > LONGEST => Err(format!("takes {took:.1?}")),
+        Ok(taken) => Ok(taken),
     }
 }
 
@@ -242,9 +242,9 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// Where findings of a long run go, REPRO_FUZZ_FINDINGS.
-fn keep(reader: &Reader, number: usize, bytes: &[u8]) {
+fn keep(reader: &Reader, which: &str, bytes: &[u8]) {
     if let Ok(folder) = std::env::var("REPRO_FUZZ_FINDINGS") {
-        let path = Path::new(&folder).join(format!("{}.{number}", reader.name));
+        let path = Path::new(&folder).join(format!("{}.{which}", reader.name));
         std::fs::write(path, bytes).unwrap();
     }
 }
@@ -259,16 +259,18 @@ fn fuzz(reader: &Reader, seed: u64, limit: Duration, least: u64) -> (u64, u64, V
         let other = &reader.corpus[below(&mut rng, reader.corpus.len())];
         let bytes = mutated(from, other, reader.text, &mut rng);
         executions += 1;
+        // What never returns, or takes all memory, is left behind under this name.
+        keep(reader, "under-way", &bytes);
         match wrong(reader, &bytes) {
-            Some(what) if !findings.contains(&what) => {
-                keep(reader, findings.len(), &bytes);
+            Err(what) if !findings.contains(&what) => {
+                keep(reader, &findings.len().to_string(), &bytes);
                 findings.push(what);
                 if findings.len() > 20 {
                     break;
                 }
             }
-            Some(_) => {}
-            None => taken += u64::from((reader.read)(&bytes)),
+            Err(_) => {}
+            Ok(reads) => taken += u64::from(reads),
         }
     }
     (executions, taken, findings)
@@ -294,7 +296,7 @@ fn what_was_found_once_is_an_error_and_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     for reader in readers(folder.path()) {
         for (path, bytes) in found_before(reader.name) {
-            let wrong = wrong(&reader, &bytes);
+            let wrong = wrong(&reader, &bytes).err();
             assert_eq!(wrong, None, "{}", path.display());
         }
     }

@@ -139,15 +139,18 @@ fn a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes() {
     let mut rng = generator(6);
     let (mut done, mut in_a_write, mut finished) = (0, 0, 0);
     while done < kills {
-        // Every second process saves after each step, so that most of its time is writing.
-        let options: &[&str] = if done % 2 == 0 {
+        // Most processes save after each step, so that much of their time is writing.
+        let options: &[&str] = if done % 4 == 0 {
             &["--quiet"]
         } else {
             &["--quiet", "--checkpoint-minutes", "0"]
         };
-        let delay = whole.mul_f64(below(&mut rng, 1000) as f64 / 1000.0);
         let mut child = command(folder.path(), options).spawn().unwrap();
-        std::thread::sleep(delay);
+        // Every eighth is killed at any moment from its start, the others once they compute.
+        if done % 8 != 0 {
+            wait_until_it_listens(&mut child);
+        }
+        std::thread::sleep(whole.mul_f64(below(&mut rng, 700) as f64 / 1000.0));
         if let Some(status) = child.try_wait().unwrap() {
             let output = child.wait_with_output().unwrap();
             assert!(status.success(), "{}", said(&output));
@@ -177,6 +180,21 @@ fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
+/// Waits until the program attends to signals, which it does before it reads data.
+fn wait_until_it_listens(child: &mut Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let listens = || {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        // Bit 14 is SIGTERM.
+        caught.is_some_and(|mask| mask & (1 << 14) != 0)
+    };
+    while !listens() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Waits until the training has begun.
 fn wait_for_training(folder: &Path, child: &mut Child) {
     while !run_folder(folder).is_some_and(|run| run.join("train.csv").exists()) {
@@ -196,8 +214,8 @@ fn a_training_that_is_told_to_stop_says_it_can_go_on_and_ends_with_the_same_byte
     let mut resumable = 0;
     for stop in 0..stops {
         let mut child = command(folder.path(), &["--quiet"]).spawn().unwrap();
-        wait_for_training(folder.path(), &mut child);
-        std::thread::sleep(whole.mul_f64(below(&mut rng, 400) as f64 / 1000.0));
+        wait_until_it_listens(&mut child);
+        std::thread::sleep(whole.mul_f64(below(&mut rng, 700) as f64 / 1000.0));
         if child.try_wait().unwrap().is_none() {
             signal(&child, ["TERM", "INT", "USR1"][stop % 3]);
         }

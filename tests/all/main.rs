@@ -1,5 +1,6 @@
 //! All integration tests in one binary: each would link LibTorch and polars once more.
 
+mod corruption;
 mod disk_full;
 mod fixtures;
 mod fuzz;
