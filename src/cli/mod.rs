@@ -4,6 +4,7 @@ mod costs;
 mod crew;
 mod data;
 mod figure;
+mod report;
 mod saving;
 mod sweep;
 
@@ -47,6 +48,8 @@ enum Command {
     FigFinalDegradation(figure::FigureArgs),
     /// MSDNet without its parts, one after another (Fig. 10)
     Ablation(figure::FigureArgs),
+    /// Gather what is in the results folder into its README.md
+    Report(report::ReportArgs),
     /// Multiply-adds and parameters of every exit, as CSV
     Costs(costs::CostsArgs),
     /// List, verify and fetch data sets
@@ -99,6 +102,7 @@ fn run(command: &Command) -> Result<()> {
         Command::FigIntermediate(args) => figure::run(args, Figure::FigIntermediate),
         Command::FigFinalDegradation(args) => figure::run(args, Figure::FigFinalDegradation),
         Command::Ablation(args) => figure::run(args, Figure::Ablation),
+        Command::Report(args) => report::run(args),
         Command::Costs(args) => costs::run(args),
         Command::Data(args) => data::run(args),
         Command::Sweep(args) => sweep::run(args),

@@ -16,6 +16,7 @@ mod positional;
 mod predictions;
 mod progress;
 mod provenance;
+mod report;
 mod stop;
 mod study;
 mod sweep;
@@ -29,6 +30,7 @@ pub use execute::{Outcome, train_run};
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use plan::{describe_plan, plan_json};
 pub use predictions::predictions_of;
+pub use report::write_report;
 pub use stop::{Interrupted, watch_signals};
 pub use sweep::{
     Line, Slurm, State, Status, collect_figures, describe_status, lines_of_runs, manifest,

@@ -231,11 +231,7 @@ fn raw_of(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Raw)>> {
 
 /// SHA-256 over everything that a checkpoint says: progress, and of each tensor, in the order of
 /// their names, name, type, shape and bytes.
-fn checksum(
-    progress: &Progress,
-    tensors: &[(String, TensorView)],
-    shapes: bool,
-) -> Result<String> {
+fn checksum(progress: &Progress, tensors: &[(String, TensorView)], shapes: bool) -> Result<String> {
     let mut tensors: Vec<_> = tensors.iter().collect();
     tensors.sort_by_key(|(name, _)| name);
     let mut digest = Sha256::new();

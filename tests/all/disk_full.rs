@@ -48,17 +48,17 @@ fn run(program: &str, arguments: &[&str], place: &Path) -> bool {
 
 /// Pages of 4 KiB that the files of a finished run take, folders and temporaries left out.
 fn pages(folder: &Path) -> usize {
-    let mut pages = 0;
+    let mut sum = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let metadata = entry.metadata().unwrap();
-        pages += if metadata.is_dir() {
+        sum += if metadata.is_dir() {
             pages(&entry.path())
         } else {
             (metadata.len() as usize).div_ceil(4096)
         };
     }
-    pages
+    sum
 }
 
 /// No file with a final name is half written.

@@ -10,4 +10,5 @@ mod mutate;
 mod networks;
 mod program;
 mod rooms;
+mod slurm;
 mod sweep;

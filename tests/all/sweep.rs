@@ -20,7 +20,8 @@ const NETWORKS: &str = "networks:
     resnet: { blocks_per_stage: 1, channels: 4, exits_after: [1] }
 ";
 
-fn anytime(seeds: &str, epochs: u32, learning_rate: &str) -> String {
+/// A small anytime experiment that trains in seconds.
+pub fn anytime(seeds: &str, epochs: u32, learning_rate: &str) -> String {
     format!(
         "figure: anytime\n{TRAINING}seeds: {seeds}\n\
          training: {{ epochs: {epochs}, batch_size: 50, learning_rate: {learning_rate} }}\n{NETWORKS}"
@@ -28,7 +29,7 @@ fn anytime(seeds: &str, epochs: u32, learning_rate: &str) -> String {
 }
 
 /// A folder of its own, with an experiment in it.
-fn workplace(name: &str, experiment: &str) -> TempDir {
+pub fn workplace(name: &str, experiment: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(name), experiment).unwrap();
     folder
@@ -44,7 +45,7 @@ fn output(folder: &Path, args: &str) -> Output {
     program(folder, args).output().unwrap()
 }
 
-fn succeed(folder: &Path, args: &str) -> String {
+pub fn succeed(folder: &Path, args: &str) -> String {
     let output = output(folder, args);
     assert!(
         output.status.success(),
@@ -63,7 +64,7 @@ fn run_folders(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The epochs of a run's clock, in the order in which they were trained.
-fn epochs(run: &Path) -> Vec<u32> {
+pub fn epochs(run: &Path) -> Vec<u32> {
     let text = fs::read_to_string(run.join("timing.csv")).unwrap_or_default();
     let epoch = |line: &str| line.split(',').next().unwrap().parse().unwrap();
     text.lines().skip(1).map(epoch).collect()
@@ -77,13 +78,13 @@ fn assert_every_epoch_once(folder: &Path, runs: usize, last: u32) {
     }
 }
 
-fn figure_files(folder: &Path, out: &str) -> Vec<Vec<u8>> {
+pub fn figure_files(folder: &Path, out: &str) -> Vec<Vec<u8>> {
     let files = ["figure.csv", "figure.svg", "figure.png", "exits.csv"];
     let read = |name| fs::read(folder.join(out).join("x").join(name)).unwrap();
     files.into_iter().map(read).collect()
 }
 
-fn wait_until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(
@@ -282,7 +283,7 @@ fn a_figure_is_drawn_without_the_curve_whose_reference_is_missing() {
         "{told}"
     );
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("left out: DenseNet"), "{said}");
+    assert!(said.contains("left out: curve `DenseNet`"), "{said}");
     let csv = fs::read_to_string(folder.join("results/x/figure.csv")).unwrap();
     assert!(
         csv.contains("ResNet at 1") && !csv.contains("DenseNet"),

@@ -54,7 +54,7 @@ impl Speed {
             Some(last) if f64::from(last.epoch) >= job.epochs => timing_seconds(&clock),
             _ => line.multiply_adds as f64 * job.images * job.epochs / self.0,
         };
-        (seconds * 10.0).round() / 10.0
+        (seconds * 1000.0).round() / 1000.0
     }
 }
 
