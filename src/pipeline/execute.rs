@@ -58,7 +58,7 @@ pub fn train_shown(
 ) -> Result<Outcome> {
     let context = || format!("{name}, seed {}", run.seed);
     let folder = folder_of(run, settings);
-    if is_finished(&folder, data).with_context(context)? && is_sound(&folder) {
+    if is_finished(&folder, data).with_context(context)? {
         return Ok(Outcome::Finished);
     }
     if watch_signals()?.is_asked() {
@@ -78,7 +78,7 @@ pub fn train_shown(
     result
 }
 
-/// Whether the run is finished on the present data.
+/// Whether the run is finished on the present data, and its weights can be used.
 ///
 /// # Errors
 /// When the data cannot be read.
@@ -90,7 +90,7 @@ pub fn is_finished(folder: &RunFolder, data: &Data) -> Result<bool> {
         return Ok(false);
     }
     let imported = progress.run.training.is_none();
-    Ok(imported || progress.data == data.part(Part::Train)?.digest)
+    Ok((imported || progress.data == data.part(Part::Train)?.digest) && is_sound(folder))
 }
 
 /// Whether the weights of a finished run can be used. Where predictions of them are there, they are
