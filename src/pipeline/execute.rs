@@ -1,6 +1,6 @@
 //! Making a run exist: found finished, gone on with, or trained from the start.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -111,7 +111,7 @@ fn train_locked(
         .training
         .as_ref()
         .context("an imported run cannot be trained")?;
-    atomic::remove_temporaries(folder.path());
+    atomic::remove_temporaries(folder.path(), Duration::ZERO);
     let train = data.part(Part::Train)?;
     let (found, complaints) = folder.load()?;
     for complaint in complaints {
@@ -139,7 +139,7 @@ fn train_locked(
         None => Trainer::begin(&job)?,
     };
     drop(found);
-    // A kill between the checkpoint and the log leaves the log an epoch behind.
+    // A kill between the log and the checkpoint leaves the log ahead.
     write_log(folder, trainer.progress())?;
     let display = Display::new(name, trainer.progress(), training, settings, show);
     fold(display, &mut trainer, folder, settings.saving)
@@ -193,17 +193,19 @@ fn fold(
             .row
             .as_ref()
             .is_some_and(|r| r.epoch % saving.epochs == 0);
-        if finished || stopping || epoch_due || saved.elapsed() > saving.time {
-            save(trainer, folder)?;
-            saved = Instant::now();
-        }
         if let Some(row) = &step.row {
+            // Before the checkpoint: a run whose last one is there is finished, its log included. A
+            // log that is ahead is taken back when the training goes on.
             write_log(folder, trainer.progress())?;
             let seconds = epoch.elapsed().as_secs_f64();
             let speed = images as f64 / seconds;
             runfiles::append_timing(&folder.timing_csv(), row.epoch, speed, seconds)?;
             display.epoch(&describe_row(row, speed));
             (epoch, images) = (Instant::now(), 0);
+        }
+        if finished || stopping || epoch_due || saved.elapsed() > saving.time {
+            save(trainer, folder)?;
+            saved = Instant::now();
         }
         if stopping {
             return Ok(Outcome::Interrupted);

@@ -82,7 +82,7 @@ pub fn predictions_of(
         return predictions::load(&path);
     }
     let _lock = lock(folder, settings)?;
-    atomic::remove_temporaries(folder.path());
+    atomic::remove_temporaries(folder.path(), Duration::ZERO);
     match predictions::made(&path) {
         // Another process has made them while this one waited.
         Some(found) if found == made => return predictions::load(&path),

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -59,16 +60,18 @@ fn put(
     Ok(())
 }
 
-/// Removes what processes that were killed while they wrote left in `folder`. Only for who alone
-/// may write there.
-pub fn remove_temporaries(folder: &Path) {
+/// Removes what processes that were killed while they wrote left in `folder`, if it is older than
+/// `age`: zero only for who alone may write there.
+pub fn remove_temporaries(folder: &Path, age: Duration) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with('.') && name.ends_with(".part") {
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = written.is_ok_and(|at| at.elapsed().unwrap_or_default() >= age);
+        if is_old && name.starts_with('.') && name.ends_with(".part") {
             // One that stays is only untidy.
             let _ = fs::remove_file(entry.path());
         }
@@ -135,7 +138,9 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"three");
         assert_eq!(fs::read(&previous).unwrap(), b"two");
         fs::write(temporary_name(&path), b"ha").unwrap();
-        remove_temporaries(folder.path());
+        remove_temporaries(folder.path(), Duration::from_secs(3600));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        remove_temporaries(folder.path(), Duration::ZERO);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

@@ -143,3 +143,40 @@ impl Sgd {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{Input, NetworkConfig};
+    use crate::nn::initialise;
+
+    #[test]
+    fn a_gradient_that_is_not_finite_is_named_by_its_parameter() {
+        tch::set_num_threads(1);
+        let config: NetworkConfig =
+            serde_json::from_str(r#"{"resnet":{"blocks_per_stage":1,"channels":2}}"#).unwrap();
+        let input = Input {
+            channels: 1,
+            side: 8,
+            classes: 2,
+        };
+        let network = config.build(input).unwrap();
+        let weights = initialise(&network, 0, tch::Device::Cpu).unwrap();
+        let mut sgd = Sgd::new(&weights).unwrap();
+        let hyper = Hyper {
+            rate: 0.1,
+            momentum: 0.9,
+            nesterov: true,
+            weight_decay: 0.0,
+        };
+        let zeros = |view: &Tensor| view.f_zeros_like().unwrap();
+        let mut gradients: Vec<Tensor> = weights.used_views().into_iter().map(zeros).collect();
+        sgd.step(&weights, &gradients, hyper).unwrap();
+        assert!(sgd.check_finite(&weights).is_ok());
+        gradients[2] = gradients[2].f_add_scalar(f64::INFINITY).unwrap();
+        sgd.step(&weights, &gradients, hyper).unwrap();
+        let error = sgd.check_finite(&weights).unwrap_err().to_string();
+        let name = &weights.used_names()[2];
+        assert_eq!(error, format!("the gradient of {name} is not finite"));
+    }
+}

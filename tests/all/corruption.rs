@@ -85,6 +85,24 @@ fn a_number_that_is_not_finite_is_never_saved() {
 }
 
 #[test]
+fn a_training_that_diverges_says_where_and_leaves_no_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--quiet", "--set", "training.learning_rate=1e30"];
+    let output = super::kills::command(folder.path(), &options)
+        .output()
+        .unwrap();
+    let error = super::kills::said(&output);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("DenseNet, seed 0") && error.contains("at epoch 1, step"),
+        "{error}"
+    );
+    assert!(!folder.path().join("results/tiny/figure.csv").exists());
+    let run = RunFolder::at(super::kills::run_folder(folder.path()).unwrap());
+    assert!(run.load().unwrap().0.is_none());
+}
+
+#[test]
 fn damaged_predictions_are_an_error_and_never_other_numbers() {
     let whole = fixtures::predictions_file();
     let (expected, made) = fixtures::predictions();

@@ -1,6 +1,7 @@
 //! Every reader of foreign bytes, on bytes that nobody meant: it answers or gives an error, soon,
-//! and never panics. Runs a few hundred inputs a reader, or for REPRO_FUZZ_SECONDS a reader from
-//! REPRO_FUZZ_SEED on; what was found once is in `tests/corpus/` and is tried first.
+//! and never panics. Runs 200 inputs a reader, or for REPRO_FUZZ_SECONDS a reader, with the seed
+//! REPRO_FUZZ_SEED, from the input number REPRO_FUZZ_FROM on, of the reader REPRO_FUZZ_READER or
+//! of all. What was found once is in `tests/corpus/`, named by its reader.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -308,6 +309,7 @@ fn no_reader_panics_on_foreign_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let limit = Duration::from_secs(setting("REPRO_FUZZ_SECONDS").unwrap_or(0));
     let seed = setting("REPRO_FUZZ_SEED").unwrap_or(0) << 40;
+    let seed = seed + setting("REPRO_FUZZ_FROM").unwrap_or(0);
     let only = std::env::var("REPRO_FUZZ_READER").ok();
     let mut wrong = Vec::new();
     for reader in readers(folder.path()) {
