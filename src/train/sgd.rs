@@ -147,20 +147,18 @@ impl Sgd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::{Input, NetworkConfig};
-    use crate::nn::initialise;
+    use crate::nn::{Builder, Conv, initialise};
 
     #[test]
     fn a_gradient_that_is_not_finite_is_named_by_its_parameter() {
         tch::set_num_threads(1);
-        let config: NetworkConfig =
-            serde_json::from_str(r#"{"resnet":{"blocks_per_stage":1,"channels":2}}"#).unwrap();
-        let input = Input {
-            channels: 1,
-            side: 8,
-            classes: 2,
-        };
-        let network = config.build(input).unwrap();
+        let (mut net, x) = Builder::new(1, 8);
+        let x = net.conv(x, Conv::three(2, 1));
+        let x = net.batch_norm(x);
+        let x = net.global_avg_pool(x);
+        let logits = net.linear(x, 2, "linear");
+        net.exit(logits, 1);
+        let network = net.finish();
         let weights = initialise(&network, 0, tch::Device::Cpu).unwrap();
         let mut sgd = Sgd::new(&weights).unwrap();
         let hyper = Hyper {
