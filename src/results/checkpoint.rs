@@ -319,3 +319,26 @@ fn tensor_of(view: &TensorView) -> Result<Tensor> {
     let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRESS: &str = r#"{"format":1,"run":{"network":{"resnet":{"blocks_per_stage":1}},
+        "dataset":"synthetic","validation":0,"training":null,"seed":0},
+        "data":"d","epoch":0,"step":0,"loss_sum":0.30000000000000004,"log":[]}"#;
+
+    #[test]
+    fn the_first_checkpoints_whose_checksum_left_shapes_out_are_still_read() {
+        let progress: Progress = serde_json::from_str(PROGRESS).unwrap();
+        let raw = raw_of(&[("a".to_string(), Tensor::from_slice(&[1.5f32, 2.0]))]).unwrap();
+        let views = views(&raw).unwrap();
+        let sha256 = checksum(&progress, &views, false).unwrap();
+        let text = serde_json::json!({ "progress": progress, "sha256": sha256 }).to_string();
+        let metadata = HashMap::from([(KEY.to_string(), text)]);
+        let bytes = safetensors::serialize(views, Some(metadata)).unwrap();
+        let (found, tensors) = parse(&bytes).unwrap();
+        assert_eq!(found, progress);
+        assert_eq!(Vec::<f32>::try_from(&tensors[0].1).unwrap(), [1.5, 2.0]);
+    }
+}
