@@ -2,7 +2,16 @@
 
 mod costs;
 mod data;
+mod doctor;
+mod draw;
+mod examples;
+mod experiments;
+mod explore;
 mod figure;
+mod run_args;
+mod runs;
+pub mod shell;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -48,6 +57,26 @@ enum Command {
     Costs(costs::CostsArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
+    /// List and show the built-in experiments
+    Experiments(experiments::ExperimentsArgs),
+    /// List, show and delete trained runs
+    Runs(runs::RunsArgs),
+    /// Draw training curves of runs, or write them for TensorBoard
+    Watch(watch::WatchArgs),
+    /// Sheets of easy and hard test images of a run (Figs. 1 and 6)
+    Examples(examples::ExamplesArgs),
+    /// A web page of a run, with the budget on a slider
+    Explore(explore::ExploreArgs),
+    /// Draw a network: scales as rows, layers as columns (Figs. 2 and 9)
+    Draw(draw::DrawArgs),
+    /// Look whether this machine can run the experiments
+    Doctor(doctor::DoctorArgs),
+    /// The JSON Schema of experiment files
+    Config(shell::ConfigArgs),
+    /// Completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Manual pages
+    Man(shell::ManArgs),
 }
 
 /// Parses the command line, runs it, and says what went wrong.
@@ -88,5 +117,15 @@ fn run(command: &Command) -> Result<()> {
         Command::Ablation(args) => figure::run(args, Figure::Ablation),
         Command::Costs(args) => costs::run(args),
         Command::Data(args) => data::run(args),
+        Command::Experiments(args) => experiments::run(args),
+        Command::Runs(args) => runs::run(args),
+        Command::Watch(args) => watch::run(args),
+        Command::Examples(args) => examples::run(args),
+        Command::Explore(args) => explore::run(args),
+        Command::Draw(args) => draw::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Config(args) => shell::config(args),
+        Command::Completions(args) => shell::completions(args),
+        Command::Man(args) => shell::man(args),
     }
 }

@@ -85,9 +85,14 @@ pub fn append_timing(path: &Path, epoch: u32, images_per_second: f64, seconds: f
 
 /// Seconds in all that the clock's table at `path` holds; 0 without one.
 pub fn timing_seconds(path: &Path) -> f64 {
+    timing_each(path).into_iter().sum()
+}
+
+/// Seconds of each row of the clock's table at `path`; none without one.
+pub fn timing_each(path: &Path) -> Vec<f64> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines()
         .skip(1)
         .filter_map(|line| line.rsplit(',').next()?.parse::<f64>().ok())
-        .sum()
+        .collect()
 }
