@@ -9,10 +9,28 @@ macro_rules! built_in {
 }
 
 built_in![
-    "smoke",
-    "anytime-quick",
+    "ablation-cifar100-paper",
+    "ablation-quick",
+    "anytime-cifar10-paper",
     "anytime-cifar100-cpu",
     "anytime-cifar100-paper",
+    "anytime-quick",
+    "budgeted-batch-cifar10-paper",
+    "budgeted-batch-cifar100-cpu",
+    "budgeted-batch-cifar100-paper",
+    "budgeted-batch-quick",
+    "densenet-star-cifar100-paper",
+    "fig-final-degradation-cifar10-paper",
+    "fig-final-degradation-cifar100-convolutional-paper",
+    "fig-final-degradation-cifar100-cpu",
+    "fig-final-degradation-cifar100-paper",
+    "fig-final-degradation-quick",
+    "fig-intermediate-cifar10-paper",
+    "fig-intermediate-cifar100-convolutional-paper",
+    "fig-intermediate-cifar100-cpu",
+    "fig-intermediate-cifar100-paper",
+    "fig-intermediate-quick",
+    "smoke",
 ];
 
 /// The paper's claims, as data.
@@ -23,4 +41,32 @@ pub fn claims_yaml() -> &'static str {
 /// The paper's curves, digitised.
 pub fn paper_curves_csv() -> &'static str {
     include_str!("../../experiments/paper-curves.csv")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::experiment::load;
+
+    #[test]
+    fn every_experiment_file_is_built_in_and_is_one() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(".yaml").map(str::to_string))
+            .filter(|name| name != "claims")
+            .collect();
+        let built_in: BTreeSet<String> = BUILT_IN
+            .iter()
+            .map(|(name, _)| (*name).to_string())
+            .collect();
+        assert_eq!(files, built_in);
+        for name in &built_in {
+            load(name, &[]).unwrap_or_else(|error| panic!("{error:#}"));
+        }
+    }
 }

@@ -32,6 +32,14 @@ pub struct Entry {
     /// these depths, and one without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<Vec<usize>>,
+    /// Added to each of the experiment's seeds, so that copies of one network differ (the members
+    /// of an ensemble of equal networks).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seed_offset: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What an entry is.
@@ -52,6 +60,8 @@ pub struct Named {
     pub name: String,
     /// What it is.
     pub member: Member,
+    /// Added to each of the experiment's seeds.
+    pub seed_offset: u64,
 }
 
 impl Named {
@@ -96,6 +106,7 @@ impl Entry {
             vec![Named {
                 name: self.name.clone(),
                 member,
+                seed_offset: self.seed_offset,
             }]
         };
         match (network, &self.ensemble, &self.joined) {
@@ -144,6 +155,7 @@ impl Entry {
                 Ok(Named {
                     name,
                     member: Member::Network(config.with_single_exit(position)?),
+                    seed_offset: self.seed_offset,
                 })
             })
             .collect()

@@ -145,7 +145,7 @@ impl Plan {
             let runs = experiment
                 .seeds
                 .iter()
-                .map(|&seed| run(experiment, config, validation, seed));
+                .map(|&seed| run(experiment, config, validation, seed + named.seed_offset));
             networks.push(Trained {
                 name: named.name.clone(),
                 curve: named.name.clone(),
@@ -164,10 +164,17 @@ impl Plan {
         })
     }
 
-    /// Every run once, in the order of need.
+    /// Every run once, seed by seed: the first seed's figure is whole first.
     pub fn runs(&self) -> Vec<&Run> {
         let mut seen = std::collections::HashSet::new();
-        let all = self.networks.iter().flat_map(|n| &n.runs);
+        let seeds = self
+            .networks
+            .iter()
+            .map(|n| n.runs.len())
+            .max()
+            .unwrap_or(0);
+        let all =
+            (0..seeds).flat_map(|seed| self.networks.iter().filter_map(move |n| n.runs.get(seed)));
         all.filter(|run| seen.insert(run.digest())).collect()
     }
 }

@@ -1,3 +1,6 @@
-//! Every test that reads the program from outside, in one binary so that it links once.
+//! All integration tests in one binary: each would link LibTorch and polars once more.
 
 mod golden_thresholds;
+mod networks;
+mod program;
+mod rooms;

@@ -1,0 +1,43 @@
+# The two commands of the README, and what they are made of.
+SHELL := /bin/bash
+TORCH := .libtorch/torch
+REPRO := target/release/repro
+# Clippy as a wrapper around the ordinary build: `cargo clippy` would compile polars once more.
+CLIPPY = RUSTC_WORKSPACE_WRAPPER="$$(rustup which clippy-driver)" CLIPPY_ARGS="-Dwarnings"
+
+.PHONY: quick test build setup tools libtorch lint install doc
+
+## quick: everything from a fresh clone to the first picture
+quick: build
+	$(REPRO) anytime
+
+## test: every test, formatting and lints included
+test: libtorch lint
+	cargo test --release
+
+doc: libtorch
+	RUSTDOCFLAGS=-Dwarnings cargo doc --release --no-deps --lib
+
+build: libtorch
+	cargo build --release
+
+## install: puts `repro` on the path
+install: libtorch
+	cargo install --path . --locked
+
+lint:
+	cargo fmt --check
+	$(CLIPPY) cargo build --release --lib --bins --tests
+
+setup: libtorch
+
+libtorch: tools
+	@if [ -n "$$LIBTORCH" ]; then echo "LibTorch: $$LIBTORCH"; \
+	elif [ -e $(TORCH)/lib/libtorch.so ]; then :; \
+	else python3 -m pip install --quiet --target .libtorch torch==2.11.0; fi
+
+tools:
+	@command -v cargo > /dev/null || { echo "cargo is missing; install Rust: https://rustup.rs" >&2; exit 1; }
+	@command -v c++ > /dev/null || { echo "a C++ compiler is missing; on Debian: apt-get install g++" >&2; exit 1; }
+	@[ -n "$$LIBTORCH" ] || [ -e $(TORCH)/lib/libtorch.so ] || python3 -m pip --version > /dev/null 2>&1 || \
+	  { echo "Python 3 with pip is missing; on Debian: apt-get install python3-pip (or set LIBTORCH)" >&2; exit 1; }

@@ -1,0 +1,169 @@
+//! The whole program on tiny data.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the program in `folder` with one thread's worth of work.
+pub fn repro(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_repro"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Standard error of a call that must fail with `code`, without a panic.
+pub fn refused(folder: &Path, arguments: &[&str], code: i32) -> String {
+    let output = repro(folder, arguments);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+    assert!(
+        !error.contains("panicked") && !error.contains("RUST_BACKTRACE"),
+        "{error}"
+    );
+    error
+}
+
+fn costs(folder: &Path, yaml: &str, arguments: &[&str]) -> Output {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_repro"))
+        .args(["costs", "-"])
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(yaml.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn smoke_makes_every_file_of_its_figure_and_the_second_call_trains_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["anytime", "smoke", "--threads", "1"];
+    let first = repro(folder.path(), &arguments);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let figure = folder.path().join("results/smoke");
+    for name in [
+        "figure.csv",
+        "figure.svg",
+        "figure.png",
+        "costs.csv",
+        "exits.csv",
+        "claims.csv",
+        "experiment.yaml",
+        "run.json",
+    ] {
+        assert!(figure.join(name).metadata().unwrap().len() > 0, "{name}");
+    }
+    let csv = fs::read(figure.join("figure.csv")).unwrap();
+    let header = "curve,network,seed,exit,multiply_adds,accuracy,correct,images\n";
+    assert!(text(&csv).starts_with(header), "{}", text(&csv));
+    let second = repro(folder.path(), &arguments);
+    assert!(second.status.success());
+    assert!(
+        !text(&second.stderr).contains("epoch"),
+        "{}",
+        text(&second.stderr)
+    );
+    assert_eq!(fs::read(figure.join("figure.csv")).unwrap(), csv);
+}
+
+#[test]
+fn a_plan_trains_nothing_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = repro(folder.path(), &["anytime", "smoke", "--plan"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("0 of 3 runs are done"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn costs_of_a_network_come_from_standard_input_as_csv() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = costs(
+        folder.path(),
+        "resnet: { blocks_per_stage: 9 }",
+        &["--dataset", "cifar10"],
+    );
+    let expected = "network,exit,multiply_adds,multiply_adds_single,multiply_adds_eager,parameters\n\
+                    resnet-56-1exits-c16,1,125485696,125485696,125485696,853018\n";
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn wrong_networks_are_refused_with_the_key_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = "channels: 8, growth: 4, scale_growth: [1, 2, 4], bottleneck: [1, 2, 4]";
+    let cases = [
+        (format!("msdnet: {{ {base}, exits: 3, first_exit: 2, spacing: {{ even: 0 }} }}"), "leaves no layer"),
+        (format!("msdnet: {{ {base}, exits: [3, 2] }}"), "does not come after"),
+        (format!("msdnet: {{ {base}, exits: 3, first_exit: 2 }}"), "spacing is missing"),
+        (format!("msdnet: {{ {base}, exit: [2] }}"), "did you mean `exits`"),
+        ("resnet: { blocks_per_stage: 3, exits_after: [9] }".into(), "the final classifier is implied"),
+        ("resnet: { blocks_per_stage: 3, exits_after: [12] }".into(), "outside the network"),
+        ("densenet: { layers_per_block: 3, growth: 4, compression: 2 }".into(), "compression"),
+        (
+            "msdnet: { channels: 8, growth: 4, scale_growth: [1, 1, 1, 1, 1, 1], bottleneck: [1, 1, 1, 1, 1, 1], exits: [4] }"
+                .into(),
+            "too small for the classifier",
+        ),
+        ("msdnet: { channels: 8 ".into(), "line"),
+        (String::new(), "empty"),
+    ];
+    for (yaml, expected) in cases {
+        let output = costs(folder.path(), &yaml, &[]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{yaml}");
+        assert!(error.contains(expected), "{yaml}: {error}");
+    }
+}
+
+#[test]
+fn wrong_commands_are_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    assert!(refused(at, &["anytime", "smok"], 1).contains("did you mean smoke?"));
+    assert!(refused(at, &["budgeted-batch", "smoke"], 1).contains("run `repro anytime smoke`"));
+    assert!(
+        refused(at, &["anytime", "smoke", "--set", "training.epoch=3"], 1)
+            .contains("did you mean `epochs`")
+    );
+    assert!(
+        refused(at, &["anytime", "smoke", "--set", "dataset=cifar10"], 1)
+            .contains("repro data fetch cifar10")
+    );
+    assert!(refused(at, &["anytime", "smoke", "--device", "tpu"], 1).contains("cuda:N"));
+    refused(at, &["anytime", "--no-such-option"], 2);
+    assert!(refused(at, &["costs", "no-such.yaml"], 1).contains("no-such.yaml"));
+}
+
+#[test]
+fn a_training_that_diverges_stops_with_epoch_and_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "anytime",
+        "smoke",
+        "--threads",
+        "1",
+        "--set",
+        "training.learning_rate=1e30",
+    ];
+    let error = refused(folder.path(), &arguments, 1);
+    assert!(
+        error.contains("epoch 1") && error.contains("learning rate"),
+        "{error}"
+    );
+}

@@ -1,0 +1,101 @@
+//! The rooms and what each must never import.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Room, and the crates and rooms that its files must not name in a `use`.
+const NEVER: &[(&str, &[&str])] = &[
+    ("cli", &["tch", "polars", "plotters"]),
+    ("experiment", &["tch", "polars", "plotters"]),
+    ("data", &["crate::models", "crate::train", "crate::results"]),
+    (
+        "nn",
+        &[
+            "crate::models",
+            "crate::data",
+            "crate::train",
+            "crate::eval",
+        ],
+    ),
+    (
+        "models",
+        &["crate::data", "crate::train", "crate::experiment"],
+    ),
+    ("train", &["crate::models", "crate::figures", "clap"]),
+    ("predict", &["crate::models", "crate::figures", "clap"]),
+    (
+        "eval",
+        &[
+            "tch",
+            "polars",
+            "plotters",
+            "crate::nn",
+            "crate::models",
+            "std::fs",
+        ],
+    ),
+    (
+        "figures",
+        &["tch", "crate::nn", "crate::models", "crate::train"],
+    ),
+];
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn names(line: &str, import: &str) -> bool {
+    let line = line.trim_start();
+    let used = line
+        .strip_prefix("pub use ")
+        .or_else(|| line.strip_prefix("use "));
+    let by_use = used.is_some_and(|rest| {
+        rest.strip_prefix(import)
+            .is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+    });
+    by_use || (import.starts_with("crate::") && line.contains(&format!("{import}::")))
+}
+
+#[test]
+fn no_room_imports_what_it_must_not() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for (room, never) in NEVER {
+        let files = rust_files(&source.join(room));
+        assert!(!files.is_empty(), "room {room} is empty");
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                for import in *never {
+                    if names(line, import) {
+                        wrong.push(format!("{}:{}: {line}", file.display(), number + 1));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_family_imports_another() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/models");
+    for family in ["msdnet", "resnet", "densenet"] {
+        let text = fs::read_to_string(models.join(family).with_extension("rs")).unwrap();
+        for other in ["msdnet", "resnet", "densenet"] {
+            let imports = text
+                .lines()
+                .any(|l| l.starts_with("use ") && l.contains(other));
+            assert!(!imports || other == family, "{family} imports {other}");
+        }
+    }
+}
