@@ -30,7 +30,7 @@ pub struct Tile {
     pub picture: RgbImage,
     /// Below it.
     pub lines: Vec<String>,
-    /// Whether it has a red frame.
+    /// Whether it has a frame.
     pub is_wrong: bool,
 }
 
@@ -40,7 +40,7 @@ const PICTURE: f64 = 72.0;
 const COLUMN: f64 = PICTURE + 14.0;
 const LETTER: f64 = 10.0;
 const LINE: f64 = 12.5;
-const RED: Colour = (0xd5, 0x5e, 0x00);
+const FRAMED: Colour = (0xd5, 0x5e, 0x00);
 
 impl Sheet {
     /// Draws the sheet as PNG.
@@ -90,13 +90,13 @@ impl Sheet {
                     size: PICTURE,
                 });
                 for (k, line) in tile.lines.iter().enumerate() {
-                    let at = (x + PICTURE / 2.0, y + PICTURE + 4.0 + k as f64 * LINE);
-                    let size = fitting(line, COLUMN - 2.0)?;
+                    let at = (x + PICTURE / 2.0, y + PICTURE + 6.0 + k as f64 * LINE);
+                    let size = fitting(line, COLUMN - 8.0)?;
                     marks.push(text(line.clone(), at, size, Across::Middle));
                 }
             }
             let lines = row.tiles.iter().map(|t| t.lines.len()).max().unwrap_or(0);
-            y += PICTURE + lines as f64 * LINE + 14.0;
+            y += PICTURE + lines as f64 * LINE + 16.0;
         }
         let canvas = Canvas {
             width,
@@ -121,7 +121,7 @@ fn frame((x, y): (f64, f64)) -> Mark {
             (x + b, y + b),
             (x - a, y + b),
         ],
-        colour: RED,
+        colour: FRAMED,
         opacity: 1.0,
     }
 }

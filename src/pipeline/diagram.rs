@@ -30,9 +30,14 @@ pub fn diagram(name: &str, config: &NetworkConfig, input: Input) -> Result<Diagr
         });
     }
     mark_used(&mut diagram);
+    let short = config.short_name();
+    let name = if name == short {
+        short
+    } else {
+        format!("{name}: {short}")
+    };
     diagram.title = format!(
-        "{name}: {} on images of {side} x {side}, {} exits, {:.2} M parameters",
-        config.short_name(),
+        "{name} on images of {side} x {side}, {} exits, {:.2} M parameters",
         costs.len(),
         last.parameters as f64 / 1e6,
         side = input.side,

@@ -232,7 +232,7 @@ fn by_exit_sheet(
     }
     let title = format!(
         "{}: where images leave at {} an image, {:.1} % right. Easy above, hard below; \
-         from sure to unsure. A red frame: wrong.",
+         from sure to unsure. Framed: wrong.",
         run.run.network.short_name(),
         millions(point.multiply_adds),
         100.0 * point.accuracy

@@ -2,5 +2,6 @@
 
 mod golden_thresholds;
 mod networks;
+mod people;
 mod program;
 mod rooms;
