@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use super::crew::crew;
 use crate::experiment::{Figure, load};
 use crate::pipeline::{Ask, Places, Settings, make_figure, parse_device, set_threads};
 
@@ -34,12 +35,15 @@ pub struct FigureArgs {
     /// A claim of the paper that fails is an error (exit code 3)
     #[arg(long)]
     require_claims: bool,
-    /// auto, cpu, cuda or cuda:N
+    /// auto, cpu, cuda or cuda:N; with several workers, the first GPU of theirs
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Threads of one process; 0 = all cores
+    /// Threads of one process; 0 = all cores, shared among the workers
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Processes that train side by side [default: one a core, or one a GPU; 1 with --threads]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
     /// No progress on standard error
     #[arg(short, long)]
     quiet: bool,
@@ -73,15 +77,16 @@ pub fn run(args: &FigureArgs, figure: Figure) -> Result<()> {
 }
 
 fn settings(args: &FigureArgs) -> Result<Settings> {
+    let device = parse_device(&args.device)?;
     Ok(Settings {
         places: Places {
             out: args.out.clone(),
             runs: args.runs.clone(),
             data: args.data.clone(),
         },
-        device: parse_device(&args.device)?,
+        device,
         threads: set_threads(args.threads),
-        workers: 1,
+        workers: crew(args.workers, args.threads, device),
         quiet: args.quiet,
         verbose: args.verbose,
     })

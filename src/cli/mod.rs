@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file, each a thin step from arguments to a plain call.
 
 mod costs;
+mod crew;
 mod data;
 mod doctor;
 mod draw;
@@ -8,10 +9,15 @@ mod examples;
 mod experiments;
 mod explore;
 mod figure;
+<<<<<<< HEAD
 mod run_args;
 mod runs;
 pub mod shell;
 mod watch;
+=======
+mod report;
+mod sweep;
+>>>>>>> main
 
 use std::process::ExitCode;
 
@@ -53,10 +59,13 @@ enum Command {
     FigFinalDegradation(figure::FigureArgs),
     /// MSDNet without its parts, one after another (Fig. 10)
     Ablation(figure::FigureArgs),
+    /// Gather what is in the results folder into its README.md
+    Report(report::ReportArgs),
     /// Multiply-adds and parameters of every exit, as CSV
     Costs(costs::CostsArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
+<<<<<<< HEAD
     /// List and show the built-in experiments
     Experiments(experiments::ExperimentsArgs),
     /// List, show and delete trained runs
@@ -77,6 +86,10 @@ enum Command {
     Completions(shell::CompletionsArgs),
     /// Manual pages
     Man(shell::ManArgs),
+=======
+    /// Plan many runs once and carry them out on this machine or by Slurm
+    Sweep(sweep::SweepArgs),
+>>>>>>> main
 }
 
 /// Parses the command line, runs it, and says what went wrong.
@@ -115,8 +128,10 @@ fn run(command: &Command) -> Result<()> {
         Command::FigIntermediate(args) => figure::run(args, Figure::FigIntermediate),
         Command::FigFinalDegradation(args) => figure::run(args, Figure::FigFinalDegradation),
         Command::Ablation(args) => figure::run(args, Figure::Ablation),
+        Command::Report(args) => report::run(args),
         Command::Costs(args) => costs::run(args),
         Command::Data(args) => data::run(args),
+<<<<<<< HEAD
         Command::Experiments(args) => experiments::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Watch(args) => watch::run(args),
@@ -127,5 +142,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Config(args) => shell::config(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
+=======
+        Command::Sweep(args) => sweep::run(args),
+>>>>>>> main
     }
 }

@@ -49,6 +49,19 @@ pub fn verify(dataset: &Dataset, data_dir: &Path) -> Result<Report> {
     Ok(Report { parts, problems })
 }
 
+/// Number of training images of a whole data set, told without reading one.
+///
+/// # Errors
+/// An image folder that cannot be listed.
+pub fn training_images(dataset: &Dataset) -> Result<usize> {
+    match dataset {
+        Dataset::Folder(path) => super::folder::training_images(path),
+        // ILSVRC 2012.
+        Dataset::Imagenet => Ok(1_281_167),
+        _ => Ok(official_counts(dataset)[0].unwrap_or(0)),
+    }
+}
+
 /// Official numbers of training and test images; `None` where there is no such number.
 fn official_counts(dataset: &Dataset) -> [Option<usize>; 2] {
     match dataset {

@@ -31,7 +31,7 @@ pub struct Row {
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for named in &study.plan.members {
-        for (place, &seed) in study.experiment.seeds.iter().enumerate() {
+        for (place, seed) in study.seeds_of(named)? {
             let curves = match &named.member {
                 Member::Network(config) => of_network(study, &named.name, config, place)?,
                 Member::Ensemble(members) => {

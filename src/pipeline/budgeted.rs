@@ -56,7 +56,7 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let settings = settings(study)?;
     let mut rows = Vec::new();
     for named in &study.plan.members {
-        for (place, &seed) in study.experiment.seeds.iter().enumerate() {
+        for (place, seed) in study.seeds_of(named)? {
             let context = || format!("{}, seed {seed}", named.name);
             if let Some(answered) = answers(study, named, place).with_context(context)? {
                 let label = Label::of(study, named);

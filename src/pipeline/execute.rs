@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::context::{Data, Settings};
-use super::progress::{Display, describe_row};
+use super::progress::{Display, Show, describe_row};
 use super::stop::{Stop, watch_signals};
 use crate::data::Part;
-use crate::experiment::{Run, Training};
+use crate::experiment::Run;
 use crate::results::RunFolder;
 use crate::results::checkpoint::Progress;
 use crate::results::folder::{Loaded, Lock};
@@ -45,6 +45,20 @@ pub fn folder_of(run: &Run, settings: &Settings) -> RunFolder {
 /// # Errors
 /// When data, folder or training fail; what was saved stays.
 pub fn train_run(name: &str, run: &Run, data: &Data, settings: &Settings) -> Result<Outcome> {
+    train_shown(name, run, data, settings, Show::People)
+}
+
+/// [`train_run`] with its progress shown to people or to a parent process.
+///
+/// # Errors
+/// As [`train_run`]; the reason stays in the run's folder until a later training succeeds.
+pub fn train_shown(
+    name: &str,
+    run: &Run,
+    data: &Data,
+    settings: &Settings,
+    show: Show,
+) -> Result<Outcome> {
     let context = || format!("{name}, seed {}", run.seed);
     let folder = folder_of(run, settings);
     if is_finished(&folder, data).with_context(context)? {
@@ -53,7 +67,14 @@ pub fn train_run(name: &str, run: &Run, data: &Data, settings: &Settings) -> Res
     let Some(lock) = folder.try_lock()? else {
         return Ok(Outcome::Busy);
     };
-    train_locked(name, run, data, settings, &folder, &lock).with_context(context)
+    let shown = (settings, show);
+    let result = train_locked(name, run, data, shown, &folder, &lock).with_context(context);
+    match &result {
+        Ok(Outcome::Finished) => folder.forget_failure(),
+        Ok(_) => {}
+        Err(error) => folder.keep_failure(&format!("{error:#}"))?,
+    }
+    result
 }
 
 /// Whether the run is finished on the present data.
@@ -75,7 +96,7 @@ fn train_locked(
     name: &str,
     run: &Run,
     data: &Data,
-    settings: &Settings,
+    (settings, show): (&Settings, Show),
     folder: &RunFolder,
     _lock: &Lock,
 ) -> Result<Outcome> {
@@ -112,7 +133,8 @@ fn train_locked(
     drop(found);
     // A kill between the checkpoint and the log leaves the log an epoch behind.
     write_log(folder, trainer.progress())?;
-    fold(name, &mut trainer, training, folder, settings)
+    let display = Display::new(name, trainer.progress(), training, settings, show);
+    fold(display, &mut trainer, folder)
 }
 
 /// A checkpoint of other data is set aside, and why is said.
@@ -136,15 +158,8 @@ fn fitting(
 }
 
 /// The training itself: step, show, save.
-fn fold(
-    name: &str,
-    trainer: &mut Trainer,
-    training: &Training,
-    folder: &RunFolder,
-    settings: &Settings,
-) -> Result<Outcome> {
+fn fold(mut display: Display, trainer: &mut Trainer, folder: &RunFolder) -> Result<Outcome> {
     let stop: Stop = watch_signals()?;
-    let mut display = Display::new(name, trainer.progress(), training, settings);
     let mut saved = Instant::now();
     let mut epoch = Instant::now();
     let mut images = 0;

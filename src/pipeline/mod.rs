@@ -6,6 +6,7 @@ mod budgeted;
 mod claims;
 mod context;
 mod costs;
+mod crowd;
 mod device;
 mod diagram;
 mod doctor;
@@ -20,9 +21,16 @@ mod positional;
 mod predictions;
 mod progress;
 mod provenance;
+mod report;
 mod stop;
 mod study;
+<<<<<<< HEAD
 mod watch;
+=======
+mod sweep;
+mod worker;
+mod workers;
+>>>>>>> main
 
 pub use context::{Data, Places, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
@@ -36,5 +44,14 @@ pub use figure::{Ask, ClaimFailed, make_figure};
 pub use opened::{Opened, folder_name, open_run};
 pub use plan::{describe_plan, plan_json};
 pub use predictions::predictions_of;
+pub use report::write_report;
 pub use stop::{Interrupted, watch_signals};
+<<<<<<< HEAD
 pub use watch::{draw_training, with_ending, write_tensorboard};
+=======
+pub use sweep::{
+    Line, Slurm, State, Status, collect_figures, describe_status, lines_of_runs, manifest,
+    manifest_text, read_manifest, run_sweep, status_of, submit,
+};
+pub use worker::serve;
+>>>>>>> main

@@ -12,7 +12,7 @@ use super::provenance::{self, Provenance};
 use super::study::Study;
 use crate::data::Part;
 use crate::eval::exits::{ExitScore, score};
-use crate::experiment::FORMAT;
+use crate::experiment::{FORMAT, Run};
 use crate::results::atomic;
 use crate::results::runfiles;
 use crate::results::tables::Table;
@@ -54,7 +54,7 @@ pub fn write_common(study: &Study, outputs: &Outputs) -> Result<()> {
 fn exits_table(study: &Study) -> Result<Table> {
     let mut rows: Vec<(String, u64, Split, ExitScore)> = Vec::new();
     for network in &study.plan.networks {
-        for (place, run) in network.runs.iter().enumerate() {
+        for (place, run) in study.runs_of(network) {
             let splits = if study.data.validation > 0 {
                 &[Split::Validation, Split::Test][..]
             } else {
@@ -87,11 +87,13 @@ fn exits_table(study: &Study) -> Result<Table> {
 /// Names the file that cannot be written.
 pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> Result<()> {
     let (libtorch, device, processor, cores) = provenance::machine(study.settings);
-    let runs = study.plan.runs();
-    let folders: Vec<_> = runs
-        .iter()
-        .map(|run| folder_of(run, study.settings))
-        .collect();
+    let (present, missing) = study.present_and_missing();
+    let folders_of = |runs: &[&Run]| -> Vec<_> {
+        runs.iter()
+            .map(|run| folder_of(run, study.settings))
+            .collect()
+    };
+    let (folders, missing) = (folders_of(&present), folders_of(&missing));
     let name = |path: &Path| {
         path.file_name()
             .map_or(String::new(), |n| n.to_string_lossy().into_owned())
@@ -119,6 +121,7 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
             .map(|f| runfiles::timing_seconds(&f.timing_csv()))
             .sum(),
         runs: folders.iter().map(|f| name(f.path())).collect(),
+        missing: missing.iter().map(|f| name(f.path())).collect(),
     };
     provenance::write(&outputs.file("run.json"), &provenance)
 }

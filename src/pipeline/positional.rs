@@ -33,7 +33,7 @@ pub fn rows(study: &Study) -> Result<Positional> {
     let mut trained = Vec::new();
     let mut answers = Hits::new();
     for network in &study.plan.networks {
-        for (place, run) in network.runs.iter().enumerate() {
+        for (place, run) in study.runs_of(network) {
             let predictions = study.predictions(network, place, Split::Test)?;
             let scores = score(&predictions)?;
             let last = scores.len() - 1;

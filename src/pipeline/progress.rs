@@ -7,13 +7,28 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::Settings;
+use super::worker::{Report, report};
 use crate::experiment::Training;
 use crate::results::checkpoint::{LogRow, Progress};
 use crate::train::Step;
 
+/// Who follows a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Somebody at standard error.
+    People,
+    /// The process that started this one, at standard output.
+    Parent,
+}
+
+/// A parent hears of steps so often.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
+
 /// The display of one training.
 pub struct Display {
     name: String,
+    show: Show,
+    reported: Instant,
     bar: Option<ProgressBar>,
     quiet: bool,
     epochs: u32,
@@ -30,9 +45,11 @@ impl Display {
         progress: &Progress,
         training: &Training,
         settings: &Settings,
+        show: Show,
     ) -> Display {
         let name = format!("{name}, seed {}", progress.run.seed);
-        let on_terminal = std::io::stderr().is_terminal() && !settings.quiet;
+        let on_terminal =
+            show == Show::People && std::io::stderr().is_terminal() && !settings.quiet;
         let before = f64::from(progress.epoch);
         let bar = on_terminal.then(|| new_bar(&name, training.epochs, progress.epoch));
         if !on_terminal && !settings.quiet && progress.epoch + progress.step as u32 > 0 {
@@ -43,6 +60,8 @@ impl Display {
         }
         Display {
             name,
+            show,
+            reported: Instant::now(),
             bar,
             quiet: settings.quiet,
             epochs: training.epochs,
@@ -57,26 +76,42 @@ impl Display {
         self.done = f64::from(step.epoch) + step.done as f64 / step.of as f64;
         if let Some(bar) = &self.bar {
             bar.set_position((self.done * 1000.0) as u64);
-            bar.set_message(format!(
-                "epoch {}/{}, loss {:.3}, {}",
-                step.epoch + 1,
-                self.epochs,
-                step.loss,
-                self.time_left()
-            ));
+            bar.set_message(self.describe_step(step));
+        } else if self.show == Show::Parent && self.reported.elapsed() > REPORT_EVERY {
+            self.reported = Instant::now();
+            report(&Report::Step {
+                done: self.done,
+                of: self.epochs,
+                message: self.describe_step(step),
+            });
         }
+    }
+
+    fn describe_step(&self, step: &Step) -> String {
+        format!(
+            "epoch {}/{}, loss {:.3}, {}",
+            step.epoch + 1,
+            self.epochs,
+            step.loss,
+            self.time_left()
+        )
     }
 
     /// An epoch is over.
     pub fn epoch(&self, row: &str) {
-        if self.bar.is_none() && !self.quiet {
-            eprintln!(
+        let line = || {
+            format!(
                 "{}: epoch {:.0}/{}, {row}, {}",
                 self.name,
                 self.done,
                 self.epochs,
                 self.time_left()
-            );
+            )
+        };
+        if self.show == Show::Parent {
+            report(&Report::Epoch { line: line() });
+        } else if self.bar.is_none() && !self.quiet {
+            eprintln!("{}", line());
         }
     }
 
@@ -105,7 +140,8 @@ impl Display {
     }
 }
 
-fn new_bar(name: &str, epochs: u32, done: u32) -> ProgressBar {
+/// A bar of one training, in thousandths of epochs.
+pub fn new_bar(name: &str, epochs: u32, done: u32) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(
         Some(u64::from(epochs) * 1000),
         ProgressDrawTarget::stderr_with_hz(4),

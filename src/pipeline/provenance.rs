@@ -42,6 +42,9 @@ pub struct Provenance {
     pub training_seconds: f64,
     /// Folders of the runs.
     pub runs: Vec<String>,
+    /// Folders of the runs that were not finished and that the figure does without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// What does not depend on the figure.

@@ -28,6 +28,11 @@ impl Stop {
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Asks to stop, as a signal does.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Watches SIGTERM, SIGINT and SIGUSR1 from now on; a second SIGINT ends the program at once.

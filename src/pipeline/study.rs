@@ -1,14 +1,17 @@
 //! An experiment with its plan, data and costs: all that is known before anything is trained.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result, bail};
 
 use super::context::{Data, Settings};
 use super::costs::{CostRow, cost_rows};
-use super::execute::{Outcome, folder_of, train_run};
+use super::execute::{folder_of, is_finished, train_run};
 use super::predictions::{Split, predictions_of};
-use super::stop::Interrupted;
+use super::worker::Task;
+use super::workers::train_tasks;
 use crate::eval::Predictions;
-use crate::experiment::{Experiment, Plan, Run, Trained};
+use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained};
 
 /// An experiment ready to be carried out.
 pub struct Study<'a> {
@@ -24,6 +27,8 @@ pub struct Study<'a> {
     pub costs: Vec<CostRow>,
     /// How to compute.
     pub settings: &'a Settings,
+    /// Digests of runs that are left out because they are not finished.
+    left_out: HashSet<String>,
 }
 
 impl<'a> Study<'a> {
@@ -50,6 +55,7 @@ impl<'a> Study<'a> {
             data,
             costs,
             settings,
+            left_out: HashSet::new(),
         })
     }
 
@@ -77,54 +83,85 @@ impl<'a> Study<'a> {
     /// Trains every run that is not finished.
     ///
     /// # Errors
-    /// [`Interrupted`] after a signal; what a run says when it fails.
+    /// [`super::Interrupted`] after a signal; what a run says when it fails.
     pub fn train_all(&self) -> Result<()> {
-        let mut waiting: Vec<(&str, &Run)> = Vec::new();
-        for run in self.plan.runs() {
-            let owner = self.plan.networks.iter().find(|n| n.runs.contains(run));
-            waiting.push((owner.map_or("", |n| n.name.as_str()), run));
-        }
-        let mut failures = Vec::new();
-        while !waiting.is_empty() {
-            let mut busy = Vec::new();
-            for (name, run) in waiting {
-                match train_run(name, run, &self.data, self.settings) {
-                    Ok(Outcome::Finished) => {}
-                    Ok(Outcome::Busy) => busy.push((name, run)),
-                    Ok(Outcome::Interrupted) => bail!(Interrupted),
-                    // A failing run does not stop the others.
-                    Err(error) => failures.push(format!("{error:#}")),
-                }
+        let mut missing = Vec::new();
+        for task in self.tasks() {
+            if !is_finished(&folder_of(&task.run, self.settings), &self.data)? {
+                missing.push(task);
             }
-            if !busy.is_empty() {
-                self.wait(&busy)?;
-            }
-            waiting = busy;
         }
-        match &failures[..] {
-            [] => Ok(()),
-            [only] => bail!("{only}"),
-            many => bail!("{} runs failed:\n  {}", many.len(), many.join("\n  ")),
-        }
+        train_tasks(missing, self.settings, &mut |task| {
+            train_run(&task.name, &task.run, &self.data, self.settings)
+        })
     }
 
-    fn wait(&self, busy: &[(&str, &Run)]) -> Result<()> {
-        let (name, run) = busy[0];
-        self.settings.say(format!(
-            "{name}, seed {}: another process is training it; waiting",
-            run.seed
-        ));
-        let stop = super::stop::watch_signals()?;
-        let folder = folder_of(run, self.settings);
-        loop {
-            if stop.is_asked() {
-                bail!(Interrupted);
+    /// Every run once, with the name of the first network that needs it.
+    pub fn tasks(&self) -> Vec<Task> {
+        let mut seen = HashSet::new();
+        let mut tasks = Vec::new();
+        for network in &self.plan.networks {
+            for run in &network.runs {
+                if seen.insert(run.digest()) {
+                    tasks.push(Task {
+                        name: network.name.clone(),
+                        run: run.clone(),
+                    });
+                }
             }
-            if folder.try_lock()?.is_some() {
-                return Ok(());
-            }
-            std::thread::sleep(std::time::Duration::from_millis(300));
         }
+        tasks
+    }
+
+    /// Leaves runs that are not finished out of everything that follows, and tells which.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    pub fn leave_out_missing(&mut self) -> Result<Vec<Task>> {
+        let mut missing = Vec::new();
+        for task in self.tasks() {
+            if !is_finished(&folder_of(&task.run, self.settings), &self.data)? {
+                self.left_out.insert(task.run.digest());
+                missing.push(task);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The runs that the figure stands on, and those left out.
+    pub fn present_and_missing(&self) -> (Vec<&Run>, Vec<&Run>) {
+        let runs = self.plan.runs().into_iter();
+        runs.partition(|run| !self.left_out.contains(&run.digest()))
+    }
+
+    /// The runs of `network` that are not left out, each with the place of its seed.
+    pub fn runs_of<'n>(&self, network: &'n Trained) -> Vec<(usize, &'n Run)> {
+        let runs = network.runs.iter().enumerate();
+        runs.filter(|(_, run)| self.left_out.is_empty() || !self.left_out.contains(&run.digest()))
+            .collect()
+    }
+
+    /// The seeds, each with its place, for which every network that `named` needs is there.
+    ///
+    /// # Errors
+    /// When it names a network that is not.
+    pub fn seeds_of(&self, named: &Named) -> Result<Vec<(usize, u64)>> {
+        let own = std::slice::from_ref(&named.name);
+        let names = match &named.member {
+            Member::Network(_) => own,
+            Member::Ensemble(names) | Member::Joined(names) => names,
+        };
+        let mut seeds: Vec<(usize, u64)> =
+            self.experiment.seeds.iter().copied().enumerate().collect();
+        for name in names {
+            let present: Vec<usize> = self
+                .runs_of(self.network(name)?)
+                .iter()
+                .map(|(place, _)| *place)
+                .collect();
+            seeds.retain(|(place, _)| present.contains(place));
+        }
+        Ok(seeds)
     }
 
     /// Predictions of one seed of a network.

@@ -75,6 +75,34 @@ impl RunFolder {
         self.path.join(format!("predictions-{split}.parquet"))
     }
 
+    /// Why the last training failed; not there after one that did not.
+    pub fn failed_txt(&self) -> PathBuf {
+        self.path.join("failed.txt")
+    }
+
+    /// Keeps why a training failed, for `sweep status`.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn keep_failure(&self, reason: &str) -> Result<()> {
+        atomic::write(&self.failed_txt(), format!("{reason}\n").as_bytes())
+    }
+
+    /// Forgets a failure that a later training has made good.
+    pub fn forget_failure(&self) {
+        // Most often there is none; one that cannot be removed is only shown too long.
+        let _ = fs::remove_file(self.failed_txt());
+    }
+
+    /// Whether a process is training it now. A process that asks for the lock in the same instant
+    /// is turned away, and asks again.
+    pub fn is_locked(&self) -> bool {
+        let Ok(file) = File::open(self.path.join("lock")) else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
+    }
+
     /// Takes the right to write, or none where another process has it.
     ///
     /// # Errors

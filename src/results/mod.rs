@@ -10,3 +10,8 @@ pub mod tables;
 pub mod tensorboard;
 
 pub use folder::{RunFolder, find_run, list_runs};
+
+/// Whether results of experiment `name` are for trying only: kept from git and from the report.
+pub fn is_scratch(name: &str) -> bool {
+    name == "smoke" || name.ends_with("-quick")
+}

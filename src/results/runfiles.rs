@@ -42,6 +42,16 @@ pub fn write_run_yaml(
     atomic::write(path, text.as_bytes())
 }
 
+/// The run that `run.yaml` at `path` describes; none where it is not whole.
+pub fn read_run_yaml(path: &Path) -> Option<Run> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        run: Run,
+    }
+    let text = std::fs::read_to_string(path).ok()?;
+    serde_yaml::from_str::<File>(&text).ok().map(|f| f.run)
+}
+
 /// The log as CSV: epoch, learning_rate, loss, and the accuracy of each exit on the hold-out.
 ///
 /// # Errors
@@ -81,6 +91,32 @@ pub fn append_timing(path: &Path, epoch: u32, images_per_second: f64, seconds: f
         "{header}{epoch},{images_per_second:.1},{seconds:.3}\n"
     )
     .with_context(context)
+}
+
+/// What a clock said of one epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timing {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Training images a second.
+    pub images_per_second: f64,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// The rows of the clock's table at `path`; none without one.
+pub fn timings(path: &Path) -> Vec<Timing> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().skip(1).filter_map(timing).collect()
+}
+
+fn timing(line: &str) -> Option<Timing> {
+    let mut fields = line.split(',');
+    Some(Timing {
+        epoch: fields.next()?.parse().ok()?,
+        images_per_second: fields.next()?.parse().ok()?,
+        seconds: fields.next()?.parse().ok()?,
+    })
 }
 
 /// Seconds in all that the clock's table at `path` holds; 0 without one.

@@ -5,3 +5,5 @@ mod networks;
 mod people;
 mod program;
 mod rooms;
+mod slurm;
+mod sweep;

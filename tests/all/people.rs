@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -51,21 +52,31 @@ networks:
     msdnet: { channels: 4, growth: 2, scale_growth: [1, 2], bottleneck: [1, 1], exits: 3, first_exit: 1, spacing: { even: 1 } }
 ";
 
-/// A folder with a trained run, its figure, and `tiny.yaml`.
+/// A folder with a trained run, its figure, and `tiny.yaml`; trained once, a copy for each test.
 fn trained() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("tiny.yaml"), TINY).unwrap();
-    let arguments = [
-        "budgeted-batch",
-        "tiny.yaml",
-        "--threads",
-        "1",
-        "--quiet",
-        "--device",
-        "cpu",
-    ];
-    said(folder.path(), &arguments);
-    folder
+    static TRAINED: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let original = TRAINED.get_or_init(|| {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::fs::write(folder.path().join("tiny.yaml"), TINY).unwrap();
+        let arguments = ["budgeted-batch", "tiny.yaml", "--threads", "1", "--quiet"];
+        said(folder.path(), &arguments);
+        folder
+    });
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(original.path(), copy.path());
+    copy
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy_tree(&from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
 }
 
 /// Rows of a CSV without quoted cells, by column.
@@ -123,7 +134,7 @@ fn the_page_shows_the_numbers_of_budgeted_batch_in_a_real_browser() {
     let folder = trained();
     said(
         folder.path(),
-        &["explore", "msdnet", "--threads", "1", "--device", "cpu"],
+        &["explore", "msdnet", "--threads", "1",
     );
     let page = folder.path().join("explore.html");
     assert!(std::fs::metadata(&page).unwrap().len() < 5_000_000);

@@ -1,0 +1,24 @@
+//! `repro report`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::pipeline::write_report;
+
+/// Gather what is in the results folder into its README.md.
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// Folder with figures and tables
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Names the file that is missing or broken.
+pub fn run(args: &ReportArgs) -> Result<()> {
+    println!("{}", write_report(&args.out)?.display());
+    Ok(())
+}

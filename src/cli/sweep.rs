@@ -1,0 +1,385 @@
+//! `repro sweep`: many runs.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::crew::crew;
+use crate::pipeline::{
+    Line, Places, Settings, Slurm, State, collect_figures, describe_status, lines_of_runs,
+    manifest, manifest_text, parse_device, read_manifest, run_sweep, serve, set_threads, status_of,
+    submit, watch_signals,
+};
+
+/// Plan many runs once and carry them out on this machine or by Slurm
+#[derive(Debug, clap::Args)]
+pub struct SweepArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Write a manifest to standard output: JSON lines, one run a line
+    Plan(PlanArgs),
+    /// Train one run of a manifest, or all of them side by side
+    Run(RunArgs),
+    /// Show what is done, runs, failed and waits; on a terminal until everything has ended
+    Status(StatusArgs),
+    /// Draw every figure from the runs that are done, and say what is missing
+    Collect(CollectArgs),
+    /// Submit a manifest to Slurm as a job array, and a job after it that draws the figures
+    Slurm(SlurmArgs),
+    /// Train what standard input says; started by the other commands
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct Folders {
+    /// Folder for trained runs
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+    /// Folder with the data sets
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    data: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Compute {
+    /// auto, cpu, cuda or cuda:N; with several workers, the first GPU of theirs
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Threads of one process; 0 = all cores, shared among the workers
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// No progress on standard error
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct PlanArgs {
+    /// Experiments: paths, or names that `repro experiments list` shows
+    #[arg(required = true)]
+    experiments: Vec<String>,
+    /// Seeds in place of the experiments' own: one, 0,3 or 0..4 (both ends included)
+    #[arg(long)]
+    seeds: Option<String>,
+    /// Change a key of every experiment, such as training.epochs=3
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    changes: Vec<String>,
+    #[command(flatten)]
+    folders: Folders,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// The manifest; - = standard input
+    #[arg(long, value_name = "FILE")]
+    manifest: String,
+    /// Train the run with this index alone
+    #[arg(long, value_name = "I", conflicts_with = "workers")]
+    index: Option<usize>,
+    /// Processes that train side by side [default: one a core, or one a GPU; 1 with --threads or
+    /// --index]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    #[command(flatten)]
+    folders: Folders,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    /// The manifest; without one, every run under --runs
+    manifest: Option<String>,
+    /// Refresh until everything has ended; the default on a terminal
+    #[arg(long)]
+    watch: bool,
+    /// Show it once, on a terminal too
+    #[arg(long, conflicts_with = "watch")]
+    once: bool,
+    /// JSON on standard output
+    #[arg(long, conflicts_with = "watch")]
+    json: bool,
+    #[command(flatten)]
+    folders: Folders,
+}
+
+#[derive(Debug, clap::Args)]
+struct CollectArgs {
+    /// A manifest's file, or experiments
+    #[arg(required = true, value_name = "MANIFEST|EXPERIMENT")]
+    which: Vec<String>,
+    /// Folder for figures and tables
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    folders: Folders,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+#[derive(Debug, clap::Args)]
+struct SlurmArgs {
+    /// The manifest: a file that all nodes see
+    manifest: PathBuf,
+    /// Partition
+    #[arg(long)]
+    partition: Option<String>,
+    /// Generic resources of a task, such as gpu:1
+    #[arg(long)]
+    gres: Option<String>,
+    /// Time limit of a task, as Slurm writes it; a task that comes to it is queued again
+    #[arg(long)]
+    time: Option<String>,
+    /// Tasks at a time
+    #[arg(long, value_name = "P")]
+    parallel: Option<usize>,
+    /// Processors, and threads, of a task
+    #[arg(long, default_value_t = 1)]
+    cpus: usize,
+    /// Device of a task: auto, cpu or cuda
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Print the scripts and submit nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Folder for figures and tables
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    folders: Folders,
+}
+
+#[derive(Debug, clap::Args)]
+struct WorkerArgs {
+    #[command(flatten)]
+    folders: Folders,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What went wrong and where.
+pub fn run(args: &SweepArgs) -> Result<()> {
+    match &args.command {
+        Command::Plan(args) => plan(args),
+        Command::Run(args) => train(args),
+        Command::Status(args) => status(args),
+        Command::Collect(args) => collect(args),
+        Command::Slurm(args) => slurm(args),
+        Command::Worker(args) => {
+            let settings = settings(&args.folders, Some(&args.compute), Some(1))?;
+            serve(&settings)
+        }
+    }
+}
+
+/// Settings of a command that computes; without `compute`, of one that only looks.
+fn settings(
+    folders: &Folders,
+    compute: Option<&Compute>,
+    workers: Option<usize>,
+) -> Result<Settings> {
+    let device = match compute {
+        Some(compute) => parse_device(&compute.device)?,
+        None => tch::Device::Cpu,
+    };
+    let asked = compute.map_or(1, |c| c.threads);
+    Ok(Settings {
+        places: Places {
+            out: PathBuf::from("results"),
+            runs: folders.runs.clone(),
+            data: folders.data.clone(),
+        },
+        device,
+        threads: set_threads(asked),
+        workers: crew(workers, asked, device),
+        quiet: compute.is_some_and(|c| c.quiet),
+        verbose: false,
+    })
+}
+
+fn plan(args: &PlanArgs) -> Result<()> {
+    let mut changes = args.changes.clone();
+    if let Some(seeds) = &args.seeds {
+        changes.push(format!("seeds={:?}", parse_seeds(seeds)?));
+    }
+    let settings = settings(&args.folders, None, Some(1))?;
+    let lines = manifest(&args.experiments, &changes, &settings)?;
+    print(&manifest_text(&lines)?)
+}
+
+/// `3`, `0,2` or `0..4`, both ends included.
+fn parse_seeds(text: &str) -> Result<Vec<u64>> {
+    let number = |word: &str| -> Result<u64> {
+        word.trim()
+            .parse()
+            .with_context(|| format!("--seeds {text}: expected numbers, as in 0,3 or 0..4"))
+    };
+    if let Some((first, last)) = text.split_once("..") {
+        let (first, last) = (number(first)?, number(last)?);
+        ensure!(first <= last, "--seeds {text}: it ends before it begins");
+        return Ok((first..=last).collect());
+    }
+    text.split(',').map(number).collect()
+}
+
+fn train(args: &RunArgs) -> Result<()> {
+    let workers = if args.index.is_some() {
+        Some(1)
+    } else {
+        args.workers
+    };
+    let settings = settings(&args.folders, Some(&args.compute), workers)?;
+    let lines = read_manifest(&args.manifest)?;
+    run_sweep(&lines, args.index, &settings)?;
+    let what = match args.index {
+        Some(index) => format!("run {index} is done"),
+        None => format!("all {} runs are done", lines.len()),
+    };
+    settings.say(what);
+    Ok(())
+}
+
+fn status(args: &StatusArgs) -> Result<()> {
+    let settings = settings(&args.folders, None, Some(1))?;
+    let lines = match &args.manifest {
+        Some(manifest) => read_manifest(manifest)?,
+        None => lines_of_runs(&settings)?,
+    };
+    let path = args.manifest.as_deref();
+    let live = args.watch || (std::io::stdout().is_terminal() && !args.once && !args.json);
+    if !live {
+        let statuses = status_of(&lines, path, &settings);
+        return print(&if args.json {
+            format!("{}\n", serde_json::to_string_pretty(&statuses)?)
+        } else {
+            describe_status(&statuses, true)
+        });
+    }
+    watch(&lines, path, &settings)
+}
+
+/// Shows the table every two seconds until no run is left that runs or waits.
+fn watch(lines: &[Line], path: Option<&str>, settings: &Settings) -> Result<()> {
+    let stop = watch_signals()?;
+    let clear = if std::io::stdout().is_terminal() {
+        "\x1b[H\x1b[2J"
+    } else {
+        ""
+    };
+    loop {
+        let statuses = status_of(lines, path, settings);
+        let text = describe_status(&statuses, lines.len() <= 30);
+        print(&format!("{clear}{text}"))?;
+        let is_over = |s: &crate::pipeline::Status| matches!(s.state, State::Done | State::Failed);
+        if statuses.iter().all(is_over) {
+            return Ok(());
+        }
+        for _ in 0..20 {
+            if stop.is_asked() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+fn collect(args: &CollectArgs) -> Result<()> {
+    let mut settings = settings(&args.folders, Some(&args.compute), Some(1))?;
+    settings.places.out.clone_from(&args.out);
+    let (experiments, changes) = match &args.which[..] {
+        [only] if is_manifest(only) => experiments_of(&read_manifest(only)?)?,
+        all => (all.to_vec(), Vec::new()),
+    };
+    print(&collect_figures(&experiments, &changes, &settings)?)
+}
+
+/// A manifest is a file that is no experiment's.
+fn is_manifest(which: &str) -> bool {
+    let path = Path::new(which);
+    let is_yaml = path
+        .extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml");
+    which == "-" || (path.is_file() && !is_yaml)
+}
+
+fn experiments_of(lines: &[Line]) -> Result<(Vec<String>, Vec<String>)> {
+    let changes = lines[0].changes.clone();
+    let mut experiments: Vec<String> = Vec::new();
+    for line in lines {
+        if line.changes != changes {
+            bail!(
+                "line {}: its changes differ from the first line's",
+                line.index + 1
+            );
+        }
+        for name in &line.experiments {
+            if !experiments.contains(name) {
+                experiments.push(name.clone());
+            }
+        }
+    }
+    Ok((experiments, changes))
+}
+
+fn slurm(args: &SlurmArgs) -> Result<()> {
+    let settings = settings(&args.folders, None, Some(1))?;
+    let path = args.manifest.display().to_string();
+    ensure!(path != "-", "Slurm's nodes read the manifest; give a file");
+    let lines = read_manifest(&path)?;
+    let statuses = status_of(&lines, Some(&path), &settings);
+    let left = statuses.iter().filter(|s| s.state != State::Done);
+    let left: Vec<usize> = left.map(|s| s.index).collect();
+    let absolute =
+        |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
+    let places = Places {
+        out: absolute(&args.out)?,
+        runs: absolute(&args.folders.runs)?,
+        data: absolute(&args.folders.data)?,
+    };
+    let asked = Slurm {
+        partition: args.partition.clone(),
+        gres: args.gres.clone(),
+        time: args.time.clone(),
+        cpus: args.cpus,
+        parallel: args.parallel,
+        device: args.device.clone(),
+    };
+    print(&submit(
+        &args.manifest,
+        &lines,
+        &left,
+        &places,
+        &asked,
+        args.dry_run,
+    )?)
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_a_number_a_list_or_a_range_with_both_ends() {
+        assert_eq!(parse_seeds("3").unwrap(), [3]);
+        assert_eq!(parse_seeds("0,2").unwrap(), [0, 2]);
+        assert_eq!(parse_seeds("1..4").unwrap(), [1, 2, 3, 4]);
+        let error = parse_seeds("4..1").unwrap_err().to_string();
+        assert!(error.contains("ends before it begins"), "{error}");
+        assert!(parse_seeds("a").is_err());
+    }
+}

@@ -1,0 +1,240 @@
+//! `results/README.md`: everything in the results folder on one page, made from the files alone,
+//! so that the same files give the same page.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::eval::claims::{self, Claim};
+use crate::experiment::claims_yaml;
+use crate::results::tables::{Rows, read};
+use crate::results::{atomic, is_scratch};
+
+/// The files of one figure that the page is made of.
+struct Shown {
+    name: String,
+    experiment: Value,
+    run: Value,
+    claims: Rows,
+    curves: Rows,
+}
+
+/// Writes the page for all figures under `out` but quick ones and smoke. Returns its path.
+///
+/// # Errors
+/// Names the file that is missing or broken.
+pub fn write_report(out: &Path) -> Result<PathBuf> {
+    let mut shown = Vec::new();
+    for folder in figure_folders(out)? {
+        shown.push(load(&folder).with_context(|| format!("in {}", folder.display()))?);
+    }
+    ensure!(
+        !shown.is_empty(),
+        "{}: no figure to report on (results of -quick experiments and of smoke stay out); \
+         run an experiment first, such as `repro anytime anytime-cifar100-cpu`",
+        out.display()
+    );
+    let path = out.join("README.md");
+    atomic::write(&path, page(&shown)?.as_bytes())?;
+    Ok(path)
+}
+
+fn figure_folders(out: &Path) -> Result<Vec<PathBuf>> {
+    let context = || format!("cannot read {}", out.display());
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(out).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        let name = path
+            .file_name()
+            .map_or(String::new(), |n| n.to_string_lossy().into_owned());
+        if path.join("run.json").is_file() && !is_scratch(&name) {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn load(folder: &Path) -> Result<Shown> {
+    let text = |name: &str| -> Result<String> {
+        let path = folder.join(name);
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    Ok(Shown {
+        name: folder
+            .file_name()
+            .map_or(String::new(), |n| n.to_string_lossy().into_owned()),
+        experiment: serde_yaml::from_str(&text("experiment.yaml")?).context("experiment.yaml")?,
+        run: serde_json::from_str(&text("run.json")?).context("run.json")?,
+        claims: read(&folder.join("claims.csv"))?,
+        curves: read(&folder.join("figure.csv"))?,
+    })
+}
+
+fn page(shown: &[Shown]) -> Result<String> {
+    let all = claims::parse(claims_yaml())?;
+    let mut page = String::from(
+        "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand. A claim holds \
+         (yes), does not (no), or the 95 % interval over seeds and test images crosses its bound (undecided).\n",
+    );
+    summary(&mut page, shown)?;
+    for figure in shown {
+        section(&mut page, figure, &all)?;
+    }
+    Ok(page)
+}
+
+fn summary(page: &mut String, shown: &[Shown]) -> Result<()> {
+    let hours: f64 = shown
+        .iter()
+        .filter_map(|s| s.run["training_seconds"].as_f64())
+        .sum::<f64>()
+        / 3600.0;
+    writeln!(
+        page,
+        "\n| figure | data | seeds | yes | no | undecided |\n| --- | --- | --- | --- | --- | --- |"
+    )?;
+    for s in shown {
+        let count = |verdict: &str| s.claims.column("holds").filter(|v| *v == verdict).count();
+        let seeds = s.experiment["seeds"].as_array().map_or(0, Vec::len);
+        writeln!(
+            page,
+            "| [{0}](#{0}) | {1} | {seeds} | {2} | {3} | {4} |",
+            s.name,
+            plain(&s.experiment["dataset"]),
+            count("yes"),
+            count("no"),
+            count("undecided")
+        )?;
+    }
+    writeln!(
+        page,
+        "\nTraining took {hours:.1} hours of one process in all; runs that several figures share are counted with each."
+    )?;
+    Ok(())
+}
+
+fn section(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
+    writeln!(page, "\n## {}\n\n![{0}]({0}/figure.png)\n", s.name)?;
+    let (training, run) = (&s.experiment["training"], &s.run);
+    let images = match s.experiment["training_images"].as_u64() {
+        Some(n) => format!("{n} training images"),
+        None => "all training images".to_string(),
+    };
+    writeln!(
+        page,
+        "{} on {}: {images}, {} held out, {} epochs, batch {}, seeds {}.\n",
+        plain(&s.experiment["figure"]),
+        plain(&s.experiment["dataset"]),
+        s.experiment["validation"],
+        training["epochs"],
+        training["batch_size"],
+        plain(&s.experiment["seeds"])
+    )?;
+    writeln!(
+        page,
+        "Made by {} with LibTorch {} on {} ({} cores, {}), {}; trainings {:.1} h, {} threads each.\n",
+        plain(&run["program"]),
+        plain(&run["libtorch"]),
+        plain(&run["processor"]),
+        run["cores"],
+        plain(&run["device"]),
+        plain(&run["ended"]),
+        run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0,
+        run["threads"]
+    )?;
+    curve_table(page, s)?;
+    claim_table(page, s, all)
+}
+
+/// Best accuracy of every curve, mean over seeds.
+fn curve_table(page: &mut String, s: &Shown) -> Result<()> {
+    writeln!(
+        page,
+        "| curve | best accuracy, mean over seeds | seeds |\n| --- | --- | --- |"
+    )?;
+    let mut labels: Vec<&str> = Vec::new();
+    for label in s.curves.column("curve") {
+        if !labels.contains(&label) {
+            labels.push(label);
+        }
+    }
+    for label in labels {
+        let mut best: Vec<(&str, f64)> = Vec::new();
+        for ((curve, seed), accuracy) in s
+            .curves
+            .column("curve")
+            .zip(s.curves.column("seed"))
+            .zip(s.curves.column("accuracy"))
+        {
+            let accuracy: f64 = accuracy
+                .parse()
+                .with_context(|| format!("figure.csv: accuracy {accuracy}"))?;
+            match best.iter_mut().find(|(s, _)| *s == seed) {
+                _ if curve != label => {}
+                Some((_, found)) => *found = found.max(accuracy),
+                None => best.push((seed, accuracy)),
+            }
+        }
+        let mean = best.iter().map(|(_, a)| a).sum::<f64>() / best.len() as f64;
+        writeln!(
+            page,
+            "| {} | {:.1} % | {} |",
+            cell(label),
+            100.0 * mean,
+            best.len()
+        )?;
+    }
+    writeln!(page)?;
+    Ok(())
+}
+
+fn claim_table(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
+    writeln!(
+        page,
+        "| the paper says | source | expected | measured here | holds | seeds |"
+    )?;
+    writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
+    let columns = ["claim", "expected", "measured", "note", "holds", "seeds"]
+        .map(|name| s.claims.column(name));
+    let [ids, expected, measured, note, holds, seeds] = columns;
+    for (((((id, expected), measured), note), holds), seeds) in ids
+        .zip(expected)
+        .zip(measured)
+        .zip(note)
+        .zip(holds)
+        .zip(seeds)
+    {
+        let claim = all.iter().find(|c| c.id == id);
+        let (text, source) = claim.map_or((id, ""), |c| (c.text.as_str(), c.source.as_str()));
+        let measured = [measured, note]
+            .iter()
+            .filter(|t| !t.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("; ");
+        writeln!(
+            page,
+            "| {} | {} | {} | {} | **{holds}** | {seeds} |",
+            cell(text),
+            cell(source),
+            cell(expected),
+            cell(&measured)
+        )?;
+    }
+    Ok(())
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "unknown".to_string(),
+        other => other.to_string().replace(',', ", "),
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}

@@ -1,0 +1,363 @@
+//! Runs trained one after another in this process, or side by side in worker processes.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tch::{Cuda, Device};
+
+use super::context::Settings;
+use super::crowd::{Crowd, Member};
+use super::execute::{Outcome, folder_of};
+use super::stop::{Interrupted, Stop, watch_signals};
+use super::worker::{End, Order, Report, Task};
+
+/// How often a signal is looked for while a worker is silent.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long to wait for a run that another process is training before asking again.
+const BUSY: Duration = Duration::from_millis(300);
+
+/// Makes every task's run finished: in this process by `train`, or by worker processes where there
+/// is enough to do for more than one. A failing run does not stop the others.
+///
+/// # Errors
+/// [`Interrupted`] after a signal; else a summary of what failed.
+pub fn train_tasks(
+    tasks: Vec<Task>,
+    settings: &Settings,
+    train: &mut dyn FnMut(&Task) -> Result<Outcome>,
+) -> Result<()> {
+    let count = tasks.len();
+    let workers = settings.workers.min(count);
+    let failures = if workers > 1 {
+        side_by_side(tasks, workers, settings)?
+    } else {
+        in_turn(tasks, settings, train)?
+    };
+    match &failures[..] {
+        [] => Ok(()),
+        [only] if count == 1 => bail!("{only}"),
+        many => bail!(
+            "{} of {count} runs failed, the others are trained:\n  {}",
+            many.len(),
+            many.join("\n  ")
+        ),
+    }
+}
+
+/// What failed.
+fn in_turn(
+    mut waiting: Vec<Task>,
+    settings: &Settings,
+    train: &mut dyn FnMut(&Task) -> Result<Outcome>,
+) -> Result<Vec<String>> {
+    let mut failures = Vec::new();
+    while !waiting.is_empty() {
+        let mut busy = Vec::new();
+        for task in waiting {
+            match train(&task) {
+                Ok(Outcome::Finished) => {}
+                Ok(Outcome::Busy) => busy.push(task),
+                Ok(Outcome::Interrupted) => bail!(Interrupted),
+                Err(error) => failures.push(format!("{error:#}")),
+            }
+        }
+        if let Some(task) = busy.first() {
+            wait_for(task, settings)?;
+        }
+        waiting = busy;
+    }
+    Ok(failures)
+}
+
+fn wait_for(task: &Task, settings: &Settings) -> Result<()> {
+    settings.say(waiting(task));
+    let stop = watch_signals()?;
+    let folder = folder_of(&task.run, settings);
+    loop {
+        if stop.is_asked() {
+            bail!(Interrupted);
+        }
+        if folder.try_lock()?.is_some() {
+            return Ok(());
+        }
+        std::thread::sleep(BUSY);
+    }
+}
+
+fn waiting(task: &Task) -> String {
+    format!("{}: another process is training it; waiting", task.label())
+}
+
+/// What the threads that attend to the workers share.
+struct Shared<'a> {
+    queue: Mutex<VecDeque<Task>>,
+    failures: Mutex<Vec<String>>,
+    crowd: Crowd,
+    stop: Stop,
+    settings: &'a Settings,
+    /// Threads of one worker.
+    threads: usize,
+}
+
+/// A panic elsewhere leaves plain lists whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What failed.
+fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result<Vec<String>> {
+    let shared = Shared {
+        queue: Mutex::new(tasks.into()),
+        failures: Mutex::default(),
+        crowd: Crowd::new(settings.quiet),
+        stop: watch_signals()?,
+        settings,
+        threads: threads_of_one(workers, settings.threads),
+    };
+    std::thread::scope(|scope| {
+        let attending: Vec<_> = (0..workers)
+            .map(|index| {
+                let shared = &shared;
+                scope.spawn(move || attend(index, shared))
+            })
+            .collect();
+        let results = attending.into_iter().map(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        results
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect::<Result<()>>()
+    })?;
+    if shared.stop.is_asked() {
+        bail!(Interrupted);
+    }
+    Ok(shared
+        .failures
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// No more threads in all than cores, and no more in one than asked for.
+fn threads_of_one(workers: usize, threads: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    threads.min(cores / workers).max(1)
+}
+
+/// Keeps one worker busy until the queue is empty. The thread's error is one of starting a worker.
+fn attend(index: usize, shared: &Shared) -> Result<()> {
+    let mut idle = None;
+    while !shared.stop.is_asked() {
+        let Some(task) = lock(&shared.queue).pop_front() else {
+            break;
+        };
+        let mut worker = match idle.take() {
+            Some(worker) => worker,
+            None => Worker::start(index, shared)?,
+        };
+        match worker.train(&task, shared) {
+            Ok(End::Finished) => idle = Some(worker),
+            Ok(End::Interrupted) => break,
+            Ok(End::Busy) => {
+                idle = Some(worker);
+                put_back(task, shared);
+            }
+            Ok(End::Failed(reason)) => {
+                idle = Some(worker);
+                failed(reason, shared);
+            }
+            Err(error) if shared.stop.is_asked() => {
+                shared.crowd.say(&format!("{}: {error:#}", task.label()));
+            }
+            Err(error) => {
+                // The worker died and could not say so itself.
+                let reason = format!("{}: {error:#}", task.label());
+                folder_of(&task.run, shared.settings).keep_failure(&reason)?;
+                failed(reason, shared);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn failed(reason: String, shared: &Shared) {
+    shared.crowd.say(&format!("failed: {reason}"));
+    lock(&shared.failures).push(reason);
+}
+
+/// Another process is training it: asked again later.
+fn put_back(task: Task, shared: &Shared) {
+    let mut queue = lock(&shared.queue);
+    let alone = queue.is_empty();
+    queue.push_back(task);
+    drop(queue);
+    if alone {
+        std::thread::sleep(BUSY);
+    }
+}
+
+/// A worker process. Dropped, it is told to end by the end of its standard input, and waited for.
+struct Worker {
+    child: Child,
+    orders: Option<ChildStdin>,
+    reports: Receiver<Report>,
+    last_words: Arc<Mutex<String>>,
+}
+
+impl Worker {
+    fn start(index: usize, shared: &Shared) -> Result<Worker> {
+        let program = std::env::current_exe().context("where this program is")?;
+        let mut command = Command::new(&program);
+        let places = &shared.settings.places;
+        command.args([
+            "sweep",
+            "worker",
+            "--device",
+            &device(index, shared.settings.device),
+        ]);
+        command.args(["--threads", &shared.threads.to_string()]);
+        command.arg("--runs").arg(&places.runs);
+        command.arg("--data").arg(&places.data);
+        command.env("OMP_NUM_THREADS", shared.threads.to_string());
+        // A thread that waits must not keep a core from another worker.
+        command.env("OMP_WAIT_POLICY", "PASSIVE");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // Ctrl-C reaches the parent alone, which asks its workers to stop.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start the worker {}", program.display()))?;
+        let reports = hear(child.stdout.take().context("a worker without output")?);
+        let stderr = child.stderr.take().context("a worker without errors")?;
+        let last_words = pass_on(stderr, shared.settings.quiet);
+        Ok(Worker {
+            orders: child.stdin.take(),
+            child,
+            reports,
+            last_words,
+        })
+    }
+
+    /// Has `task` carried out; a signal meanwhile is passed on.
+    ///
+    /// # Errors
+    /// When the worker dies.
+    fn train(&mut self, task: &Task, shared: &Shared) -> Result<End> {
+        let member = shared.crowd.enter(task);
+        if self.order(&Order::Train(task.clone())).is_err() {
+            bail!(self.death());
+        }
+        self.hear_out(&member, &shared.stop)
+    }
+
+    fn hear_out(&mut self, member: &Member, stop: &Stop) -> Result<End> {
+        let mut told = false;
+        loop {
+            if stop.is_asked() && !told {
+                told = true;
+                // A worker that is gone already is noticed below.
+                let _ = self.order(&Order::Stop);
+            }
+            match self.reports.recv_timeout(LOOK) {
+                Ok(Report::Ended { end }) => return Ok(end),
+                Ok(report) => member.show(&report),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => bail!(self.death()),
+            }
+        }
+    }
+
+    fn order(&mut self, order: &Order) -> Result<()> {
+        let pipe = self.orders.as_mut().context("no pipe to the worker")?;
+        writeln!(pipe, "{}", serde_json::to_string(order)?)?;
+        Ok(pipe.flush()?)
+    }
+
+    /// How the worker ended, and the last that it said.
+    fn death(&mut self) -> String {
+        self.orders = None;
+        let how = self
+            .child
+            .wait()
+            .map_or_else(|e| e.to_string(), describe_status);
+        let words = lock(&self.last_words).clone();
+        let words = if words.is_empty() {
+            words
+        } else {
+            format!(": {words}")
+        };
+        format!("its process ended by itself ({how}){words}")
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.orders = None;
+        let _ = self.child.wait();
+    }
+}
+
+fn describe_status(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        let memory = if signal == 9 {
+            ", as when memory runs out"
+        } else {
+            ""
+        };
+        return format!("signal {signal}{memory}");
+    }
+    format!("{status}")
+}
+
+/// Worker `index` takes the GPU that follows the first one by as many places, in a circle.
+fn device(index: usize, first: Device) -> String {
+    match first {
+        Device::Cuda(first) => {
+            let count = usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
+            format!("cuda:{}", (first + index) % count)
+        }
+        _ => "cpu".to_string(),
+    }
+}
+
+fn hear(stdout: impl std::io::Read + Send + 'static) -> Receiver<Report> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Ok(report) = serde_json::from_str(&line)
+                && sender.send(report).is_err()
+            {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Passes a worker's errors on and keeps the last line.
+fn pass_on(stderr: impl std::io::Read + Send + 'static, quiet: bool) -> Arc<Mutex<String>> {
+    let last = Arc::new(Mutex::new(String::new()));
+    let kept = last.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if !quiet {
+                eprintln!("{line}");
+            }
+            *lock(&kept) = line;
+        }
+    });
+    last
+}

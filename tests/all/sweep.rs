@@ -1,0 +1,325 @@
+//! Many runs: worker processes, manifests, partial figures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const TRAINING: &str = "dataset: synthetic
+validation: 100
+training_images: 200
+";
+
+const NETWORKS: &str = "networks:
+  - name: MSDNet
+    msdnet: { channels: 4, growth: 2, scale_growth: [1, 2, 4], bottleneck: [1, 2, 4], exits: 2, first_exit: 1, spacing: { even: 1 } }
+  - name: ResNet
+    resnet: { blocks_per_stage: 1, channels: 4, exits_after: [1] }
+";
+
+/// A small anytime experiment that trains in seconds.
+pub fn anytime(seeds: &str, epochs: u32, learning_rate: &str) -> String {
+    format!(
+        "figure: anytime\n{TRAINING}seeds: {seeds}\n\
+         training: {{ epochs: {epochs}, batch_size: 50, learning_rate: {learning_rate} }}\n{NETWORKS}"
+    )
+}
+
+/// A folder of its own, with an experiment in it.
+pub fn workplace(name: &str, experiment: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), experiment).unwrap();
+    folder
+}
+
+fn program(folder: &Path, args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_repro"));
+    command.args(args.split_whitespace()).current_dir(folder);
+    command
+}
+
+fn output(folder: &Path, args: &str) -> Output {
+    program(folder, args).output().unwrap()
+}
+
+pub fn succeed(folder: &Path, args: &str) -> String {
+    let output = output(folder, args);
+    assert!(
+        output.status.success(),
+        "repro {args}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn run_folders(folder: &Path) -> Vec<PathBuf> {
+    let runs = fs::read_dir(folder.join("runs"));
+    runs.map_or(Vec::new(), |entries| {
+        entries.map(|entry| entry.unwrap().path()).collect()
+    })
+}
+
+/// The epochs of a run's clock, in the order in which they were trained.
+pub fn epochs(run: &Path) -> Vec<u32> {
+    let text = fs::read_to_string(run.join("timing.csv")).unwrap_or_default();
+    let epoch = |line: &str| line.split(',').next().unwrap().parse().unwrap();
+    text.lines().skip(1).map(epoch).collect()
+}
+
+fn assert_every_epoch_once(folder: &Path, runs: usize, last: u32) {
+    let folders = run_folders(folder);
+    assert_eq!(folders.len(), runs);
+    for run in folders {
+        assert_eq!(epochs(&run), (1..=last).collect::<Vec<_>>(), "{run:?}");
+    }
+}
+
+pub fn figure_files(folder: &Path, out: &str) -> Vec<Vec<u8>> {
+    let files = ["figure.csv", "figure.svg", "figure.png", "exits.csv"];
+    let read = |name| fs::read(folder.join(out).join("x").join(name)).unwrap();
+    files.into_iter().map(read).collect()
+}
+
+pub fn wait_until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(
+            began.elapsed() < Duration::from_secs(seconds),
+            "not within {seconds} s: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// State and parent of a process; none once it is gone or waits to be buried.
+#[cfg(target_os = "linux")]
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z")
+        .then(|| fields.next()?.parse().ok())
+        .flatten()
+}
+
+#[cfg(target_os = "linux")]
+fn children_of(parent: u32) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let name = entry.ok()?.file_name();
+        name.to_str()?.parse().ok()
+    });
+    pids.filter(|&pid| parent_of(pid) == Some(parent)).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_end_when_their_parent_is_killed_and_the_next_call_goes_on() {
+    let place = workplace("x.yaml", &anytime("[0]", 40, "0.1"));
+    let folder = place.path();
+    let mut parent = program(folder, "anytime x.yaml --workers 2 --threads 1 -q")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("both runs are past an epoch", 90, || {
+        let runs = run_folders(folder);
+        runs.len() == 2 && runs.iter().all(|run| !epochs(run).is_empty())
+    });
+    let workers = children_of(parent.id());
+    assert_eq!(workers.len(), 2);
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    wait_until("the workers are gone", 15, || {
+        workers.iter().all(|&pid| parent_of(pid).is_none())
+    });
+    for run in run_folders(folder) {
+        assert!(epochs(&run).len() < 40, "{run:?} came to its end");
+    }
+    succeed(folder, "anytime x.yaml --workers 2 --threads 1 -q");
+    assert_every_epoch_once(folder, 2, 40);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_parent_that_is_told_to_stop_saves_in_its_workers_and_ends_with_75() {
+    let place = workplace("x.yaml", &anytime("[0]", 400, "0.1"));
+    let folder = place.path();
+    let mut parent = program(folder, "anytime x.yaml --workers 2 --threads 1 -q")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("both runs are past an epoch", 90, || {
+        let runs = run_folders(folder);
+        runs.len() == 2 && runs.iter().all(|run| !epochs(run).is_empty())
+    });
+    let workers = children_of(parent.id());
+    let kill = format!("kill -TERM {}", parent.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(parent.wait().unwrap().code(), Some(75));
+    assert!(workers.iter().all(|&pid| parent_of(pid).is_none()));
+}
+
+#[test]
+fn two_calls_at_once_train_each_run_once_and_draw_what_one_process_draws() {
+    let place = workplace("x.yaml", &anytime("[0, 1]", 2, "0.1"));
+    let folder = place.path();
+    let call = |out| {
+        let args = format!("anytime x.yaml --workers 2 --threads 1 -q --out {out}");
+        program(folder, &args)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let (mut one, mut two) = (call("one"), call("two"));
+    assert!(one.wait().unwrap().success());
+    assert!(two.wait().unwrap().success());
+    assert_every_epoch_once(folder, 4, 2);
+    assert!(figure_files(folder, "one") == figure_files(folder, "two"));
+    succeed(
+        folder,
+        "anytime x.yaml --workers 1 --threads 1 -q --runs other --out alone",
+    );
+    assert!(figure_files(folder, "one") == figure_files(folder, "alone"));
+}
+
+#[test]
+fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
+    let place = workplace("x.yaml", &anytime("[0]", 1, "0.1"));
+    let folder = place.path();
+    fs::write(folder.join("bad.yaml"), anytime("[0]", 1, "1e30")).unwrap();
+    let manifest = succeed(folder, "sweep plan bad.yaml x.yaml");
+    fs::write(folder.join("m.jsonl"), &manifest).unwrap();
+    let output = output(
+        folder,
+        "sweep run --manifest m.jsonl --workers 2 --threads 1",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("2 of 4 runs failed"), "{said}");
+    assert!(said.contains("learning_rate helps"), "{said}");
+
+    let status = succeed(folder, "sweep status m.jsonl --json");
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let states: Vec<&str> = status
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["failed", "failed", "done", "done"]);
+    let reason = status[0]["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("MSDNet, seed 0: the loss is"),
+        "{reason}"
+    );
+
+    let told = succeed(folder, "sweep collect m.jsonl --threads 1");
+    assert!(told.contains("bad: none of 2 runs is finished"), "{told}");
+    assert!(told.contains("x: all 2 runs are finished"), "{told}");
+    assert!(folder.join("results/x/figure.png").is_file());
+    assert!(!folder.join("results/bad").exists());
+}
+
+#[test]
+fn a_manifest_holds_a_shared_run_once_and_the_same_ids_again() {
+    let place = workplace("x.yaml", &anytime("[0]", 1, "0.1"));
+    let folder = place.path();
+    let other = anytime("[0]", 1, "0.1").replace("name: ResNet", "name: Residual");
+    fs::write(folder.join("y.yaml"), other).unwrap();
+    let text = succeed(folder, "sweep plan x.yaml y.yaml --seeds 0..2");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 6);
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!(line["index"], index);
+        assert_eq!(line["experiments"], serde_json::json!(["x.yaml", "y.yaml"]));
+        assert!(line["seconds"].as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(
+        succeed(folder, "sweep plan x.yaml y.yaml --seeds 0..2"),
+        text
+    );
+}
+
+#[test]
+fn a_figure_is_drawn_without_the_curve_whose_reference_is_missing() {
+    let experiment = format!(
+        "figure: fig-final-degradation\n{TRAINING}seeds: [0]\n\
+         training: {{ epochs: 1, batch_size: 50, learning_rate: 0.1 }}\n\
+         networks:\n  \
+         - name: ResNet\n    \
+           resnet: {{ blocks_per_stage: 1, channels: 4 }}\n    \
+           positions: [1]\n  \
+         - name: DenseNet\n    \
+           densenet: {{ layers_per_block: 1, growth: 4 }}\n    \
+           positions: [1]\n"
+    );
+    let place = workplace("x.yaml", &experiment);
+    let folder = place.path();
+    let manifest = succeed(folder, "sweep plan x.yaml");
+    fs::write(folder.join("m.jsonl"), &manifest).unwrap();
+    let last = manifest.lines().last().unwrap();
+    assert!(last.contains("DenseNet without"), "{last}");
+    for index in 0..3 {
+        let args = format!("sweep run --manifest m.jsonl --index {index} --threads 1 -q");
+        succeed(folder, &args);
+    }
+    let output = output(folder, "sweep collect m.jsonl --threads 1");
+    assert!(output.status.success());
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains("partial, 3 of 4 runs are finished; without DenseNet without, seed 0"),
+        "{told}"
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("left out: curve `DenseNet`"), "{said}");
+    let csv = fs::read_to_string(folder.join("results/x/figure.csv")).unwrap();
+    assert!(
+        csv.contains("ResNet at 1") && !csv.contains("DenseNet"),
+        "{csv}"
+    );
+    let json = fs::read_to_string(folder.join("results/x/run.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["missing"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_thousand_runs_are_planned_watched_and_collected() {
+    let place = workplace("x.yaml", &anytime("[0]", 1, "0.1"));
+    let folder = place.path();
+    let began = Instant::now();
+    let manifest = succeed(folder, "sweep plan x.yaml --seeds 0..499");
+    let planned = began.elapsed();
+    assert_eq!(manifest.lines().count(), 1000);
+    fs::write(folder.join("m.jsonl"), &manifest).unwrap();
+    succeed(
+        folder,
+        "sweep run --manifest m.jsonl --index 3 --threads 1 -q",
+    );
+    let began = Instant::now();
+    let status = succeed(folder, "sweep status m.jsonl");
+    let watched = began.elapsed();
+    let counts = status.lines().last().unwrap();
+    assert_eq!(
+        counts,
+        "1000 runs: 1 done, 0 running, 0 failed, 999 waiting"
+    );
+    let began = Instant::now();
+    let told = succeed(folder, "sweep collect m.jsonl --threads 1 -q");
+    let collected = began.elapsed();
+    assert!(told.contains("partial, 1 of 1000 runs"), "{told}");
+    println!(
+        "1,000 runs: plan {planned:.2?}, status {watched:.2?}, collect with one run done {collected:.2?}"
+    );
+}
