@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::pipeline::{Check, Places, State, examine};
+use crate::pipeline::Places;
+use crate::pipeline::doctor::{Check, State, examine};
 
 /// Look whether this machine can run the experiments, and how to mend it.
 #[derive(Debug, clap::Args)]

@@ -9,15 +9,12 @@ mod examples;
 mod experiments;
 mod explore;
 mod figure;
-<<<<<<< HEAD
+mod report;
 mod run_args;
 mod runs;
 pub mod shell;
-mod watch;
-=======
-mod report;
 mod sweep;
->>>>>>> main
+mod watch;
 
 use std::process::ExitCode;
 
@@ -65,7 +62,6 @@ enum Command {
     Costs(costs::CostsArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
-<<<<<<< HEAD
     /// List and show the built-in experiments
     Experiments(experiments::ExperimentsArgs),
     /// List, show and delete trained runs
@@ -86,10 +82,8 @@ enum Command {
     Completions(shell::CompletionsArgs),
     /// Manual pages
     Man(shell::ManArgs),
-=======
     /// Plan many runs once and carry them out on this machine or by Slurm
     Sweep(sweep::SweepArgs),
->>>>>>> main
 }
 
 /// Parses the command line, runs it, and says what went wrong.
@@ -131,7 +125,6 @@ fn run(command: &Command) -> Result<()> {
         Command::Report(args) => report::run(args),
         Command::Costs(args) => costs::run(args),
         Command::Data(args) => data::run(args),
-<<<<<<< HEAD
         Command::Experiments(args) => experiments::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Watch(args) => watch::run(args),
@@ -142,8 +135,6 @@ fn run(command: &Command) -> Result<()> {
         Command::Config(args) => shell::config(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
-=======
         Command::Sweep(args) => sweep::run(args),
->>>>>>> main
     }
 }

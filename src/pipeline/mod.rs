@@ -9,7 +9,7 @@ mod costs;
 mod crowd;
 mod device;
 mod diagram;
-mod doctor;
+pub mod doctor;
 mod examples;
 mod execute;
 mod explore;
@@ -24,19 +24,15 @@ mod provenance;
 mod report;
 mod stop;
 mod study;
-<<<<<<< HEAD
-mod watch;
-=======
 mod sweep;
+mod watch;
 mod worker;
 mod workers;
->>>>>>> main
 
 pub use context::{Data, Places, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
 pub use device::{parse_device, set_threads};
 pub use diagram::diagram;
-pub use doctor::{Check, State, examine};
 pub use examples::{Aim, write_examples};
 pub use execute::{Outcome, train_run};
 pub use explore::page;
@@ -46,12 +42,9 @@ pub use plan::{describe_plan, plan_json};
 pub use predictions::predictions_of;
 pub use report::write_report;
 pub use stop::{Interrupted, watch_signals};
-<<<<<<< HEAD
-pub use watch::{draw_training, with_ending, write_tensorboard};
-=======
 pub use sweep::{
     Line, Slurm, State, Status, collect_figures, describe_status, lines_of_runs, manifest,
     manifest_text, read_manifest, run_sweep, status_of, submit,
 };
+pub use watch::{draw_training, with_ending, write_tensorboard};
 pub use worker::serve;
->>>>>>> main

@@ -70,7 +70,10 @@ fn trained() -> tempfile::TempDir {
 fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        let (from, to) = (
+            entry.as_ref().unwrap().path(),
+            to.join(entry.unwrap().file_name()),
+        );
         if from.is_dir() {
             copy_tree(&from, &to);
         } else {
@@ -132,10 +135,7 @@ fn the_page_shows_the_numbers_of_budgeted_batch_in_a_real_browser() {
         return;
     };
     let folder = trained();
-    said(
-        folder.path(),
-        &["explore", "msdnet", "--threads", "1",
-    );
+    said(folder.path(), &["explore", "msdnet", "--threads", "1"]);
     let page = folder.path().join("explore.html");
     assert!(std::fs::metadata(&page).unwrap().len() < 5_000_000);
     let figure = rows(&folder.path().join("results/tiny/figure.csv"));
