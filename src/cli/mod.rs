@@ -90,11 +90,16 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     std::panic::set_hook(Box::new(|info| {
+        // Whoever reads has had enough (`repro ... | head`): neither a mistake nor a failure.
+        if info.to_string().contains("Broken pipe") {
+            std::process::exit(DONE.into());
+        }
         eprintln!("error: this is a mistake in the program, not yours: {info}");
     }));
     let result = std::panic::catch_unwind(|| run(&cli.command));
     let code = match result {
         Ok(Ok(())) => DONE,
+        Ok(Err(error)) if is_broken_pipe(&error) => DONE,
         Ok(Err(error)) => {
             eprintln!("error: {error:#}");
             code_of(&error)
@@ -102,6 +107,11 @@ pub fn main() -> ExitCode {
         Err(_) => FAILED,
     };
     ExitCode::from(code)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {

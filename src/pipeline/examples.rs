@@ -56,7 +56,7 @@ pub fn write_examples(
     let sheets = [
         (
             "by-exit",
-            by_exit_sheet(run, &answers, &point, &easy)?,
+            by_exit_sheet(run, &answers, &point, (&exits, class), &easy)?,
             easy,
         ),
         (
@@ -213,20 +213,24 @@ fn by_exit_sheet(
     run: &Opened,
     answers: &Answers,
     point: &BudgetedPoint,
+    (exits, class): (&[usize], Option<u32>),
     examples: &[Example],
 ) -> Result<Option<Sheet>> {
+    let of_class = |at: &usize| is_of(answers, *at, class);
+    let all = (0..answers.images()).filter(of_class).count();
     let mut rows = Vec::new();
     for exit in 0..answers.exits() {
         let mut tiles = Vec::new();
         for example in examples.iter().filter(|e| e.exit == exit) {
             tiles.push(tile(run, answers, example)?);
         }
-        let left = point.taken[exit];
+        let here = (0..answers.images()).filter(of_class);
+        let left = here.filter(|&at| exits[at] == exit).count();
         let notes = vec![
             format!("exit {}", exit + 1),
             millions(run.multiply_adds[exit] as f64),
             format!("{left} images"),
-            format!("{:.0} %", 100.0 * left as f64 / point.images as f64),
+            format!("{:.0} %", 100.0 * left as f64 / all.max(1) as f64),
         ];
         rows.push(Row { notes, tiles });
     }

@@ -322,6 +322,25 @@ fn the_doctor_ends_well_where_the_main_job_can_run_and_with_1_where_it_cannot() 
 }
 
 #[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_repro"))
+        .args(["man", "--out", "man"])
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && complaint.is_empty(),
+        "{complaint}"
+    );
+}
+
+#[test]
 fn shells_editors_and_man_are_served() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
