@@ -273,10 +273,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = folder(dir.path(), "msdnet-a");
         let lock = run.try_lock().unwrap();
-        assert!(clean(&[run.clone()], true).is_err());
+        assert!(clean(std::slice::from_ref(&run), true).is_err());
         assert!(run.path().is_dir());
         drop(lock);
-        clean(&[run.clone()], true).unwrap();
+        clean(std::slice::from_ref(&run), true).unwrap();
         assert!(!run.path().exists());
     }
 
@@ -286,7 +286,7 @@ mod tests {
         let run = folder(dir.path(), "msdnet-a");
         if !std::io::stdin().is_terminal() {
             assert!(
-                clean(&[run.clone()], false)
+                clean(std::slice::from_ref(&run), false)
                     .unwrap_err()
                     .to_string()
                     .contains("--yes")
