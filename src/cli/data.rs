@@ -23,7 +23,11 @@ pub struct DataArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// List the data sets and whether they are here
-    List,
+    List {
+        /// JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Count records, check sizes and labels, print class balance, mean and standard deviation
     Verify {
         /// A data set; all that are here if left out
@@ -49,7 +53,8 @@ enum Command {
 pub fn run(args: &DataArgs) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match &args.command {
-        Command::List => list(&args.data, &mut out),
+        Command::List { json: true } => list_json(&args.data, &mut out),
+        Command::List { json: false } => list(&args.data, &mut out),
         Command::Verify { name } => verify_all(name.as_ref(), &args.data, &mut out),
         Command::Fetch { name, url, md5 } => {
             let mirror = Mirror {
@@ -76,6 +81,20 @@ fn list(data_dir: &Path, out: &mut impl Write) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn list_json(data_dir: &Path, out: &mut impl Write) -> Result<()> {
+    let named = Dataset::named();
+    let entry = |dataset: &Dataset| {
+        serde_json::json!({
+            "name": dataset.to_string(),
+            "about": dataset.describe(),
+            "place": dataset.place(data_dir).map(|place| place.display().to_string()),
+            "is_here": is_here(dataset, data_dir),
+        })
+    };
+    let rows: Vec<_> = named.iter().map(entry).collect();
+    Ok(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?)
 }
 
 fn is_here(dataset: &Dataset, data_dir: &Path) -> bool {

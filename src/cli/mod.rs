@@ -2,12 +2,21 @@
 
 mod costs;
 mod data;
+mod doctor;
+mod draw;
+mod examples;
+mod experiments;
+mod explore;
 mod figure;
 mod import;
 mod predict;
 mod report;
+mod run_args;
+mod runs;
 mod saving;
+pub mod shell;
 mod sweep;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -61,6 +70,26 @@ enum Command {
     Predict(predict::PredictArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
+    /// List and show the built-in experiments
+    Experiments(experiments::ExperimentsArgs),
+    /// List, show and delete trained runs
+    Runs(runs::RunsArgs),
+    /// Draw training curves of runs, or write them for TensorBoard
+    Watch(watch::WatchArgs),
+    /// Sheets of easy and hard test images of a run (Figs. 1 and 6)
+    Examples(examples::ExamplesArgs),
+    /// A web page of a run, with the budget on a slider
+    Explore(explore::ExploreArgs),
+    /// Draw a network: scales as rows, layers as columns (Figs. 2 and 9)
+    Draw(draw::DrawArgs),
+    /// Look whether this machine can run the experiments
+    Doctor(doctor::DoctorArgs),
+    /// The JSON Schema of experiment files
+    Config(shell::ConfigArgs),
+    /// Completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Manual pages
+    Man(shell::ManArgs),
     /// Plan many runs once and carry them out on this machine or by Slurm
     Sweep(sweep::SweepArgs),
 }
@@ -69,6 +98,10 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     std::panic::set_hook(Box::new(|info| {
+        // Whoever reads has had enough (`repro ... | head`): neither a mistake nor a failure.
+        if info.to_string().contains("Broken pipe") {
+            std::process::exit(DONE.into());
+        }
         tell(&format!(
             "error: this is a mistake in the program, not yours: {info}"
         ));
@@ -76,6 +109,7 @@ pub fn main() -> ExitCode {
     let result = std::panic::catch_unwind(|| run(&cli.command));
     let code = match result {
         Ok(Ok(())) => DONE,
+        Ok(Err(error)) if is_broken_pipe(&error) => DONE,
         Ok(Err(error)) => {
             tell(&format!("error: {error:#}"));
             code_of(&error)
@@ -89,6 +123,11 @@ pub fn main() -> ExitCode {
 fn tell(message: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{message}");
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
@@ -115,6 +154,16 @@ fn run(command: &Command) -> Result<()> {
         Command::Export(args) => import::export(args),
         Command::Predict(args) => predict::run(args),
         Command::Data(args) => data::run(args),
+        Command::Experiments(args) => experiments::run(args),
+        Command::Runs(args) => runs::run(args),
+        Command::Watch(args) => watch::run(args),
+        Command::Examples(args) => examples::run(args),
+        Command::Explore(args) => explore::run(args),
+        Command::Draw(args) => draw::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Config(args) => shell::config(args),
+        Command::Completions(args) => shell::completions(args),
+        Command::Man(args) => shell::man(args),
         Command::Sweep(args) => sweep::run(args),
     }
 }

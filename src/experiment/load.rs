@@ -149,7 +149,8 @@ fn explain(message: &str) -> String {
     }
 }
 
-fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The word most like `wrong`, if any is like it.
+pub fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     right
         .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))
         .filter(|(similarity, _)| *similarity > 0.7)

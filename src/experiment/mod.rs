@@ -15,7 +15,7 @@ use crate::nn::Precision;
 
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
 pub use entry::{Entry, Member, Named};
-pub use load::{load, load_networks, read_text};
+pub use load::{load, load_networks, nearest, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use schedule::{Cosine, Schedule, Steps};
 
@@ -79,11 +79,9 @@ pub struct Training {
     pub weight_decay: f64,
     /// Element type of the convolutions.
     #[serde(default)]
-    #[schemars(with = "String")]
     pub precision: Precision,
     /// Random crops and flips.
     #[serde(default)]
-    #[schemars(with = "serde_json::Value")]
     pub augmentation: Augmentation,
 }
 
@@ -146,7 +144,6 @@ pub struct Experiment {
     /// The figure it feeds.
     pub figure: Figure,
     /// The data set.
-    #[schemars(with = "serde_json::Value")]
     pub dataset: Dataset,
     /// Images held out of the training set; 0 = none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

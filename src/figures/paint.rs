@@ -26,7 +26,20 @@ pub fn write_svg(canvas: &Canvas, path: &Path) -> Result<()> {
 
 /// Writes the picture as PNG, in twice its layout's size.
 pub fn write_png(canvas: &Canvas, path: &Path) -> Result<()> {
-    let bytes = png_bytes(canvas).with_context(|| format!("drawing {}", path.display()))?;
+    write_png_with(canvas, &[], path)
+}
+
+/// A photograph on the canvas: its place and side in the layout's pixels.
+pub struct Placed<'a> {
+    pub picture: &'a RgbImage,
+    pub at: (f64, f64),
+    pub size: f64,
+}
+
+/// The same with photographs laid over the marks.
+pub fn write_png_with(canvas: &Canvas, pictures: &[Placed], path: &Path) -> Result<()> {
+    let bytes =
+        png_bytes(canvas, pictures).with_context(|| format!("drawing {}", path.display()))?;
     replace(path, &bytes)
 }
 
@@ -52,7 +65,7 @@ fn svg_text(canvas: &Canvas) -> Result<String> {
     Ok(text.replacen(&fine, &shown, 1))
 }
 
-fn png_bytes(canvas: &Canvas) -> Result<Vec<u8>> {
+fn png_bytes(canvas: &Canvas, pictures: &[Placed]) -> Result<Vec<u8>> {
     register()?;
     let (width, height) = (units(canvas.width), units(canvas.height));
     let mut pixels = vec![0u8; width as usize * height as usize * 3];
@@ -61,11 +74,19 @@ fn png_bytes(canvas: &Canvas) -> Result<Vec<u8>> {
         paint(canvas, &backend.into_drawing_area(), PNG_LETTERS)?;
     }
     let large = RgbImage::from_raw(width, height, pixels).context("the picture's size is wrong")?;
-    let small = imageops::thumbnail(
+    let mut small = imageops::thumbnail(
         &large,
         canvas.width as u32 * PNG_SCALE,
         canvas.height as u32 * PNG_SCALE,
     );
+    for placed in pictures {
+        let scale = f64::from(PNG_SCALE);
+        let side = (placed.size * scale) as u32;
+        let filter = imageops::FilterType::CatmullRom;
+        let resized = imageops::resize(placed.picture, side, side, filter);
+        let (x, y) = (placed.at.0 * scale, placed.at.1 * scale);
+        imageops::replace(&mut small, &resized, x as i64, y as i64);
+    }
     let mut bytes = std::io::Cursor::new(Vec::new());
     small.write_to(&mut bytes, ImageFormat::Png)?;
     Ok(bytes.into_inner())

@@ -189,6 +189,12 @@ impl Config {
         }
     }
 
+    /// The finest scale (from 0) that `layer` of `layers` still has (paper, section 4, "Network
+    /// reduction").
+    pub fn finest(&self, layer: usize, layers: usize) -> usize {
+        Grid::new(self, layers).dropped(layer)
+    }
+
     pub(super) fn set_exit_layers(&mut self, layers: Vec<usize>) {
         self.exits = Exits::Layers(layers);
         self.first_exit = None;

@@ -21,7 +21,9 @@ pub enum Mode {
 }
 
 /// Element type of the convolutions; sums, statistics and weights stay as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// As the weights are.

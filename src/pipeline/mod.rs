@@ -8,9 +8,14 @@ mod context;
 mod costs;
 mod crowd;
 mod device;
+mod diagram;
+pub mod doctor;
+mod examples;
 mod execute;
+mod explore;
 mod figure;
 mod import;
+mod opened;
 mod outputs;
 mod plan;
 mod positional;
@@ -21,15 +26,20 @@ mod report;
 mod stop;
 mod study;
 mod sweep;
+mod watch;
 mod worker;
 mod workers;
 
 pub use context::{Data, Places, Saving, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
 pub use device::{crew, parse_device, set_threads};
+pub use diagram::diagram;
+pub use examples::{Aim, write_examples};
 pub use execute::{Outcome, train_run};
+pub use explore::page;
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use import::{Import, export_run, import_run};
+pub use opened::{Opened, folder_name, open_run};
 pub use plan::{describe_plan, plan_json};
 pub use predictions::{Split, predict_run, predictions_of};
 pub use report::write_report;
@@ -38,4 +48,5 @@ pub use sweep::{
     Line, Slurm, State, Status, collect_figures, describe_status, lines_of_runs, manifest,
     manifest_text, read_manifest, run_sweep, status_of, submit,
 };
+pub use watch::{draw_training, with_ending, write_tensorboard};
 pub use worker::serve;

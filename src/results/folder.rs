@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use super::atomic;
 use super::checkpoint::{self, Progress};
-use crate::experiment::Run;
+use crate::experiment::{Run, nearest};
 
 /// The folder of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,8 +256,11 @@ pub fn find_run(which: &str, runs: &Path) -> Result<RunFolder> {
             } else {
                 shown.join(", ")
             };
+            let names: Vec<String> = all.iter().map(name_of).collect();
+            let near = nearest(which, names.iter().map(String::as_str));
+            let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
             bail!(
-                "no run under {} begins with \"{which}\" ({known}); `repro runs list` shows all",
+                "no run under {} begins with \"{which}\"{hint} ({known}); `repro runs list` shows all",
                 runs.display()
             )
         }

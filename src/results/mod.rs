@@ -8,6 +8,7 @@ pub mod folder;
 pub mod predictions;
 pub mod runfiles;
 pub mod tables;
+pub mod tensorboard;
 
 pub use folder::{RunFolder, find_run, list_runs};
 

@@ -119,6 +119,11 @@ pub fn timing_seconds(path: &Path) -> f64 {
     timings(path).iter().map(|row| row.seconds).sum()
 }
 
+/// Seconds of each row of the clock's table at `path`; none without one.
+pub fn timing_each(path: &Path) -> Vec<f64> {
+    timings(path).iter().map(|row| row.seconds).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ mod golden_thresholds;
 mod kills;
 mod mutate;
 mod networks;
+mod people;
 mod program;
 mod rooms;
 mod slurm;

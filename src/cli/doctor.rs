@@ -1,0 +1,96 @@
+//! `repro doctor`
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::pipeline::Places;
+use crate::pipeline::doctor::{Check, State, examine};
+
+/// Look whether this machine can run the experiments, and how to mend it.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Folder for figures and tables
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+    /// Folder for trained runs
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+    /// Folder with the data sets
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    data: PathBuf,
+    /// JSON instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When something stands in the way of the main job; the report says what and how to mend it.
+pub fn run(args: &DoctorArgs) -> Result<()> {
+    let checks = examine(&Places {
+        out: args.out.clone(),
+        runs: args.runs.clone(),
+        data: args.data.clone(),
+    });
+    let out = std::io::stdout();
+    // NO_COLOR: no-color.org.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&checks)?)
+    } else {
+        checks
+            .iter()
+            .map(|check| line(check, out.is_terminal() && !plain))
+            .collect()
+    };
+    out.lock().write_all(text.as_bytes())?;
+    let failed: Vec<&str> = checks
+        .iter()
+        .filter(|check| check.state == State::Fail)
+        .map(|check| check.name.as_str())
+        .collect();
+    if !failed.is_empty() {
+        bail!("the experiments cannot run: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn line(check: &Check, is_coloured: bool) -> String {
+    let (word, colour) = match check.state {
+        State::Ok => ("ok", "32"),
+        State::Warn => ("warn", "33"),
+        State::Fail => ("FAIL", "31"),
+    };
+    let word = format!("{word:<5}");
+    let word = if is_coloured {
+        format!("\x1b[{colour}m{word}\x1b[0m")
+    } else {
+        word
+    };
+    let mend = check.mend.as_ref();
+    let mend = mend.map_or(String::new(), |mend| {
+        format!("      {:<25} to mend: {mend}\n", "")
+    });
+    format!("{word} {:<25} {}\n{mend}", check.name, check.found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_is_wrong_and_how_to_mend_it_and_is_plain_where_it_must_be() {
+        let check = Check {
+            name: "disk".to_string(),
+            state: State::Fail,
+            found: "0.0 GB free".to_string(),
+            mend: Some("remove something".to_string()),
+        };
+        let text = line(&check, false);
+        assert!(text.starts_with("FAIL  disk") && text.contains("to mend: remove something"));
+        assert!(!text.contains('\x1b') && line(&check, true).contains('\x1b'));
+    }
+}

@@ -1,0 +1,83 @@
+//! `repro draw`
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use crate::data::Dataset;
+use crate::experiment::load_networks;
+use crate::models::Input;
+use crate::pipeline::{diagram, with_ending};
+
+/// Draw a network: scales as rows, layers as columns, exits with their cost.
+#[derive(Debug, clap::Args)]
+pub struct DrawArgs {
+    /// A network or an experiment: a file, the name of a built-in experiment, or - for standard
+    /// input
+    network: String,
+    /// Where to: NAME.svg and NAME.png; of an experiment's networks NAME-1.svg and on [default:
+    /// the network's name]
+    #[arg(short, long, value_name = "NAME")]
+    output: Option<PathBuf>,
+    /// Data set that gives image size and classes; default: the experiment's, else cifar100
+    #[arg(long)]
+    dataset: Option<Dataset>,
+    /// Folder with the data sets (only an image folder is looked at)
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    data: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Names the file, and the key and line in it.
+pub fn run(args: &DrawArgs) -> Result<()> {
+    let (networks, of_experiment) = load_networks(&args.network)?;
+    ensure!(!networks.is_empty(), "{} holds no network", args.network);
+    let dataset = args
+        .dataset
+        .clone()
+        .or(of_experiment)
+        .unwrap_or(Dataset::Cifar100);
+    let facts = dataset.facts(&args.data)?;
+    let input = Input {
+        channels: facts.channels,
+        side: facts.side,
+        classes: facts.classes,
+    };
+    for (place, (name, config)) in (1..).zip(&networks) {
+        let picture = match &args.output {
+            Some(output) if networks.len() == 1 => output.clone(),
+            Some(output) => {
+                let stem = with_ending(output, "").display().to_string();
+                PathBuf::from(format!("{}-{place}", stem.trim_end_matches('.')))
+            }
+            None => PathBuf::from(file_name(name)),
+        };
+        let (svg, png) = (with_ending(&picture, "svg"), with_ending(&picture, "png"));
+        diagram(name, config, input)?.draw(&svg, &png)?;
+        println!("{}\n{}", svg.display(), png.display());
+    }
+    Ok(())
+}
+
+/// A name as a file's: words and numbers, joined by dashes.
+fn file_name(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_alphanumeric() && c != '.');
+    let words: Vec<String> = words
+        .filter(|w| !w.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    words.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_gives_a_plain_file_name() {
+        assert_eq!(file_name("ResNet (6 classifiers)"), "resnet-6-classifiers");
+        assert_eq!(file_name("../a b/c"), "..-a-b-c");
+    }
+}

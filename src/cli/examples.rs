@@ -1,0 +1,50 @@
+//! `repro examples`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::run_args::RunArgs;
+use crate::pipeline::{Aim, write_examples};
+
+/// Sheets of easy and hard test images of a run (Figs. 1 and 6).
+#[derive(Debug, clap::Args)]
+pub struct ExamplesArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Only images of this class, by name or number
+    #[arg(long)]
+    class: Option<String>,
+    /// Images shown of each exit
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    per_exit: usize,
+    /// Ratio of the exits' shares, as in figure.csv [default: that of the middle budget]
+    #[arg(long, conflicts_with = "budget")]
+    ratio: Option<f64>,
+    /// Mean multiply-adds of an image, such as 20e6 [default: half way between first and last exit]
+    #[arg(long, value_name = "MULTIPLY_ADDS")]
+    budget: Option<f64>,
+    /// Folder for by-exit.png, corrected.png and their CSVs [default: results/examples/RUN]
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such run or class, or a file cannot be written.
+pub fn run(args: &ExamplesArgs) -> Result<()> {
+    let opened = args.run.open()?;
+    let aim = match (args.ratio, args.budget) {
+        (Some(ratio), _) => Aim::Ratio(ratio),
+        (None, Some(budget)) => Aim::Budget(budget),
+        (None, None) => Aim::Middle,
+    };
+    let default = || PathBuf::from("results/examples").join(&opened.name);
+    let folder = args.output.clone().unwrap_or_else(default);
+    let class = args.class.as_deref();
+    for path in write_examples(&opened, class, args.per_exit, aim, &folder)? {
+        println!("{}", path.display());
+    }
+    Ok(())
+}

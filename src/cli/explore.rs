@@ -1,0 +1,30 @@
+//! `repro explore`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::run_args::RunArgs;
+use crate::pipeline::page;
+use crate::results::atomic;
+
+/// A web page of a run to play with: the budget on a slider, what leaves where.
+#[derive(Debug, clap::Args)]
+pub struct ExploreArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// The page: one file that needs neither network nor server
+    #[arg(short, long, default_value = "explore.html", value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such run, or the page cannot be written.
+pub fn run(args: &ExploreArgs) -> Result<()> {
+    let text = page(&args.run.open()?)?;
+    atomic::write(&args.output, text.as_bytes())?;
+    println!("{}", args.output.display());
+    Ok(())
+}

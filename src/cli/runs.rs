@@ -1,0 +1,297 @@
+//! `repro runs list | show RUN | clean`
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::pipeline::folder_name;
+use crate::results::{RunFolder, find_run, list_runs};
+
+/// Trained and half-trained runs.
+#[derive(Debug, clap::Args)]
+pub struct RunsArgs {
+    #[command(subcommand)]
+    command: Command,
+    /// Folder for trained runs
+    #[arg(long, default_value = "runs", value_name = "DIR", global = true)]
+    runs: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Every run, how far it has come and how much room it takes
+    List {
+        /// JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// What one run is, how far it has come, its files
+    Show {
+        /// A run folder, or a beginning of its name
+        run: String,
+        /// JSON instead of YAML
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete runs; a finished one only if it is named
+    Clean {
+        /// Run folders, or beginnings of their names
+        named: Vec<String>,
+        /// All runs that are not finished
+        #[arg(long)]
+        unfinished: bool,
+        /// All runs that are not finished and were not touched for so many days
+        #[arg(long, value_name = "DAYS")]
+        older: Option<u32>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a run is not there, or a folder cannot be read or deleted.
+pub fn run(args: &RunsArgs) -> Result<()> {
+    match &args.command {
+        Command::List { json } => list(&args.runs, *json),
+        Command::Show { run, json } => show(run, &args.runs, *json),
+        Command::Clean {
+            named,
+            unfinished,
+            older,
+            yes,
+        } => {
+            let chosen = chosen(named, *unfinished, *older, &args.runs)?;
+            clean(&chosen, *yes)
+        }
+    }
+}
+
+fn list(runs: &Path, json: bool) -> Result<()> {
+    let rows: Vec<Value> = list_runs(runs)?.iter().map(describe).collect();
+    let text = if json {
+        format!("{:#}\n", Value::Array(rows))
+    } else {
+        table(&rows, runs)
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+fn describe(folder: &RunFolder) -> Value {
+    let progress = folder.progress().map(|(progress, _)| progress);
+    let epochs =
+        |p: &crate::results::checkpoint::Progress| p.run.training.as_ref().map(|t| t.epochs);
+    json!({
+        "run": folder_name(folder),
+        "dataset": progress.as_ref().map(|p| p.run.dataset.to_string()),
+        "seed": progress.as_ref().map(|p| p.run.seed),
+        "finished": progress.as_ref().is_some_and(|p| p.is_finished()),
+        "epoch": progress.as_ref().map(|p| p.epoch),
+        "epochs": progress.as_ref().and_then(epochs),
+        "bytes": size_of(folder.path()),
+    })
+}
+
+fn state(row: &Value) -> String {
+    let number = |key: &str| row[key].as_u64();
+    match (row["finished"].as_bool(), number("epoch"), number("epochs")) {
+        (Some(true), _, None) => "imported".to_string(),
+        (Some(true), _, Some(epochs)) => format!("finished, {epochs} epochs"),
+        (_, Some(epoch), Some(epochs)) => format!("at epoch {epoch} of {epochs}"),
+        _ => "not begun".to_string(),
+    }
+}
+
+fn table(rows: &[Value], runs: &Path) -> String {
+    if rows.is_empty() {
+        return format!("no runs under {}\n", runs.display());
+    }
+    let name = |row: &Value| row["run"].as_str().unwrap_or_default().to_string();
+    let width = rows.iter().map(|row| name(row).len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for row in rows {
+        let size = row["bytes"].as_u64().unwrap_or(0) as f64 / 1e6;
+        text.push_str(&format!(
+            "{:width$}  {size:>8.1} MB  {}\n",
+            name(row),
+            state(row)
+        ));
+    }
+    text
+}
+
+fn size_of(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let lengths = entries.filter_map(|entry| entry.metadata().ok().map(|m| m.len()));
+    lengths.sum()
+}
+
+fn show(which: &str, runs: &Path, json: bool) -> Result<()> {
+    let folder = find_run(which, runs)?;
+    let row = describe(&folder);
+    let progress = folder.progress().map(|(progress, _)| progress);
+    let last = progress.as_ref().and_then(|p| p.log.last());
+    let value = json!({
+        "folder": folder.path().display().to_string(),
+        "state": state(&row),
+        "bytes": row["bytes"],
+        "files": files(folder.path())?,
+        "last_epoch": last,
+        "run": progress.as_ref().map(|p| &p.run),
+        "source": progress.as_ref().and_then(|p| p.source.clone()),
+    });
+    let text = if json {
+        format!("{value:#}\n")
+    } else {
+        serde_yaml::to_string(&value)?
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+fn files(folder: &Path) -> Result<Vec<String>> {
+    let context = || format!("cannot read {}", folder.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(context)? {
+        names.push(
+            entry
+                .with_context(context)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The runs to delete: those named, and the unfinished ones that an option covers.
+fn chosen(
+    named: &[String],
+    unfinished: bool,
+    older: Option<u32>,
+    runs: &Path,
+) -> Result<Vec<RunFolder>> {
+    ensure!(
+        !named.is_empty() || unfinished || older.is_some(),
+        "nothing to clean: name runs, or give --unfinished or --older DAYS"
+    );
+    let mut chosen = Vec::new();
+    for which in named {
+        chosen.push(find_run(which, runs)?);
+    }
+    if !unfinished && older.is_none() {
+        return Ok(chosen);
+    }
+    let age = Duration::from_secs(u64::from(older.unwrap_or(0)) * 86_400);
+    for folder in list_runs(runs)? {
+        let is_finished = folder.progress().is_some_and(|(p, _)| p.is_finished());
+        let is_old = older.is_none() || untouched(folder.path()).is_some_and(|time| time >= age);
+        if !is_finished && is_old && !chosen.contains(&folder) {
+            chosen.push(folder);
+        }
+    }
+    Ok(chosen)
+}
+
+/// Time since anything in a folder was written.
+fn untouched(folder: &Path) -> Option<Duration> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let times = entries.filter_map(|entry| entry.metadata().ok()?.modified().ok());
+    SystemTime::now().duration_since(times.max()?).ok()
+}
+
+fn clean(chosen: &[RunFolder], yes: bool) -> Result<()> {
+    if chosen.is_empty() {
+        eprintln!("nothing to clean");
+        return Ok(());
+    }
+    for folder in chosen {
+        eprintln!("{}: {}", folder.path().display(), state(&describe(folder)));
+    }
+    if !yes && !agreed(chosen.len())? {
+        bail!("nothing was deleted");
+    }
+    for folder in chosen {
+        // Held until the folder is gone, so that no training begins in it meanwhile.
+        let lock = folder.try_lock()?;
+        ensure!(
+            lock.is_some(),
+            "{} is being trained; it stays",
+            folder.path().display()
+        );
+        std::fs::remove_dir_all(folder.path())
+            .with_context(|| format!("cannot delete {}", folder.path().display()))?;
+        println!("{}", folder.path().display());
+    }
+    Ok(())
+}
+
+fn agreed(count: usize) -> Result<bool> {
+    ensure!(
+        std::io::stdin().is_terminal(),
+        "{count} runs would be deleted; say so with --yes"
+    );
+    eprint!("Delete {count} runs? [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(runs: &Path, name: &str) -> RunFolder {
+        let folder = RunFolder::at(runs.join(name));
+        std::fs::create_dir_all(folder.path()).unwrap();
+        std::fs::write(folder.run_yaml(), "format: 1\n").unwrap();
+        folder
+    }
+
+    #[test]
+    fn cleaning_without_saying_what_is_an_error() {
+        let error = chosen(&[], false, None, Path::new("nowhere")).unwrap_err();
+        assert!(error.to_string().contains("--unfinished"));
+    }
+
+    #[test]
+    fn a_run_that_was_touched_today_is_not_older_than_a_day() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = folder(dir.path(), "msdnet-a");
+        assert_eq!(chosen(&[], true, None, dir.path()).unwrap(), [run.clone()]);
+        assert!(chosen(&[], false, Some(1), dir.path()).unwrap().is_empty());
+        assert_eq!(chosen(&[], false, Some(0), dir.path()).unwrap(), [run]);
+    }
+
+    #[test]
+    fn a_run_that_is_being_trained_is_not_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = folder(dir.path(), "msdnet-a");
+        let lock = run.try_lock().unwrap();
+        assert!(clean(std::slice::from_ref(&run), true).is_err());
+        assert!(run.path().is_dir());
+        drop(lock);
+        clean(std::slice::from_ref(&run), true).unwrap();
+        assert!(!run.path().exists());
+    }
+
+    #[test]
+    fn without_a_terminal_nothing_is_deleted_unless_yes_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = folder(dir.path(), "msdnet-a");
+        if !std::io::stdin().is_terminal() {
+            assert!(
+                clean(std::slice::from_ref(&run), false)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("--yes")
+            );
+        }
+        assert!(run.path().is_dir());
+    }
+}

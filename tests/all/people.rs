@@ -1,0 +1,476 @@
+//! What people see: the pages, pictures and texts of the commands that look at runs and networks.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+fn repro(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_repro"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+fn said(folder: &Path, arguments: &[&str]) -> String {
+    let output = repro(folder, arguments);
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {complaint}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn complained(folder: &Path, arguments: &[&str], code: i32) -> String {
+    let output = repro(folder, arguments);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// The program that is there under one of these names.
+fn installed(names: &[&str]) -> Option<&'static str> {
+    let known = ["chromium", "chromium-browser", "google-chrome", "python3"];
+    let works = |name: &&&str| {
+        let output = Command::new(name).arg("--version").output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let found = names.iter().find(works)?;
+    known.into_iter().find(|name| name == found)
+}
+
+const TINY: &str = "\
+figure: budgeted-batch
+dataset: synthetic
+validation: 200
+training_images: 300
+training: { epochs: 1, batch_size: 50, augmentation: { crop: 0, flip: false } }
+budgeted: { policies: [max-softmax, margin, entropy] }
+networks:
+  - name: tiny
+    msdnet: { channels: 4, growth: 2, scale_growth: [1, 2], bottleneck: [1, 1], exits: 3, first_exit: 1, spacing: { even: 1 } }
+";
+
+/// A folder with a trained run, its figure, and `tiny.yaml`; trained once, a copy for each test.
+fn trained() -> tempfile::TempDir {
+    static TRAINED: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let original = TRAINED.get_or_init(|| {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::fs::write(folder.path().join("tiny.yaml"), TINY).unwrap();
+        let arguments = ["budgeted-batch", "tiny.yaml", "--threads", "1", "--quiet"];
+        said(folder.path(), &arguments);
+        folder
+    });
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(original.path(), copy.path());
+    copy
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = (
+            entry.as_ref().unwrap().path(),
+            to.join(entry.unwrap().file_name()),
+        );
+        if from.is_dir() {
+            copy_tree(&from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+/// Rows of a CSV without quoted cells, by column.
+fn rows(path: &Path) -> Vec<HashMap<String, String>> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').map(String::from));
+    let header: Vec<String> = lines.next().unwrap().collect();
+    lines
+        .map(|cells| header.iter().cloned().zip(cells).collect())
+        .collect()
+}
+
+/// The page as a browser has it after its script ran.
+fn rendered(browser: &str, page: &Path, place: &str) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let output = Command::new(browser)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--dump-dom",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("file://{}#{place}", page.display()))
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The numbers behind all elements whose tag holds `mark`, in the page's order.
+fn values(page: &str, mark: &str) -> Vec<f64> {
+    let tags = page.split('<').filter(|tag| tag.contains(mark));
+    let value = |tag: &str| {
+        tag.split("data-value=\"")
+            .nth(1)?
+            .split('"')
+            .next()?
+            .parse()
+            .ok()
+    };
+    tags.filter_map(value).collect()
+}
+
+#[test]
+fn the_page_shows_the_numbers_of_budgeted_batch_in_a_real_browser() {
+    let Some(browser) = installed(&["chromium", "chromium-browser", "google-chrome"]) else {
+        eprintln!("skipped: no Chromium is installed (apt-get install chromium)");
+        return;
+    };
+    let folder = trained();
+    said(folder.path(), &["explore", "msdnet", "--threads", "1"]);
+    let page = folder.path().join("explore.html");
+    assert!(std::fs::metadata(&page).unwrap().len() < 5_000_000);
+    let figure = rows(&folder.path().join("results/tiny/figure.csv"));
+    let taken = rows(&folder.path().join("results/tiny/exits_taken.csv"));
+    for (policy, place) in [("max-softmax", 3), ("margin", 20), ("entropy", 40)] {
+        let dom = rendered(browser, &page, &format!("policy={policy}&place={place}"));
+        let ratio = values(&dom, "id=\"ratio\"")[0];
+        let is_here = |row: &&HashMap<String, String>| {
+            row["policy"] == policy && row["ratio"].parse::<f64>().is_ok_and(|r| r == ratio)
+        };
+        let row = figure.iter().find(is_here).unwrap();
+        let number = |key: &str| row[key].parse::<f64>().unwrap();
+        assert_eq!(
+            values(&dom, "id=\"accuracy\""),
+            [number("accuracy")],
+            "{policy}"
+        );
+        assert_eq!(
+            values(&dom, "id=\"multiply-adds\""),
+            [number("multiply_adds")],
+            "{policy}"
+        );
+        let expected = taken
+            .iter()
+            .filter(is_here)
+            .map(|row| row["images"].parse().unwrap());
+        assert_eq!(
+            values(&dom, "class=\"taken\""),
+            expected.collect::<Vec<f64>>(),
+            "{policy}"
+        );
+        let right: f64 = values(&dom, "class=\"share\"").iter().sum();
+        assert_eq!(
+            right,
+            (number("accuracy") * number("images")).round(),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn a_run_can_be_listed_shown_drawn_and_is_deleted_only_by_name() {
+    let folder = trained();
+    let at = folder.path();
+    let listed: Value = serde_json::from_str(&said(at, &["runs", "list", "--json"])).unwrap();
+    assert_eq!(
+        (listed.as_array().unwrap().len(), &listed[0]["finished"]),
+        (1, &true.into())
+    );
+    let name = listed[0]["run"].as_str().unwrap();
+    assert!(said(at, &["runs", "show", "msdnet"]).contains("state: finished, 1 epochs"));
+
+    said(
+        at,
+        &[
+            "examples",
+            "msdnet",
+            "--per-exit",
+            "3",
+            "--ratio",
+            "1",
+            "-o",
+            "sheets",
+            "--threads",
+            "1",
+        ],
+    );
+    let shown = rows(&at.join("sheets/by-exit.csv"));
+    for exit in ["1", "2", "3"] {
+        assert!(shown.iter().filter(|row| row["exit"] == exit).count() <= 3);
+    }
+    assert!(!shown.is_empty() && at.join("sheets/by-exit.png").is_file());
+    for row in rows(&at.join("sheets/corrected.csv")) {
+        assert!(row["first_predicted"] != row["label"] && row["last_predicted"] == row["label"]);
+    }
+    let error = complained(
+        at,
+        &["examples", "msdnet", "--class", "horse", "--threads", "1"],
+        1,
+    );
+    assert!(
+        error.contains("synthetic has no class \"horse\""),
+        "{error}"
+    );
+
+    said(at, &["watch", "msdnet", "-o", "curves"]);
+    assert!(at.join("curves.svg").is_file() && at.join("curves.png").is_file());
+
+    said(at, &["runs", "clean", "--unfinished", "--yes"]);
+    assert!(at.join("runs").join(name).is_dir());
+    assert!(complained(at, &["runs", "clean", "msdnet"], 1).contains("--yes"));
+    assert!(at.join("runs").join(name).is_dir());
+    said(at, &["runs", "clean", "msdnet", "--yes"]);
+    assert!(!at.join("runs").join(name).exists());
+}
+
+/// Where `scripts/run-notebooks.sh` puts Python's packages.
+fn python_packages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".python")
+}
+
+const READ_EVENTS: &str = "
+import sys, json
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1]); events.Reload()
+print(json.dumps({tag: [[e.step, e.value] for e in events.Scalars(tag)] for tag in events.Tags()['scalars']}))
+";
+
+#[test]
+fn tensorboard_reads_back_what_was_written() {
+    let python = |code: &str, argument: &Path| {
+        let mut command = Command::new("python3");
+        command
+            .args(["-c", code])
+            .arg(argument)
+            .env("PYTHONPATH", python_packages());
+        command.output().ok()
+    };
+    let is_there = python("import tensorboard", Path::new("")).is_some_and(|o| o.status.success());
+    if !is_there {
+        eprintln!("skipped: TensorBoard is not installed (scripts/run-notebooks.sh installs it)");
+        return;
+    }
+    let folder = trained();
+    let written = said(
+        folder.path(),
+        &["watch", "msdnet", "--tensorboard", "events"],
+    );
+    let run = folder
+        .path()
+        .join(Path::new(written.trim()).parent().unwrap());
+    let output = python(READ_EVENTS, &run).unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    let read: Value = serde_json::from_slice(&output.stdout).expect(&complaint);
+    let name = run.file_name().unwrap();
+    let log = rows(&folder.path().join("runs").join(name).join("train.csv"));
+    for (tag, column) in [
+        ("loss", "loss"),
+        ("learning_rate", "learning_rate"),
+        ("accuracy/exit_3", "accuracy_3"),
+    ] {
+        let expected: f64 = log[0][column].parse().unwrap();
+        let [step, value] = [&read[tag][0][0], &read[tag][0][1]].map(|v| v.as_f64().unwrap());
+        assert_eq!(step, 1.0);
+        assert!(
+            (value - expected).abs() < 1e-6,
+            "{tag}: {value}, not {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_network_is_drawn_as_svg_and_png() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = said(folder.path(), &["draw", "smoke", "-o", "picture"]);
+    assert_eq!(names.lines().count(), 6);
+    assert!(names.lines().all(|name| folder.path().join(name).is_file()));
+    let svg = std::fs::read_to_string(folder.path().join("picture-1.svg")).unwrap();
+    assert!(svg.contains("exit 1") && svg.contains("scale 3, 8 x 8"));
+    let error = complained(folder.path(), &["draw", "smok"], 1);
+    assert!(error.contains("did you mean smoke?"), "{error}");
+}
+
+#[test]
+fn the_doctor_ends_well_where_the_main_job_can_run_and_with_1_where_it_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let checks: Value = serde_json::from_str(&said(folder.path(), &["doctor", "--json"])).unwrap();
+    let checks = checks.as_array().unwrap();
+    assert!(
+        checks
+            .iter()
+            .any(|check| check["name"] == "LibTorch" && check["state"] == "ok")
+    );
+    for check in checks {
+        assert_eq!(
+            check["state"] == "ok",
+            check.get("mend").is_none(),
+            "{check}"
+        );
+    }
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    let error = complained(folder.path(), &["doctor", "--runs", "file/runs"], 1);
+    assert!(error.contains("cannot run: folder for runs"), "{error}");
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_repro"))
+        .args(["man", "--out", "man"])
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && complaint.is_empty(),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn shells_editors_and_man_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(said(folder.path(), &["completions", shell]).contains("budgeted-batch"));
+    }
+    let pages = said(folder.path(), &["man", "--out", "man"]);
+    assert!(
+        pages.lines().any(|page| page == "man/repro-runs-clean.1"),
+        "{pages}"
+    );
+    assert!(said(folder.path(), &["man"]).starts_with(".ie"));
+}
+
+fn committed(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("experiments")
+        .join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_committed_schema_is_the_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = said(folder.path(), &["config", "schema"]);
+    assert!(
+        now == committed("schema.json"),
+        "run `repro config schema > experiments/schema.json`"
+    );
+}
+
+#[test]
+fn the_schema_accepts_every_shipped_experiment_and_refuses_mistakes() {
+    let schema: Value = serde_json::from_str(&committed("schema.json")).unwrap();
+    for (name, text) in repro::experiment::BUILT_IN {
+        let experiment: Value = serde_yaml::from_str(text).unwrap();
+        assert_eq!(fault(&schema, &schema, &experiment), None, "{name}");
+    }
+    let mistakes = [
+        ("dataset", serde_json::json!("cifar-100")),
+        (
+            "dataset",
+            serde_json::json!({ "folder": "x", "classes": 3 }),
+        ),
+        ("figure", serde_json::json!("fig5")),
+        ("seed", serde_json::json!(0)),
+        (
+            "training",
+            serde_json::json!({ "epochs": 1, "precision": "fp8" }),
+        ),
+        (
+            "training",
+            serde_json::json!({ "epochs": 1, "augmentation": { "flips": true } }),
+        ),
+    ];
+    let (_, smoke) = repro::experiment::BUILT_IN
+        .iter()
+        .find(|(name, _)| *name == "smoke")
+        .unwrap();
+    for (key, wrong) in mistakes {
+        let mut experiment: Value = serde_yaml::from_str(smoke).unwrap();
+        experiment[key] = wrong.clone();
+        assert!(
+            fault(&schema, &schema, &experiment).is_some(),
+            "{key}: {wrong}"
+        );
+    }
+}
+
+/// The first thing in which `value` breaks `schema`, by the keywords that our schema uses.
+fn fault(root: &Value, schema: &Value, value: &Value) -> Option<String> {
+    if let Some(target) = schema["$ref"].as_str()
+        && let Some(fault) = fault(root, root.pointer(&target[1..]).unwrap(), value)
+    {
+        return Some(fault);
+    }
+    for (key, wanted) in [("anyOf", 1..=usize::MAX), ("oneOf", 1..=1)] {
+        if let Some(choices) = schema[key].as_array() {
+            let fitting = choices
+                .iter()
+                .filter(|c| fault(root, c, value).is_none())
+                .count();
+            if !wanted.contains(&fitting) {
+                return Some(format!("{value} fits {fitting} of {key}"));
+            }
+        }
+    }
+    if let Some(known) = schema["enum"].as_array()
+        && !known.contains(value)
+    {
+        return Some(format!("{value} is none of {known:?}"));
+    }
+    if schema.get("const").is_some_and(|only| only != value) {
+        return Some(format!("{value} is not {}", schema["const"]));
+    }
+    if !has_type(&schema["type"], value) {
+        return Some(format!("{value} is not a {}", schema["type"]));
+    }
+    if let Some(items) = value.as_array() {
+        return items
+            .iter()
+            .find_map(|item| fault(root, &schema["items"], item));
+    }
+    let map = value.as_object()?;
+    let required = schema["required"].as_array().into_iter().flatten();
+    let mut missing = required.filter(|key| !map.contains_key(key.as_str().unwrap()));
+    if let Some(key) = missing.next() {
+        return Some(format!("{key} is missing"));
+    }
+    map.iter()
+        .find_map(|(key, inner)| match schema["properties"].get(key) {
+            Some(property) => fault(root, property, inner),
+            None if schema["additionalProperties"] == false => Some(format!("{key} is unknown")),
+            None => None,
+        })
+}
+
+fn has_type(types: &Value, value: &Value) -> bool {
+    let is = |name: &str| match name {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => false,
+    };
+    match types {
+        Value::String(name) => is(name),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).any(is),
+        _ => true,
+    }
+}
