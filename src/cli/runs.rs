@@ -263,7 +263,10 @@ mod tests {
     fn a_run_that_was_touched_today_is_not_older_than_a_day() {
         let dir = tempfile::tempdir().unwrap();
         let run = folder(dir.path(), "msdnet-a");
-        assert_eq!(chosen(&[], true, None, dir.path()).unwrap(), [run.clone()]);
+        assert_eq!(
+            chosen(&[], true, None, dir.path()).unwrap(),
+            std::slice::from_ref(&run)
+        );
         assert!(chosen(&[], false, Some(1), dir.path()).unwrap().is_empty());
         assert_eq!(chosen(&[], false, Some(0), dir.path()).unwrap(), [run]);
     }

@@ -158,17 +158,15 @@ pub fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<
         .map(|(_, candidate)| candidate)
 }
 
+/// Networks with their names.
+pub type NamedNetworks = Vec<(String, NetworkConfig)>;
+
 /// The networks of `path`, which holds one network or an experiment; `-` = standard input. Also
 /// the data set, if it names one.
 ///
 /// # Errors
 /// Names the file, and the key and line in it.
-pub fn load_networks(
-    path: &str,
-) -> Result<(
-    Vec<(String, NetworkConfig)>,
-    Option<crate::data::catalog::Dataset>,
-)> {
+pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
     let is_file =
         path == "-" || Path::new(path).exists() || path.contains('/') || path.contains('.');
     let text = if is_file {
@@ -179,12 +177,7 @@ pub fn load_networks(
     networks_of(&text).with_context(|| format!("in {path}"))
 }
 
-fn networks_of(
-    text: &str,
-) -> Result<(
-    Vec<(String, NetworkConfig)>,
-    Option<crate::data::catalog::Dataset>,
-)> {
+fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
     let value: Value = parse(text)?;
     let Value::Mapping(map) = &value else {
         bail!("expected one of `msdnet:`, `resnet:`, `densenet:`, or an experiment")

@@ -46,7 +46,7 @@ impl Task {
 #[serde(tag = "order", rename_all = "lowercase")]
 pub enum Order {
     /// Train this and predict with it.
-    Train(Task),
+    Train(Box<Task>),
     /// Save and end.
     Stop,
 }
@@ -139,7 +139,7 @@ fn read_orders(sender: &Sender<Result<Task>>, stop: &Stop) {
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { return };
         let task = match serde_json::from_str(&line).context("an order that cannot be read") {
-            Ok(Order::Train(task)) => Ok(task),
+            Ok(Order::Train(task)) => Ok(*task),
             Ok(Order::Stop) => {
                 stop.ask();
                 continue;
@@ -180,7 +180,10 @@ pub fn carry_out(
 
 /// Data sets by what a run says of them, each read once.
 #[derive(Default)]
-pub struct DataSets(Vec<((Dataset, usize, Option<usize>), Data)>);
+pub struct DataSets(Vec<(DataKey, Data)>);
+
+/// Data set, hold-out, limit on training images.
+type DataKey = (Dataset, usize, Option<usize>);
 
 impl DataSets {
     /// The data of `run`.

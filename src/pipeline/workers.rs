@@ -266,7 +266,7 @@ impl Worker {
     /// When the worker dies.
     fn train(&mut self, task: &Task, shared: &Shared) -> Result<End> {
         let member = shared.crowd.enter(task);
-        if self.order(&Order::Train(task.clone())).is_err() {
+        if self.order(&Order::Train(Box::new(task.clone()))).is_err() {
             bail!(self.death());
         }
         self.hear_out(&member, &shared.stop)
