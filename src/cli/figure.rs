@@ -1,9 +1,11 @@
 //! The commands that make a figure.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use super::saving::SavingArgs;
 use crate::experiment::{Figure, load};
 use crate::pipeline::{Ask, Places, Settings, crew, make_figure, parse_device, set_threads};
 
@@ -46,6 +48,8 @@ pub struct FigureArgs {
     /// Processes that train side by side [default: one a core, or one a GPU; 1 with --threads]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    #[command(flatten)]
+    saving: SavingArgs,
     /// No progress on standard error
     #[arg(short, long)]
     quiet: bool,
@@ -71,11 +75,11 @@ pub fn run(args: &FigureArgs, figure: Figure) -> Result<()> {
         json: args.json,
         require_claims: args.require_claims,
     };
-    print!(
-        "{}",
-        make_figure(&name, &experiment, &settings(args)?, ask)?
-    );
-    Ok(())
+    let text = make_figure(&name, &experiment, &settings(args)?, ask)?;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
 }
 
 fn settings(args: &FigureArgs) -> Result<Settings> {
@@ -92,5 +96,6 @@ fn settings(args: &FigureArgs) -> Result<Settings> {
         quiet: args.quiet,
         verbose: args.verbose,
         skip_broken: args.skip_broken,
+        saving: args.saving.saving(),
     })
 }

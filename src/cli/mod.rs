@@ -6,6 +6,7 @@ mod figure;
 mod import;
 mod predict;
 mod report;
+mod saving;
 mod sweep;
 
 use std::process::ExitCode;
@@ -68,18 +69,26 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     std::panic::set_hook(Box::new(|info| {
-        eprintln!("error: this is a mistake in the program, not yours: {info}");
+        tell(&format!(
+            "error: this is a mistake in the program, not yours: {info}"
+        ));
     }));
     let result = std::panic::catch_unwind(|| run(&cli.command));
     let code = match result {
         Ok(Ok(())) => DONE,
         Ok(Err(error)) => {
-            eprintln!("error: {error:#}");
+            tell(&format!("error: {error:#}"));
             code_of(&error)
         }
         Err(_) => FAILED,
     };
     ExitCode::from(code)
+}
+
+/// On standard error; where nothing can be written there, nothing can be said of that either.
+fn tell(message: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{message}");
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::pipeline::{Places, Settings, Split, parse_device, predict_run, set_threads};
+use crate::pipeline::{Places, Saving, Settings, Split, parse_device, predict_run, set_threads};
 use crate::results::{answers, find_run};
 
 /// Options of `repro predict`.
@@ -66,6 +66,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         quiet: args.quiet,
         verbose: false,
         skip_broken: args.skip_broken,
+        saving: Saving::default(),
     };
     let split = match args.split {
         Which::Test => Split::Test,

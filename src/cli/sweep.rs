@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::pipeline::{
-    Line, Places, Settings, Slurm, State, collect_figures, crew, describe_status, lines_of_runs,
-    manifest, manifest_text, parse_device, read_manifest, run_sweep, serve, set_threads, status_of,
-    submit, watch_signals,
+    Line, Places, Saving, Settings, Slurm, State, collect_figures, crew, describe_status,
+    lines_of_runs, manifest, manifest_text, parse_device, read_manifest, run_sweep, serve,
+    set_threads, status_of, submit, watch_signals,
 };
 
 /// Plan many runs once and carry them out on this machine or by Slurm
@@ -54,15 +54,14 @@ struct Compute {
     /// Threads of one process; 0 = all cores, shared among the workers
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Leave out image files that cannot be read, and say how many
-    #[arg(long)]
-    skip_broken: bool,
     /// No progress on standard error
     #[arg(short, long)]
     quiet: bool,
     /// Leave out image files that cannot be read, and say how many
     #[arg(long)]
     skip_broken: bool,
+    #[command(flatten)]
+    saving: super::saving::SavingArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -207,6 +206,7 @@ fn settings(
         quiet: compute.is_some_and(|c| c.quiet),
         verbose: false,
         skip_broken: compute.is_some_and(|c| c.skip_broken),
+        saving: compute.map_or_else(Saving::default, |c| c.saving.saving()),
     })
 }
 

@@ -22,6 +22,10 @@ pub struct Input {
     pub classes: usize,
 }
 
+/// More channels than any layer has: a typing error, caught before costs overflow or memory runs
+/// out.
+const MOST_CHANNELS: usize = 65_536;
+
 /// A baseline's intermediate classifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -60,11 +64,18 @@ impl NetworkConfig {
             "a classifier needs at least 2 classes, not {}",
             input.classes
         );
-        match self {
+        let network = match self {
             NetworkConfig::Msdnet(config) => msdnet::build(config, input),
             NetworkConfig::Resnet(config) => resnet::build(config, input),
             NetworkConfig::Densenet(config) => densenet::build(config, input),
-        }
+        }?;
+        let widest = network.nodes().iter().map(|node| node.channels).max();
+        ensure!(
+            widest <= Some(MOST_CHANNELS),
+            "a layer of {} channels, more than {MOST_CHANNELS}: is a number mistyped?",
+            widest.unwrap_or(0)
+        );
+        Ok(network)
     }
 
     /// The family as the paper writes it.

@@ -165,7 +165,7 @@ impl Config {
         let mut layers = vec![first];
         for i in 1..count {
             let step = self.step(i)?;
-            layers.push(layers[i - 1] + step);
+            layers.push(layers[i - 1].saturating_add(step));
             ensure!(
                 layers[i] <= MOST_LAYERS,
                 "exits, spacing: more than {MOST_LAYERS} layers"

@@ -1,7 +1,9 @@
 //! Where things are, how to compute, and the data of an experiment.
 
 use std::cell::OnceCell;
+use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tch::Device;
@@ -38,13 +40,49 @@ pub struct Settings {
     pub verbose: bool,
     /// Whether image files that cannot be read are left out; else they are an error.
     pub skip_broken: bool,
+    /// How often a training is saved.
+    pub saving: Saving,
+}
+
+/// How often a training is saved, besides at its end and when it is interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Saving {
+    /// After so many epochs.
+    pub epochs: u32,
+    /// After so much time, also within an epoch.
+    pub time: Duration,
+}
+
+impl Default for Saving {
+    fn default() -> Saving {
+        Saving {
+            epochs: 1,
+            time: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Saving {
+    /// After `epochs` epochs, at least 1, and after `minutes` minutes.
+    pub fn every(epochs: u32, minutes: f64) -> Saving {
+        Saving {
+            epochs: epochs.max(1),
+            time: Duration::try_from_secs_f64(60.0 * minutes).unwrap_or(Duration::MAX),
+        }
+    }
+}
+
+/// Says something on standard error. Where that cannot be written, as on a full disk, a training
+/// must not end for it.
+pub fn tell(message: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr(), "{}", message.as_ref());
 }
 
 impl Settings {
     /// Says something on standard error, unless quiet.
     pub fn say(&self, message: impl AsRef<str>) {
         if !self.quiet {
-            eprintln!("{}", message.as_ref());
+            tell(message);
         }
     }
 }

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use super::context::{Data, Settings};
+use super::context::{Data, Saving, Settings};
 use super::progress::{Display, Show, describe_row};
 use super::stop::{Stop, watch_signals};
 use crate::data::Part;
-use crate::experiment::Run;
+use crate::experiment::{FORMAT, Run};
 use crate::results::RunFolder;
-use crate::results::checkpoint::Progress;
+use crate::results::checkpoint::{self, Progress};
 use crate::results::folder::{Loaded, Lock};
 use crate::results::tables::Table;
 use crate::results::{atomic, runfiles};
-use crate::train::{Job, Step, Trainer};
+use crate::train::{Job, Trainer};
 
 /// How a call to [`train_run`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,6 @@ pub enum Outcome {
     /// Another process is training it.
     Busy,
 }
-
-/// Saved at least so often within an epoch.
-const SAVE_EVERY: Duration = Duration::from_secs(600);
 
 /// The folder that stands for `run`: an imported run's where there is one, else its own.
 pub fn folder_of(run: &Run, settings: &Settings) -> RunFolder {
@@ -64,6 +61,9 @@ pub fn train_shown(
     if is_finished(&folder, data).with_context(context)? {
         return Ok(Outcome::Finished);
     }
+    if watch_signals()?.is_asked() {
+        return Ok(Outcome::Interrupted);
+    }
     let Some(lock) = folder.try_lock()? else {
         return Ok(Outcome::Busy);
     };
@@ -72,12 +72,13 @@ pub fn train_shown(
     match &result {
         Ok(Outcome::Finished) => folder.forget_failure(),
         Ok(_) => {}
-        Err(error) => folder.keep_failure(&format!("{error:#}"))?,
+        // On a full disk it cannot be kept; the error that counts is the training's.
+        Err(error) => drop(folder.keep_failure(&format!("{error:#}"))),
     }
     result
 }
 
-/// Whether the run is finished on the present data.
+/// Whether the run is finished on the present data, and its weights can be used.
 ///
 /// # Errors
 /// When the data cannot be read.
@@ -89,7 +90,13 @@ pub fn is_finished(folder: &RunFolder, data: &Data) -> Result<bool> {
         return Ok(false);
     }
     let imported = progress.run.training.is_none();
-    Ok(imported || progress.data == data.part(Part::Train)?.digest)
+    Ok((imported || progress.data == data.part(Part::Train)?.digest) && is_sound(folder))
+}
+
+/// Whether the weights of a finished run can be used. Where predictions of them are there, they are
+/// only read when something else needs them, and checked then.
+fn is_sound(folder: &RunFolder) -> bool {
+    folder.predictions("test").is_file() || checkpoint::load(&folder.checkpoint()).is_ok()
 }
 
 fn train_locked(
@@ -104,12 +111,13 @@ fn train_locked(
         .training
         .as_ref()
         .context("an imported run cannot be trained")?;
+    atomic::remove_temporaries(folder.path(), Duration::ZERO);
     let train = data.part(Part::Train)?;
     let (found, complaints) = folder.load()?;
     for complaint in complaints {
         settings.say(format!("warning: {complaint}"));
     }
-    let found = fitting(found, &train.digest, folder, settings)?;
+    let found = fitting(found, run, &train.digest, folder, settings)?;
     let network = run.network.build(data.input)?;
     let split = data.split()?;
     write_static_files(folder, run, &train.digest, &split.validation)?;
@@ -131,19 +139,27 @@ fn train_locked(
         None => Trainer::begin(&job)?,
     };
     drop(found);
-    // A kill between the checkpoint and the log leaves the log an epoch behind.
+    // A kill between the log and the checkpoint leaves the log ahead.
     write_log(folder, trainer.progress())?;
     let display = Display::new(name, trainer.progress(), training, settings, show);
-    fold(display, &mut trainer, folder)
+    fold(display, &mut trainer, folder, settings.saving)
 }
 
 /// A checkpoint of other data is set aside, and why is said.
 fn fitting(
     found: Option<Loaded>,
+    run: &Run,
     digest: &str,
     folder: &RunFolder,
     settings: &Settings,
 ) -> Result<Option<Loaded>> {
+    if let Some(loaded) = &found {
+        ensure!(
+            loaded.progress.run == *run && loaded.progress.format == FORMAT,
+            "{} holds another run; move it away",
+            folder.checkpoint().display()
+        );
+    }
     match found {
         Some(loaded) if loaded.progress.data != digest => {
             settings.say(format!(
@@ -158,7 +174,12 @@ fn fitting(
 }
 
 /// The training itself: step, show, save.
-fn fold(mut display: Display, trainer: &mut Trainer, folder: &RunFolder) -> Result<Outcome> {
+fn fold(
+    mut display: Display,
+    trainer: &mut Trainer,
+    folder: &RunFolder,
+    saving: Saving,
+) -> Result<Outcome> {
     let stop: Stop = watch_signals()?;
     let mut saved = Instant::now();
     let mut epoch = Instant::now();
@@ -166,36 +187,32 @@ fn fold(mut display: Display, trainer: &mut Trainer, folder: &RunFolder) -> Resu
     while let Some(step) = trainer.step()? {
         images += step.images;
         display.step(&step);
+        let finished = trainer.progress().is_finished();
+        let stopping = stop.is_asked() && !finished;
+        let epoch_due = step
+            .row
+            .as_ref()
+            .is_some_and(|r| r.epoch % saving.epochs == 0);
         if let Some(row) = &step.row {
-            save(trainer, folder)?;
+            // Before the checkpoint: a run whose last one is there is finished, its log included. A
+            // log that is ahead is taken back when the training goes on.
             write_log(folder, trainer.progress())?;
             let seconds = epoch.elapsed().as_secs_f64();
-            runfiles::append_timing(
-                &folder.timing_csv(),
-                row.epoch,
-                images as f64 / seconds,
-                seconds,
-            )?;
-            display.epoch(&describe_row(row, images as f64 / seconds));
-            (saved, epoch, images) = (Instant::now(), Instant::now(), 0);
-        } else if saved.elapsed() > SAVE_EVERY {
+            let speed = images as f64 / seconds;
+            runfiles::append_timing(&folder.timing_csv(), row.epoch, speed, seconds)?;
+            display.epoch(&describe_row(row, speed));
+            (epoch, images) = (Instant::now(), 0);
+        }
+        if finished || stopping || epoch_due || saved.elapsed() > saving.time {
             save(trainer, folder)?;
             saved = Instant::now();
         }
-        if stop.is_asked() && !trainer.progress().is_finished() {
-            return interrupted(trainer, &step, folder);
+        if stopping {
+            return Ok(Outcome::Interrupted);
         }
     }
     display.finish();
     Ok(Outcome::Finished)
-}
-
-fn interrupted(trainer: &Trainer, step: &Step, folder: &RunFolder) -> Result<Outcome> {
-    // At the end of an epoch it has just been saved.
-    if step.row.is_none() {
-        save(trainer, folder)?;
-    }
-    Ok(Outcome::Interrupted)
 }
 
 fn save(trainer: &Trainer, folder: &RunFolder) -> Result<()> {

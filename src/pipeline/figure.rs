@@ -53,6 +53,8 @@ pub fn make_figure(
     ask: Ask,
 ) -> Result<String> {
     let began = SystemTime::now();
+    // From the start: a signal while data are read is not to end the program without its code.
+    super::watch_signals()?;
     let study = Study::new(name, experiment, settings)?;
     if ask.plan {
         let plan = plan_json(&study)?;

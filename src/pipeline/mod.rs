@@ -24,7 +24,7 @@ mod sweep;
 mod worker;
 mod workers;
 
-pub use context::{Data, Places, Settings};
+pub use context::{Data, Places, Saving, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
 pub use device::{crew, parse_device, set_threads};
 pub use execute::{Outcome, train_run};

@@ -1,7 +1,7 @@
 //! The files of a figure's folder that every figure has.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 
@@ -30,6 +30,8 @@ impl Outputs {
     pub fn new(out: &Path, name: &str) -> Result<Outputs> {
         let folder = out.join(name);
         atomic::create_folder(&folder)?;
+        // Another process may be drawing the same figure; nothing takes it an hour to write a file.
+        atomic::remove_temporaries(&folder, Duration::from_secs(3600));
         Ok(Outputs { folder })
     }
 

@@ -1,17 +1,21 @@
 //! Predictions of a finished run on a split: read if they are fresh, else made.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use tch::Kind;
 
 use super::context::{Data, Settings};
+use super::stop::{Interrupted, watch_signals};
 use crate::data::Part;
 use crate::eval::Predictions;
 use crate::experiment::FORMAT;
 use crate::nn::{Network, Numerics, Weights};
 use crate::predict::predict;
-use crate::results::RunFolder;
 use crate::results::checkpoint::Progress;
+use crate::results::folder::Lock;
 use crate::results::predictions::{self, Made};
+use crate::results::{RunFolder, atomic};
 
 /// Which images of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,15 +78,20 @@ pub fn predictions_of(
         validation: data.validation,
     };
     let path = folder.predictions(split.name());
-    if let Some(found) = predictions::made(&path) {
-        if found == made {
-            return predictions::load(&path);
-        }
-        settings.say(format!(
+    if predictions::made(&path).as_ref() == Some(&made) {
+        return predictions::load(&path);
+    }
+    let _lock = lock(folder, settings)?;
+    atomic::remove_temporaries(folder.path(), Duration::ZERO);
+    match predictions::made(&path) {
+        // Another process has made them while this one waited.
+        Some(found) if found == made => return predictions::load(&path),
+        None if !path.exists() => {}
+        found => settings.say(format!(
             "{}: {}; predicting again",
             path.display(),
-            difference(&found, &made)
-        ));
+            found.map_or("damaged", |found| difference(&found, &made))
+        )),
     }
     let predictions = fresh(folder, data, split, &progress, settings).with_context(context)?;
     predictions::save(&path, &predictions, &made)?;
@@ -102,6 +111,26 @@ pub fn predict_run(folder: &RunFolder, split: Split, settings: &Settings) -> Res
     let validation = run.training.as_ref().map(|_| run.validation);
     let data = Data::new(&run.dataset, validation, run.training_images, settings)?;
     predictions_of(folder, &data, split, settings)
+}
+
+/// The right to write to the folder; waits for it where another process has it.
+fn lock(folder: &RunFolder, settings: &Settings) -> Result<Lock> {
+    let stop = watch_signals()?;
+    let mut said = false;
+    loop {
+        if stop.is_asked() {
+            bail!(Interrupted);
+        }
+        if let Some(lock) = folder.try_lock()? {
+            return Ok(lock);
+        }
+        if !said {
+            said = true;
+            let name = folder.path().display();
+            settings.say(format!("{name}: another process writes there; waiting"));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn difference(found: &Made, made: &Made) -> &'static str {
@@ -153,8 +182,9 @@ fn fresh(
 /// When no whole checkpoint is there, or it is of another network.
 pub fn load_weights(folder: &RunFolder, network: &Network, settings: &Settings) -> Result<Weights> {
     let (found, complaints) = folder.load()?;
-    for complaint in complaints {
-        settings.say(format!("warning: {complaint}"));
+    // The checkpoint before has other weights, which must not pass for the last one's.
+    if let Some(complaint) = complaints.first() {
+        bail!("{complaint}; the command that trains the run goes on from the checkpoint before");
     }
     let loaded =
         found.with_context(|| format!("{} holds no checkpoint", folder.path().display()))?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::context::Settings;
+use super::context::{Settings, tell};
 use super::worker::{Report, report};
 use crate::experiment::Training;
 use crate::results::checkpoint::{LogRow, Progress};
@@ -53,10 +53,10 @@ impl Display {
         let before = f64::from(progress.epoch);
         let bar = on_terminal.then(|| new_bar(&name, training.epochs, progress.epoch));
         if !on_terminal && !settings.quiet && progress.epoch + progress.step as u32 > 0 {
-            eprintln!(
+            tell(format!(
                 "{name}: goes on after epoch {} of {}",
                 progress.epoch, training.epochs
-            );
+            ));
         }
         Display {
             name,
@@ -111,7 +111,7 @@ impl Display {
         if self.show == Show::Parent {
             report(&Report::Epoch { line: line() });
         } else if self.bar.is_none() && !self.quiet {
-            eprintln!("{}", line());
+            tell(line());
         }
     }
 
@@ -119,11 +119,11 @@ impl Display {
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-            eprintln!(
+            tell(format!(
                 "{}: trained in {}",
                 self.name,
                 readable(self.started.elapsed())
-            );
+            ));
         }
     }
 

@@ -15,7 +15,7 @@ use super::context::{Data, Settings};
 use super::execute::{Outcome, folder_of, train_shown};
 use super::predictions::{Split, predictions_of};
 use super::progress::Show;
-use super::stop::{Stop, watch_signals};
+use super::stop::{Interrupted, Stop, watch_signals};
 use crate::data::Dataset;
 use crate::experiment::Run;
 
@@ -168,7 +168,10 @@ pub fn carry_out(
         let folder = folder_of(&task.run, settings);
         for split in [Split::Validation, Split::Test] {
             if split == Split::Test || data.validation > 0 {
-                predictions_of(&folder, data, split, settings).with_context(|| task.label())?;
+                match predictions_of(&folder, data, split, settings) {
+                    Err(error) if error.is::<Interrupted>() => return Ok(Outcome::Interrupted),
+                    result => result.with_context(|| task.label())?,
+                };
             }
         }
     }

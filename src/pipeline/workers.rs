@@ -232,6 +232,10 @@ impl Worker {
         if shared.settings.skip_broken {
             command.arg("--skip-broken");
         }
+        let saving = shared.settings.saving;
+        command.args(["--checkpoint-epochs", &saving.epochs.to_string()]);
+        let minutes = saving.time.as_secs_f64() / 60.0;
+        command.args(["--checkpoint-minutes", &minutes.to_string()]);
         command.env("OMP_NUM_THREADS", shared.threads.to_string());
         // A thread that waits must not keep a core from another worker.
         command.env("OMP_WAIT_POLICY", "PASSIVE");

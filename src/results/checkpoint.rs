@@ -60,9 +60,14 @@ impl Progress {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Metadata {
     progress: Progress,
-    sha256: String,
+    /// See [`checksum`].
+    checksum: Option<String>,
+    /// In its place in the first checkpoints: without types and shapes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
 }
 
 const KEY: &str = "repro";
@@ -70,33 +75,45 @@ const KEY: &str = "repro";
 /// Writes a checkpoint in place of `path`'s.
 ///
 /// # Errors
-/// Names the path.
+/// Names the path, or the tensor that holds a number that is not finite.
 pub fn save(path: &Path, progress: &Progress, tensors: &[(String, Tensor)]) -> Result<()> {
-    let raw: Vec<(String, Raw)> = tensors
-        .iter()
-        .map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?)))
-        .collect::<Result<_>>()?;
-    let sha256 = checksum(
-        progress,
-        raw.iter()
-            .map(|(name, raw)| (name.as_str(), raw.data.as_slice())),
-    )?;
+    atomic::write(path, &to_bytes(progress, tensors)?)
+}
+
+/// A checkpoint's bytes; the same ones whenever its content is the same.
+///
+/// # Errors
+/// Names the tensor that holds a number that is not finite.
+pub fn to_bytes(progress: &Progress, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let raw = raw_of(tensors)?;
+    ensure_finite(&raw)?;
+    let views = views(&raw)?;
     let text = serde_json::to_string(&Metadata {
         progress: progress.clone(),
-        sha256,
+        checksum: Some(checksum(progress, &views, true)?),
+        sha256: None,
     })?;
     let metadata = HashMap::from([(KEY.to_string(), text)]);
-    let views: Vec<(&str, TensorView)> = raw
-        .iter()
+    Ok(safetensors::serialize(views, Some(metadata))?)
+}
+
+fn views(raw: &[(String, Raw)]) -> Result<Vec<(String, TensorView<'_>)>> {
+    raw.iter()
         .map(|(name, raw)| {
-            Ok((
-                name.as_str(),
-                TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?,
-            ))
+            let view = TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?;
+            Ok((name.clone(), view))
         })
-        .collect::<Result<_>>()?;
-    let bytes = safetensors::serialize(views, Some(metadata))?;
-    atomic::write(path, &bytes)
+        .collect()
+}
+
+/// A number that is not finite in a checkpoint would be in every number that follows from it.
+fn ensure_finite(tensors: &[(String, Raw)]) -> Result<()> {
+    for (name, raw) in tensors {
+        if let Some(bad) = raw.first_not_finite() {
+            bail!("{name} holds {bad}, so it is not saved; the checkpoint before is kept");
+        }
+    }
+    Ok(())
 }
 
 /// Reads a checkpoint and checks it whole.
@@ -133,8 +150,9 @@ pub fn load_progress(path: &Path) -> Result<(Progress, String)> {
         .metadata
         .and_then(|mut m| m.remove(KEY))
         .with_context(context)?;
-    let Metadata { progress, sha256 } = serde_json::from_str(&text).with_context(context)?;
-    Ok((progress, sha256))
+    let metadata: Metadata = serde_json::from_str(&text).with_context(context)?;
+    let checksum = metadata.checksum.or(metadata.sha256);
+    Ok((metadata.progress, checksum.with_context(context)?))
 }
 
 /// The part of a safetensors header that says where it is from.
@@ -150,19 +168,20 @@ struct Header {
 /// Says what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<(Progress, Vec<(String, Tensor)>)> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let Metadata { progress, sha256 } = metadata(&header)?;
+    let Metadata {
+        progress,
+        checksum: said,
+        sha256,
+    } = metadata(&header)?;
+    let shapes = said.is_some();
+    let said = said.or(sha256).context("it has no checksum")?;
     let file = SafeTensors::deserialize(bytes)?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let found = checksum(
-        &progress,
-        views
-            .iter()
-            .map(|(name, view)| (name.as_str(), view.data())),
-    )?;
+    let found = checksum(&progress, &views, shapes)?;
     ensure!(
-        found == sha256,
-        "the checksum is {found}, the file says {sha256}"
+        found == said,
+        "the checksum is {found}, the file says {said}"
     );
     let tensors = views
         .into_iter()
@@ -201,35 +220,30 @@ pub fn load_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
 /// # Errors
 /// Names the path.
 pub fn save_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let raw: Vec<(String, Raw)> = tensors
-        .iter()
-        .map(|(name, tensor)| Ok((name.clone(), Raw::of(tensor)?)))
-        .collect::<Result<_>>()?;
-    let views: Vec<(&str, TensorView)> = raw
-        .iter()
-        .map(|(name, raw)| {
-            Ok((
-                name.as_str(),
-                TensorView::new(raw.dtype, raw.shape.clone(), &raw.data)?,
-            ))
-        })
-        .collect::<Result<_>>()?;
-    atomic::write(path, &safetensors::serialize(views, None)?)
+    let raw = raw_of(tensors)?;
+    atomic::write(path, &safetensors::serialize(views(&raw)?, None)?)
 }
 
-fn checksum<'a>(
-    progress: &Progress,
-    tensors: impl Iterator<Item = (&'a str, &'a [u8])>,
-) -> Result<String> {
-    let mut tensors: Vec<_> = tensors.collect();
-    tensors.sort_by_key(|(name, _)| *name);
+fn raw_of(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Raw)>> {
+    let raw = |(name, tensor): &(String, Tensor)| Ok((name.clone(), Raw::of(tensor)?));
+    tensors.iter().map(raw).collect()
+}
+
+/// SHA-256 over everything that a checkpoint says: progress, and of each tensor, in the order of
+/// their names, name, type, shape and bytes.
+fn checksum(progress: &Progress, tensors: &[(String, TensorView)], shapes: bool) -> Result<String> {
+    let mut tensors: Vec<_> = tensors.iter().collect();
+    tensors.sort_by_key(|(name, _)| name);
     let mut digest = Sha256::new();
     digest.update(serde_json::to_vec(progress)?);
-    for (name, data) in tensors {
+    for (name, view) in tensors {
         digest.update((name.len() as u64).to_le_bytes());
         digest.update(name);
-        digest.update((data.len() as u64).to_le_bytes());
-        digest.update(data);
+        if shapes {
+            digest.update(format!("{:?} {:?}", view.dtype(), view.shape()));
+        }
+        digest.update((view.data().len() as u64).to_le_bytes());
+        digest.update(view.data());
     }
     Ok(digest
         .finalize()
@@ -268,6 +282,29 @@ impl Raw {
     }
 }
 
+impl Raw {
+    fn first_not_finite(&self) -> Option<f64> {
+        match self.dtype {
+            Dtype::F32 => self
+                .data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&bytes| f32::from_le_bytes(bytes))
+                .find(|n| !n.is_finite())
+                .map(f64::from),
+            Dtype::F64 => self
+                .data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&bytes| f64::from_le_bytes(bytes))
+                .find(|n| !n.is_finite()),
+            _ => None,
+        }
+    }
+}
+
 fn tensor_of(view: &TensorView) -> Result<Tensor> {
     let kind = match view.dtype() {
         Dtype::F32 => Kind::Float,
@@ -281,4 +318,27 @@ fn tensor_of(view: &TensorView) -> Result<Tensor> {
     };
     let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRESS: &str = r#"{"format":1,"run":{"network":{"resnet":{"blocks_per_stage":1}},
+        "dataset":"synthetic","validation":0,"training":null,"seed":0},
+        "data":"d","epoch":0,"step":0,"loss_sum":0.30000000000000004,"log":[]}"#;
+
+    #[test]
+    fn the_first_checkpoints_whose_checksum_left_shapes_out_are_still_read() {
+        let progress: Progress = serde_json::from_str(PROGRESS).unwrap();
+        let raw = raw_of(&[("a".to_string(), Tensor::from_slice(&[1.5f32, 2.0]))]).unwrap();
+        let views = views(&raw).unwrap();
+        let sha256 = checksum(&progress, &views, false).unwrap();
+        let text = serde_json::json!({ "progress": progress, "sha256": sha256 }).to_string();
+        let metadata = HashMap::from([(KEY.to_string(), text)]);
+        let bytes = safetensors::serialize(views, Some(metadata)).unwrap();
+        let (found, tensors) = parse(&bytes).unwrap();
+        assert_eq!(found, progress);
+        assert_eq!(Vec::<f32>::try_from(&tensors[0].1).unwrap(), [1.5, 2.0]);
+    }
 }

@@ -130,16 +130,8 @@ impl RunFolder {
     /// # Errors
     /// Names the file that could not be written; at least one checkpoint stays whole.
     pub fn save(&self, progress: &Progress, tensors: &[(String, Tensor)]) -> Result<()> {
-        let (current, previous) = (self.checkpoint(), self.previous_checkpoint());
-        let next = self.path.join("checkpoint-next");
-        checkpoint::save(&next, progress, tensors)?;
-        if current.exists() {
-            let context = || format!("cannot rename {}", current.display());
-            fs::rename(&current, &previous).with_context(context)?;
-        }
-        fs::rename(&next, &current).with_context(|| format!("cannot rename {}", next.display()))?;
-        atomic::sync_folder(&current);
-        Ok(())
+        let bytes = checkpoint::to_bytes(progress, tensors)?;
+        atomic::write_keeping(&self.checkpoint(), &self.previous_checkpoint(), &bytes)
     }
 
     /// The latest whole checkpoint, and what is to be said of one that is not: a damaged file is
@@ -158,9 +150,7 @@ impl RunFolder {
                     return Ok((Some(Loaded { progress, tensors }), complaints));
                 }
                 Err(error) => {
-                    let aside = path.with_extension("damaged");
-                    fs::rename(&path, &aside)
-                        .with_context(|| format!("cannot rename {}", path.display()))?;
+                    let aside = set_aside(&path, "damaged")?;
                     complaints.push(format!("{error:#}; it is set aside as {}", aside.display()));
                 }
             }
@@ -175,9 +165,7 @@ impl RunFolder {
     pub fn set_checkpoints_aside(&self, why: &str) -> Result<()> {
         for path in [self.checkpoint(), self.previous_checkpoint()] {
             if path.exists() {
-                let aside = path.with_extension(why);
-                fs::rename(&path, aside)
-                    .with_context(|| format!("cannot rename {}", path.display()))?;
+                set_aside(&path, why)?;
             }
         }
         Ok(())
@@ -191,6 +179,18 @@ impl RunFolder {
             .iter()
             .find_map(|path| checkpoint::load_progress(path).ok())
     }
+}
+
+/// Renames `path` to a name with the extension `why`, and a number where there is one already.
+fn set_aside(path: &Path, why: &str) -> Result<PathBuf> {
+    let mut aside = path.with_extension(why);
+    let mut number = 1;
+    while aside.exists() {
+        number += 1;
+        aside = path.with_extension(format!("{why}-{number}"));
+    }
+    fs::rename(path, &aside).with_context(|| format!("cannot rename {}", path.display()))?;
+    Ok(aside)
 }
 
 /// A checkpoint in memory.
@@ -269,5 +269,23 @@ pub fn find_run(which: &str, runs: &Path) -> Result<RunFolder> {
                 names.join(", ")
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_aside_never_replaces_what_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        for text in ["one", "two"] {
+            fs::write(&path, text).unwrap();
+            set_aside(&path, "damaged").unwrap();
+        }
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("checkpoint.damaged"), "one");
+        assert_eq!(read("checkpoint.damaged-2"), "two");
     }
 }

@@ -1,7 +1,9 @@
 //! Predictions as Parquet, with the digests of what made them in the file's own metadata: stale
 //! ones are never taken for fresh.
+//!
+//! A file also carries a checksum of itself (see [`seal`]), which is looked at before anything
+//! parses it: a damaged Parquet file can do anything to its reader.
 
-use std::fs::File;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -12,6 +14,7 @@ use polars::prelude::{
     ListPrimitiveChunkedBuilder, ParquetCompression, ParquetReader, ParquetWriter, SerReader,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::atomic;
 use crate::eval::Predictions;
@@ -36,24 +39,82 @@ const KEY: &str = "repro";
 /// # Errors
 /// Names the path.
 pub fn save(path: &Path, predictions: &Predictions, made: &Made) -> Result<()> {
+    let bytes =
+        to_bytes(predictions, made).with_context(|| format!("writing {}", path.display()))?;
+    atomic::write(path, &bytes)
+}
+
+/// The file's bytes.
+///
+/// # Errors
+/// When the predictions are not whole.
+pub fn to_bytes(predictions: &Predictions, made: &Made) -> Result<Vec<u8>> {
     let mut frame = frame(predictions)?;
-    let made = serde_json::to_string(made)?;
+    let pairs = vec![
+        (KEY.to_string(), serde_json::to_string(made)?),
+        ("checksum".to_string(), format!("{SEAL}{NO_DIGEST}")),
+    ];
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes)
         .set_parallel(false)
         .with_compression(ParquetCompression::Uncompressed)
-        .with_key_value_metadata(Some(KeyValueMetadata::from_static(vec![(
-            KEY.to_string(),
-            made,
-        )])))
-        .finish(&mut frame)
-        .with_context(|| format!("writing {}", path.display()))?;
-    atomic::write(path, &bytes)
+        .with_key_value_metadata(Some(KeyValueMetadata::from_static(pairs)))
+        .finish(&mut frame)?;
+    seal(&mut bytes)?;
+    Ok(bytes)
 }
 
-/// What the predictions at `path` were made of; none where there are none or they cannot be read.
+/// Before the checksum, in the metadata at the end of the file.
+const SEAL: &str = "repro-sha256:";
+/// What stands in the checksum's place while it is taken.
+const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Writes into the file's own metadata the SHA-256 of the file with zeros in that place. The file
+/// stays Parquet, and no second file can be out of step with it.
+fn seal(bytes: &mut [u8]) -> Result<()> {
+    let place = seal_place(bytes)?;
+    let digest = digest(bytes);
+    bytes[place].copy_from_slice(digest.as_bytes());
+    Ok(())
+}
+
+/// Refuses a file that is not byte for byte what was written.
+fn check_seal(bytes: &mut [u8]) -> Result<()> {
+    let place = seal_place(bytes)?;
+    let said = bytes[place.clone()].to_vec();
+    bytes[place].copy_from_slice(NO_DIGEST.as_bytes());
+    let found = digest(bytes);
+    ensure!(
+        found.as_bytes() == said,
+        "its checksum is {found}, the file says {}",
+        String::from_utf8_lossy(&said)
+    );
+    Ok(())
+}
+
+fn seal_place(bytes: &[u8]) -> Result<std::ops::Range<usize>> {
+    let marks = bytes.windows(SEAL.len()).enumerate().rev();
+    let start = marks
+        .filter(|(_, window)| *window == SEAL.as_bytes())
+        .map(|(at, _)| at + SEAL.len())
+        .find(|start| start + NO_DIGEST.len() <= bytes.len());
+    let start = start.context("it is cut short, or was not written by this program")?;
+    Ok(start..start + NO_DIGEST.len())
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What the predictions at `path` were made of; none where there are none or they are damaged.
 pub fn made(path: &Path) -> Option<Made> {
-    let mut reader = ParquetReader::new(File::open(path).ok()?);
+    made_of(std::fs::read(path).ok()?)
+}
+
+fn made_of(mut bytes: Vec<u8>) -> Option<Made> {
+    check_seal(&mut bytes).ok()?;
+    let mut reader = ParquetReader::new(Cursor::new(bytes));
     let metadata = reader.get_metadata().ok()?;
     let pairs = metadata.key_value_metadata().as_ref()?;
     let value = pairs.iter().find(|pair| pair.key == KEY)?.value.as_ref()?;
@@ -73,7 +134,8 @@ pub fn load(path: &Path) -> Result<Predictions> {
 ///
 /// # Errors
 /// Says what is wrong.
-pub fn parse(bytes: Vec<u8>) -> Result<Predictions> {
+pub fn parse(mut bytes: Vec<u8>) -> Result<Predictions> {
+    check_seal(&mut bytes)?;
     let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
     let numbers = |name: &str| -> Result<Vec<u32>> {
         let column = frame

@@ -1,10 +1,8 @@
 //! The small files of a run folder.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::atomic;
@@ -69,28 +67,20 @@ pub fn train_csv(log: &[LogRow]) -> Result<Vec<u8>> {
     table.to_csv()
 }
 
-/// Adds a row to the clock's table.
+/// Adds a row to the clock's table; a row that a killed process left half written is dropped.
 ///
 /// # Errors
 /// Names the path.
 pub fn append_timing(path: &Path, epoch: u32, images_per_second: f64, seconds: f64) -> Result<()> {
-    let context = || format!("cannot write {}", path.display());
-    let is_new = !path.exists();
-    let mut file = File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .with_context(context)?;
-    let header = if is_new {
-        "epoch,images_per_second,seconds\n"
-    } else {
-        ""
-    };
-    write!(
-        file,
-        "{header}{epoch},{images_per_second:.1},{seconds:.3}\n"
-    )
-    .with_context(context)
+    let old = std::fs::read(path).unwrap_or_default();
+    let old = String::from_utf8_lossy(&old);
+    let whole = old
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n') && timing(line.trim_end()).is_some());
+    let mut text = String::from("epoch,images_per_second,seconds\n");
+    text.extend(whole);
+    text.push_str(&format!("{epoch},{images_per_second:.1},{seconds:.3}\n"));
+    atomic::write(path, text.as_bytes())
 }
 
 /// What a clock said of one epoch.
@@ -112,18 +102,42 @@ pub fn timings(path: &Path) -> Vec<Timing> {
 
 fn timing(line: &str) -> Option<Timing> {
     let mut fields = line.split(',');
+    let epoch = fields.next()?.parse().ok()?;
+    let mut number = || -> Option<f64> {
+        let number = fields.next()?.parse().ok()?;
+        (0.0..1e12).contains(&number).then_some(number)
+    };
     Some(Timing {
-        epoch: fields.next()?.parse().ok()?,
-        images_per_second: fields.next()?.parse().ok()?,
-        seconds: fields.next()?.parse().ok()?,
+        epoch,
+        images_per_second: number()?,
+        seconds: number()?,
     })
 }
 
 /// Seconds in all that the clock's table at `path` holds; 0 without one.
 pub fn timing_seconds(path: &Path) -> f64 {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines()
-        .skip(1)
-        .filter_map(|line| line.rsplit(',').next()?.parse::<f64>().ok())
-        .sum()
+    timings(path).iter().map(|row| row.seconds).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_torn_by_a_kill_is_dropped_from_the_clocks_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("timing.csv");
+        append_timing(&path, 1, 10.0, 2.5).unwrap();
+        let mut torn = std::fs::read(&path).unwrap();
+        torn.extend_from_slice(b"2,1");
+        std::fs::write(&path, torn).unwrap();
+        assert_eq!(timing_seconds(&path), 2.5);
+        append_timing(&path, 2, 10.0, 1.5).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            "epoch,images_per_second,seconds\n1,10.0,2.500\n2,10.0,1.500\n"
+        );
+        assert_eq!(timing_seconds(&path), 4.0);
+    }
 }

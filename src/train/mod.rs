@@ -227,6 +227,13 @@ impl<'a> Trainer<'a> {
             weight_decay: training.weight_decay,
         };
         self.sgd.step(&self.weights, &gradients, hyper)?;
+        self.sgd.check_finite(&self.weights).with_context(|| {
+            let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
+            format!(
+                "at epoch {epoch}, step {step}, learning rate {rate}, loss {}; the last checkpoint is kept",
+                f64::try_from(&loss).unwrap_or(f64::NAN)
+            )
+        })?;
         Ok(f64::try_from(&loss)?)
     }
 

@@ -82,6 +82,27 @@ impl Sgd {
         Ok(())
     }
 
+    /// Whether every gradient so far was a finite number: one that was not stays in the momentum.
+    ///
+    /// # Errors
+    /// Names the first parameter whose gradient was not.
+    pub fn check_finite(&self, weights: &Weights) -> Result<()> {
+        // A sum is finite only if all its terms are.
+        let is_finite = |tensor: &Tensor| -> Result<bool> {
+            Ok(f64::try_from(&tensor.f_sum(tensor.kind())?)?.is_finite())
+        };
+        if !is_finite(&self.momentum)? {
+            for (name, momentum) in self.named(weights)? {
+                let name = name.trim_start_matches(PREFIX);
+                ensure!(
+                    is_finite(&momentum)?,
+                    "the gradient of {name} is not finite"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// The momentum of each parameter, by name.
     ///
     /// # Errors
@@ -120,5 +141,40 @@ impl Sgd {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Builder, Conv, initialise};
+
+    #[test]
+    fn a_gradient_that_is_not_finite_is_named_by_its_parameter() {
+        tch::set_num_threads(1);
+        let (mut net, x) = Builder::new(1, 8);
+        let x = net.conv(x, Conv::three(2, 1));
+        let x = net.batch_norm(x);
+        let x = net.global_avg_pool(x);
+        let logits = net.linear(x, 2, "linear");
+        net.exit(logits, 1);
+        let network = net.finish();
+        let weights = initialise(&network, 0, tch::Device::Cpu).unwrap();
+        let mut sgd = Sgd::new(&weights).unwrap();
+        let hyper = Hyper {
+            rate: 0.1,
+            momentum: 0.9,
+            nesterov: true,
+            weight_decay: 0.0,
+        };
+        let zeros = |view: &Tensor| view.f_zeros_like().unwrap();
+        let mut gradients: Vec<Tensor> = weights.used_views().into_iter().map(zeros).collect();
+        sgd.step(&weights, &gradients, hyper).unwrap();
+        assert!(sgd.check_finite(&weights).is_ok());
+        gradients[2] = gradients[2].f_add_scalar(f64::INFINITY).unwrap();
+        sgd.step(&weights, &gradients, hyper).unwrap();
+        let error = sgd.check_finite(&weights).unwrap_err().to_string();
+        let name = &weights.used_names()[2];
+        assert_eq!(error, format!("the gradient of {name} is not finite"));
     }
 }

@@ -1,9 +1,15 @@
 //! All integration tests in one binary: each would link LibTorch and polars once more.
 
+mod corruption;
+mod disk_full;
+mod fixtures;
+mod fuzz;
 mod golden;
 mod golden_costs;
 mod golden_network;
 mod golden_thresholds;
+mod kills;
+mod mutate;
 mod networks;
 mod program;
 mod rooms;

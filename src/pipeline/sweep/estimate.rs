@@ -83,6 +83,7 @@ mod tests {
             quiet: true,
             verbose: false,
             skip_broken: false,
+            saving: crate::pipeline::Saving::default(),
         };
         // 1,800 images x 10 epochs x 1e6 multiply-adds at 1e9 a second.
         assert_eq!(Speed(1e9).seconds(&line, &job, &settings), 18.0);

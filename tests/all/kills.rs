@@ -1,0 +1,282 @@
+//! A training that is killed, stopped or raced ends with the bytes of one that was left alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::fixtures::EXPERIMENT;
+use super::mutate::{below, generator};
+
+/// The program on the tiny experiment in `folder`.
+pub fn command(folder: &Path, options: &[&str]) -> Command {
+    fs::write(folder.join("tiny.yaml"), EXPERIMENT).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_repro"));
+    command
+        .args(["anytime", "tiny.yaml", "--threads", "1", "--device", "cpu"])
+        .args(options)
+        .env("OMP_NUM_THREADS", "1")
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Standard error of an ended program.
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs to the end.
+pub fn finish(folder: &Path) -> Output {
+    let output = command(folder, &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    output
+}
+
+/// The one run folder in `folder`, once it is there.
+pub fn run_folder(folder: &Path) -> Option<PathBuf> {
+    let mut entries = fs::read_dir(folder.join("runs")).ok()?;
+    entries.next().map(|entry| entry.unwrap().path())
+}
+
+/// Every file that must have the same bytes however often the run was interrupted.
+pub fn lasting(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let run = run_folder(folder).expect("a run folder");
+    let of_run = [
+        "checkpoint.safetensors",
+        "train.csv",
+        "holdout.csv",
+        "run.yaml",
+        "predictions-validation.parquet",
+        "predictions-test.parquet",
+    ];
+    let of_figure = [
+        "figure.csv",
+        "exits.csv",
+        "costs.csv",
+        "figure.svg",
+        "figure.png",
+    ];
+    let results = folder.join("results/tiny");
+    let paths = of_run
+        .iter()
+        .map(|name| run.join(name))
+        .chain(of_figure.iter().map(|name| results.join(name)));
+    paths
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+            (name, bytes)
+        })
+        .collect()
+}
+
+/// Fails on the first file that differs, by name.
+pub fn assert_same(found: &[(String, Vec<u8>)], expected: &[(String, Vec<u8>)]) {
+    assert_eq!(found.len(), expected.len());
+    for ((name, found), (_, expected)) in found.iter().zip(expected) {
+        assert!(
+            found == expected,
+            "{name} differs from the uninterrupted run's"
+        );
+    }
+}
+
+/// The files of an uninterrupted run, and how long it took.
+pub fn uninterrupted() -> (Vec<(String, Vec<u8>)>, Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    finish(folder.path());
+    (lasting(folder.path()), began.elapsed())
+}
+
+fn temporaries(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    let names = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(".part")).count()
+}
+
+/// Whether the process was writing when it was killed: a temporary file is there, or the last
+/// checkpoint is not yet in its place.
+fn fell_into_a_write(folder: &Path) -> bool {
+    let Some(run) = run_folder(folder) else {
+        return false;
+    };
+    let between = run.join("checkpoint-previous.safetensors").exists()
+        && !run.join("checkpoint.safetensors").exists();
+    let torn = temporaries(&run) + temporaries(&folder.join("results/tiny")) > 0;
+    // What is left over is removed here, so that it is not counted twice.
+    for place in [run, folder.join("results/tiny")] {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().ends_with(".part") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+    between || torn
+}
+
+fn start_again(folder: &Path) {
+    for part in ["runs", "results"] {
+        fs::remove_dir_all(folder.join(part)).unwrap();
+    }
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    let text = std::env::var(name).ok();
+    text.map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes() {
+    let kills = setting("REPRO_KILLS", 12);
+    let (expected, whole) = uninterrupted();
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = generator(6);
+    let (mut done, mut in_a_write, mut finished) = (0, 0, 0);
+    while done < kills {
+        // Most processes save after each step, so that much of their time is writing.
+        let options: &[&str] = if done % 4 == 0 {
+            &["--quiet"]
+        } else {
+            &["--quiet", "--checkpoint-minutes", "0"]
+        };
+        let mut child = command(folder.path(), options).spawn().unwrap();
+        // Every eighth is killed at any moment from its start, the others once they compute.
+        if done % 8 != 0 {
+            wait_until_it_listens(&mut child);
+        }
+        std::thread::sleep(whole.mul_f64(below(&mut rng, 700) as f64 / 1000.0));
+        if let Some(status) = child.try_wait().unwrap() {
+            let output = child.wait_with_output().unwrap();
+            assert!(status.success(), "{}", said(&output));
+            assert_same(&lasting(folder.path()), &expected);
+            finished += 1;
+            start_again(folder.path());
+            continue;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        done += 1;
+        in_a_write += usize::from(fell_into_a_write(folder.path()));
+    }
+    finish(folder.path());
+    assert_same(&lasting(folder.path()), &expected);
+    println!(
+        "{kills} kills, {in_a_write} of them in a write; {} runs ended alike",
+        finished + 1
+    );
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {}", child.id())])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Waits until the program attends to signals, which it does before it reads data.
+fn wait_until_it_listens(child: &mut Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let listens = || {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        // Bit 14 is SIGTERM.
+        caught.is_some_and(|mask| mask & (1 << 14) != 0)
+    };
+    while !listens() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Waits until the training has begun.
+fn wait_for_training(folder: &Path, child: &mut Child) {
+    while !run_folder(folder).is_some_and(|run| run.join("train.csv").exists()) {
+        if child.try_wait().unwrap().is_some() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_training_that_is_told_to_stop_says_it_can_go_on_and_ends_with_the_same_bytes() {
+    let stops = setting("REPRO_STOPS", 9);
+    let (expected, whole) = uninterrupted();
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = generator(7);
+    let mut resumable = 0;
+    for stop in 0..stops {
+        let mut child = command(folder.path(), &["--quiet"]).spawn().unwrap();
+        wait_until_it_listens(&mut child);
+        std::thread::sleep(whole.mul_f64(below(&mut rng, 700) as f64 / 1000.0));
+        if child.try_wait().unwrap().is_none() {
+            signal(&child, ["TERM", "INT", "USR1"][stop % 3]);
+        }
+        let output = child.wait_with_output().unwrap();
+        match output.status.code() {
+            Some(75) => resumable += 1,
+            Some(0) => {
+                assert_same(&lasting(folder.path()), &expected);
+                start_again(folder.path());
+            }
+            code => panic!("{code:?}: {}", said(&output)),
+        }
+    }
+    assert!(resumable > 0, "no signal fell into a training");
+    finish(folder.path());
+    assert_same(&lasting(folder.path()), &expected);
+    println!("{stops} stops, {resumable} of them in a training");
+}
+
+#[test]
+fn a_second_interrupt_ends_the_program_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // Steps that take seconds.
+    let options = [
+        "--quiet",
+        "--set",
+        "networks.0.densenet.growth=64",
+        "--set",
+        "networks.0.densenet.layers_per_block=12",
+        "--set",
+        "networks.0.densenet.bottleneck=false",
+        "--set",
+        "training.batch_size=160",
+    ];
+    let mut child = command(folder.path(), &options).spawn().unwrap();
+    wait_for_training(folder.path(), &mut child);
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, "INT");
+    std::thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[test]
+fn two_processes_train_a_run_once_and_both_succeed() {
+    let (expected, _) = uninterrupted();
+    let folder = tempfile::tempdir().unwrap();
+    let both = [(); 2].map(|()| command(folder.path(), &[]).spawn().unwrap());
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    assert_same(&lasting(folder.path()), &expected);
+    let timing = run_folder(folder.path()).unwrap().join("timing.csv");
+    let rows = fs::read_to_string(timing).unwrap().lines().count() - 1;
+    assert_eq!(rows, 3, "each of the 3 epochs is trained once");
+}
