@@ -224,9 +224,6 @@ impl Worker {
             &device(index, shared.settings.device),
         ]);
         command.args(["--threads", &shared.threads.to_string()]);
-        if shared.settings.skip_broken {
-            command.arg("--skip-broken");
-        }
         command.arg("--runs").arg(&places.runs);
         command.arg("--data").arg(&places.data);
         if shared.settings.skip_broken {

@@ -1,8 +1,9 @@
 //! From a file to the 224x224 pixels that the network sees.
 
+use std::io::Cursor;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use image::imageops::{self, FilterType};
 use image::{ImageReader, RgbImage};
 use rand::Rng;
@@ -45,10 +46,19 @@ pub fn decode(path: &Path) -> Result<RgbImage> {
             path.display()
         )
     };
-    let reader =
-        ImageReader::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let image = reader.with_guessed_format().with_context(context)?.decode();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    ensure!(!is_cut_short(&bytes), context());
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let image = reader.with_context(context)?.decode();
     Ok(image.with_context(context)?.into_rgb8())
+}
+
+/// Whether the bytes are a JPEG whose end is missing: the decoder would fill it with grey. The end
+/// marker after the last start of a scan is the image's own; an embedded preview has both earlier.
+fn is_cut_short(bytes: &[u8]) -> bool {
+    let (start, scan, end) = ([0xff, 0xd8], [0xff, 0xda], [0xff, 0xd9]);
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
+    bytes.starts_with(&start) && last(end) < last(scan)
 }
 
 /// The central 224x224 pixels of the image resized to 256 pixels on its shorter side, `[3, 224,
