@@ -17,12 +17,15 @@ use tch::{Device, Kind};
 use super::fixtures;
 use super::mutate::{below, generator, mutated};
 
+/// Whether bytes are taken; it must not panic.
+type Read = Box<dyn Fn(&[u8]) -> bool>;
+
 /// One reader: whether it took the bytes.
 struct Reader {
     name: &'static str,
     text: bool,
     corpus: Vec<Vec<u8>>,
-    read: Box<dyn Fn(&[u8]) -> bool>,
+    read: Read,
 }
 
 /// Longer than any input of these sizes may take, on a busy machine too.
@@ -163,7 +166,7 @@ fn read_experiment(path: &Path, bytes: &[u8]) -> bool {
         return false;
     };
     let runs = plan.runs().into_iter().take(50);
-    runs.map(|run| run.folder_name()).count() > 0
+    runs.filter(|run| !run.folder_name().is_empty()).count() > 0
 }
 
 fn read_networks(path: &Path, bytes: &[u8]) -> bool {
