@@ -205,7 +205,10 @@ fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("2 of 4 runs failed"), "{said}");
-    assert!(said.contains("learning_rate helps"), "{said}");
+    assert!(
+        said.contains("learning rate 1000000000000000000000000000000"),
+        "{said}"
+    );
 
     let status = succeed(folder, "sweep status m.jsonl --json");
     let status: Value = serde_json::from_str(&status).unwrap();
