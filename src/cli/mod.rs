@@ -96,6 +96,7 @@ enum Command {
 
 /// Parses the command line, runs it, and says what went wrong.
 pub fn main() -> ExitCode {
+    crate::heap::keep();
     let cli = Cli::parse();
     std::panic::set_hook(Box::new(|info| {
         // Whoever reads has had enough (`repro ... | head`): neither a mistake nor a failure.
