@@ -100,6 +100,10 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         path.file_name()
             .map_or(String::new(), |n| n.to_string_lossy().into_owned())
     };
+    let seconds: Vec<f64> = folders
+        .iter()
+        .map(|f| runfiles::timing_seconds(&f.timing_csv()))
+        .collect();
     let ended = SystemTime::now();
     let provenance = Provenance {
         program: format!("repro {}", env!("CARGO_PKG_VERSION")),
@@ -118,10 +122,8 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
             .duration_since(began)
             .unwrap_or_default()
             .as_secs_f64(),
-        training_seconds: folders
-            .iter()
-            .map(|f| runfiles::timing_seconds(&f.timing_csv()))
-            .sum(),
+        training_seconds: seconds.iter().sum(),
+        seconds_of_runs: seconds,
         runs: folders.iter().map(|f| name(f.path())).collect(),
         missing: missing.iter().map(|f| name(f.path())).collect(),
     };

@@ -42,6 +42,8 @@ pub struct Provenance {
     pub training_seconds: f64,
     /// Folders of the runs.
     pub runs: Vec<String>,
+    /// Seconds that the training of each took.
+    pub seconds_of_runs: Vec<f64>,
     /// Folders of the runs that were not finished and that the figure does without.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,

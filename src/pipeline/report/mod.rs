@@ -1,6 +1,9 @@
 //! `results/README.md`: everything in the results folder on one page, made from the files alone,
 //! so that the same files give the same page.
 
+mod differences;
+
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -87,11 +90,7 @@ fn page(shown: &[Shown]) -> Result<String> {
 }
 
 fn summary(page: &mut String, shown: &[Shown]) -> Result<()> {
-    let hours: f64 = shown
-        .iter()
-        .filter_map(|s| s.run["training_seconds"].as_f64())
-        .sum::<f64>()
-        / 3600.0;
+    let runs = seconds_of_runs(shown);
     writeln!(
         page,
         "\n| figure | data | seeds | yes | no | undecided |\n| --- | --- | --- | --- | --- | --- |"
@@ -111,9 +110,25 @@ fn summary(page: &mut String, shown: &[Shown]) -> Result<()> {
     }
     writeln!(
         page,
-        "\nTraining took {hours:.1} hours of one process in all; runs that several figures share are counted with each."
+        "\nTraining took {:.1} hours of one process in all, {} runs, each counted once though several figures share it.",
+        runs.values().sum::<f64>() / 3600.0,
+        runs.len()
     )?;
     Ok(())
+}
+
+/// Seconds of every run's training.
+fn seconds_of_runs(shown: &[Shown]) -> BTreeMap<&str, f64> {
+    let mut seconds = BTreeMap::new();
+    for s in shown {
+        let list = |key: &str| s.run[key].as_array().map_or(&[][..], Vec::as_slice);
+        for (name, time) in list("runs").iter().zip(list("seconds_of_runs")) {
+            if let (Some(name), Some(time)) = (name.as_str(), time.as_f64()) {
+                seconds.insert(name, time);
+            }
+        }
+    }
+    seconds
 }
 
 fn section(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
@@ -145,8 +160,32 @@ fn section(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
         run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0,
         run["threads"]
     )?;
+    difference_table(page, s)?;
     curve_table(page, s)?;
     claim_table(page, s, all)
+}
+
+/// What must be borne in mind when numbers are compared with the paper's.
+fn difference_table(page: &mut String, s: &Shown) -> Result<()> {
+    let all = differences::from_paper(&s.experiment).context("experiment.yaml")?;
+    if all.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        page,
+        "| what differs | the paper | here |\n| --- | --- | --- |"
+    )?;
+    for d in all {
+        writeln!(
+            page,
+            "| {} | {} | {} |",
+            d.setting,
+            cell(&d.paper),
+            cell(&d.here)
+        )?;
+    }
+    writeln!(page)?;
+    Ok(())
 }
 
 /// Best accuracy of every curve, mean over seeds.
