@@ -39,11 +39,7 @@ pub fn run(args: &CostsArgs) -> Result<()> {
         .or(of_experiment)
         .unwrap_or(Dataset::Cifar100);
     let facts = dataset.facts(&args.data)?;
-    let input = Input {
-        channels: facts.channels,
-        side: facts.side,
-        classes: facts.classes,
-    };
+    let input = Input::from(&facts);
     let rows = cost_rows(&networks, input)?;
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&rows)?).into_bytes()

@@ -40,11 +40,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
         .or(of_experiment)
         .unwrap_or(Dataset::Cifar100);
     let facts = dataset.facts(&args.data)?;
-    let input = Input {
-        channels: facts.channels,
-        side: facts.side,
-        classes: facts.classes,
-    };
+    let input = Input::from(&facts);
     for (place, (name, config)) in (1..).zip(&networks) {
         let picture = match &args.output {
             Some(output) if networks.len() == 1 => output.clone(),

@@ -2,13 +2,13 @@
 
 use std::cell::OnceCell;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tch::Device;
 
-use crate::data::{Dataset, Normalisation, Part, Source, Split, hold_out, subset};
+use crate::data::{Dataset, Facts, Normalisation, Part, Source, Split, hold_out, subset};
 use crate::experiment::Experiment;
 use crate::models::Input;
 
@@ -143,11 +143,7 @@ impl Data {
             places: settings.places.clone(),
             device: settings.device,
             skip_broken: settings.skip_broken,
-            input: Input {
-                channels: facts.channels,
-                side: facts.side,
-                classes: facts.classes,
-            },
+            input: Input::from(&facts),
             normalisation: Normalisation {
                 mean: facts.mean,
                 std: facts.std,
@@ -199,5 +195,23 @@ impl Data {
             split.train = subset(&split.train, n).context("training_images")?;
         }
         Ok(split)
+    }
+}
+
+/// What a network of a data set reads and answers.
+///
+/// # Errors
+/// When the data set is a folder that is missing or has no class.
+pub fn input_of(dataset: &Dataset) -> Result<Input> {
+    Ok(Input::from(&dataset.facts(Path::new(""))?))
+}
+
+impl From<&Facts> for Input {
+    fn from(facts: &Facts) -> Input {
+        Input {
+            channels: facts.channels,
+            side: facts.side,
+            classes: facts.classes,
+        }
     }
 }

@@ -39,11 +39,7 @@ pub struct Import<'a> {
 /// are there already.
 pub fn import_run(import: &Import) -> Result<RunFolder> {
     let facts = import.dataset.facts(import.data)?;
-    let input = Input {
-        channels: facts.channels,
-        side: facts.side,
-        classes: facts.classes,
-    };
+    let input = Input::from(&facts);
     let network = import.network.build(input)?;
     let shown = import.weights.display();
     let weights = fit(&network, read_state(import.weights)?)

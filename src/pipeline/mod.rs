@@ -16,6 +16,7 @@ mod explore;
 mod figure;
 mod import;
 mod opened;
+mod order;
 mod outputs;
 mod plan;
 mod positional;

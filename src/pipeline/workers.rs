@@ -13,6 +13,7 @@ use tch::{Cuda, Device};
 use super::context::Settings;
 use super::crowd::{Crowd, Member};
 use super::execute::{Outcome, folder_of};
+use super::order::longest_first;
 use super::stop::{Interrupted, Stop, watch_signals};
 use super::worker::{End, Order, Report, Task};
 
@@ -155,7 +156,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What failed.
 fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result<Vec<Failure>> {
     let shared = Shared {
-        queue: Mutex::new(tasks.into()),
+        queue: Mutex::new(longest_first(tasks).into()),
         failures: Mutex::default(),
         crowd: Crowd::new(settings.quiet),
         stop: watch_signals()?,

@@ -1,13 +1,11 @@
 //! In what an experiment differs from the paper-scale one of the same figure and data.
 
-use std::path::Path;
-
 use anyhow::Result;
 use serde_json::Value;
 
 use crate::cost;
 use crate::experiment::{BUILT_IN, Experiment, Plan};
-use crate::models::Input;
+use crate::pipeline::context::input_of;
 
 /// A setting, as the paper-scale experiment has it and as it is here.
 pub(super) struct Difference {
@@ -102,7 +100,7 @@ fn augmentation(experiment: &Experiment) -> String {
 /// Multiply-adds of the cheapest and the dearest network, all exits.
 fn costs(experiment: &Experiment) -> Result<String> {
     let mut totals = Vec::new();
-    let input = input(experiment)?;
+    let input = input_of(&experiment.dataset)?;
     for network in plan(experiment)?.networks {
         let exits = cost::table(&network.config.build(input)?);
         totals.extend(exits.last().map(|exit| exit.multiply_adds));
@@ -128,15 +126,5 @@ fn positions(experiment: &Experiment) -> Result<String> {
 
 fn plan(experiment: &Experiment) -> Result<Plan> {
     let held_out = experiment.validation.unwrap_or(0);
-    Plan::new(experiment, input(experiment)?, held_out)
-}
-
-/// A data set that has a paper-scale experiment is known without its files.
-fn input(experiment: &Experiment) -> Result<Input> {
-    let facts = experiment.dataset.facts(Path::new(""))?;
-    Ok(Input {
-        channels: facts.channels,
-        side: facts.side,
-        classes: facts.classes,
-    })
+    Plan::new(experiment, input_of(&experiment.dataset)?, held_out)
 }
