@@ -3,6 +3,7 @@
 mod corruption;
 mod disk_full;
 mod fixtures;
+mod foreign;
 mod fuzz;
 mod golden;
 mod golden_costs;
@@ -13,6 +14,7 @@ mod mutate;
 mod networks;
 mod people;
 mod program;
+mod readme;
 mod rooms;
 mod slurm;
 mod sweep;
