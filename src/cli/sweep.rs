@@ -10,8 +10,8 @@ use super::options::{Compute, Folders, Workers, change};
 use super::saving::SavingArgs;
 use crate::pipeline::{
     Line, Places, Saving, Settings, Slurm, State, collect_figures, describe_status, device_name,
-    lines_of_runs, manifest, manifest_text, parse_device, read_manifest, run_sweep, serve, set_threads, status_of,
-    submit, watch_signals,
+    lines_of_runs, manifest, manifest_text, parse_device, read_manifest, run_sweep, serve,
+    set_threads, status_of, submit, watch_signals,
 };
 
 /// Plan many runs once and carry them out on this machine or by Slurm

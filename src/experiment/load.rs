@@ -10,6 +10,7 @@ use serde_yaml::Value;
 use super::builtin::BUILT_IN;
 use super::entry::{Entry, Member, Named};
 use super::explain::{explain, nearest};
+use super::repeats::check_repeats;
 use super::{Experiment, Figure};
 use crate::models::NetworkConfig;
 
@@ -148,6 +149,7 @@ fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     ensure!(!text.trim().is_empty(), "the file is empty");
+    check_repeats(text)?;
     serde_yaml::from_str(text).map_err(|error| anyhow!("{}", explain(&error.to_string())))
 }
 

@@ -5,6 +5,7 @@ mod entry;
 mod explain;
 mod load;
 mod plan;
+mod repeats;
 mod schedule;
 
 use schemars::JsonSchema;

@@ -71,7 +71,9 @@ pub fn checkpoint_file() -> Vec<u8> {
 /// The state dict of the same network, with the prefix of data-parallel training.
 pub fn state_dict_file() -> Vec<u8> {
     let (_, tensors) = checkpoint();
-    let prefixed = tensors.into_iter().map(|(name, t)| (format!("module.{name}"), t));
+    let prefixed = tensors
+        .into_iter()
+        .map(|(name, t)| (format!("module.{name}"), t));
     let named: Vec<(String, Tensor)> = prefixed.collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");

@@ -144,7 +144,10 @@ fn read_image(root: &Path, bytes: &[u8]) -> bool {
 
 /// A PNG with the checksum of each chunk made right, so that what a chunk says is looked at.
 fn with_right_sums(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut mended = bytes.get(..8).filter(|b| b.starts_with(b"\x89PNG"))?.to_vec();
+    let mut mended = bytes
+        .get(..8)
+        .filter(|b| b.starts_with(b"\x89PNG"))?
+        .to_vec();
     let mut rest = &bytes[8..];
     while rest.len() >= 12 {
         let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
@@ -181,8 +184,8 @@ fn pickle_of(file: &[u8]) -> Vec<u8> {
 fn with_pickle(file: &[u8], pickle: &[u8]) -> Vec<u8> {
     let mut archive = zip::ZipArchive::new(Cursor::new(file)).unwrap();
     let mut written = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let stored = zip::write::SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Stored);
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).unwrap();
         let mut bytes = Vec::new();

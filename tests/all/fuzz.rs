@@ -14,8 +14,8 @@ use repro::results::{checkpoint, predictions, runfiles};
 use repro::{cost, eval};
 use tch::{Device, Kind};
 
-use super::{fixtures, foreign};
 use super::mutate::{below, generator, mutated};
+use super::{fixtures, foreign};
 
 /// Whether bytes are taken; it must not panic.
 pub type Read = Box<dyn Fn(&[u8]) -> bool>;

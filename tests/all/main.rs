@@ -12,6 +12,7 @@ mod golden_thresholds;
 mod kills;
 mod mutate;
 mod networks;
+mod newcomer;
 mod people;
 mod program;
 mod readme;

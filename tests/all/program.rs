@@ -163,7 +163,7 @@ fn a_training_that_diverges_stops_with_epoch_and_rate() {
     ];
     let error = refused(folder.path(), &arguments, 1);
     assert!(
-        error.contains("epoch 1, step 1, learning rate 1e30")
+        error.contains("epoch 1, step 2, learning rate 9.99")
             && error.contains("a smaller learning_rate helps"),
         "{error}"
     );

@@ -41,12 +41,28 @@ enum Instead {
 const NOT_RUN: &[(&str, &str, Instead)] = &[
     ("make ", "builds and tests everything", Instead::Target),
     ("cargo clippy", "only told not to be used", Instead::Parsed),
-    ("scripts/run-notebooks.sh", "installs from the network", Instead::Script),
+    (
+        "scripts/run-notebooks.sh",
+        "installs from the network",
+        Instead::Script,
+    ),
     ("repro data fetch", "needs the network", Instead::Parsed),
-    ("repro sweep slurm", "needs a cluster", Instead::With("--dry-run")),
+    (
+        "repro sweep slurm",
+        "needs a cluster",
+        Instead::With("--dry-run"),
+    ),
     ("seq 0", "needs GNU parallel", Instead::Where("parallel")),
-    ("repro budgeted-batch budgeted-batch-cifar100-cpu", "takes hours", Instead::With("--plan")),
-    ("repro fig-intermediate fig-intermediate-cifar100-cpu", "takes hours", Instead::With("--plan")),
+    (
+        "repro budgeted-batch budgeted-batch-cifar100-cpu",
+        "takes hours",
+        Instead::With("--plan"),
+    ),
+    (
+        "repro fig-intermediate fig-intermediate-cifar100-cpu",
+        "takes hours",
+        Instead::With("--plan"),
+    ),
     (
         "repro fig-final-degradation fig-final-degradation-cifar100-cpu",
         "takes hours",
@@ -68,7 +84,8 @@ const MSDNET: &str = "  - name: MSDNet
 const RESNET: &str = "  - name: ResNet
     resnet: { blocks_per_stage: 1, channels: 4, exits_after: [1] }
 ";
-const POSITIONAL: &str = "  - { name: ResNet, resnet: { blocks_per_stage: 1, channels: 4 }, positions: [1] }
+const POSITIONAL: &str =
+    "  - { name: ResNet, resnet: { blocks_per_stage: 1, channels: 4 }, positions: [1] }
 ";
 
 /// A folder with small experiments under the real names, a trained run of each network, results,
@@ -96,7 +113,11 @@ fn write_experiments(root: &Path) {
         ("anytime-quick", "anytime", &both),
         ("budgeted-batch-quick", "budgeted-batch", MSDNET),
         ("fig-intermediate-quick", "fig-intermediate", POSITIONAL),
-        ("fig-final-degradation-quick", "fig-final-degradation", POSITIONAL),
+        (
+            "fig-final-degradation-quick",
+            "fig-final-degradation",
+            POSITIONAL,
+        ),
         ("ablation-quick", "ablation", MSDNET),
     ] {
         let text = format!("figure: {figure}\n{HEAD}{networks}");
@@ -158,17 +179,27 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 }
 
 fn look_at(folder: &Path, command: &str) {
-    match NOT_RUN.iter().find(|(start, ..)| command.starts_with(start)) {
+    match NOT_RUN
+        .iter()
+        .find(|(start, ..)| command.starts_with(start))
+    {
         None => run(folder, command),
         Some((_, _, Instead::With(option))) => run(folder, &format!("{command} {option}")),
         Some((_, _, Instead::Where(program))) => {
             let is_there = Command::new(program).arg("--version").output().is_ok();
-            if is_there { run(folder, command) } else { parse(command) }
+            if is_there {
+                run(folder, command)
+            } else {
+                parse(command)
+            }
         }
         Some((_, _, Instead::Parsed)) => parse(command),
         Some((_, _, Instead::Target)) => {
             let target = format!("\n{}:", command.split_whitespace().nth(1).unwrap());
-            assert!(include_str!("../../Makefile").contains(&target), "{command}");
+            assert!(
+                include_str!("../../Makefile").contains(&target),
+                "{command}"
+            );
         }
         Some((_, _, Instead::Script)) => {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -203,9 +234,16 @@ fn every_command_of_the_readme_does_what_it_says() {
         }
     }
     assert!(shown > 40, "{shown} commands were found");
-    let all: Vec<String> = TEXTS.iter().flat_map(|(_, text)| commands(text)).flatten().collect();
+    let all: Vec<String> = TEXTS
+        .iter()
+        .flat_map(|(_, text)| commands(text))
+        .flatten()
+        .collect();
     for (start, reason, _) in NOT_RUN {
-        assert!(all.iter().any(|c| c.starts_with(start)), "{start}: {reason}");
+        assert!(
+            all.iter().any(|c| c.starts_with(start)),
+            "{start}: {reason}"
+        );
     }
 }
 
@@ -215,7 +253,10 @@ fn what_the_readme_links_to_is_there() {
     // Before anything was measured, only what is not a result can be there.
     let measured = root.join("results/README.md").exists();
     for (name, text) in TEXTS {
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|t| !t.contains("://")) {
             let expected = measured || !target.starts_with("results/");
             assert!(!expected || root.join(target).exists(), "{name}: {target}");
