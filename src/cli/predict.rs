@@ -14,7 +14,7 @@ use crate::results::{answers, find_run};
 pub struct PredictArgs {
     /// A run: its folder, or the beginning of its name
     run: String,
-    /// Which images
+    /// Images that no training has seen, or those held out of the training set
     #[arg(long, value_enum)]
     split: Which,
     /// File for image, exit, label, predicted, confidence: .csv or .parquet [default: CSV on
@@ -32,9 +32,7 @@ pub struct PredictArgs {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Which {
-    /// Images that no training has seen
     Test,
-    /// The images held out of the training set
     Validation,
 }
 

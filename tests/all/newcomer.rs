@@ -3,6 +3,9 @@
 
 use std::path::Path;
 
+use clap::CommandFactory;
+use repro::cli::Cli;
+
 use super::program::{refused, repro};
 
 /// Command lines that clap refuses, and what it must say.
@@ -154,6 +157,33 @@ fn check(at: &Path, words: &str, code: i32, expected: &[&str]) {
     for part in expected {
         assert!(said.contains(part), "{words:?} lacks {part:?}: {said}");
     }
+}
+
+fn check_help(command: &mut clap::Command) {
+    let name = command.get_display_name().unwrap_or_default().to_string();
+    let help = command.render_long_help().to_string();
+    for line in help.lines() {
+        assert!(line.chars().count() <= 80, "{name}: {line}");
+    }
+    assert!(
+        command.get_about().is_some(),
+        "{name} says nothing of itself"
+    );
+    for argument in command.get_arguments() {
+        let option = argument.get_id();
+        assert!(
+            argument.get_help().is_some(),
+            "{name}: {option} says nothing"
+        );
+    }
+    command.get_subcommands_mut().for_each(check_help);
+}
+
+#[test]
+fn every_command_explains_itself_and_its_options_within_80_columns() {
+    let mut command = Cli::command().term_width(80);
+    command.build();
+    check_help(&mut command);
 }
 
 #[test]
