@@ -50,6 +50,7 @@ pub mod data;
 pub mod eval;
 pub mod experiment;
 pub mod figures;
+pub mod heap;
 pub mod import;
 pub mod models;
 pub mod nn;

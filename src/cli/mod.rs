@@ -98,6 +98,7 @@ enum Command {
 
 /// Parses the command line, runs it, and says what went wrong.
 pub fn main() -> ExitCode {
+    crate::heap::keep();
     let cli = Cli::try_parse().unwrap_or_else(|error| hint::with_tip(error).exit());
     std::panic::set_hook(Box::new(|info| {
         // Whoever reads has had enough (`repro ... | head`): neither a mistake nor a failure.

@@ -38,14 +38,55 @@ pub fn train_tasks(
     } else {
         in_turn(tasks, settings, train)?
     };
-    match &failures[..] {
-        [] => Ok(()),
-        [only] if count == 1 => bail!("{only}"),
-        many => bail!(
-            "{} of {count} runs failed, the others are trained:\n  {}",
-            many.len(),
-            many.join("\n  ")
-        ),
+    match failures.len() {
+        0 => Ok(()),
+        _ => bail!(summary(&failures, count)),
+    }
+}
+
+/// A run that could not be trained.
+#[derive(Debug, Clone)]
+struct Failure {
+    label: String,
+    reason: String,
+}
+
+impl Failure {
+    fn new(task: &Task, error: &str) -> Failure {
+        let label = task.label();
+        let reason = error.strip_prefix(&format!("{label}: ")).unwrap_or(error);
+        Failure {
+            reason: reason.to_string(),
+            label,
+        }
+    }
+}
+
+/// What failed of `count` runs, each reason once.
+fn summary(failures: &[Failure], count: usize) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for failure in failures {
+        match reasons.iter_mut().find(|(r, _)| *r == failure.reason) {
+            Some((_, labels)) => labels.push(&failure.label),
+            None => reasons.push((&failure.reason, vec![&failure.label])),
+        }
+    }
+    match &reasons[..] {
+        [(reason, labels)] if count == 1 => format!("{}: {reason}", labels[0]),
+        [(reason, labels)] if labels.len() == count => {
+            format!("none of the {count} runs can be trained: {reason}")
+        }
+        _ => {
+            let lines: Vec<String> = reasons
+                .iter()
+                .map(|(reason, labels)| format!("{}: {reason}", labels.join("; ")))
+                .collect();
+            format!(
+                "{} of {count} runs failed, the others are trained:\n  {}",
+                failures.len(),
+                lines.join("\n  ")
+            )
+        }
     }
 }
 
@@ -54,7 +95,7 @@ fn in_turn(
     mut waiting: Vec<Task>,
     settings: &Settings,
     train: &mut dyn FnMut(&Task) -> Result<Outcome>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Failure>> {
     let mut failures = Vec::new();
     while !waiting.is_empty() {
         let mut busy = Vec::new();
@@ -63,7 +104,7 @@ fn in_turn(
                 Ok(Outcome::Finished) => {}
                 Ok(Outcome::Busy) => busy.push(task),
                 Ok(Outcome::Interrupted) => bail!(Interrupted),
-                Err(error) => failures.push(format!("{error:#}")),
+                Err(error) => failures.push(Failure::new(&task, &format!("{error:#}"))),
             }
         }
         if let Some(task) = busy.first() {
@@ -96,7 +137,7 @@ fn waiting(task: &Task) -> String {
 /// What the threads that attend to the workers share.
 struct Shared<'a> {
     queue: Mutex<VecDeque<Task>>,
-    failures: Mutex<Vec<String>>,
+    failures: Mutex<Vec<Failure>>,
     crowd: Crowd,
     stop: Stop,
     settings: &'a Settings,
@@ -112,7 +153,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What failed.
-fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result<Vec<String>> {
+fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result<Vec<Failure>> {
     let shared = Shared {
         queue: Mutex::new(tasks.into()),
         failures: Mutex::default(),
@@ -172,7 +213,7 @@ fn attend(index: usize, shared: &Shared) -> Result<()> {
             }
             Ok(End::Failed(reason)) => {
                 idle = Some(worker);
-                failed(reason, shared);
+                failed(&task, &reason, shared);
             }
             Err(error) if shared.stop.is_asked() => {
                 shared.crowd.say(&format!("{}: {error:#}", task.label()));
@@ -181,16 +222,19 @@ fn attend(index: usize, shared: &Shared) -> Result<()> {
                 // The worker died and could not say so itself.
                 let reason = format!("{}: {error:#}", task.label());
                 folder_of(&task.run, shared.settings).keep_failure(&reason)?;
-                failed(reason, shared);
+                failed(&task, &reason, shared);
             }
         }
     }
     Ok(())
 }
 
-fn failed(reason: String, shared: &Shared) {
-    shared.crowd.say(&format!("failed: {reason}"));
-    lock(&shared.failures).push(reason);
+fn failed(task: &Task, reason: &str, shared: &Shared) {
+    let failure = Failure::new(task, reason);
+    shared
+        .crowd
+        .say(&format!("failed: {}: {}", failure.label, failure.reason));
+    lock(&shared.failures).push(failure);
 }
 
 /// Another process is training it: asked again later.
@@ -367,4 +411,36 @@ fn pass_on(stderr: impl std::io::Read + Send + 'static, quiet: bool) -> Arc<Mute
         }
     });
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(label: &str, reason: &str) -> Failure {
+        Failure {
+            label: label.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_reason_that_several_runs_share_is_said_once() {
+        let both = [
+            failure("A, seed 0", "no data"),
+            failure("B, seed 0", "no data"),
+        ];
+        assert_eq!(summary(&both[..1], 1), "A, seed 0: no data");
+        assert_eq!(
+            summary(&both, 2),
+            "none of the 2 runs can be trained: no data"
+        );
+        assert_eq!(
+            summary(
+                &[both.to_vec(), vec![failure("C, seed 0", "full")]].concat(),
+                4
+            ),
+            "3 of 4 runs failed, the others are trained:\n  A, seed 0; B, seed 0: no data\n  C, seed 0: full"
+        );
+    }
 }
