@@ -14,9 +14,11 @@ quick: build
 ## test: every test, formatting and lints included
 test: libtorch lint
 	cargo test --release
+	$(MAKE) doc
 
+## doc: the library's pages, target/doc/repro/index.html; a warning is an error
 doc: libtorch
-	RUSTDOCFLAGS=-Dwarnings cargo doc --release --no-deps --lib
+	RUSTDOC=$(CURDIR)/scripts/rustdoc.sh cargo test --release --doc
 
 build: libtorch
 	cargo build --release

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Executes the notebooks; a cell that fails fails the script. The executed copies go to
-# target/notebooks/, or with --in-place back to notebooks/.
+# target/notebooks/, or with --in-place back to notebooks/. --setup only installs what they need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=.python
@@ -8,6 +8,7 @@ if ! PYTHONPATH=$packages python3 -c 'import nbclient, ipykernel, pandas, matplo
   python3 -m pip install --quiet --disable-pip-version-check --target "$packages" \
     nbclient nbformat ipykernel pandas matplotlib tensorboard
 fi
+[ "${1:-}" = --setup ] && exit
 out=target/notebooks
 [ "${1:-}" = --in-place ] && out=notebooks
 mkdir -p "$out"

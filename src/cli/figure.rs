@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use super::options::{Compute, Folders, Workers, change};
 use super::saving::SavingArgs;
 use crate::experiment::{Figure, load};
-use crate::pipeline::{Ask, Places, Settings, crew, make_figure, parse_device, set_threads};
+use crate::pipeline::{Ask, Settings, make_figure};
 
 /// Options of every figure command.
 #[derive(Debug, clap::Args)]
@@ -18,14 +19,10 @@ pub struct FigureArgs {
     /// Folder for figures and tables
     #[arg(long, default_value = "results", value_name = "DIR")]
     out: PathBuf,
-    /// Folder for trained runs
-    #[arg(long, default_value = "runs", value_name = "DIR")]
-    runs: PathBuf,
-    /// Folder with the data sets
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    folders: Folders,
     /// Change a key of the experiment, such as training.epochs=3
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = change)]
     changes: Vec<String>,
     /// Print runs, costs, what is done and what is missing; train nothing
     #[arg(long)]
@@ -36,23 +33,12 @@ pub struct FigureArgs {
     /// A claim of the paper that fails is an error (exit code 3)
     #[arg(long)]
     require_claims: bool,
-    /// Leave out image files that cannot be read, and say how many
-    #[arg(long)]
-    skip_broken: bool,
-    /// auto, cpu, cuda or cuda:N; with several workers, the first GPU of theirs
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Threads of one process; 0 = all cores, shared among the workers
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
-    /// Processes that train side by side [default: one a core, or one a GPU; 1 with --threads]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
+    #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
+    workers: Workers,
     #[command(flatten)]
     saving: SavingArgs,
-    /// No progress on standard error
-    #[arg(short, long)]
-    quiet: bool,
     /// Say more of what is skipped and why
     #[arg(short, long, conflicts_with = "quiet")]
     verbose: bool,
@@ -83,19 +69,10 @@ pub fn run(args: &FigureArgs, figure: Figure) -> Result<()> {
 }
 
 fn settings(args: &FigureArgs) -> Result<Settings> {
-    let device = parse_device(&args.device)?;
+    let places = args.folders.places(&args.out);
     Ok(Settings {
-        places: Places {
-            out: args.out.clone(),
-            runs: args.runs.clone(),
-            data: args.data.clone(),
-        },
-        device,
-        threads: set_threads(args.threads),
-        workers: crew(args.workers, args.threads, device),
-        quiet: args.quiet,
         verbose: args.verbose,
-        skip_broken: args.skip_broken,
         saving: args.saving.saving(),
+        ..args.compute.settings(places, args.workers.workers)?
     })
 }

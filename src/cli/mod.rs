@@ -8,7 +8,9 @@ mod examples;
 mod experiments;
 mod explore;
 mod figure;
+mod hint;
 mod import;
+mod options;
 mod predict;
 mod report;
 mod run_args;
@@ -97,7 +99,7 @@ enum Command {
 /// Parses the command line, runs it, and says what went wrong.
 pub fn main() -> ExitCode {
     crate::heap::keep();
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| hint::with_tip(error).exit());
     std::panic::set_hook(Box::new(|info| {
         // Whoever reads has had enough (`repro ... | head`): neither a mistake nor a failure.
         if info.to_string().contains("Broken pipe") {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::pipeline::{Places, Saving, Settings, Split, parse_device, predict_run, set_threads};
+use super::options::{Compute, Folders};
+use crate::pipeline::{Split, predict_run};
 use crate::results::{answers, find_run};
 
 /// Options of `repro predict`.
@@ -13,7 +14,7 @@ use crate::results::{answers, find_run};
 pub struct PredictArgs {
     /// A run: its folder, or the beginning of its name
     run: String,
-    /// Which images
+    /// Images that no training has seen, or those held out of the training set
     #[arg(long, value_enum)]
     split: Which,
     /// File for image, exit, label, predicted, confidence: .csv or .parquet [default: CSV on
@@ -23,24 +24,10 @@ pub struct PredictArgs {
     /// Also write all logits, [exits, images, classes]
     #[arg(long, value_name = "FILE.safetensors")]
     logits: Option<PathBuf>,
-    /// Folder for trained runs
-    #[arg(long, default_value = "runs", value_name = "DIR")]
-    runs: PathBuf,
-    /// Folder with the data sets
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
-    /// Leave out image files that cannot be read, and say how many
-    #[arg(long)]
-    skip_broken: bool,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Threads; 0 = all cores
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
-    /// No progress on standard error
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    folders: Folders,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -54,25 +41,13 @@ enum Which {
 /// # Errors
 /// What went wrong and where.
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let settings = Settings {
-        places: Places {
-            out: PathBuf::new(),
-            runs: args.runs.clone(),
-            data: args.data.clone(),
-        },
-        device: parse_device(&args.device)?,
-        threads: set_threads(args.threads),
-        workers: 1,
-        quiet: args.quiet,
-        verbose: false,
-        skip_broken: args.skip_broken,
-        saving: Saving::default(),
-    };
+    let places = args.folders.places(PathBuf::new());
+    let settings = args.compute.settings(places, Some(1))?;
     let split = match args.split {
         Which::Test => Split::Test,
         Which::Validation => Split::Validation,
     };
-    let folder = find_run(&args.run, &args.runs)?;
+    let folder = find_run(&args.run, &args.folders.runs)?;
     let predictions = predict_run(&folder, split, &settings)?;
     if let Some(path) = &args.logits {
         answers::save_logits(path, &predictions)?;

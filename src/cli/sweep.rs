@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::options::{Compute, Folders, Workers, change};
+use super::saving::SavingArgs;
 use crate::pipeline::{
-    Line, Places, Saving, Settings, Slurm, State, collect_figures, crew, describe_status,
+    Line, Places, Saving, Settings, Slurm, State, collect_figures, describe_status, device_name,
     lines_of_runs, manifest, manifest_text, parse_device, read_manifest, run_sweep, serve,
     set_threads, status_of, submit, watch_signals,
 };
@@ -37,31 +39,20 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-struct Folders {
-    /// Folder for trained runs
-    #[arg(long, default_value = "runs", value_name = "DIR")]
-    runs: PathBuf,
-    /// Folder with the data sets
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
+struct Training {
+    #[command(flatten)]
+    compute: Compute,
+    #[command(flatten)]
+    saving: SavingArgs,
 }
 
-#[derive(Debug, clap::Args)]
-struct Compute {
-    /// auto, cpu, cuda or cuda:N; with several workers, the first GPU of theirs
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Threads of one process; 0 = all cores, shared among the workers
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
-    /// No progress on standard error
-    #[arg(short, long)]
-    quiet: bool,
-    /// Leave out image files that cannot be read, and say how many
-    #[arg(long)]
-    skip_broken: bool,
-    #[command(flatten)]
-    saving: super::saving::SavingArgs,
+impl Training {
+    fn settings(&self, places: Places, workers: Option<usize>) -> Result<Settings> {
+        Ok(Settings {
+            saving: self.saving.saving(),
+            ..self.compute.settings(places, workers)?
+        })
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,10 +61,10 @@ struct PlanArgs {
     #[arg(required = true)]
     experiments: Vec<String>,
     /// Seeds in place of the experiments' own: one, 0,3 or 0..4 (both ends included)
-    #[arg(long)]
-    seeds: Option<String>,
+    #[arg(long, value_parser = parse_seeds)]
+    seeds: Option<Seeds>,
     /// Change a key of every experiment, such as training.epochs=3
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = change)]
     changes: Vec<String>,
     #[command(flatten)]
     folders: Folders,
@@ -87,14 +78,12 @@ struct RunArgs {
     /// Train the run with this index alone
     #[arg(long, value_name = "I", conflicts_with = "workers")]
     index: Option<usize>,
-    /// Processes that train side by side [default: one a core, or one a GPU; 1 with --threads or
-    /// --index]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
+    #[command(flatten)]
+    workers: Workers,
     #[command(flatten)]
     folders: Folders,
     #[command(flatten)]
-    compute: Compute,
+    training: Training,
 }
 
 #[derive(Debug, clap::Args)]
@@ -125,7 +114,7 @@ struct CollectArgs {
     #[command(flatten)]
     folders: Folders,
     #[command(flatten)]
-    compute: Compute,
+    training: Training,
 }
 
 #[derive(Debug, clap::Args)]
@@ -147,8 +136,8 @@ struct SlurmArgs {
     /// Processors, and threads, of a task
     #[arg(long, default_value_t = 1)]
     cpus: usize,
-    /// Device of a task: auto, cpu or cuda
-    #[arg(long, default_value = "auto")]
+    /// Device of a task: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = device_name)]
     device: String,
     /// Print the scripts and submit nothing
     #[arg(long)]
@@ -165,7 +154,7 @@ struct WorkerArgs {
     #[command(flatten)]
     folders: Folders,
     #[command(flatten)]
-    compute: Compute,
+    training: Training,
 }
 
 /// Runs the command.
@@ -180,68 +169,63 @@ pub fn run(args: &SweepArgs) -> Result<()> {
         Command::Collect(args) => collect(args),
         Command::Slurm(args) => slurm(args),
         Command::Worker(args) => {
-            let settings = settings(&args.folders, Some(&args.compute), Some(1))?;
-            serve(&settings)
+            let places = args.folders.places("results");
+            serve(&args.training.settings(places, Some(1))?)
         }
     }
 }
 
-/// Settings of a command that computes; without `compute`, of one that only looks.
-fn settings(
-    folders: &Folders,
-    compute: Option<&Compute>,
-    workers: Option<usize>,
-) -> Result<Settings> {
-    let device = parse_device(compute.map_or("cpu", |c| &c.device))?;
-    let asked = compute.map_or(1, |c| c.threads);
+/// Settings of a command that only looks.
+fn looking(folders: &Folders) -> Result<Settings> {
     Ok(Settings {
-        places: Places {
-            out: PathBuf::from("results"),
-            runs: folders.runs.clone(),
-            data: folders.data.clone(),
-        },
-        device,
-        threads: set_threads(asked),
-        workers: crew(workers, asked, device),
-        quiet: compute.is_some_and(|c| c.quiet),
+        places: folders.places("results"),
+        device: parse_device("cpu")?,
+        threads: set_threads(1),
+        workers: 1,
+        quiet: false,
         verbose: false,
-        skip_broken: compute.is_some_and(|c| c.skip_broken),
-        saving: compute.map_or_else(Saving::default, |c| c.saving.saving()),
+        skip_broken: false,
+        saving: Saving::default(),
     })
 }
 
 fn plan(args: &PlanArgs) -> Result<()> {
     let mut changes = args.changes.clone();
     if let Some(seeds) = &args.seeds {
-        changes.push(format!("seeds={:?}", parse_seeds(seeds)?));
+        changes.push(format!("seeds={:?}", seeds.0));
     }
-    let settings = settings(&args.folders, None, Some(1))?;
+    let settings = looking(&args.folders)?;
     let lines = manifest(&args.experiments, &changes, &settings)?;
     print(&manifest_text(&lines)?)
 }
 
+/// Seeds in place of an experiment's own.
+#[derive(Debug, Clone, PartialEq)]
+struct Seeds(Vec<u64>);
+
 /// `3`, `0,2` or `0..4`, both ends included.
-fn parse_seeds(text: &str) -> Result<Vec<u64>> {
-    let number = |word: &str| -> Result<u64> {
-        word.trim()
-            .parse()
-            .with_context(|| format!("--seeds {text}: expected numbers, as in 0,3 or 0..4"))
+fn parse_seeds(text: &str) -> Result<Seeds> {
+    let number = |word: &str| {
+        let number = word.trim().parse::<u64>().ok();
+        number.context("expected numbers, as in 0,3 or 0..4 (both ends included)")
     };
     if let Some((first, last)) = text.split_once("..") {
         let (first, last) = (number(first)?, number(last)?);
-        ensure!(first <= last, "--seeds {text}: it ends before it begins");
-        return Ok((first..=last).collect());
+        ensure!(first <= last, "it ends before it begins");
+        return Ok(Seeds((first..=last).collect()));
     }
-    text.split(',').map(number).collect()
+    let numbers: Result<_> = text.split(',').map(number).collect();
+    Ok(Seeds(numbers?))
 }
 
 fn train(args: &RunArgs) -> Result<()> {
     let workers = if args.index.is_some() {
         Some(1)
     } else {
-        args.workers
+        args.workers.workers
     };
-    let settings = settings(&args.folders, Some(&args.compute), workers)?;
+    let places = args.folders.places("results");
+    let settings = args.training.settings(places, workers)?;
     let lines = read_manifest(&args.manifest)?;
     run_sweep(&lines, args.index, &settings)?;
     let what = match args.index {
@@ -253,7 +237,7 @@ fn train(args: &RunArgs) -> Result<()> {
 }
 
 fn status(args: &StatusArgs) -> Result<()> {
-    let settings = settings(&args.folders, None, Some(1))?;
+    let settings = looking(&args.folders)?;
     let lines = match &args.manifest {
         Some(manifest) => read_manifest(manifest)?,
         None => lines_of_runs(&settings)?,
@@ -297,8 +281,8 @@ fn watch(lines: &[Line], path: Option<&str>, settings: &Settings) -> Result<()> 
 }
 
 fn collect(args: &CollectArgs) -> Result<()> {
-    let mut settings = settings(&args.folders, Some(&args.compute), Some(1))?;
-    settings.places.out.clone_from(&args.out);
+    let places = args.folders.places(&args.out);
+    let settings = args.training.settings(places, Some(1))?;
     let (experiments, changes) = match &args.which[..] {
         [only] if is_manifest(only) => experiments_of(&read_manifest(only)?)?,
         all => (all.to_vec(), Vec::new()),
@@ -335,7 +319,7 @@ fn experiments_of(lines: &[Line]) -> Result<(Vec<String>, Vec<String>)> {
 }
 
 fn slurm(args: &SlurmArgs) -> Result<()> {
-    let settings = settings(&args.folders, None, Some(1))?;
+    let settings = looking(&args.folders)?;
     let path = args.manifest.display().to_string();
     ensure!(path != "-", "Slurm's nodes read the manifest; give a file");
     let lines = read_manifest(&path)?;
@@ -378,9 +362,9 @@ mod tests {
 
     #[test]
     fn seeds_are_a_number_a_list_or_a_range_with_both_ends() {
-        assert_eq!(parse_seeds("3").unwrap(), [3]);
-        assert_eq!(parse_seeds("0,2").unwrap(), [0, 2]);
-        assert_eq!(parse_seeds("1..4").unwrap(), [1, 2, 3, 4]);
+        assert_eq!(parse_seeds("3").unwrap().0, [3]);
+        assert_eq!(parse_seeds("0,2").unwrap().0, [0, 2]);
+        assert_eq!(parse_seeds("1..4").unwrap().0, [1, 2, 3, 4]);
         let error = parse_seeds("4..1").unwrap_err().to_string();
         assert!(error.contains("ends before it begins"), "{error}");
         assert!(parse_seeds("a").is_err());

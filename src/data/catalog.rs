@@ -217,9 +217,12 @@ impl fmt::Display for UnknownDataset {
         write!(f, "unknown dataset '{}'", self.0)?;
         let wrong = self.0.to_lowercase();
         let near = |name: &&str| strsim::jaro_winkler(&wrong, name);
-        if let Some(best) = names.into_iter().max_by(|a, b| near(a).total_cmp(&near(b)))
-            && near(&best) > 0.7
-        {
+        let alike = names.into_iter().filter(|name| near(name) > 0.7);
+        let alike = alike.max_by(|a, b| near(a).total_cmp(&near(b)));
+        let holds = names.into_iter().find(|name| name.contains(&wrong));
+        if wrong.contains('/') {
+            write!(f, ", did you mean '{{folder: {}}}'?", self.0)?;
+        } else if let Some(best) = alike.or(holds) {
             write!(f, ", did you mean '{best}'?")?;
         }
         write!(f, " (one of {}, or {{folder: PATH}})", names.join(", "))

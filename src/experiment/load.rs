@@ -9,6 +9,8 @@ use serde_yaml::Value;
 
 use super::builtin::BUILT_IN;
 use super::entry::{Entry, Member, Named};
+use super::explain::{explain, nearest};
+use super::repeats::check_repeats;
 use super::{Experiment, Figure};
 use crate::models::NetworkConfig;
 
@@ -97,7 +99,22 @@ fn parse_changed(text: &str, changes: &[String]) -> Result<Experiment> {
         set(&mut value, key, new).with_context(|| format!("--set {change}"))?;
     }
     let changed = serde_yaml::to_string(&value).context("writing the changed experiment")?;
-    parse(&changed).with_context(|| format!("after --set {}", changes.join(" --set ")))
+    let changed: Result<Experiment> = parse(&changed);
+    changed.map_err(|error| {
+        let message = without_place(&error.to_string());
+        anyhow!("after --set {}: {message}", changes.join(" --set "))
+    })
+}
+
+/// A message without the line and column of a text that nobody has written.
+fn without_place(message: &str) -> String {
+    let Some((before, place)) = message.split_once(" at line ") else {
+        return message.to_string();
+    };
+    let number = |c: char| c.is_ascii_digit();
+    let rest = place.trim_start_matches(number);
+    let rest = rest.strip_prefix(" column ").unwrap_or(rest);
+    format!("{before}{}", rest.trim_start_matches(number))
 }
 
 fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
@@ -105,13 +122,12 @@ fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
     for part in key.split('.') {
         place = match place {
             Value::Sequence(items) => {
-                let index: usize = part
-                    .parse()
-                    .with_context(|| format!("\"{part}\" is not a place in a list"))?;
                 let count = items.len();
-                items
-                    .get_mut(index)
-                    .with_context(|| format!("the list has {count} entries, counted from 0"))?
+                let index = part.parse::<usize>().ok();
+                let item = index.and_then(|index| items.get_mut(index));
+                item.with_context(|| {
+                    format!("\"{part}\" is no place in the list, which has {count} entries, counted from 0")
+                })?
             }
             Value::Mapping(map) => map
                 .entry(Value::String(part.to_string()))
@@ -133,29 +149,8 @@ fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     ensure!(!text.trim().is_empty(), "the file is empty");
+    check_repeats(text)?;
     serde_yaml::from_str(text).map_err(|error| anyhow!("{}", explain(&error.to_string())))
-}
-
-/// Adds the nearest right word to an "unknown field" or "unknown variant" message.
-fn explain(message: &str) -> String {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let unknown = message.contains("unknown field") || message.contains("unknown variant");
-    match quoted.split_first() {
-        Some((wrong, right)) if unknown => match nearest(wrong, right.iter().copied()) {
-            Some(nearest) => format!("{message}; did you mean `{nearest}`?"),
-            None => message.to_string(),
-        },
-        _ => message.to_string(),
-    }
-}
-
-/// The word most like `wrong`, if any is like it.
-pub fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    right
-        .map(|candidate| (strsim::jaro_winkler(wrong, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 /// Networks with their names.

@@ -2,8 +2,10 @@
 
 mod builtin;
 mod entry;
+mod explain;
 mod load;
 mod plan;
+mod repeats;
 mod schedule;
 
 use schemars::JsonSchema;
@@ -15,7 +17,8 @@ use crate::nn::Precision;
 
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
 pub use entry::{Entry, Member, Named};
-pub use load::{load, load_networks, nearest, read_text};
+pub use explain::{key_path, nearest};
+pub use load::{load, load_networks, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use schedule::{Cosine, Schedule, Steps};
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::chart::{Axis, Chart, Line, Markers, Style, Unit, draw as draw_chart};
-use super::seeds::{Sample, means};
+use super::chart::{Axis, Chart, Line, Unit, draw as draw_chart};
+use super::seeds::{Sample, lines, means};
 use super::{PaperCurve, paper, table};
 
 /// Draws the `figure.csv` of an anytime experiment, the paper's curves dashed beside ours.
@@ -56,24 +56,11 @@ fn read(csv: &Path) -> Result<Vec<Line>> {
         x: cost[i],
         y: accuracy[i],
     });
-    let means = table.within(means(samples))?;
-    let mut lines: Vec<Line> = Vec::new();
-    for ((label, _, _), point) in means {
-        match lines.iter_mut().find(|line| line.label == label) {
-            Some(line) => line.points.push(point),
-            None => lines.push(Line {
-                label,
-                points: vec![point],
-                style: Style::Ours,
-                markers: Markers::Every,
-                stepped: true,
-            }),
-        }
-    }
-    for line in &mut lines {
-        line.points.sort_by(|a, b| a.x.total_cmp(&b.x));
-    }
-    Ok(lines)
+    let means = table.within(means(samples))?.into_iter();
+    Ok(lines(
+        means.map(|((label, ..), point)| (label, point)),
+        true,
+    ))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::anytime::accuracy_axis;
-use super::chart::{Axis, Chart, Line, Markers, Style};
-use super::seeds::{Sample, means};
+use super::chart::{Axis, Chart, Line};
+use super::seeds::{Sample, lines, means};
 use super::table::Table;
 use super::{PaperCurve, paper, table};
 
@@ -22,8 +22,8 @@ pub struct Words {
 /// a relative accuracy, whose reference is not there, is in the second panel only.
 pub fn charts(csv: &Path, paper: &[PaperCurve], words: &Words) -> Result<Vec<Chart>> {
     let table = table::read(csv)?;
-    let relative = lines(&table, &table.optional_numbers("relative_accuracy")?)?;
-    let absolute = lines(&table, &table.optional_numbers("accuracy")?)?;
+    let relative = read(&table, &table.optional_numbers("relative_accuracy")?)?;
+    let absolute = read(&table, &table.optional_numbers("accuracy")?)?;
     ensure!(
         !absolute.is_empty(),
         "{}, column `accuracy`: no number in any row",
@@ -61,7 +61,7 @@ fn depth_axis() -> Axis {
 }
 
 /// A line for each curve through the means of `heights` at its positions.
-fn lines(table: &Table, heights: &[Option<f64>]) -> Result<Vec<Line>> {
+fn read(table: &Table, heights: &[Option<f64>]) -> Result<Vec<Line>> {
     let curve = table.text("curve")?;
     let seed = table.text("seed")?;
     let position = table.text("position")?;
@@ -74,27 +74,16 @@ fn lines(table: &Table, heights: &[Option<f64>]) -> Result<Vec<Line>> {
             y,
         })
     });
-    let mut lines: Vec<Line> = Vec::new();
-    for ((label, _), point) in table.within(means(samples))? {
-        match lines.iter_mut().find(|line| line.label == label) {
-            Some(line) => line.points.push(point),
-            None => lines.push(Line {
-                label,
-                points: vec![point],
-                style: Style::Ours,
-                markers: Markers::Every,
-                stepped: false,
-            }),
-        }
-    }
-    for line in &mut lines {
-        line.points.sort_by(|a, b| a.x.total_cmp(&b.x));
-    }
-    Ok(lines)
+    let means = table.within(means(samples))?.into_iter();
+    Ok(lines(
+        means.map(|((label, _), point)| (label, point)),
+        false,
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::chart::Style;
     use super::*;
 
     const WORDS: Words = Words {

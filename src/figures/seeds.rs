@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 use anyhow::{Result, ensure};
 
-use super::chart::Point;
+use super::chart::{Line, Markers, Point, Style};
 
 /// What one seed measured at the point that `key` names.
 pub struct Sample<K> {
@@ -50,6 +50,28 @@ fn mean(values: &[(f64, f64)]) -> Point {
     let squares: f64 = values.iter().map(|v| (v.1 - y).powi(2)).sum();
     let sd = (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
     Point { x, y, sd }
+}
+
+/// A line with marked points for each label, in the order in which labels come, each by ascending
+/// x. Stepped: a height holds until the next point.
+pub fn lines(labelled: impl Iterator<Item = (String, Point)>, stepped: bool) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (label, point) in labelled {
+        match lines.iter_mut().find(|line| line.label == label) {
+            Some(line) => line.points.push(point),
+            None => lines.push(Line {
+                label,
+                points: vec![point],
+                style: Style::Ours,
+                markers: Markers::Every,
+                stepped,
+            }),
+        }
+    }
+    for line in &mut lines {
+        line.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -157,6 +157,7 @@ pub fn read(bytes: &[u8]) -> Result<Pickle> {
         memo: HashMap::new(),
         arena: Vec::new(),
         storages: Vec::new(),
+        copies: COPIES * bytes.len(),
     };
     loop {
         let at = reader.at;
@@ -183,7 +184,13 @@ struct Reader<'a> {
     memo: HashMap<u32, Value>,
     arena: Vec<Container>,
     storages: Vec<Rc<Storage>>,
+    /// Items that may still be copied from one container to another.
+    copies: usize,
 }
+
+/// Items that may be copied, by the bytes of the file. A few bytes name a kept list again, so
+/// that a file which does so often would otherwise take the square of its size.
+const COPIES: usize = 4;
 
 impl<'a> Reader<'a> {
     /// One instruction; the result at the last.
@@ -359,15 +366,14 @@ impl<'a> Reader<'a> {
 
     fn rebuild(&mut self, function: &Value, arguments: &Value) -> Result<Value> {
         let arguments = self
-            .list(arguments)
+            .list(arguments)?
             .context("arguments that are no tuple")?;
-        ensure!(arguments.len() <= 16, "{} arguments", arguments.len());
         match (function, &arguments[..]) {
             (Value::Global(Global::OrderedDict), []) => Ok(self.keep(Container::Dict(Vec::new()))),
             (Value::Global(Global::OrderedDict), [items]) => {
                 let mut pairs = Vec::new();
-                for item in self.list(items).context("OrderedDict of no list")? {
-                    pairs.extend(pairs_of(self.list(&item).context("no pair")?)?);
+                for item in self.list(items)?.context("OrderedDict of no list")? {
+                    pairs.extend(pairs_of(self.list(&item)?.context("no pair")?)?);
                 }
                 Ok(self.keep(Container::Dict(pairs)))
             }
@@ -378,8 +384,8 @@ impl<'a> Reader<'a> {
                 Ok(Value::Tensor(Rc::new(TensorRef {
                     storage: storage.clone(),
                     offset: natural(offset)?,
-                    size: self.naturals(size).context("a tensor's size")?,
-                    stride: self.naturals(stride).context("a tensor's stride")?,
+                    size: self.naturals(size)?.context("a tensor's size")?,
+                    stride: self.naturals(stride)?.context("a tensor's stride")?,
                 })))
             }
             (Value::Global(Global::RebuildParameter), [tensor @ Value::Tensor(_), ..]) => {
@@ -391,7 +397,7 @@ impl<'a> Reader<'a> {
 
     /// `('storage', type, key, location, length)`, and in old files one entry more.
     fn storage(&mut self, id: &Value) -> Result<Value> {
-        let parts = self.list(id).context("a persistent id that is no tuple")?;
+        let parts = self.list(id)?.context("a persistent id that is no tuple")?;
         match &parts[..] {
             [
                 Value::Text(what),
@@ -412,18 +418,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn naturals(&self, value: &Value) -> Option<Vec<usize>> {
-        self.list(value)?.iter().map(|v| natural(v).ok()).collect()
+    fn naturals(&mut self, value: &Value) -> Result<Option<Vec<usize>>> {
+        let values = self.list(value)?;
+        Ok(values.and_then(|values| values.iter().map(|v| natural(v).ok()).collect()))
     }
 
-    fn list(&self, value: &Value) -> Option<Vec<Value>> {
-        match value {
-            Value::List(place) => match &self.arena[*place] {
-                Container::List(items) => Some(items.clone()),
-                Container::Dict(_) => None,
-            },
-            _ => None,
-        }
+    /// A copy of a list's items; none of another value.
+    fn list(&mut self, value: &Value) -> Result<Option<Vec<Value>>> {
+        let Value::List(place) = value else {
+            return Ok(None);
+        };
+        let Container::List(items) = &self.arena[*place] else {
+            return Ok(None);
+        };
+        let left = self.copies.checked_sub(items.len());
+        self.copies = left.context("it repeats more than it holds")?;
+        Ok(Some(items.clone()))
     }
 
     fn keep(&mut self, container: Container) -> Value {
@@ -563,6 +573,17 @@ mod tests {
         bytes.extend(vec![0x85; 1_000_000]);
         bytes.push(b'.');
         assert!(read(&bytes).is_ok());
+    }
+
+    #[test]
+    fn a_list_that_is_named_again_and_again_does_not_take_the_square_of_the_file() {
+        // A list of 10,000 pairs, kept, and as many calls of OrderedDict with it.
+        let mut bytes = b"\x80\x02ccollections\nOrderedDict\nq\x00(".to_vec();
+        bytes.extend(b"NN\x86".repeat(10_000));
+        bytes.extend(b"lq\x01");
+        bytes.extend(b"h\x00h\x01\x85R0".repeat(10_000));
+        bytes.extend(b"N.");
+        assert!(message(&bytes).contains("repeats more than it holds"));
     }
 
     proptest::proptest! {

@@ -37,15 +37,18 @@ fn parse_zip(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     let pickle = pickle::read(&entry(&mut archive, &index, bytes.len())?)?;
     let state = state_dict(&pickle)?;
     let mut storages = HashMap::new();
+    let mut left = bytes.len();
     for (_, tensor) in &state {
         let key = &tensor.storage.key;
         if !storages.contains_key(key.as_str()) {
-            let data = entry(&mut archive, &format!("{folder}data/{key}"), bytes.len());
-            storages.insert(key.clone(), data.with_context(|| format!("storage {key}"))?);
+            let data = entry(&mut archive, &format!("{folder}data/{key}"), left);
+            let data = data.with_context(|| format!("storage {key}"))?;
+            left -= data.len();
+            storages.insert(key.clone(), data);
         }
     }
     let storages = storages.iter().map(|(k, v)| (k.as_str(), v.as_slice()));
-    tensors(&state, &storages.collect())
+    tensors(&state, &storages.collect(), bytes.len())
 }
 
 fn entry<R: Read + std::io::Seek>(
@@ -54,15 +57,15 @@ fn entry<R: Read + std::io::Seek>(
     limit: usize,
 ) -> Result<Vec<u8>> {
     let mut file = archive.by_name(name).with_context(|| name.to_string())?;
-    // torch.save does not compress, so nothing in the archive is larger than it.
+    // torch.save does not compress, so its entries together are no larger than the file.
     ensure!(
         file.size() <= limit as u64,
-        "{name}: {} bytes in a file of {limit}",
+        "{name}: {} bytes where the file has {limit}",
         file.size()
     );
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
-        .with_context(|| name.to_string())?;
+    let read = file.by_ref().take(limit as u64).read_to_end(&mut bytes);
+    read.with_context(|| name.to_string())?;
     Ok(bytes)
 }
 
@@ -109,7 +112,7 @@ fn parse_legacy(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
         storages.insert(key.to_string(), data);
     }
     let storages = storages.iter().map(|(k, v)| (k.as_str(), *v));
-    tensors(&state, &storages.collect())
+    tensors(&state, &storages.collect(), bytes.len())
 }
 
 /// Width of the elements of every storage in a pickle.
@@ -150,23 +153,28 @@ fn state_dict(pickle: &Pickle) -> Result<Vec<(String, &TensorRef)>> {
     Ok(found.into_iter().collect())
 }
 
+/// Bytes of all tensors, by those of the file, at most: tensors may share a storage, but a file
+/// in which all share one must not take the square of its size.
+const SHARING: usize = 4;
+
 fn tensors(
     state: &[(String, &TensorRef)],
     storages: &HashMap<&str, &[u8]>,
+    length: usize,
 ) -> Result<Vec<(String, Tensor)>> {
-    state
-        .iter()
-        .map(|(name, tensor)| {
-            let data = storages.get(tensor.storage.key.as_str());
-            let data = data.with_context(|| format!("{name}: its storage is not in the file"))?;
-            let tensor = tensor_of(tensor, data).with_context(|| name.clone())?;
-            Ok((name.clone(), tensor))
-        })
-        .collect()
+    let mut left = SHARING * length;
+    let mut named = Vec::new();
+    for (name, tensor) in state {
+        let data = storages.get(tensor.storage.key.as_str());
+        let data = data.with_context(|| format!("{name}: its storage is not in the file"))?;
+        let tensor = tensor_of(tensor, data, &mut left).with_context(|| name.clone())?;
+        named.push((name.clone(), tensor));
+    }
+    Ok(named)
 }
 
-/// A tensor in its own memory, whatever its strides were.
-fn tensor_of(tensor: &TensorRef, data: &[u8]) -> Result<Tensor> {
+/// A tensor in its own memory, whatever its strides were; its bytes are taken from those `left`.
+fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor> {
     let TensorRef {
         offset,
         size,
@@ -182,6 +190,8 @@ fn tensor_of(tensor: &TensorRef, data: &[u8]) -> Result<Tensor> {
     let count = size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
     let count = count.filter(|&n| n <= elements);
     let count = count.with_context(|| format!("size {size:?} in a storage of {elements}"))?;
+    let rest = left.checked_sub(count * width);
+    *left = rest.context("its tensors repeat more than the file holds")?;
     let last = size
         .iter()
         .zip(stride)

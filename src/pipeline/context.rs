@@ -190,7 +190,7 @@ impl Data {
     /// When the hold-out leaves nothing, or fewer images than asked for.
     pub fn split(&self) -> Result<Split> {
         let count = self.part(Part::Train)?.source.len();
-        let mut split = hold_out(count, self.validation).context("validation")?;
+        let mut split = hold_out(count, self.validation)?;
         if let Some(n) = self.training_images {
             split.train = subset(&split.train, n).context("training_images")?;
         }

@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
-use super::progress::new_bar;
+use super::context::tell;
+use super::progress::dress;
 use super::worker::{Report, Task};
 
 /// The display of several trainings.
@@ -32,7 +33,7 @@ impl Crowd {
                 // A terminal that cannot be written to shows nothing, and the training goes on.
                 let _ = bars.println(line);
             }
-            None if !self.quiet => eprintln!("{line}"),
+            None if !self.quiet => tell(line),
             None => {}
         }
     }
@@ -41,8 +42,9 @@ impl Crowd {
     pub fn enter(&self, task: &Task) -> Member<'_> {
         let epochs = task.run.training.as_ref().map_or(1, |t| t.epochs);
         let bar = self.bars.as_ref().map(|bars| {
-            let bar = new_bar(&task.label(), epochs, 0);
-            bars.add(bar)
+            let bar = bars.add(ProgressBar::no_length());
+            dress(&bar, &task.label(), epochs, 0);
+            bar
         });
         Member { crowd: self, bar }
     }

@@ -36,6 +36,19 @@ pub fn parse_device(name: &str) -> Result<Device> {
     Ok(device)
 }
 
+/// A device's name as it may be written; whether it is there, [`parse_device`] tells.
+///
+/// # Errors
+/// When it is none.
+pub fn device_name(name: &str) -> Result<String> {
+    let number = name.strip_prefix("cuda:").map(str::parse::<usize>);
+    ensure!(
+        matches!(name, "auto" | "cpu" | "cuda") || matches!(number, Some(Ok(_))),
+        "expected auto, cpu, cuda or cuda:N"
+    );
+    Ok(name.to_string())
+}
+
 /// Sets LibTorch's threads: `threads`, or all cores for 0. Returns what was set.
 pub fn set_threads(threads: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -33,7 +33,7 @@ mod workers;
 
 pub use context::{Data, Places, Saving, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
-pub use device::{crew, parse_device, set_threads};
+pub use device::{crew, device_name, parse_device, set_threads};
 pub use diagram::diagram;
 pub use examples::{Aim, write_examples};
 pub use execute::{Outcome, train_run};

@@ -52,11 +52,16 @@ impl Display {
             show == Show::People && std::io::stderr().is_terminal() && !settings.quiet;
         let before = f64::from(progress.epoch);
         let bar = on_terminal.then(|| new_bar(&name, training.epochs, progress.epoch));
-        if !on_terminal && !settings.quiet && progress.epoch + progress.step as u32 > 0 {
-            tell(format!(
+        if progress.epoch > 0 || progress.step > 0 {
+            let line = format!(
                 "{name}: goes on after epoch {} of {}",
                 progress.epoch, training.epochs
-            ));
+            );
+            match show {
+                Show::Parent => report(&Report::Epoch { line }),
+                Show::People if !on_terminal && !settings.quiet => tell(line),
+                Show::People => {}
+            }
         }
         Display {
             name,
@@ -140,19 +145,24 @@ impl Display {
     }
 }
 
-/// A bar of one training, in thousandths of epochs.
-pub fn new_bar(name: &str, epochs: u32, done: u32) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(
-        Some(u64::from(epochs) * 1000),
-        ProgressDrawTarget::stderr_with_hz(4),
-    );
+/// A bar of one training on standard error.
+fn new_bar(name: &str, epochs: u32, done: u32) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(4);
+    let bar = ProgressBar::with_draw_target(None, target);
+    dress(&bar, name, epochs, done);
+    bar
+}
+
+/// Makes a bar one of a training, in thousandths of epochs. Whoever shows it among others adds it
+/// to them first: a bar draws itself where it stands.
+pub fn dress(bar: &ProgressBar, name: &str, epochs: u32, done: u32) {
     let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
     bar.set_style(style);
+    bar.set_length(u64::from(epochs) * 1000);
     bar.set_prefix(name.to_string());
     bar.set_position(u64::from(done) * 1000);
-    bar
 }
 
 /// A log row for people.

@@ -16,7 +16,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     with(path, |file| file.write_all(bytes).map_err(Into::into))
 }
 
-/// As [`write`], with whatever `fill` writes into the file.
+/// As [`write()`], with whatever `fill` writes into the file.
 ///
 /// # Errors
 /// Names the path; what was there before is then unharmed.
@@ -24,7 +24,7 @@ pub fn with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<(
     put(path, fill, |temporary| fs::rename(temporary, path))
 }
 
-/// As [`write`], but what was at `path` goes to `previous` instead of being lost. At any moment
+/// As [`write()`], but what was at `path` goes to `previous` instead of being lost. At any moment
 /// one of the two is there and whole, if one ever was.
 ///
 /// # Errors

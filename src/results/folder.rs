@@ -227,8 +227,8 @@ pub fn list_runs(runs: &Path) -> Result<Vec<RunFolder>> {
 ///
 /// # Errors
 /// When there is none or more than one; lists the candidates.
-pub fn find_run(which: &str, runs: &Path) -> Result<RunFolder> {
-    let direct = RunFolder::at(which);
+pub fn find_run(whole: &str, runs: &Path) -> Result<RunFolder> {
+    let direct = RunFolder::at(whole);
     if direct.run_yaml().is_file() || direct.checkpoint().is_file() {
         return Ok(direct);
     }
@@ -242,6 +242,9 @@ pub fn find_run(which: &str, runs: &Path) -> Result<RunFolder> {
             .file_name()
             .map_or(String::new(), |n| n.to_string_lossy().into_owned())
     };
+    // `runs/msdnet` is a beginning too.
+    let which = Path::new(whole).strip_prefix(runs).ok();
+    let which = which.and_then(Path::to_str).unwrap_or(whole);
     let all = list_runs(runs)?;
     let found: Vec<&RunFolder> = all
         .iter()

@@ -1,7 +1,7 @@
 //! Predictions as Parquet, with the digests of what made them in the file's own metadata: stale
 //! ones are never taken for fresh.
 //!
-//! A file also carries a checksum of itself (see [`seal`]), which is looked at before anything
+//! A file also carries a checksum of itself (see `seal`), which is looked at before anything
 //! parses it: a damaged Parquet file can do anything to its reader.
 
 use std::io::Cursor;

@@ -58,6 +58,9 @@ pub struct Step {
     pub row: Option<LogRow>,
 }
 
+/// The way out of numbers that are not finite.
+const SMALLER: &str = "a smaller learning_rate helps";
+
 /// A training under way.
 pub struct Trainer<'a> {
     job: &'a Job<'a>,
@@ -176,8 +179,8 @@ impl<'a> Trainer<'a> {
         let loss = self.update(&images, &labels, numerics, rate)?;
         if !loss.is_finite() {
             bail!(
-                "the loss is {loss} at epoch {}, step {}, learning rate {rate}; the last checkpoint is kept. \
-                 A smaller learning_rate helps",
+                "the loss is {loss} at epoch {}, step {}, learning rate {rate:?}; the last checkpoint is kept; \
+                 {SMALLER}",
                 epoch + 1,
                 step + 1
             );
@@ -230,7 +233,8 @@ impl<'a> Trainer<'a> {
         self.sgd.check_finite(&self.weights).with_context(|| {
             let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
             format!(
-                "at epoch {epoch}, step {step}, learning rate {rate}, loss {}; the last checkpoint is kept",
+                "at epoch {epoch}, step {step}, learning rate {rate:?}, loss {:?}; the last checkpoint is kept; \
+                 {SMALLER}",
                 f64::try_from(&loss).unwrap_or(f64::NAN)
             )
         })?;

@@ -68,6 +68,19 @@ pub fn checkpoint_file() -> Vec<u8> {
     checkpoint::to_bytes(&progress, &tensors).unwrap()
 }
 
+/// The state dict of the same network, with the prefix of data-parallel training.
+pub fn state_dict_file() -> Vec<u8> {
+    let (_, tensors) = checkpoint();
+    let prefixed = tensors
+        .into_iter()
+        .map(|(name, t)| (format!("module.{name}"), t));
+    let named: Vec<(String, Tensor)> = prefixed.collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    checkpoint::save_tensors(&path, &named).unwrap();
+    std::fs::read(path).unwrap()
+}
+
 /// Predictions of 2 exits on 5 images of 3 classes, and what made them.
 pub fn predictions() -> (Predictions, Made) {
     let predictions = Predictions {

@@ -14,21 +14,25 @@ use repro::results::{checkpoint, predictions, runfiles};
 use repro::{cost, eval};
 use tch::{Device, Kind};
 
-use super::fixtures;
 use super::mutate::{below, generator, mutated};
+use super::{fixtures, foreign};
 
 /// Whether bytes are taken; it must not panic.
-type Read = Box<dyn Fn(&[u8]) -> bool>;
+pub type Read = Box<dyn Fn(&[u8]) -> bool>;
 
 /// One reader: whether it took the bytes.
-struct Reader {
-    name: &'static str,
-    text: bool,
-    corpus: Vec<Vec<u8>>,
-    read: Read,
+pub struct Reader {
+    /// Of its files in the corpus.
+    pub name: &'static str,
+    /// Whether words and numbers are changed too.
+    pub text: bool,
+    /// Whole files.
+    pub corpus: Vec<Vec<u8>>,
+    /// The reader.
+    pub read: Read,
 }
 
-/// Longer than any input of these sizes may take, on a busy machine too.
+/// Longer than any input of these sizes may take.
 const LONGEST: Duration = Duration::from_secs(10);
 
 fn readers(folder: &Path) -> Vec<Reader> {
@@ -44,7 +48,7 @@ fn readers(folder: &Path) -> Vec<Reader> {
     let network = path("network.yaml");
     let tensors = path("tensors.safetensors");
     let timing = path("timing.csv");
-    vec![
+    let mut readers = vec![
         reader(
             "experiment",
             true,
@@ -134,7 +138,9 @@ fn readers(folder: &Path) -> Vec<Reader> {
                 runfiles::timing_seconds(&timing).is_finite()
             }),
         ),
-    ]
+    ];
+    readers.extend(foreign::readers(folder));
+    readers
 }
 
 const POSITIONS: &str = "\
@@ -225,11 +231,21 @@ fn found_before(reader: &str) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
+/// What this process has computed so far: a process that was stopped, or waited for a processor,
+/// is not slow.
+fn computed() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // After the name in brackets: user and system time, in hundredths of a second.
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    let hundredths = fields.skip(11).take(2).map(|n| n.parse::<u64>().unwrap());
+    Duration::from_millis(10 * hundredths.sum::<u64>())
+}
+
 /// Whether the reader takes `bytes`, or what is wrong with how it reads them.
 fn wrong(reader: &Reader, bytes: &[u8]) -> Result<bool, String> {
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), computed());
     let result = catch_unwind(AssertUnwindSafe(|| (reader.read)(bytes)));
-    let took = began.elapsed();
+    let took = began.elapsed().min(computed().saturating_sub(before));
     match result {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();

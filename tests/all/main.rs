@@ -3,6 +3,7 @@
 mod corruption;
 mod disk_full;
 mod fixtures;
+mod foreign;
 mod fuzz;
 mod golden;
 mod golden_costs;
@@ -11,8 +12,10 @@ mod golden_thresholds;
 mod kills;
 mod mutate;
 mod networks;
+mod newcomer;
 mod people;
 mod program;
+mod readme;
 mod rooms;
 mod slurm;
 mod sweep;

@@ -145,7 +145,7 @@ fn wrong_commands_are_refused_with_the_way_out() {
         refused(at, &["anytime", "smoke", "--set", "dataset=cifar10"], 1)
             .contains("repro data fetch cifar10")
     );
-    assert!(refused(at, &["anytime", "smoke", "--device", "tpu"], 1).contains("cuda:N"));
+    assert!(refused(at, &["anytime", "smoke", "--device", "tpu"], 2).contains("cuda:N"));
     refused(at, &["anytime", "--no-such-option"], 2);
     assert!(refused(at, &["costs", "no-such.yaml"], 1).contains("no-such.yaml"));
 }
@@ -163,7 +163,8 @@ fn a_training_that_diverges_stops_with_epoch_and_rate() {
     ];
     let error = refused(folder.path(), &arguments, 1);
     assert!(
-        error.contains("epoch 1") && error.contains("learning rate"),
+        error.contains("epoch 1, step 2, learning rate 9.99")
+            && error.contains("a smaller learning_rate helps"),
         "{error}"
     );
 }

@@ -16,6 +16,10 @@ use crate::data::random::{below, stream};
 pub const SIDE: usize = 224;
 /// The shorter side before the central cut.
 const SHORTER: u32 = 256;
+/// The longer side by the shorter, at most.
+const LONGEST: u32 = 200;
+/// Pixels of an image, at most.
+const MOST_PIXELS: u64 = 1 << 28;
 /// Parts of the area and ratios of width to height that a training cut may have.
 const AREA: (f64, f64) = (0.08, 1.0);
 const RATIO: (f64, f64) = (3.0 / 4.0, 4.0 / 3.0);
@@ -48,9 +52,23 @@ pub fn decode(path: &Path) -> Result<RgbImage> {
     };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     ensure!(!is_cut_short(&bytes), context());
+    check_shape(&bytes).with_context(context)?;
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let image = reader.with_context(context)?.decode();
     Ok(image.with_context(context)?.into_rgb8())
+}
+
+/// Refuses shapes that no photograph has: a few bytes of header would take all memory, since the
+/// shorter side becomes 256 pixels whatever the longer one is.
+fn check_shape(bytes: &[u8]) -> Result<()> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let (width, height) = reader.into_dimensions()?;
+    let (short, long) = (width.min(height), width.max(height));
+    ensure!(
+        short > 0 && long / short <= LONGEST && u64::from(short) * u64::from(long) <= MOST_PIXELS,
+        "{width} x {height} pixels; at most {MOST_PIXELS} in all, and one side at most {LONGEST} times the other"
+    );
+    Ok(())
 }
 
 /// Whether the bytes are a JPEG whose end is missing: the decoder would fill it with grey. The end

@@ -1,0 +1,130 @@
+//! What YAML and serde say of a mistake, in words for whoever wrote the file, with the nearest
+//! right word and the way out.
+
+use schemars::schema_for;
+
+use super::Experiment;
+
+/// What a type of the program is called in a file.
+const EXPECTED: &[(&str, &str)] = &[
+    (
+        "struct Experiment",
+        "keys, such as `figure: anytime` (with a space after the colon)",
+    ),
+    ("struct Schedule", "a mapping, such as { cosine: {} }"),
+    ("struct Training", "a mapping, such as { epochs: 3 }"),
+    (
+        "a sequence",
+        "a list, as in [1, 2] or with a dash before each entry",
+    ),
+    ("u32", "a whole number from 0"),
+    ("u64", "a whole number from 0"),
+    ("usize", "a whole number from 0"),
+    ("f64", "a number"),
+];
+
+/// The message with the way out, where there is one.
+pub fn explain(message: &str) -> String {
+    let mut text = message.to_string();
+    for (program, file) in EXPECTED {
+        text = text.replace(&format!("expected {program}"), &format!("expected {file}"));
+    }
+    match way_out(message) {
+        Some(way) => format!("{text}; {way}"),
+        None => text,
+    }
+}
+
+fn way_out(message: &str) -> Option<String> {
+    if message.contains("found a tab character") {
+        return Some("YAML is indented by spaces".to_string());
+    }
+    let unknown = message.contains("unknown field") || message.contains("unknown variant");
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let (wrong, right) = quoted.split_first().filter(|_| unknown)?;
+    if wrong.chars().all(|c| c.is_ascii_digit()) {
+        return Some("a decimal number has a point, such as 0.1, not a comma".to_string());
+    }
+    if right.contains(&"dataset") && keys_of_training().iter().any(|key| key == wrong) {
+        return Some(format!("did you mean `training.{wrong}`?"));
+    }
+    if right.contains(&"epochs") && keys_of_experiment().iter().any(|key| key == wrong) {
+        return Some(format!("`{wrong}` stands beside `training`, not in it"));
+    }
+    let near = nearest(wrong, right.iter().copied())?;
+    Some(format!("did you mean `{near}`?"))
+}
+
+/// The path of a key of the experiment or of its training, such as `training.epochs`.
+pub fn key_path(key: &str) -> Option<String> {
+    if keys_of_training().iter().any(|known| known == key) {
+        return Some(format!("training.{key}"));
+    }
+    let known = keys_of_experiment().into_iter().find(|known| known == key);
+    known.filter(|key| key != "figure" && key != "networks")
+}
+
+fn keys_of_experiment() -> Vec<String> {
+    keys("/properties")
+}
+
+fn keys_of_training() -> Vec<String> {
+    keys("/$defs/Training/properties")
+}
+
+fn keys(pointer: &str) -> Vec<String> {
+    let schema = schema_for!(Experiment);
+    let properties = schema.pointer(pointer).and_then(|p| p.as_object());
+    properties.map_or(Vec::new(), |p| p.keys().cloned().collect())
+}
+
+/// The word most like `wrong`, or else the first that contains it, if there is any.
+pub fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let right: Vec<&str> = right.collect();
+    let alike = right
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(wrong, candidate), *candidate))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate);
+    let holds = |candidate: &&&str| wrong.len() > 2 && candidate.contains(wrong);
+    alike.or_else(|| right.iter().find(holds).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
+        let top = "unknown field `epochs`, expected one of `figure`, `dataset`";
+        assert!(explain(top).ends_with("did you mean `training.epochs`?"));
+        let inner = "training: unknown field `seeds`, expected one of `epochs`, `batch_size`";
+        assert!(explain(inner).ends_with("`seeds` stands beside `training`, not in it"));
+    }
+
+    #[test]
+    fn types_of_the_program_are_told_in_words_of_the_file() {
+        let text = explain("training.epochs: invalid type: string \"ten\", expected u32 at line 5");
+        assert!(
+            text.contains("expected a whole number from 0 at line 5"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_keys_are_those_of_the_types() {
+        assert_eq!(key_path("epochs").as_deref(), Some("training.epochs"));
+        assert_eq!(key_path("seeds").as_deref(), Some("seeds"));
+        assert_eq!(key_path("networks"), None);
+        assert_eq!(key_path("colour"), None);
+    }
+
+    #[test]
+    fn the_nearest_word_is_alike_or_holds_the_wrong_one() {
+        let names = ["anytime-quick", "smoke"];
+        assert_eq!(nearest("smok", names.into_iter()), Some("smoke"));
+        assert_eq!(nearest("quick", names.into_iter()), Some("anytime-quick"));
+        assert_eq!(nearest("xyz", names.into_iter()), None);
+    }
+}

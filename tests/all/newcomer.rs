@@ -1,0 +1,222 @@
+//! Command lines and experiment files that somebody new would write, and what the program says:
+//! which word is wrong, where, and the way out.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use repro::cli::Cli;
+
+use super::program::{refused, repro};
+
+/// Command lines that clap refuses, and what it must say.
+const USAGE: &[(&str, &[&str])] = &[
+    ("anytme", &["'anytme'", "'anytime'"]),
+    ("train smoke", &["'train'", "'repro anytime'"]),
+    (
+        "anytime smoke --epochs 3",
+        &["'--epochs'", "--set training.epochs=VALUE"],
+    ),
+    (
+        "anytime smoke --set training.epochs",
+        &["expected key=value"],
+    ),
+    (
+        "anytime smoke --device gpu",
+        &["'gpu'", "auto, cpu, cuda or cuda:N"],
+    ),
+    (
+        "anytime smoke --workers 0",
+        &["'0'", "a whole number from 1"],
+    ),
+    (
+        "predict msdnet --split train",
+        &["'train'", "test, validation"],
+    ),
+    ("data fetch cifar", &["'cifar'", "did you mean 'cifar10'?"]),
+    ("sweep run m.jsonl", &["'m.jsonl'", "--manifest m.jsonl"]),
+    ("sweep plan smoke --seeds 0-4", &["'0-4'", "0..4"]),
+];
+
+/// Command lines that ask for what is not there.
+const ERRORS: &[(&str, &[&str])] = &[
+    (
+        "anytime cifar100",
+        &["\"cifar100\"", "did you mean anytime-cifar100-cpu?"],
+    ),
+    (
+        "anytime quick",
+        &["\"quick\"", "-quick?", "repro experiments list"],
+    ),
+    (
+        "budgeted-batch anytime-quick",
+        &["run `repro anytime anytime-quick`"],
+    ),
+    ("anytime my.yaml", &["cannot read my.yaml"]),
+    (
+        "anytime smoke --set epochs=3",
+        &["`epochs`", "did you mean `training.epochs`?"],
+    ),
+    (
+        "anytime smoke --set networks.msdnet.exits=2",
+        &["\"msdnet\" is no place in the list"],
+    ),
+    (
+        "predict msdnet --split test",
+        &["there are none", "repro runs list"],
+    ),
+    (
+        "data verify cifar10",
+        &["data/cifar-10-batches-bin", "repro data fetch cifar10"],
+    ),
+    ("costs network.yml", &["cannot read network.yml"]),
+    ("runs clean", &["name runs", "--unfinished"]),
+];
+
+const RIGHT: &str = "\
+figure: anytime
+dataset: synthetic
+validation: 100
+training_images: 200
+training: { epochs: 1, batch_size: 50 }
+networks:
+  - name: A
+    resnet: { blocks_per_stage: 1, channels: 4, exits_after: [1] }
+";
+
+/// What is written in place of what, and what the program must say.
+const MISTAKES: &[(&str, &str, &[&str])] = &[
+    (
+        "    resnet",
+        "\tresnet",
+        &["tab", "line 8", "indented by spaces"],
+    ),
+    ("figure: a", "figure:a", &["a space after the colon"]),
+    (
+        "epochs",
+        "epoch",
+        &["`epoch`", "line 5", "did you mean `epochs`?"],
+    ),
+    (
+        "epochs: 1",
+        "epochs: ten",
+        &["training.epochs", "a whole number", "line 5"],
+    ),
+    (
+        "epochs: 1",
+        "epochs: 1, learning_rate: 0,1",
+        &["line 5", "has a point"],
+    ),
+    (
+        "epochs: 1",
+        "epochs: 1, seeds: [0]",
+        &["`seeds` stands beside `training`"],
+    ),
+    (
+        "epochs: 1",
+        "epochs: 1, schedule: cosine",
+        &["training.schedule", "{ cosine: {} }"],
+    ),
+    (
+        "synthetic",
+        "CIFAR-100",
+        &["line 2", "did you mean 'cifar100'?"],
+    ),
+    (
+        "synthetic",
+        "./images",
+        &["line 2", "did you mean '{folder: ./images}'?"],
+    ),
+    (
+        "validation: 100",
+        "seeds: 0",
+        &["seeds", "a list", "line 3"],
+    ),
+    (
+        "validation: 100",
+        "validation: 2000",
+        &["validation: 2000 images", "at most 1999"],
+    ),
+    (
+        "  - name",
+        "    name",
+        &["networks", "a dash before each entry"],
+    ),
+    ("resnet", "vgg", &["`vgg`", "`resnet`", "line 8"]),
+    (
+        "[1]",
+        "[9]",
+        &["\"A\"", "exits_after: 9", "which has 3 blocks"],
+    ),
+    ("anytime", "fig5", &["`fig5`", "`anytime`", "line 1"]),
+    ("networks:", "extra:", &["`extra`", "line 6", "`networks`"]),
+];
+
+fn check(at: &Path, words: &str, code: i32, expected: &[&str]) {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let said = refused(at, &words, code);
+    for part in expected {
+        assert!(said.contains(part), "{words:?} lacks {part:?}: {said}");
+    }
+}
+
+fn check_help(command: &mut clap::Command) {
+    let name = command.get_display_name().unwrap_or_default().to_string();
+    let help = command.render_long_help().to_string();
+    for line in help.lines() {
+        assert!(line.chars().count() <= 80, "{name}: {line}");
+    }
+    assert!(
+        command.get_about().is_some(),
+        "{name} says nothing of itself"
+    );
+    for argument in command.get_arguments() {
+        let option = argument.get_id();
+        assert!(
+            argument.get_help().is_some(),
+            "{name}: {option} says nothing"
+        );
+    }
+    command.get_subcommands_mut().for_each(check_help);
+}
+
+#[test]
+fn every_command_explains_itself_and_its_options_within_80_columns() {
+    let mut command = Cli::command().term_width(80);
+    command.build();
+    check_help(&mut command);
+}
+
+#[test]
+fn a_mistyped_command_line_is_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for (words, expected) in USAGE {
+        check(folder.path(), words, 2, expected);
+    }
+    for (words, expected) in ERRORS {
+        check(folder.path(), words, 1, expected);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_mistake_in_an_experiment_is_told_with_its_key_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my.yaml");
+    std::fs::write(&file, RIGHT).unwrap();
+    let plan = repro(folder.path(), &["anytime", "my.yaml", "--plan"]);
+    assert!(plan.status.success());
+    for (right, wrong, expected) in MISTAKES {
+        assert!(RIGHT.contains(right), "{right}");
+        std::fs::write(&file, RIGHT.replacen(right, wrong, 1)).unwrap();
+        check(folder.path(), "anytime my.yaml --threads 1", 1, expected);
+    }
+    std::fs::write(&file, "").unwrap();
+    check(folder.path(), "anytime my.yaml", 1, &["my.yaml", "empty"]);
+    std::fs::write(&file, b"\xff\xfe").unwrap();
+    check(
+        folder.path(),
+        "anytime my.yaml",
+        1,
+        &["my.yaml is not text"],
+    );
+}
