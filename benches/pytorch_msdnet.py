@@ -158,7 +158,11 @@ class MSDNet(nn.Module):
         return logits
 
 
-def seconds_each(run, least, rounds=3):
+# Timings of which the median is taken.
+ROUNDS = 3
+
+
+def seconds_each(run, least):
     """Median over rounds of the time of one call; a round takes at least `least` seconds."""
     run()
     start = time.perf_counter()
@@ -166,7 +170,7 @@ def seconds_each(run, least, rounds=3):
     once = time.perf_counter() - start
     calls = max(1, math.ceil(least / once))
     times = []
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         start = time.perf_counter()
         for _ in range(calls):
             run()
@@ -262,8 +266,11 @@ def main():
     parser.add_argument("--network", choices=NETWORKS, default="cifar100_budget_b5")
     parser.add_argument("--only", default="train,eager,easy,matmul,sweep", help="what to measure")
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--rounds", type=int, default=3, help="timings, of which the median is told")
     parser.add_argument("--seconds", type=float, default=0.7, help="least length of a round")
     options = parser.parse_args()
+    global ROUNDS
+    ROUNDS = options.rounds
     steps, only, least = NETWORKS[options.network], options.only.split(","), options.seconds
     for threads in map(int, options.threads.split(",")):
         torch.set_num_threads(threads)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use crate::experiment::load_networks;
-use crate::pipeline::{Bench, Measured, NETWORKS, Topic, measure, write_saving};
+use crate::pipeline::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
 
 /// How fast this machine trains and infers.
 #[derive(Debug, clap::Args)]
@@ -20,9 +20,12 @@ pub struct BenchArgs {
     /// Numbers of threads, each measured
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [1])]
     threads: Vec<usize>,
-    /// Least seconds of a timing; the median of three is told
+    /// Least seconds of a timing
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
+    /// Timings of which the median is told
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
     /// A JSON object a line instead of a table
     #[arg(long)]
     json: bool,
@@ -42,6 +45,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         "--seconds: from above 0 to 60"
     );
     ensure!(
+        (1..=1000).contains(&args.rounds),
+        "--rounds: from 1 to 1000"
+    );
+    ensure!(
         args.threads.iter().all(|n| (1..=1024).contains(n)),
         "--threads: from 1 to 1024"
     );
@@ -58,7 +65,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         networks: networks(&args.networks)?,
         topics,
         threads: args.threads.clone(),
-        seconds: args.seconds,
+        clock: Clock {
+            seconds: args.seconds,
+            rounds: args.rounds,
+        },
     };
     let mut all = Vec::new();
     let mut tell = |measured: Measured| {
@@ -88,7 +98,15 @@ fn networks(given: &[String]) -> Result<Vec<(String, crate::models::NetworkConfi
         }
     }
     for file in given {
-        networks.extend(load_networks(file)?.0);
+        let (mut found, _) = load_networks(file)?;
+        // A network alone has no name of its own; its file has.
+        let stem = PathBuf::from(file)
+            .file_stem()
+            .map(|s| s.display().to_string());
+        if let ([(name, _)], Some(stem)) = (found.as_mut_slice(), stem) {
+            *name = stem;
+        }
+        networks.extend(found);
     }
     ensure!(!networks.is_empty(), "no network is named");
     Ok(networks)

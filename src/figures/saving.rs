@@ -101,7 +101,12 @@ mod tests {
         std::fs::write(place("saving.csv"), rows).unwrap();
         draw(&place("saving.csv"), &place("a.svg"), &place("a.png")).unwrap();
         let svg = std::fs::read_to_string(place("a.svg")).unwrap();
-        for text in ["first", "other", "as counted", "ratios, batch 256, 1 thread"] {
+        for text in [
+            "first",
+            "other",
+            "as counted",
+            "ratios, batch 256, 1 thread",
+        ] {
             assert!(svg.contains(text), "{text}");
         }
     }

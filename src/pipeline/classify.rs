@@ -10,9 +10,9 @@ use super::context::{Data, Settings};
 use super::costs::cost_rows;
 use super::predictions::{Split, load_weights, predictions_of};
 use crate::data::{Facts, class_names, picture};
+use crate::eval::answers::{Answers, Precision};
 use crate::eval::budgeted::{self, Setting, solve};
 use crate::eval::probabilities::Certainty;
-use crate::eval::answers::{Answers, Precision};
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use crate::nn::Engine;
 use crate::predict::early_exit_one;
@@ -152,8 +152,12 @@ fn thresholds(
                 multiply_adds,
             };
             let ratio = solve(&network, &Setting::paper(), *budget).context("--budget")?;
-            let answers =
-                Answers::of(&predictions, Certainty::MaxSoftmax, &plain, Precision::Double)?;
+            let answers = Answers::of(
+                &predictions,
+                Certainty::MaxSoftmax,
+                &plain,
+                Precision::Double,
+            )?;
             search(&HoldOut::new(answers)?, ratio, Convention::Paper).context("--budget")
         }
     }

@@ -32,7 +32,7 @@ mod watch;
 mod worker;
 mod workers;
 
-pub use bench::{Bench, Measured, NETWORKS, Topic, measure, write_saving};
+pub use bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
 pub use classify::{Classified, Classifier, Leave};
 pub use context::{Data, Places, Saving, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};

@@ -42,7 +42,9 @@ pub fn early_exit(
     check(engine, thresholds)?;
     let leaves = |exit: usize, logits: &[f32]| thresholds.leaves(exit, confidence(logits));
     let left = engine.until(images, threads, &leaves)?;
-    let verdicts = left.iter().map(|left| Verdict::new(left.exit, &left.logits));
+    let verdicts = left
+        .iter()
+        .map(|left| Verdict::new(left.exit, &left.logits));
     Ok(verdicts.collect())
 }
 
@@ -50,11 +52,7 @@ pub fn early_exit(
 ///
 /// # Errors
 /// As [`early_exit`].
-pub fn early_exit_one(
-    engine: &Engine,
-    image: &[f32],
-    thresholds: &Thresholds,
-) -> Result<Verdict> {
+pub fn early_exit_one(engine: &Engine, image: &[f32], thresholds: &Thresholds) -> Result<Verdict> {
     check(engine, thresholds)?;
     let mut walk = engine.walk(image)?;
     for exit in 0..engine.exits() {

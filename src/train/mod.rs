@@ -1,6 +1,7 @@
 //! Training: a fold over steps, each a pure function of (seed, epoch, images), so that a run that
 //! was interrupted ends with the same bits as one that was not.
 
+mod memory;
 mod sgd;
 
 use anyhow::{Context, Result, bail};
@@ -111,6 +112,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn new(job: &'a Job<'a>, weights: Weights, sgd: Sgd, progress: Progress) -> Trainer<'a> {
+        memory::keep_freed_memory();
         let exits: Vec<usize> = (0..job.network.exits().len()).collect();
         let schedule = Schedule::new(job.network, &exits);
         let mut trainer = Trainer {

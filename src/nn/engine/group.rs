@@ -3,7 +3,7 @@
 use super::maps::{Arena, Layout};
 use super::places::Slice;
 use super::program::Program;
-use super::run::run;
+use super::run::{Moves, carry, run};
 
 /// Images in an arena of `program`, all computed up to the same exit.
 pub(super) struct Group<'a> {
@@ -48,14 +48,16 @@ impl Group<'_> {
 
     /// Keeps only these lanes, in ascending order.
     pub(super) fn keep(&mut self, lanes: &[usize], live: &[Slice]) {
-        let layout = &self.program.layout;
-        let arena = self.arena.floats();
-        for row in rows(layout, live) {
-            let row = &mut arena[row.0..row.0 + row.1 * layout.lanes];
-            for pixel in row.chunks_exact_mut(layout.lanes) {
-                for (to, &from) in lanes.iter().enumerate() {
-                    pixel[to] = pixel[from];
-                }
+        if lanes.len() == self.images.len() {
+            return;
+        }
+        let moves = Moves::new(lanes, 0);
+        let arena = self.arena.floats().as_mut_ptr();
+        for (row, side) in rows(&self.program.layout, live) {
+            // Each pixel is read whole before it is written.
+            unsafe {
+                let row = arena.add(row);
+                carry(self.program.isa, row, row, side, &moves);
             }
         }
         self.images = lanes.iter().map(|&lane| self.images[lane]).collect();
@@ -63,6 +65,23 @@ impl Group<'_> {
 
     /// Takes these lanes of another group, with what is read later of them.
     pub(super) fn take(&mut self, other: &mut Group, lanes: &[usize], live: &[Slice]) {
+        let first = self.images.len();
+        if self.program.layout.lanes > 1 && other.program.layout.lanes > 1 {
+            let moves = Moves::new(lanes, first);
+            let to = self.arena.floats().as_mut_ptr();
+            let from = other.arena.floats().as_ptr();
+            for (row, side) in rows(&self.program.layout, live) {
+                // Groups of more than one image are laid out alike.
+                unsafe { carry(self.program.isa, from.add(row), to.add(row), side, &moves) };
+            }
+        } else {
+            self.take_one_by_one(other, lanes, live);
+        }
+        self.images.extend(lanes.iter().map(|&l| other.images[l]));
+    }
+
+    /// As [`Group::take`], between a single image and a group.
+    fn take_one_by_one(&mut self, other: &mut Group, lanes: &[usize], live: &[Slice]) {
         let (to, from) = (&self.program.layout, &other.program.layout);
         let first = self.images.len();
         let (arena, source) = (self.arena.floats(), other.arena.floats());
@@ -75,7 +94,6 @@ impl Group<'_> {
                 }
             }
         }
-        self.images.extend(lanes.iter().map(|&l| other.images[l]));
     }
 }
 

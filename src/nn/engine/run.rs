@@ -103,6 +103,65 @@ unsafe fn steps_with<S: Simd>(steps: &[Step], layout: &Layout, arena: &mut [f32]
     }
 }
 
+/// Which lanes go where in a group.
+pub(super) struct Moves {
+    index: [i32; MOST_LANES],
+    /// -1 for lanes that are written.
+    mask: [i32; MOST_LANES],
+}
+
+impl Moves {
+    /// Lane `lanes[i]` to lane `first + i`.
+    pub(super) fn new(lanes: &[usize], first: usize) -> Moves {
+        let (mut index, mut mask) = ([0; MOST_LANES], [0; MOST_LANES]);
+        for (i, &lane) in lanes.iter().enumerate() {
+            index[first + i] = lane as i32;
+            mask[first + i] = -1;
+        }
+        Moves { index, mask }
+    }
+}
+
+/// Carries lanes of `pixels` pixels from one group's arena to another's, or its own.
+///
+/// # Safety
+/// `from` and `to` point to as many pixels of a group with these instructions.
+pub(super) unsafe fn carry(isa: Isa, from: *const f32, to: *mut f32, pixels: usize, moves: &Moves) {
+    #[cfg(target_arch = "x86_64")]
+    match isa {
+        Isa::Avx512 => return unsafe { avx512_carry(from, to, pixels, moves) },
+        Isa::Avx2 => return unsafe { avx2_carry(from, to, pixels, moves) },
+        Isa::Portable => {}
+    }
+    unsafe { carry_with::<Portable>(from, to, pixels, moves) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq")]
+unsafe fn avx512_carry(from: *const f32, to: *mut f32, pixels: usize, moves: &Moves) {
+    unsafe { carry_with::<super::simd::Wide>(from, to, pixels, moves) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2_carry(from: *const f32, to: *mut f32, pixels: usize, moves: &Moves) {
+    unsafe { carry_with::<super::simd::Ymm<2>>(from, to, pixels, moves) }
+}
+
+#[inline(always)]
+unsafe fn carry_with<S: Simd>(from: *const f32, to: *mut f32, pixels: usize, moves: &Moves) {
+    for at in (0..pixels * S::LANES).step_by(S::LANES) {
+        unsafe {
+            S::pick(
+                from.add(at),
+                to.add(at),
+                moves.index.as_ptr(),
+                moves.mask.as_ptr(),
+            );
+        }
+    }
+}
+
 /// First floats of each row of a slice's channel; a row has `side * lanes` floats.
 fn rows(layout: &Layout, slice: Slice, channel: usize) -> impl Iterator<Item = usize> + '_ {
     (0..layout.map(slice).side).map(move |y| layout.pixel(slice, channel, y, 0))

@@ -68,6 +68,8 @@ pub(super) unsafe trait Simd: Copy {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// The bits that are set in both.
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V;
+    /// Writes lane `index[i]` of `from` to lane `i` of `to`, where the sign bit of `mask[i]` is set.
+    unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32);
 }
 
 /// Arrays of 8, for any machine.
@@ -102,6 +104,17 @@ unsafe impl Simd for Portable {
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
         std::array::from_fn(|i| f32::from_bits(v[i].to_bits() & mask[i].to_bits()))
     }
+    #[inline(always)]
+    unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32) {
+        unsafe {
+            let v = Self::load(from);
+            for i in 0..8 {
+                if *mask.add(i) < 0 {
+                    *to.add(i) = v[*index.add(i) as usize & 7];
+                }
+            }
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -111,9 +124,11 @@ pub(super) use x86::{Wide, Ymm};
 mod x86 {
     use super::Simd;
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_and_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps,
-        _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_and_ps, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_max_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m256, __m512, _mm256_and_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+        _mm256_maskstore_ps, _mm256_max_ps, _mm256_permutevar8x32_ps, _mm256_set1_ps,
+        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_and_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_movepi32_mask,
+        _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     /// 16 floats (AVX-512).
@@ -149,6 +164,15 @@ mod x86 {
         unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
             unsafe { _mm512_and_ps(v, mask) }
         }
+        #[inline(always)]
+        unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32) {
+            unsafe {
+                let index = _mm512_loadu_si512(index.cast());
+                let mask = _mm512_movepi32_mask(_mm512_loadu_si512(mask.cast()));
+                let v = _mm512_permutexvar_ps(index, Self::load(from));
+                _mm512_mask_storeu_ps(to, mask, v);
+            }
+        }
     }
 
     /// 8 floats, in a register file that holds `COLUMNS` columns (AVX2: 2, AVX-512: 3).
@@ -182,6 +206,15 @@ mod x86 {
         #[inline(always)]
         unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
             unsafe { _mm256_and_ps(v, mask) }
+        }
+        #[inline(always)]
+        unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32) {
+            unsafe {
+                let index = _mm256_loadu_si256(index.cast());
+                let mask = _mm256_loadu_si256(mask.cast());
+                let v = _mm256_permutevar8x32_ps(Self::load(from), index);
+                _mm256_maskstore_ps(to, mask, v);
+            }
         }
     }
 }

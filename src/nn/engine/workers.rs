@@ -1,6 +1,7 @@
 //! Many images: threads that take groups, let images leave at exits and fill groups up again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
 
@@ -34,17 +35,20 @@ impl Engine {
             images.len(),
             self.image
         );
-        let next = AtomicUsize::new(0);
+        let shared = Shared {
+            next: AtomicUsize::new(0),
+            waiting: (0..self.exits()).map(|_| Mutex::default()).collect(),
+        };
         let work = || {
             let mut worker = Worker {
                 engine: self,
                 images,
                 every,
                 leaves,
-                waiting: (0..self.exits()).map(|_| None).collect(),
+                shared: &shared,
                 left: Vec::new(),
             };
-            worker.work(&next);
+            worker.work();
             worker.left
         };
         let groups = (images.len() / self.image).div_ceil(self.lanes());
@@ -68,34 +72,51 @@ impl Engine {
 
     /// Whether so few images are sooner done one by one than as a group with empty lanes.
     fn are_few(&self, images: usize) -> bool {
-        3 * images <= self.lanes()
+        2 * images <= self.lanes()
+    }
+}
+
+/// What the threads share.
+struct Shared<'a> {
+    /// The first image that nobody has taken.
+    next: AtomicUsize,
+    /// By stage, images that wait for company before they go through it.
+    waiting: Vec<Mutex<Option<Group<'a>>>>,
+}
+
+impl<'a> Shared<'a> {
+    fn waiting(&self, stage: usize) -> std::sync::MutexGuard<'_, Option<Group<'a>>> {
+        // A thread that panicked ends the whole call; until then the others may go on.
+        let slot = self.waiting[stage].lock();
+        slot.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What one thread has under way.
-struct Worker<'a> {
+struct Worker<'a, 'b> {
     engine: &'a Engine,
-    images: &'a [f32],
+    images: &'b [f32],
     every: bool,
-    leaves: &'a (dyn Fn(usize, &[f32]) -> bool + Sync),
-    /// By stage, images that wait for company before they go through it.
-    waiting: Vec<Option<Group<'a>>>,
+    leaves: &'b (dyn Fn(usize, &[f32]) -> bool + Sync),
+    shared: &'b Shared<'a>,
     left: Vec<Left>,
 }
 
-impl<'a> Worker<'a> {
-    fn work(&mut self, next: &AtomicUsize) {
+impl<'a> Worker<'a, '_> {
+    fn work(&mut self) {
         let count = self.images.len() / self.engine.image;
         let lanes = self.engine.lanes();
         loop {
-            let first = next.fetch_add(lanes, Ordering::Relaxed);
+            let first = self.shared.next.fetch_add(lanes, Ordering::Relaxed);
             if first >= count {
                 break;
             }
             self.begin(first..(first + lanes).min(count));
         }
-        for stage in 0..self.waiting.len() {
-            if let Some(group) = self.waiting[stage].take() {
+        // What this thread leaves to wait from now on waits at a stage that it has yet to come to.
+        for stage in 1..self.engine.exits() {
+            let group = self.shared.waiting(stage).take();
+            if let Some(group) = group {
                 self.finish(group, stage);
             }
         }
@@ -142,18 +163,15 @@ impl<'a> Worker<'a> {
             if staying.is_empty() {
                 return self.engine.recycle(group);
             }
-            if staying.len() < group.images.len() || !self.goes_alone(&group) {
-                match self.wait(group, staying, stage) {
-                    Some(full) => group = full,
-                    None => return,
-                }
+            let is_full = staying.len() == group.program.layout.lanes;
+            if is_full || self.every {
+                continue;
+            }
+            match self.wait(group, &staying, stage) {
+                Some(full) => group = full,
+                None => return,
             }
         }
-    }
-
-    /// Whether a group whose images all stay had better go on at once.
-    fn goes_alone(&self, group: &Group) -> bool {
-        group.is_full() || self.waiting.iter().all(Option::is_none)
     }
 
     /// Takes down what the images say at an exit; returns the lanes of those that go on.
@@ -180,34 +198,28 @@ impl<'a> Worker<'a> {
     }
 
     /// Puts images with those that wait for `stage`; returns a group that has become full.
-    fn wait(
-        &mut self,
-        mut group: Group<'a>,
-        staying: Vec<usize>,
-        stage: usize,
-    ) -> Option<Group<'a>> {
+    fn wait(&self, mut group: Group<'a>, staying: &[usize], stage: usize) -> Option<Group<'a>> {
         let live = &self.engine.live[stage - 1];
-        let Some(mut waiting) = self.waiting[stage].take() else {
-            if group.program.layout.lanes == 1 {
-                return Some(group);
-            }
-            group.keep(&staying, live);
-            self.waiting[stage] = Some(group);
+        let mut slot = self.shared.waiting(stage);
+        let Some(mut waiting) = slot.take() else {
+            group.keep(staying, live);
+            *slot = Some(group);
             return None;
         };
         let room = self.engine.lanes() - waiting.images.len();
         let (now, later) = staying.split_at(room.min(staying.len()));
         waiting.take(&mut group, now, live);
+        if !waiting.is_full() {
+            *slot = Some(waiting);
+            self.engine.recycle(group);
+            return None;
+        }
         if later.is_empty() {
             self.engine.recycle(group);
         } else {
             group.keep(later, live);
-            self.waiting[stage] = Some(group);
+            *slot = Some(group);
         }
-        if waiting.is_full() {
-            return Some(waiting);
-        }
-        self.waiting[stage] = Some(waiting);
-        None
+        Some(waiting)
     }
 }

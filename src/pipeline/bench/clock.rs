@@ -4,19 +4,24 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-/// Timings of which the median is taken.
-const ROUNDS: usize = 3;
+/// How long and how often to measure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clock {
+    /// Least length of a timing.
+    pub seconds: f64,
+    /// Timings of which the median is taken.
+    pub rounds: usize,
+}
 
-/// Median over rounds of the seconds of one call. A round lasts at least `least` seconds; two calls
-/// before the first one are not counted.
-pub(super) fn seconds_each(least: f64, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
+/// Median over rounds of the seconds of one call. Two calls before the first round are not counted.
+pub(super) fn seconds_each(clock: Clock, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     call()?;
     let start = Instant::now();
     call()?;
     let once = start.elapsed().as_secs_f64().max(1e-9);
-    let calls = (least / once).ceil().max(1.0) as usize;
-    let mut rounds = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
+    let calls = (clock.seconds / once).ceil().max(1.0) as usize;
+    let mut rounds = Vec::with_capacity(clock.rounds);
+    for _ in 0..clock.rounds.max(1) {
         let start = Instant::now();
         for _ in 0..calls {
             call()?;
@@ -24,7 +29,7 @@ pub(super) fn seconds_each(least: f64, mut call: impl FnMut() -> Result<()>) -> 
         rounds.push(start.elapsed().as_secs_f64() / calls as f64);
     }
     rounds.sort_by(f64::total_cmp);
-    Ok(rounds[ROUNDS / 2])
+    Ok(rounds[rounds.len() / 2])
 }
 
 #[cfg(test)]
@@ -34,7 +39,11 @@ mod tests {
     #[test]
     fn a_call_that_sleeps_takes_as_long_as_it_sleeps() {
         let nap = std::time::Duration::from_millis(5);
-        let found = seconds_each(0.02, || {
+        let clock = Clock {
+            seconds: 0.02,
+            rounds: 3,
+        };
+        let found = seconds_each(clock, || {
             std::thread::sleep(nap);
             Ok(())
         });

@@ -7,11 +7,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::clock::seconds_each;
 use super::{Early, Measured, Subject, Tell};
+use crate::eval::Predictions;
 use crate::eval::answers::{Answers, Precision};
 use crate::eval::budgeted::{Network, Setting, evaluate, solve};
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
-use crate::eval::Predictions;
 use crate::nn::{Engine, Mode, Numerics, Weights, initialise};
 use crate::predict::{early_exit, early_exit_one};
 
@@ -56,7 +56,7 @@ impl<'a> Ready<'a> {
         };
         for exits in [1, self.engine.exits()] {
             let mut number = 0;
-            let each = seconds_each(subject.seconds, || {
+            let each = seconds_each(subject.clock, || {
                 number = (number + 1) % BATCH;
                 let mut walk = self.engine.walk(self.image(number))?;
                 (0..exits).for_each(|_| drop(black_box(walk.advance())));
@@ -68,7 +68,7 @@ impl<'a> Ready<'a> {
         }
         for batch in [64, BATCH] {
             let images = &self.images[..self.images.len() / BATCH * batch];
-            let each = seconds_each(subject.seconds, || {
+            let each = seconds_each(subject.clock, || {
                 black_box(self.engine.logits(images, subject.threads)?);
                 Ok(())
             })?;
@@ -89,7 +89,7 @@ impl<'a> Ready<'a> {
             .converted(&subject.network, Kind::Float, Device::Cpu)?;
         let _no_grad = tch::no_grad_guard();
         let images = images(subject, BATCH)?;
-        let each = seconds_each(subject.seconds, || {
+        let each = seconds_each(subject.clock, || {
             let network = &subject.network;
             black_box(network.forward(&mut weights, &images, Mode::Evaluate, numerics)?);
             Ok(())
@@ -186,7 +186,7 @@ impl<'a> Ready<'a> {
     fn time(&self, batch: usize, thresholds: &Thresholds) -> Result<f64> {
         let (subject, engine) = (self.subject, &self.engine);
         if batch == 1 {
-            let each = seconds_each(subject.seconds, || {
+            let each = seconds_each(subject.clock, || {
                 for number in 0..ALONE {
                     black_box(early_exit_one(engine, self.image(number), thresholds)?);
                 }
@@ -194,7 +194,7 @@ impl<'a> Ready<'a> {
             })?;
             return Ok(each / ALONE as f64);
         }
-        let each = seconds_each(subject.seconds, || {
+        let each = seconds_each(subject.clock, || {
             black_box(early_exit(
                 engine,
                 &self.images,
@@ -262,7 +262,5 @@ fn images(subject: &Subject, count: usize) -> Result<Tensor> {
 }
 
 fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
-    Ok(Vec::<f32>::try_from(
-        &tensor.f_contiguous()?.f_view([-1])?,
-    )?)
+    Ok(Vec::<f32>::try_from(&tensor.f_contiguous()?.f_view([-1])?)?)
 }

@@ -18,6 +18,7 @@ use crate::data::{Dataset, Normalisation, Part, Source};
 use crate::models::{Input, NetworkConfig};
 use crate::nn::Network;
 
+pub use clock::Clock;
 pub use saving::write_saving;
 
 /// The networks that are measured where none is named.
@@ -106,8 +107,8 @@ pub struct Bench {
     pub topics: Vec<Topic>,
     /// Numbers of threads, each measured.
     pub threads: Vec<usize>,
-    /// Least length of a timing.
-    pub seconds: f64,
+    /// How long and how often.
+    pub clock: Clock,
 }
 
 /// A result.
@@ -182,7 +183,7 @@ struct Subject<'a> {
     source: &'a Source,
     normalisation: &'a Normalisation,
     threads: usize,
-    seconds: f64,
+    clock: Clock,
 }
 
 impl Subject<'_> {
@@ -211,10 +212,10 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);
         if has(Topic::Matmul) {
-            rest::matmul(threads, bench.seconds, tell)?;
+            rest::matmul(threads, bench.clock, tell)?;
         }
         if has(Topic::Data) {
-            rest::data(&source, &normalisation, threads, bench.seconds, tell)?;
+            rest::data(&source, &normalisation, threads, bench.clock, tell)?;
         }
         for (name, config) in &bench.networks {
             let network = config.build(input)?;
@@ -227,13 +228,13 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
                 source: &source,
                 normalisation: &normalisation,
                 threads,
-                seconds: bench.seconds,
+                clock: bench.clock,
             };
             one(&subject, bench, tell)?;
         }
     }
     if has(Topic::Sweep) {
-        rest::sweep(bench.seconds, tell)?;
+        rest::sweep(bench.clock, tell)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::clock::seconds_each;
+use super::clock::{Clock, seconds_each};
 use super::{Measured, Tell};
 use crate::data::{Augmentation, Normalisation, Source};
 use crate::eval::answers::Answers;
@@ -19,11 +19,11 @@ const EXITS: usize = 7;
 const IMAGES: usize = 10_000;
 const RATIOS: u32 = 39;
 
-pub(super) fn matmul(threads: usize, least: f64, tell: Tell) -> Result<()> {
+pub(super) fn matmul(threads: usize, clock: Clock, tell: Tell) -> Result<()> {
     for (kind, name) in [(Kind::Float, "fp32"), (Kind::BFloat16, "bf16")] {
         let random = || Tensor::f_randn([SIDE, SIDE], (Kind::Float, Device::Cpu))?.f_to_kind(kind);
         let (a, b) = (random()?, random()?);
-        let each = seconds_each(least, || {
+        let each = seconds_each(clock, || {
             let _ = black_box(a.f_matmul(&b)?);
             Ok(())
         })?;
@@ -46,12 +46,12 @@ pub(super) fn data(
     source: &Source,
     normalisation: &Normalisation,
     threads: usize,
-    least: f64,
+    clock: Clock,
     tell: Tell,
 ) -> Result<()> {
     let augmentation = Augmentation::default();
     let mut epoch = 0;
-    let each = seconds_each(least, || {
+    let each = seconds_each(clock, || {
         epoch += 1;
         let indices: Vec<u32> = (0..BATCH as u32)
             .map(|i| (i * 31 + epoch) % source.len() as u32)
@@ -64,11 +64,11 @@ pub(super) fn data(
     tell(Measured::new("", "data/64", threads, rate, "images/s"))
 }
 
-pub(super) fn sweep(least: f64, tell: Tell) -> Result<()> {
+pub(super) fn sweep(clock: Clock, tell: Tell) -> Result<()> {
     let (hold_out, test) = (random_answers(1), random_answers(2));
     let multiply_adds: Vec<u64> = (1..=EXITS as u64).collect();
     let ratios: Vec<f64> = (1..=RATIOS).map(|p| f64::from(p) / 20.0).collect();
-    let each = seconds_each(least, || {
+    let each = seconds_each(clock, || {
         let sorted = HoldOut::new(hold_out.clone())?;
         black_box(sweep_answers(
             &sorted,

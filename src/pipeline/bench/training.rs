@@ -45,7 +45,7 @@ pub(super) fn train(subject: &Subject, tell: Tell) -> Result<()> {
             layout: subject.config.preferred_layout(),
         };
         let mut trainer = Trainer::begin(&job)?;
-        let each = seconds_each(subject.seconds, || {
+        let each = seconds_each(subject.clock, || {
             trainer.step()?.context("the training has no end")?;
             Ok(())
         })?;
