@@ -272,7 +272,7 @@ def main():
     global ROUNDS
     ROUNDS = options.rounds
     steps, only, least = NETWORKS[options.network], options.only.split(","), options.seconds
-    for threads in map(int, options.threads.split(",")):
+    for threads in (int(n) for n in options.threads.split(",") if n):
         torch.set_num_threads(threads)
         torch.manual_seed(0)
         model = MSDNet(steps).eval()

@@ -165,6 +165,9 @@ impl<'a> Ready<'a> {
         };
         for share in SHARES {
             let budget = share * self.subject.last();
+            if budget < self.subject.multiply_adds[0] as f64 {
+                continue;
+            }
             let ratio = solve(&network, &Setting::paper(), budget)?;
             let thresholds = search(&hold_out, ratio, Convention::Paper)?;
             settings.push((None, Some(ratio), thresholds));
