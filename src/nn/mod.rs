@@ -11,6 +11,7 @@ pub mod engine;
 mod forward;
 mod graph;
 mod init;
+mod pages;
 mod schedule;
 mod weights;
 
@@ -19,5 +20,6 @@ pub use engine::Engine;
 pub use forward::{Layout, Mode, Numerics, Pass, Precision};
 pub use graph::{Exit, Layer, Network, Node, NodeId};
 pub use init::initialise;
+pub use pages::prefer_huge_pages;
 pub use schedule::{Schedule, Stage, Step};
 pub use weights::{ParameterSpec, Role, TensorSpec, Weights};

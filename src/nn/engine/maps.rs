@@ -4,30 +4,60 @@
 //! The zeros right of a row are also those left of the next one. They are written never, or with
 //! zeros, so an arena that began as zeros can be used again and again.
 
+use std::alloc;
+use std::ptr::NonNull;
+
 use super::places::{Pool, Slice};
+use crate::nn::prefer_huge_pages;
 
 /// Floats after a map of a single image that a vector's end may run over.
 const SLACK: usize = 16;
 
-/// Memory that begins at a cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
-
 /// The values of one group of images.
-pub(super) struct Arena(Vec<Line>);
+pub(super) struct Arena {
+    memory: NonNull<f32>,
+    layout: alloc::Layout,
+}
+
+// The memory is its own and holds plain numbers.
+unsafe impl Send for Arena {}
 
 impl Arena {
-    /// `floats` zeros.
+    /// `floats` zeros, beginning at a cache line, or a huge page where they fill some.
     pub(super) fn new(floats: usize) -> Arena {
-        Arena(vec![Line([0.0; 16]); floats.div_ceil(16)])
+        const LINE: usize = 64;
+        const HUGE: usize = 2 << 20;
+        let bytes = (floats * size_of::<f32>()).max(1);
+        let align = if bytes < HUGE { LINE } else { HUGE };
+        let layout = alloc::Layout::from_size_align(bytes.next_multiple_of(align), align)
+            .expect("an arena is no larger than memory");
+        // The size is above 0; the pages are advised on before they are touched.
+        let memory = unsafe {
+            let memory = alloc::alloc(layout);
+            if memory.is_null() {
+                alloc::handle_alloc_error(layout);
+            }
+            if align == HUGE {
+                prefer_huge_pages(memory, layout.size());
+            }
+            memory.write_bytes(0, layout.size());
+            NonNull::new_unchecked(memory.cast())
+        };
+        Arena { memory, layout }
     }
 
     /// All floats.
     pub(super) fn floats(&mut self) -> &mut [f32] {
-        let floats = self.0.len() * 16;
-        // A line is 16 floats without anything between them.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), floats) }
+        let floats = self.layout.size() / size_of::<f32>();
+        // All of them were written when the arena was made.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_ptr(), floats) }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // As it was allocated.
+        unsafe { alloc::dealloc(self.memory.as_ptr().cast(), self.layout) }
     }
 }
 
