@@ -98,7 +98,7 @@ class Raw:
 def one_round(raw, round_, options):
     timing = ["--seconds", str(options.seconds), "--rounds", "1"]
     torch = [sys.executable, os.path.join(HERE, "pytorch_msdnet.py"), *timing]
-    for network in NETWORKS:
+    for network in options.networks.split(","):
         ours = [options.repro, "bench", os.path.join(HERE, network + ".yaml"), "--json", *timing]
         for found in lines([*ours, "--threads", "1,2", "--only", "matmul,train,inference"]):
             raw.add(round_, "ours", network, found)
@@ -138,7 +138,8 @@ def table(raw):
         sign = ">=" if at_least else "<="
         rows.append([name, network, ours, baseline, f"{ratio:.3g}", f"{sign} {wanted:.3g}", "yes" if met else "NO"])
 
-    for network in NETWORKS:
+    there = [n for n in NETWORKS if raw.median("ours", n, "memory/256", 2) is not None]
+    for network in there:
         n, eager = raw.best("pytorch", network, "train/64/fp32")
         same = raw.median("ours", network, "train/64/fp32", n)
         eager_share = share(raw, "pytorch", network, "train", n, eager)
@@ -173,8 +174,9 @@ def table(raw):
         ours, torch = (raw.median(program, network, "memory/256", 2) for program in ("ours", "pytorch"))
         bar("memory, batch 256", network, f"{ours:.0f} MiB", f"{torch:.0f} MiB", ours / torch, 0.7, False)
     ours, loop = (raw.median(program, "", "sweep/39x10000x7", 1) for program in ("ours", "pytorch"))
-    bar("threshold sweep", "", f"{1e3 * ours:.1f} ms", f"{loop:.1f} s", ours / loop, 0.01, False)
-    for network in NETWORKS:
+    if ours and loop:
+        bar("threshold sweep", "", f"{1e3 * ours:.1f} ms", f"{loop:.1f} s", ours / loop, 0.01, False)
+    for network in there:
         for kind in ("fp32", "bf16"):
             n, easy = raw.best("pytorch", network, f"all/256/frozen/{kind}")
             _, all_ = raw.best("ours", network, "all/256")
@@ -197,6 +199,7 @@ def main():
     parser.add_argument("--repro", default="target/release/repro")
     parser.add_argument("--rounds", type=int, default=3, help="0: only the table of what the CSV holds")
     parser.add_argument("--seconds", type=float, default=0.1, help="least length of a timing")
+    parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--csv", default="compare.csv")
     options = parser.parse_args()
     raw = Raw(options.csv)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use crate::experiment::load_networks;
+use crate::experiment::{load_networks, networks_of};
 use crate::pipeline::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
 
 /// How fast this machine trains and infers.
@@ -94,7 +94,12 @@ fn networks(given: &[String]) -> Result<Vec<(String, crate::models::NetworkConfi
     let mut networks = Vec::new();
     if given.is_empty() {
         for (name, text) in NETWORKS {
-            networks.push((name.to_string(), serde_yaml::from_str(text)?));
+            let (found, _) = networks_of(text)?;
+            networks.extend(
+                found
+                    .into_iter()
+                    .map(|(_, config)| (name.to_string(), config)),
+            );
         }
     }
     for file in given {
@@ -136,4 +141,15 @@ fn line(measured: &Measured) -> String {
         "{:20} {:22} {} threads {value} {}{rate}{early}",
         measured.network, measured.what, measured.threads, measured.unit
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_name_the_papers_two_networks_are_measured() {
+        let names: Vec<String> = networks(&[]).unwrap().into_iter().map(|n| n.0).collect();
+        assert_eq!(names, ["cifar100_budget_b5", "cifar100_anytime_b7"]);
+    }
 }

@@ -177,7 +177,11 @@ pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<crate::data::c
     networks_of(&text).with_context(|| format!("in {path}"))
 }
 
-fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
+/// As [`load_networks`], from the text itself.
+///
+/// # Errors
+/// Names the key and line.
+pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
     let value: Value = parse(text)?;
     let Value::Mapping(map) = &value else {
         bail!("expected one of `msdnet:`, `resnet:`, `densenet:`, or an experiment")

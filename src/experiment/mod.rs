@@ -15,7 +15,7 @@ use crate::nn::Precision;
 
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
 pub use entry::{Entry, Member, Named};
-pub use load::{load, load_networks, nearest, read_text};
+pub use load::{load, load_networks, nearest, networks_of, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use schedule::{Cosine, Schedule, Steps};
 
