@@ -16,11 +16,8 @@ pub fn keep() {
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn keep_glibc() {
-    const HUGE_PAGE: usize = 2 << 20;
     const STEP: libc::c_int = 64 << 20;
-    // SAFETY: `mallopt`, `sysconf`, `sbrk(0)`, `malloc` and `free` have no preconditions here; the
-    // range given to `madvise` lies in the heap that `malloc` has just made, and the advice
-    // changes no contents. A heap that cannot be made is no error: then there is only no advice.
+    // SAFETY: none of these calls has preconditions. A heap that cannot be grown is no error.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
@@ -31,15 +28,27 @@ fn keep_glibc() {
         let size = pages * page / 2;
         let begin = libc::sbrk(0) as usize;
         let block = libc::malloc(size);
-        if block.is_null() {
-            return;
-        }
         let end = libc::sbrk(0) as usize;
-        let from = begin.next_multiple_of(HUGE_PAGE);
-        let to = end - end % HUGE_PAGE;
-        if (begin..end).contains(&(block as usize)) && from < to {
-            libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_HUGEPAGE);
+        if (begin..end).contains(&(block as usize)) {
+            prefer_huge_pages(block.cast(), size);
         }
         libc::free(block);
     }
+}
+
+/// Asks for huge pages in `bytes` of memory from `start`, where the system gives them on request
+/// (Linux). It is a hint: contents and addresses stay, and a refusal changes nothing.
+pub fn prefer_huge_pages(start: *mut u8, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let skipped = start.align_offset(PAGE);
+        if skipped < bytes {
+            let from = start.wrapping_add(skipped).cast();
+            // SAFETY: the advice changes no contents, and the kernel checks the range.
+            unsafe { libc::madvise(from, bytes - skipped, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, bytes);
 }

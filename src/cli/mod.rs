@@ -1,5 +1,7 @@
 //! The command line: one subcommand a file, each a thin step from arguments to a plain call.
 
+mod bench;
+mod classify;
 mod costs;
 mod data;
 mod doctor;
@@ -70,6 +72,10 @@ enum Command {
     Export(import::ExportArgs),
     /// What a run answers on every image, at every exit
     Predict(predict::PredictArgs),
+    /// What a run says of your own images, and at which exit
+    Classify(classify::ClassifyArgs),
+    /// How fast this machine trains and infers
+    Bench(bench::BenchArgs),
     /// List, verify and fetch data sets
     Data(data::DataArgs),
     /// List and show the built-in experiments
@@ -156,6 +162,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Import(args) => import::import(args),
         Command::Export(args) => import::export(args),
         Command::Predict(args) => predict::run(args),
+        Command::Classify(args) => classify::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Data(args) => data::run(args),
         Command::Experiments(args) => experiments::run(args),
         Command::Runs(args) => runs::run(args),

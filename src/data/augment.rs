@@ -38,6 +38,20 @@ pub struct Normalisation {
     pub std: Vec<f64>,
 }
 
+impl Normalisation {
+    /// The pixels of one image `[C, H, W]` normalised, to the same bits as a [`batch`].
+    pub fn apply(&self, pixels: &[u8]) -> Vec<f32> {
+        let plane = (pixels.len() / self.mean.len()).max(1);
+        let planes = pixels.chunks(plane).zip(self.mean.iter().zip(&self.std));
+        let normalised = planes.flat_map(|(plane, (&mean, &std))| {
+            let (mean, std) = (mean as f32, std as f32);
+            let one = move |&pixel: &u8| (f32::from(pixel) / 255.0 - mean) / std;
+            plane.iter().map(one)
+        });
+        normalised.collect()
+    }
+}
+
 impl From<&super::Facts> for Normalisation {
     fn from(facts: &super::Facts) -> Self {
         Normalisation {
@@ -238,6 +252,19 @@ mod tests {
         for (found, expected) in values.iter().zip([-2.0, 2.0, -1.2, -0.4]) {
             assert!((found - expected).abs() < 1e-6, "{values:?}");
         }
+    }
+
+    #[test]
+    fn one_image_is_normalised_to_the_same_bits_as_a_batch() {
+        let images = images(3, 3, 16);
+        let norm = Normalisation {
+            mean: vec![0.5071, 0.4867, 0.4408],
+            std: vec![0.2675, 0.2565, 0.2761],
+        };
+        let batch = batch(&images, &[1], &norm, None, Device::Cpu).unwrap();
+        let expected: Vec<f32> = Vec::try_from(batch.flatten(0, -1)).unwrap();
+        let pixels = Vec::<u8>::try_from(images.pixels.get(1).flatten(0, -1)).unwrap();
+        assert_eq!(norm.apply(&pixels), expected);
     }
 
     #[test]

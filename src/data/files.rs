@@ -6,7 +6,7 @@
 //! ratio of 3/4 to 4/3, resizes it to 224x224 and mirrors half of the images.
 
 mod listing;
-mod transform;
+pub(super) mod transform;
 
 use std::fmt;
 use std::path::PathBuf;

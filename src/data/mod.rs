@@ -19,6 +19,7 @@ pub mod files;
 pub mod folder;
 pub mod idx;
 mod names;
+pub mod picture;
 mod random;
 mod raw;
 mod sniff;

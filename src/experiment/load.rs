@@ -12,6 +12,7 @@ use super::entry::{Entry, Member, Named};
 use super::explain::{explain, nearest};
 use super::repeats::check_repeats;
 use super::{Experiment, Figure};
+use crate::eval::budgeted::Policy;
 use crate::models::NetworkConfig;
 
 /// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
@@ -172,7 +173,11 @@ pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<crate::data::c
     networks_of(&text).with_context(|| format!("in {path}"))
 }
 
-fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
+/// As [`load_networks`], from the text itself.
+///
+/// # Errors
+/// Names the key and line.
+pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
     let value: Value = parse(text)?;
     let Value::Mapping(map) = &value else {
         bail!("expected one of `msdnet:`, `resnet:`, `densenet:`, or an experiment")
@@ -269,6 +274,9 @@ impl Experiment {
                     ratio > 0.0 && ratio.is_finite(),
                     "budgeted.ratios: {ratio} is not a positive number"
                 );
+            }
+            for policy in &budgeted.policies {
+                policy.parse::<Policy>().context("budgeted.policies")?;
             }
         }
         Ok(())

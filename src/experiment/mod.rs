@@ -18,7 +18,7 @@ use crate::nn::Precision;
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
 pub use entry::{Entry, Member, Named};
 pub use explain::{key_path, nearest};
-pub use load::{load, load_networks, read_text};
+pub use load::{load, load_networks, networks_of, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use schedule::{Cosine, Schedule, Steps};
 

@@ -151,7 +151,15 @@ impl Plan {
                 continue;
             };
             let context = || format!("networks: \"{}\"", named.name);
-            config.build(input).with_context(context)?;
+            let exits = config.build(input).with_context(context)?.exits().len();
+            if experiment.figure == Figure::BudgetedBatch {
+                ensure!(
+                    validation >= exits,
+                    "validation: a hold-out of {validation} is smaller than the {exits} exits of \"{}\", whose \
+                     thresholds it has to give",
+                    named.name
+                );
+            }
             let position = if experiment.figure.is_positional() {
                 single_position(config).with_context(context)?
             } else {

@@ -22,6 +22,7 @@ mod paint;
 mod panel;
 mod paper;
 mod relative;
+pub mod saving;
 mod seeds;
 pub mod sheet;
 mod stroke;

@@ -3,9 +3,11 @@
 //!
 //! [`Builder`] makes a [`Network`], a value without tensors: it can be counted, checked and drawn.
 //! [`Weights`] are its tensors, and [`Pass`] runs it, exit by exit, computing only what the next
-//! exit still needs (the paper's lazy evaluation, section 4).
+//! exit still needs (the paper's lazy evaluation, section 4). [`Engine`] does the same for inference
+//! alone, in its own loops.
 
 mod builder;
+pub mod engine;
 mod forward;
 mod graph;
 mod init;
@@ -13,6 +15,7 @@ mod schedule;
 mod weights;
 
 pub use builder::{Builder, Conv, Feature};
+pub use engine::Engine;
 pub use forward::{Layout, Mode, Numerics, Pass, Precision};
 pub use graph::{Exit, Layer, Network, Node, NodeId};
 pub use init::initialise;

@@ -2,8 +2,10 @@
 //! result is a file, and a step whose file is there for the same inputs is skipped.
 
 mod anytime;
+mod bench;
 mod budgeted;
 mod claims;
+mod classify;
 mod context;
 mod costs;
 mod crowd;
@@ -31,6 +33,8 @@ mod watch;
 mod worker;
 mod workers;
 
+pub use bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
+pub use classify::{Classified, Classifier, Leave};
 pub use context::{Data, Places, Saving, Settings};
 pub use costs::{CostRow, cost_rows, costs_csv};
 pub use device::{crew, device_name, parse_device, set_threads};

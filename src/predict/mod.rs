@@ -1,4 +1,7 @@
-//! A network on a split: the logits of every exit, computed once.
+//! A network on a split: the logits of every exit, computed once; and early exit that computes no
+//! more than it must.
+
+mod early_exit;
 
 use anyhow::{Context, Result, ensure};
 use tch::{Device, Kind, Tensor};
@@ -7,6 +10,8 @@ use crate::data::Source;
 use crate::data::augment::Normalisation;
 use crate::eval::Predictions;
 use crate::nn::{Mode, Network, Numerics, Pass, Schedule, Weights};
+
+pub use early_exit::{Verdict, early_exit, early_exit_one};
 
 /// Images that are evaluated together.
 pub const BATCH: usize = 256;

@@ -2,6 +2,7 @@
 
 mod corruption;
 mod disk_full;
+mod engine;
 mod fixtures;
 mod foreign;
 mod fuzz;

@@ -30,7 +30,7 @@ fn msdnet(change: impl FnOnce(&mut msdnet::Config)) -> NetworkConfig {
     NetworkConfig::Msdnet(config)
 }
 
-fn networks() -> Vec<(NetworkConfig, Input)> {
+pub fn networks() -> Vec<(NetworkConfig, Input)> {
     let resnet = |classifier| {
         NetworkConfig::Resnet(resnet::Config {
             blocks_per_stage: 2,
@@ -94,7 +94,7 @@ fn networks() -> Vec<(NetworkConfig, Input)> {
     ]
 }
 
-fn images(input: Input, count: i64) -> Tensor {
+pub fn images(input: Input, count: i64) -> Tensor {
     tch::manual_seed(7);
     Tensor::randn(
         [

@@ -474,3 +474,103 @@ fn has_type(types: &Value, value: &Value) -> bool {
         _ => true,
     }
 }
+
+/// A test image of the synthetic kind, as a file.
+fn picture(folder: &Path, name: &str, shade: u8) {
+    let stripes = |x: u32, y: u32| image::Rgb([shade, (x * 8) as u8, (y * 8) as u8]);
+    let picture = image::RgbImage::from_fn(48, 40, stripes);
+    picture.save(folder.join(name)).unwrap();
+}
+
+#[test]
+fn own_images_are_classified_and_broken_ones_named_and_passed_over() {
+    let folder = trained();
+    let at = folder.path();
+    std::fs::create_dir(at.join("pictures")).unwrap();
+    picture(&at.join("pictures"), "a.png", 10);
+    picture(&at.join("pictures"), "b.jpg", 200);
+    std::fs::write(at.join("pictures/c.png"), "no image").unwrap();
+    let of = |options: &[&str]| {
+        let start = ["classify", "msdnet", "pictures", "--json", "--threads", "1"];
+        let output = repro(at, &[&start, options].concat());
+        assert!(output.status.success(), "{output:?}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            complaint.contains("pictures/c.png is not a whole"),
+            "{complaint}"
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<Value>>()
+    };
+    let costs: Vec<Value> = {
+        let network = TINY.lines().last().unwrap().trim();
+        std::fs::write(at.join("network.yaml"), network).unwrap();
+        let text = said(
+            at,
+            &["costs", "network.yaml", "--dataset", "synthetic", "--json"],
+        );
+        serde_json::from_str(&text).unwrap()
+    };
+    let cost = |exit: usize| costs[exit - 1]["multiply_adds"].clone();
+    let last = of(&[]);
+    assert_eq!(last.len(), 2);
+    for (options, exit) in [
+        (vec![], 3),
+        (vec!["--threshold", "0"], 1),
+        (vec!["--threshold", "1,0"], 2),
+        (vec!["--ratio", "0"], 1),
+        (vec!["--budget", "1e12"], 3),
+    ] {
+        for found in of(&options) {
+            assert_eq!(found["exit"], exit, "{options:?}");
+            assert_eq!(found["multiply_adds"], cost(exit), "{options:?}");
+            let confidence = found["confidence"].as_f64().unwrap();
+            assert!((0.1..=1.0).contains(&confidence));
+            assert!(found["milliseconds"].as_f64().unwrap() > 0.0);
+        }
+    }
+    let table = said(at, &["classify", "msdnet", "pictures/a.png", "-q"]);
+    assert_eq!(table.lines().count(), 2, "{table}");
+    let none = complained(at, &["classify", "msdnet", "pictures/c.png"], 1);
+    assert!(none.contains("none of 1 images could be read"), "{none}");
+    let wrong = ["classify", "msdnet", "pictures", "--threshold", "1,1,1"];
+    assert!(complained(at, &wrong, 1).contains("3 thresholds given"));
+}
+
+#[test]
+fn a_benchmark_tells_rates_and_draws_what_early_exit_saves() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let network = TINY.lines().last().unwrap().trim();
+    std::fs::write(at.join("network.yaml"), network).unwrap();
+    let only = "train,inference,early,data,memory";
+    let start = [
+        "bench",
+        "network.yaml",
+        "--seconds",
+        "0.001",
+        "--only",
+        only,
+    ];
+    let text = said(at, &[&start[..], &["--json", "--out", "speed"]].concat());
+    let rows: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    for what in [
+        "train/64/bf16",
+        "first/1",
+        "all/256",
+        "memory/256",
+        "early/1/exit 3",
+    ] {
+        let row = rows.iter().find(|row| row["what"] == what).unwrap();
+        assert!(row["value"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    for ending in ["csv", "svg", "png"] {
+        assert!(at.join("speed/saving").with_extension(ending).is_file());
+    }
+    let error = complained(at, &["bench", "--only", "speed"], 2);
+    assert!(error.contains("unknown topic `speed`"), "{error}");
+}

@@ -21,7 +21,9 @@ const TEXTS: [(&str, &str); 2] = [
 ];
 
 /// What a line of code begins with that is meant to be typed.
-const PROGRAMS: [&str; 6] = ["repro ", "make ", "cargo ", "scripts/", "echo ", "seq "];
+const PROGRAMS: [&str; 7] = [
+    "repro ", "make ", "cargo ", "scripts/", "benches/", "echo ", "seq ",
+];
 
 /// How a command that cannot be run here is looked at instead.
 enum Instead {
@@ -47,6 +49,8 @@ const NOT_RUN: &[(&str, &str, Instead)] = &[
         Instead::Script,
     ),
     ("repro data fetch", "needs the network", Instead::Parsed),
+    ("repro bench", "takes minutes", Instead::Parsed),
+    ("benches/", "takes minutes", Instead::Script),
     (
         "repro sweep slurm",
         "needs a cluster",
@@ -96,6 +100,7 @@ fn workplace() -> tempfile::TempDir {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         write_experiments(folder.path());
         write_weights(folder.path());
+        write_photos(folder.path());
         run(folder.path(), "repro anytime mine --quiet");
         folder
     });
@@ -123,6 +128,13 @@ fn write_experiments(root: &Path) {
         let text = format!("figure: {figure}\n{HEAD}{networks}");
         std::fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
     }
+}
+
+fn write_photos(root: &Path) {
+    let folder = root.join("photos");
+    std::fs::create_dir(&folder).unwrap();
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pictures");
+    std::fs::copy(assets.join("examples.png"), folder.join("one.png")).unwrap();
 }
 
 fn write_weights(root: &Path) {

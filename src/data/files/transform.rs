@@ -39,17 +39,20 @@ pub struct Draw {
     pub mirrored: bool,
 }
 
+/// Reads an image of a data set; its kind is told by its content.
+///
+/// # Errors
+/// Names the file and the way around it.
+pub fn decode(path: &Path) -> Result<RgbImage> {
+    read(path, "; --skip-broken leaves such files out")
+}
+
 /// Reads an image; its kind is told by its content.
 ///
 /// # Errors
-/// Names the file.
-pub fn decode(path: &Path) -> Result<RgbImage> {
-    let context = || {
-        format!(
-            "{} is not a whole JPEG or PNG image; --skip-broken leaves such files out",
-            path.display()
-        )
-    };
+/// Names the file; of one that is no whole image `hint` is said too.
+pub fn read(path: &Path, hint: &str) -> Result<RgbImage> {
+    let context = || format!("{} is not a whole JPEG or PNG image{hint}", path.display());
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     ensure!(!is_cut_short(&bytes), context());
     check_shape(&bytes).with_context(context)?;

@@ -1,0 +1,155 @@
+//! `repro bench`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use crate::experiment::{load_networks, networks_of};
+use crate::pipeline::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
+
+/// How fast this machine trains and infers.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Networks: files or built-in experiments, for CIFAR-100 [default: two of the paper's]
+    networks: Vec<String>,
+    /// What to measure: matmul, train, inference, early, sweep, data, memory (of which the last
+    /// wants to be alone) [default: all but memory]
+    #[arg(long, value_name = "TOPIC,..", value_delimiter = ',')]
+    only: Vec<Topic>,
+    /// Numbers of threads, each measured
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [1])]
+    threads: Vec<usize>,
+    /// Least seconds of a timing
+    #[arg(long, default_value_t = 0.5)]
+    seconds: f64,
+    /// Timings of which the median is told
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// A JSON object a line instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Folder for saving.csv, saving.svg and saving.png: what early exit saves in multiply-adds
+    /// against what it saves in time
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a network cannot be built, or a file cannot be written.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    ensure!(
+        args.seconds > 0.0 && args.seconds <= 60.0,
+        "--seconds: from above 0 to 60"
+    );
+    ensure!(
+        (1..=1000).contains(&args.rounds),
+        "--rounds: from 1 to 1000"
+    );
+    ensure!(
+        args.threads.iter().all(|n| (1..=1024).contains(n)),
+        "--threads: from 1 to 1024"
+    );
+    let topics = match (args.only.is_empty(), &args.out) {
+        (false, _) => args.only.clone(),
+        (true, Some(_)) => vec![Topic::Early],
+        (true, None) => Topic::USUAL.to_vec(),
+    };
+    ensure!(
+        args.out.is_none() || topics.contains(&Topic::Early),
+        "--out draws what `early` measures, which --only leaves out"
+    );
+    let bench = Bench {
+        networks: networks(&args.networks)?,
+        topics,
+        threads: args.threads.clone(),
+        clock: Clock {
+            seconds: args.seconds,
+            rounds: args.rounds,
+        },
+    };
+    let mut all = Vec::new();
+    let mut tell = |measured: Measured| {
+        let mut out = std::io::stdout().lock();
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string(&measured)?)?;
+        } else {
+            writeln!(out, "{}", line(&measured))?;
+        }
+        all.push(measured);
+        Ok(())
+    };
+    measure(&bench, &mut tell)?;
+    if let Some(folder) = &args.out {
+        for path in write_saving(&all, folder)? {
+            println!("{}", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn networks(given: &[String]) -> Result<Vec<(String, crate::models::NetworkConfig)>> {
+    let mut networks = Vec::new();
+    if given.is_empty() {
+        for (name, text) in NETWORKS {
+            let (found, _) = networks_of(text)?;
+            networks.extend(
+                found
+                    .into_iter()
+                    .map(|(_, config)| (name.to_string(), config)),
+            );
+        }
+    }
+    for file in given {
+        let (mut found, _) = load_networks(file)?;
+        // A network alone has no name of its own; its file has.
+        let stem = PathBuf::from(file)
+            .file_stem()
+            .map(|s| s.display().to_string());
+        if let ([(name, _)], Some(stem)) = (found.as_mut_slice(), stem) {
+            *name = stem;
+        }
+        networks.extend(found);
+    }
+    ensure!(!networks.is_empty(), "no network is named");
+    Ok(networks)
+}
+
+fn line(measured: &Measured) -> String {
+    let value = match measured.unit {
+        "images/s" => format!("{:10.1}", measured.value),
+        "multiply-adds/s" => format!("{:9.1}G", measured.value / 1e9),
+        "s" => format!("{:10.4}", measured.value),
+        _ => format!("{:10.0}", measured.value),
+    };
+    let rate = match measured.multiply_adds_per_s {
+        Some(rate) if measured.unit != "multiply-adds/s" => {
+            format!("  {:6.1} G multiply-adds/s", rate / 1e9)
+        }
+        _ => String::new(),
+    };
+    let early = measured.early.map_or(String::new(), |early| {
+        format!(
+            "  counted {:5.1} %, measured {:5.1} %",
+            100.0 * early.counted,
+            100.0 * early.measured
+        )
+    });
+    format!(
+        "{:20} {:22} {} threads {value} {}{rate}{early}",
+        measured.network, measured.what, measured.threads, measured.unit
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_name_the_papers_two_networks_are_measured() {
+        let names: Vec<String> = networks(&[]).unwrap().into_iter().map(|n| n.0).collect();
+        assert_eq!(names, ["cifar100_budget_b5", "cifar100_anytime_b7"]);
+    }
+}

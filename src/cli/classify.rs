@@ -1,0 +1,121 @@
+//! `repro classify`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use crate::data::picture;
+use crate::pipeline::{
+    Classified, Classifier, Leave, Places, Saving, Settings, parse_device, set_threads,
+};
+
+/// What a run says of your own images, and at which exit.
+#[derive(Debug, clap::Args)]
+pub struct ClassifyArgs {
+    /// A run folder, or a beginning of its name
+    run: String,
+    /// Images (JPEG, PNG), or folders that hold some
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Mean multiply-adds of an image, such as 20e6, as on the run's hold-out
+    #[arg(long, value_name = "MULTIPLY_ADDS", group = "leave")]
+    budget: Option<f64>,
+    /// Confidence above which an image leaves: one for all exits, or one for every exit but the
+    /// last, with commas between them
+    #[arg(long, value_name = "T,T..", value_delimiter = ',', group = "leave")]
+    threshold: Vec<f64>,
+    /// Ratio of the exits' shares, as in figure.csv [default, without any of these three: every
+    /// image goes to the last exit]
+    #[arg(long, group = "leave")]
+    ratio: Option<f64>,
+    /// A JSON object a line instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Folder for trained runs
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+    /// Folder with the data sets
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    data: PathBuf,
+    /// Threads for predicting the hold-out, where that was not done yet; 0 = all cores
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// No progress on standard error
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl ClassifyArgs {
+    fn leave(&self) -> Leave {
+        match (self.ratio, self.budget) {
+            (Some(ratio), _) => Leave::Ratio(ratio),
+            (None, Some(budget)) => Leave::Budget(budget),
+            (None, None) if self.threshold.is_empty() => Leave::Last,
+            (None, None) => Leave::Thresholds(self.threshold.clone()),
+        }
+    }
+}
+
+/// Classifies image after image. Those that cannot be read are named and passed over.
+///
+/// # Errors
+/// When the run cannot be opened, or no image could be read.
+pub fn run(args: &ClassifyArgs) -> Result<()> {
+    let settings = Settings {
+        places: Places {
+            out: PathBuf::new(),
+            runs: args.runs.clone(),
+            data: args.data.clone(),
+        },
+        device: parse_device("cpu")?,
+        threads: set_threads(args.threads),
+        workers: 1,
+        quiet: args.quiet,
+        verbose: false,
+        skip_broken: false,
+        saving: Saving::default(),
+    };
+    let images = picture::find(&args.images)?;
+    ensure!(!images.is_empty(), "no image (.jpg, .jpeg, .png) is there");
+    let classifier = Classifier::open(&args.run, &args.leave(), &settings)?;
+    let mut out = std::io::stdout().lock();
+    let width = images.iter().map(|path| path.as_os_str().len()).max();
+    let width = width.unwrap_or(0).max("image".len());
+    if !args.json {
+        writeln!(out, "{}", header(width))?;
+    }
+    let mut read = 0;
+    for path in &images {
+        match classifier.classify(path) {
+            Ok(found) if args.json => writeln!(out, "{}", serde_json::to_string(&found)?)?,
+            Ok(found) => writeln!(out, "{}", line(&found, width))?,
+            Err(error) => {
+                eprintln!("passed over: {error:#}");
+                continue;
+            }
+        }
+        read += 1;
+    }
+    ensure!(read > 0, "none of {} images could be read", images.len());
+    Ok(())
+}
+
+fn header(width: usize) -> String {
+    format!(
+        "{:width$}  {:>10}  {:>4}  {:>13}  {:>7}  class",
+        "image", "confidence", "exit", "multiply-adds", "ms"
+    )
+}
+
+fn line(found: &Classified, width: usize) -> String {
+    format!(
+        "{:width$}  {:>8.1} %  {:>4}  {:>13}  {:>7.2}  {}",
+        found.image,
+        100.0 * found.confidence,
+        found.exit,
+        found.multiply_adds,
+        found.milliseconds,
+        found.class
+    )
+}

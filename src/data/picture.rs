@@ -1,0 +1,161 @@
+//! People's own pictures, made like a data set's images.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use image::RgbImage;
+use image::imageops::{self, FilterType};
+
+use super::files::transform;
+use super::{Facts, folder};
+
+/// A picture as bytes `[C, H, W]`, as the images of a data set with these facts. Colour images of
+/// 224 pixels a side are cut as those of an image folder in evaluation; others are resized to fit
+/// with their shorter side and cut in the middle; grey ones get the zeros around them that
+/// Fashion-MNIST's have. A picture that is as large as the images already is taken as it is.
+///
+/// # Errors
+/// Names the file.
+pub fn read(path: &Path, facts: &Facts) -> Result<Vec<u8>> {
+    let picture = transform::read(path, "")?;
+    ensure!(
+        picture.width() > 0 && picture.height() > 0,
+        "{} has no pixel",
+        path.display()
+    );
+    let side = facts.side;
+    let as_it_is = (picture.width(), picture.height()) == (side as u32, side as u32);
+    if facts.channels == 3 && side == transform::SIDE && !as_it_is {
+        let mut bytes = vec![0; 3 * side * side];
+        transform::evaluation(&picture, &mut bytes);
+        return Ok(bytes);
+    }
+    let border = if facts.channels == 1 && !as_it_is {
+        GREY_BORDER
+    } else {
+        0
+    };
+    let inner = side.saturating_sub(2 * border).max(1);
+    let square = square(&picture, inner as u32);
+    let mut bytes = vec![0; facts.channels * side * side];
+    for (x, y, pixel) in square.enumerate_pixels() {
+        let at = (y as usize + border) * side + x as usize + border;
+        match facts.channels {
+            1 => bytes[at] = imageops::grayscale(&one(*pixel)).get_pixel(0, 0).0[0],
+            _ => (0..3).for_each(|c| bytes[c * side * side + at] = pixel.0[c]),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Zeros on each side of a 28x28 image.
+const GREY_BORDER: usize = 2;
+
+fn one(pixel: image::Rgb<u8>) -> RgbImage {
+    RgbImage::from_pixel(1, 1, pixel)
+}
+
+/// The middle of the picture, with `side` pixels on its shorter side.
+fn square(picture: &RgbImage, side: u32) -> RgbImage {
+    let (width, height) = (picture.width(), picture.height());
+    let shorter = width.min(height);
+    let (left, top) = ((width - shorter) / 2, (height - shorter) / 2);
+    let cut = imageops::crop_imm(picture, left, top, shorter, shorter);
+    if shorter == side {
+        return cut.to_image();
+    }
+    imageops::resize(&*cut, side, side, FilterType::Triangle)
+}
+
+/// The image files among `paths`, and in the folders among them at any depth, in order.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            inside(path, &mut found)?;
+        } else {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn inside(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let context = || format!("cannot list {}", folder.display());
+    let entries = std::fs::read_dir(folder).with_context(context)?;
+    let entries = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut entries: Vec<PathBuf> = entries
+        .collect::<std::io::Result<_>>()
+        .with_context(context)?;
+    entries.sort();
+    for path in entries {
+        // A link to a folder could lead around in a circle.
+        let is_folder = path.is_dir() && !path.is_symlink();
+        if is_folder {
+            inside(&path, found)?;
+        } else if path.is_file() && folder::is_image(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(channels: usize, side: usize) -> Facts {
+        let mut facts = super::super::Dataset::Synthetic
+            .facts(Path::new("nowhere"))
+            .unwrap();
+        (facts.channels, facts.side) = (channels, side);
+        facts
+    }
+
+    fn saved(folder: &Path, name: &str, picture: &RgbImage) -> PathBuf {
+        let path = folder.join(name);
+        picture.save(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_picture_of_the_right_size_keeps_its_bytes_and_a_wide_one_its_middle() {
+        let folder = tempfile::tempdir().unwrap();
+        let exact = RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8, y as u8, 7]));
+        let bytes = read(&saved(folder.path(), "a.png", &exact), &facts(3, 32)).unwrap();
+        assert_eq!((bytes[5], bytes[1024 + 32 * 3], bytes[2048]), (5, 3, 7));
+        let wide = RgbImage::from_fn(96, 32, |x, _| image::Rgb([x as u8, 0, 0]));
+        let bytes = read(&saved(folder.path(), "b.png", &wide), &facts(3, 32)).unwrap();
+        assert_eq!((bytes[0], bytes[31]), (32, 63));
+    }
+
+    #[test]
+    fn a_grey_picture_gets_fashion_mnists_border() {
+        let folder = tempfile::tempdir().unwrap();
+        let white = RgbImage::from_pixel(280, 280, image::Rgb([255; 3]));
+        let bytes = read(&saved(folder.path(), "a.png", &white), &facts(1, 32)).unwrap();
+        let rows: Vec<u8> = bytes.chunks(32).map(|row| row[16]).collect();
+        assert_eq!(
+            (rows[1], rows[2], rows[29], rows[30], bytes.len()),
+            (0, 255, 255, 0, 1024)
+        );
+    }
+
+    #[test]
+    fn pictures_are_found_in_folders_in_order_and_other_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("b")).unwrap();
+        for name in ["c.jpg", "b/a.PNG", "b/notes.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found = find(&[folder.path().to_path_buf(), PathBuf::from("x.txt")]).unwrap();
+        let names: Vec<_> = found
+            .iter()
+            .map(|p| p.file_name().unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!(names, ["a.PNG", "c.jpg", "x.txt"]);
+    }
+}

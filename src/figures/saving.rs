@@ -1,0 +1,113 @@
+//! What early exit saves: multiply-adds counted, time measured.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit, draw as draw_chart};
+use super::table;
+
+/// Draws the `saving.csv` of `repro bench`: a panel a network, a point an exit or ratio. On the
+/// line "as counted" time is saved as multiply-adds are.
+///
+/// Columns read: network, batch, threads, exit, ratio, counted, measured.
+///
+/// # Errors
+/// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
+/// written.
+pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
+    let table = table::read(csv)?;
+    let (networks, batches) = (table.text("network")?, table.text("batch")?);
+    let (threads, exits) = (table.text("threads")?, table.optional_numbers("exit")?);
+    let (counted, measured) = (table.numbers("counted")?, table.numbers("measured")?);
+    let mut panels: Vec<Chart> = Vec::new();
+    for row in 0..networks.len() {
+        if panels.iter().all(|panel| panel.title != networks[row]) {
+            panels.push(panel(&networks[row]));
+        }
+        let kind = if exits[row].is_some() {
+            "exits"
+        } else {
+            "ratios"
+        };
+        let plural = if threads[row] == "1" { "" } else { "s" };
+        let label = format!(
+            "{kind}, batch {}, {} thread{plural}",
+            batches[row], threads[row]
+        );
+        let point = Point {
+            x: counted[row],
+            y: measured[row],
+            sd: None,
+        };
+        for panel in &mut panels {
+            if panel.title == networks[row] {
+                add(panel, &label, point);
+            }
+        }
+    }
+    for panel in &mut panels {
+        for curve in &mut panel.curves {
+            curve.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        }
+    }
+    draw_chart(&panels, svg, png)
+}
+
+fn panel(network: &str) -> Chart {
+    let axis = |label: &str| Axis {
+        label: label.to_owned(),
+        range: Some((0.0, 1.0)),
+        unit: Unit::Percent,
+        ..Axis::default()
+    };
+    let end = |x: f64| Point { x, y: x, sd: None };
+    Chart {
+        title: network.to_owned(),
+        x: axis("multiply-adds, counted (% of all exits)"),
+        y: axis("time, measured (% of all exits)"),
+        curves: vec![line("as counted", vec![end(0.0), end(1.0)], Markers::None)],
+        rule: None,
+    }
+}
+
+fn add(panel: &mut Chart, label: &str, point: Point) {
+    match panel.curves.iter_mut().find(|curve| curve.label == label) {
+        Some(curve) => curve.points.push(point),
+        None => panel.curves.push(line(label, vec![point], Markers::Every)),
+    }
+}
+
+fn line(label: &str, points: Vec<Point>, markers: Markers) -> Line {
+    Line {
+        label: label.to_owned(),
+        points,
+        style: Style::Ours,
+        markers,
+        stepped: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_two_networks_gives_a_picture_with_two_panels() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let rows = "network,batch,threads,exit,ratio,counted,measured,images_per_s\n\
+            first,1,1,1,,0.2,0.25,90\nfirst,256,1,,0.5,0.5,0.55,900\nother,1,1,1,,0.3,0.3,50\n";
+        std::fs::write(place("saving.csv"), rows).unwrap();
+        draw(&place("saving.csv"), &place("a.svg"), &place("a.png")).unwrap();
+        let svg = std::fs::read_to_string(place("a.svg")).unwrap();
+        for text in [
+            "first",
+            "other",
+            "as counted",
+            "ratios, batch 256, 1 thread",
+        ] {
+            assert!(svg.contains(text), "{text}");
+        }
+    }
+}

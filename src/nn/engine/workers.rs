@@ -1,0 +1,225 @@
+//! Many images: threads that take groups, let images leave at exits and fill groups up again.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Result, ensure};
+
+use super::Engine;
+use super::group::Group;
+
+/// An image's answer at an exit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Left {
+    /// Its place among the images given.
+    pub image: usize,
+    /// From 0.
+    pub exit: usize,
+    /// One a class.
+    pub logits: Vec<f32>,
+}
+
+impl Engine {
+    /// Runs all images as far as they go. An image leaves where `leaves` says so or at the last
+    /// exit; with `every` its answers at the exits before are returned too.
+    pub(super) fn visit(
+        &self,
+        images: &[f32],
+        threads: usize,
+        every: bool,
+        leaves: &(dyn Fn(usize, &[f32]) -> bool + Sync),
+    ) -> Result<Vec<Left>> {
+        ensure!(
+            images.len() % self.image == 0,
+            "{} floats are not a whole number of images of {}",
+            images.len(),
+            self.image
+        );
+        let shared = Shared {
+            next: AtomicUsize::new(0),
+            waiting: (0..self.exits()).map(|_| Mutex::default()).collect(),
+        };
+        let work = || {
+            let mut worker = Worker {
+                engine: self,
+                images,
+                every,
+                leaves,
+                shared: &shared,
+                left: Vec::new(),
+            };
+            worker.work();
+            worker.left
+        };
+        let groups = (images.len() / self.image).div_ceil(self.lanes());
+        let helpers = threads.clamp(1, groups.max(1)) - 1;
+        Ok(std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
+            let mut left = work();
+            for handle in handles {
+                match handle.join() {
+                    Ok(more) => left.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            left
+        }))
+    }
+
+    fn lanes(&self) -> usize {
+        self.group.layout.lanes
+    }
+
+    /// Whether so few images are sooner done one by one than as a group with empty lanes.
+    fn are_few(&self, images: usize) -> bool {
+        2 * images <= self.lanes()
+    }
+}
+
+/// What the threads share.
+struct Shared<'a> {
+    /// The first image that nobody has taken.
+    next: AtomicUsize,
+    /// By stage, images that wait for company before they go through it.
+    waiting: Vec<Mutex<Option<Group<'a>>>>,
+}
+
+impl<'a> Shared<'a> {
+    fn waiting(&self, stage: usize) -> std::sync::MutexGuard<'_, Option<Group<'a>>> {
+        // A thread that panicked ends the whole call; until then the others may go on.
+        let slot = self.waiting[stage].lock();
+        slot.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one thread has under way.
+struct Worker<'a, 'b> {
+    engine: &'a Engine,
+    images: &'b [f32],
+    every: bool,
+    leaves: &'b (dyn Fn(usize, &[f32]) -> bool + Sync),
+    shared: &'b Shared<'a>,
+    left: Vec<Left>,
+}
+
+impl<'a> Worker<'a, '_> {
+    fn work(&mut self) {
+        let count = self.images.len() / self.engine.image;
+        let lanes = self.engine.lanes();
+        loop {
+            let first = self.shared.next.fetch_add(lanes, Ordering::Relaxed);
+            if first >= count {
+                break;
+            }
+            self.begin(first..(first + lanes).min(count));
+        }
+        // What this thread leaves to wait from now on waits at a stage that it has yet to come to.
+        for stage in 1..self.engine.exits() {
+            let group = self.shared.waiting(stage).take();
+            if let Some(group) = group {
+                self.finish(group, stage);
+            }
+        }
+    }
+
+    /// Sends some images through the first stage.
+    fn begin(&mut self, images: std::ops::Range<usize>) {
+        let engine = self.engine;
+        let few = engine.are_few(images.len());
+        let (program, size) = if few {
+            (&engine.single, 1)
+        } else {
+            (&engine.group, images.len())
+        };
+        for first in images.clone().step_by(size) {
+            let mut group = engine.new_group(program);
+            for number in first..first + size {
+                let image = &self.images[number * engine.image..][..engine.image];
+                group.load(engine.input, number, image);
+            }
+            self.go_on(group, 0);
+        }
+    }
+
+    /// The last images of a stage: nobody more will come.
+    fn finish(&mut self, mut group: Group<'a>, stage: usize) {
+        if !self.engine.are_few(group.images.len()) {
+            return self.go_on(group, stage);
+        }
+        for lane in 0..group.images.len() {
+            let mut single = self.engine.new_group(&self.engine.single);
+            single.take(&mut group, &[lane], &self.engine.live[stage - 1]);
+            self.go_on(single, stage);
+        }
+        self.engine.recycle(group);
+    }
+
+    /// Runs a group from `stage` on as long as it stays full; what is left of it then waits.
+    fn go_on(&mut self, mut group: Group<'a>, mut stage: usize) {
+        loop {
+            group.run(stage);
+            let staying = self.answer(&mut group, stage);
+            stage += 1;
+            if staying.is_empty() {
+                return self.engine.recycle(group);
+            }
+            let is_full = staying.len() == group.program.layout.lanes;
+            if is_full || self.every {
+                continue;
+            }
+            match self.wait(group, &staying, stage) {
+                Some(full) => group = full,
+                None => return,
+            }
+        }
+    }
+
+    /// Takes down what the images say at an exit; returns the lanes of those that go on.
+    fn answer(&mut self, group: &mut Group, stage: usize) -> Vec<usize> {
+        let engine = self.engine;
+        let is_last = stage + 1 == engine.exits();
+        let mut staying = Vec::with_capacity(group.images.len());
+        for lane in 0..group.images.len() {
+            let mut logits = vec![0.0; engine.classes];
+            group.logits(engine.logits[stage], lane, &mut logits);
+            let stays = !is_last && !(self.leaves)(stage, &logits);
+            if stays {
+                staying.push(lane);
+            }
+            if self.every || !stays {
+                self.left.push(Left {
+                    image: group.images[lane],
+                    exit: stage,
+                    logits,
+                });
+            }
+        }
+        staying
+    }
+
+    /// Puts images with those that wait for `stage`; returns a group that has become full.
+    fn wait(&self, mut group: Group<'a>, staying: &[usize], stage: usize) -> Option<Group<'a>> {
+        let live = &self.engine.live[stage - 1];
+        let mut slot = self.shared.waiting(stage);
+        let Some(mut waiting) = slot.take() else {
+            group.keep(staying, live);
+            *slot = Some(group);
+            return None;
+        };
+        let room = self.engine.lanes() - waiting.images.len();
+        let (now, later) = staying.split_at(room.min(staying.len()));
+        waiting.take(&mut group, now, live);
+        if !waiting.is_full() {
+            *slot = Some(waiting);
+            self.engine.recycle(group);
+            return None;
+        }
+        if later.is_empty() {
+            self.engine.recycle(group);
+        } else {
+            group.keep(later, live);
+            *slot = Some(group);
+        }
+        Some(waiting)
+    }
+}

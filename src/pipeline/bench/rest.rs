@@ -1,0 +1,104 @@
+//! What does not depend on a network: a large matrix product, the data pipeline, a threshold sweep.
+
+use std::hint::black_box;
+
+use anyhow::Result;
+use tch::{Device, Kind, Tensor};
+
+use super::clock::{Clock, seconds_each};
+use super::{Measured, Tell};
+use crate::data::{Augmentation, Normalisation, Source};
+use crate::eval::answers::Answers;
+use crate::eval::budgeted::sweep_answers;
+use crate::eval::thresholds::{Convention, HoldOut};
+
+/// Rows and columns of the matrices.
+const SIDE: i64 = 2048;
+const BATCH: usize = 64;
+const EXITS: usize = 7;
+const IMAGES: usize = 10_000;
+const RATIOS: u32 = 39;
+
+pub(super) fn matmul(threads: usize, clock: Clock, tell: Tell) -> Result<()> {
+    for (kind, name) in [(Kind::Float, "fp32"), (Kind::BFloat16, "bf16")] {
+        let random = || Tensor::f_randn([SIDE, SIDE], (Kind::Float, Device::Cpu))?.f_to_kind(kind);
+        let (a, b) = (random()?, random()?);
+        let each = seconds_each(clock, || {
+            let _ = black_box(a.f_matmul(&b)?);
+            Ok(())
+        })?;
+        let rate = (SIDE as f64).powi(3) / each;
+        tell(Measured {
+            multiply_adds_per_s: Some(rate),
+            ..Measured::new(
+                "",
+                &format!("matmul/{name}"),
+                threads,
+                rate,
+                "multiply-adds/s",
+            )
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) fn data(
+    source: &Source,
+    normalisation: &Normalisation,
+    threads: usize,
+    clock: Clock,
+    tell: Tell,
+) -> Result<()> {
+    let augmentation = Augmentation::default();
+    let mut epoch = 0;
+    let each = seconds_each(clock, || {
+        epoch += 1;
+        let indices: Vec<u32> = (0..BATCH as u32)
+            .map(|i| (i * 31 + epoch) % source.len() as u32)
+            .collect();
+        let change = Some((&augmentation, 0, epoch));
+        let _ = black_box(source.batch(&indices, normalisation, change, Device::Cpu)?);
+        Ok(())
+    })?;
+    let rate = BATCH as f64 / each;
+    tell(Measured::new("", "data/64", threads, rate, "images/s"))
+}
+
+pub(super) fn sweep(clock: Clock, tell: Tell) -> Result<()> {
+    let (hold_out, test) = (random_answers(1), random_answers(2));
+    let multiply_adds: Vec<u64> = (1..=EXITS as u64).collect();
+    let ratios: Vec<f64> = (1..=RATIOS).map(|p| f64::from(p) / 20.0).collect();
+    let each = seconds_each(clock, || {
+        let sorted = HoldOut::new(hold_out.clone())?;
+        black_box(sweep_answers(
+            &sorted,
+            &test,
+            &multiply_adds,
+            &ratios,
+            Convention::Paper,
+        )?);
+        Ok(())
+    })?;
+    let what = format!("sweep/{RATIOS}x{IMAGES}x{EXITS}");
+    tell(Measured::new("", &what, 1, each, "s"))
+}
+
+/// Confidences from a linear congruential generator: later exits are surer.
+fn random_answers(seed: u64) -> Answers {
+    let mut state = seed;
+    let mut draw = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let confidence = (1..=EXITS).map(|exit| {
+        let surer = 1.0 / exit as f64;
+        (0..IMAGES).map(|_| draw().powf(surer)).collect()
+    });
+    Answers {
+        confidence: confidence.collect(),
+        predicted: vec![vec![0; IMAGES]; EXITS],
+        labels: vec![0; IMAGES],
+    }
+}

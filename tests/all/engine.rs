@@ -1,0 +1,304 @@
+//! The inference engine against the plain forward pass, and early exit against its replay.
+
+use std::path::Path;
+
+use repro::data::{Dataset, Normalisation, Part, Source};
+use repro::eval::Predictions;
+use repro::eval::answers::{Answers, Precision};
+use repro::eval::probabilities::{Certainty, argmax};
+use repro::eval::thresholds::{Convention, HoldOut, Thresholds, search};
+use repro::models::Input;
+use repro::nn::engine::{Engine, Isa};
+use repro::nn::{Mode, Network, Numerics, Weights, initialise};
+use repro::predict::{Verdict, early_exit, early_exit_one};
+use repro::results::RunFolder;
+use tch::{Device, Kind, Tensor};
+
+use super::networks::{images, networks};
+
+/// Weights whose batch normalisations have something to normalise.
+pub fn moved_weights(network: &Network, input: Input) -> Weights {
+    let mut weights = initialise(network, 3, Device::Cpu).unwrap();
+    tch::manual_seed(5);
+    for view in weights.views() {
+        let noise = view.detach().randn_like() * 0.1;
+        let _ = tch::no_grad(|| view.shallow_clone().g_add_(&noise));
+    }
+    for _ in 0..3 {
+        let batch = images(input, 4);
+        let _grad = tch::no_grad_guard();
+        network
+            .forward(&mut weights, &batch, Mode::Train, Numerics::default())
+            .unwrap();
+    }
+    weights
+}
+
+/// Logits `[exits][N, classes]` of the plain forward pass.
+fn plain(network: &Network, weights: &mut Weights, images: &Tensor) -> Vec<Tensor> {
+    let _grad = tch::no_grad_guard();
+    let numerics = Numerics::default();
+    network
+        .forward(weights, images, Mode::Evaluate, numerics)
+        .unwrap()
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    Vec::try_from(tensor.contiguous().view([-1])).unwrap()
+}
+
+/// Rounding apart; the scale is that of the numbers themselves.
+fn is_close(found: &[f32], expected: &Tensor) -> bool {
+    let found = Tensor::from_slice(found).view_as(expected);
+    let scale = f64::try_from(expected.abs().max()).unwrap();
+    let worst = f64::try_from((found - expected).abs().max()).unwrap();
+    worst <= 2e-5 * scale
+}
+
+#[test]
+fn every_exit_of_every_family_gives_the_plain_forwards_logits() {
+    tch::set_num_threads(1);
+    for (config, input) in networks() {
+        let network = config.build(input).unwrap();
+        let mut weights = moved_weights(&network, input);
+        // One alone, a group that is not full, several groups with a rest.
+        let counts: &[i64] = if input.side > 32 {
+            &[1, 6]
+        } else {
+            &[1, 6, 21]
+        };
+        for &count in counts {
+            let images = images(input, count);
+            let expected = plain(&network, &mut weights, &images);
+            for isa in Isa::usable() {
+                let engine = Engine::with(&network, &weights, isa).unwrap();
+                // A second thread has something to do only where there are several groups.
+                for threads in 1..=if count > 6 { 2 } else { 1 } {
+                    let found = engine.logits(&floats(&images), threads).unwrap();
+                    for (exit, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                        let what = format!("{config:?} {isa:?} {count} {threads} exit {exit}");
+                        assert!(is_close(found, expected), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_arena_that_was_used_before_changes_nothing() {
+    let (config, input) = networks().swap_remove(0);
+    let network = config.build(input).unwrap();
+    let weights = moved_weights(&network, input);
+    let engine = Engine::new(&network, &weights).unwrap();
+    let images = floats(&images(input, 40));
+    let first = engine.logits(&images, 1).unwrap();
+    let poison = vec![f32::NAN; images.len()];
+    engine.logits(&poison, 1).unwrap();
+    assert_eq!(engine.logits(&images, 2).unwrap(), first);
+}
+
+#[test]
+fn one_image_stops_at_any_exit_and_goes_on() {
+    let (config, input) = networks().swap_remove(0);
+    let network = config.build(input).unwrap();
+    let mut weights = moved_weights(&network, input);
+    let images = images(input, 1);
+    let expected = plain(&network, &mut weights, &images);
+    let engine = Engine::new(&network, &weights).unwrap();
+    let image = floats(&images);
+    let mut first = engine.walk(&image).unwrap();
+    assert!(is_close(&first.advance().unwrap(), &expected[0]));
+    let mut other = engine.walk(&image).unwrap();
+    for expected in &expected {
+        assert!(is_close(&other.advance().unwrap(), expected));
+    }
+    assert_eq!(other.advance(), None);
+    assert!(is_close(&first.advance().unwrap(), &expected[1]));
+}
+
+#[test]
+fn images_that_leave_a_batch_change_no_other_image() {
+    let mut chosen = networks();
+    // An MSDNet, the one with ImageNet's stem, a ResNet, a DenseNet.
+    chosen.truncate(13);
+    for place in [12, 10, 9, 0] {
+        let (config, input) = chosen.swap_remove(place);
+        let network = config.build(input).unwrap();
+        let weights = moved_weights(&network, input);
+        let count = if input.side > 32 { 20 } else { 60 };
+        let images = floats(&images(input, count));
+        for isa in Isa::usable() {
+            let engine = Engine::with(&network, &weights, isa).unwrap();
+            let all = engine.logits(&images, 1).unwrap();
+            let size = engine.classes();
+            // Something that depends on the image alone and lets about half go at each exit.
+            let leaves = |_: usize, logits: &[f32]| logits[0] > logits[1];
+            for threads in [1, 2] {
+                let left = engine.until(&images, threads, &leaves).unwrap();
+                assert_eq!(left.len(), count as usize);
+                for (image, left) in left.iter().enumerate() {
+                    let at = image * size..(image + 1) * size;
+                    let goes = |&exit: &usize| leaves(exit, &all[exit][at.clone()]);
+                    let exit = (0..engine.exits() - 1).find(goes);
+                    let exit = exit.unwrap_or(engine.exits() - 1);
+                    assert_eq!((left.image, left.exit), (image, exit), "{config:?} {isa:?}");
+                    let expected = Tensor::from_slice(&all[exit][at]);
+                    assert!(is_close(&left.logits, &expected), "{config:?} {isa:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Images of a test split, normalised, and what the network says of each: the class at every exit.
+fn classes(logits: &[f32], size: usize) -> Vec<u32> {
+    logits.chunks(size).map(argmax).collect()
+}
+
+/// Whether the two largest logits are so close that rounding may decide.
+fn is_tie(logits: &[f32]) -> bool {
+    let mut sorted = logits.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    sorted[0] - sorted[1] < 1e-4 * sorted[0].abs().max(1.0)
+}
+
+#[test]
+fn predictions_on_real_images_are_the_plain_forwards() {
+    let facts = Dataset::FashionMnistMini.facts(Path::new("")).unwrap();
+    let input = Input {
+        channels: facts.channels,
+        side: facts.side,
+        classes: facts.classes,
+    };
+    let source = Source::open(&Dataset::FashionMnistMini, Part::Test, Path::new("")).unwrap();
+    let indices: Vec<u32> = (0..300).collect();
+    let images = source
+        .batch(&indices, &Normalisation::from(&facts), None, Device::Cpu)
+        .unwrap();
+    let (config, _) = networks().swap_remove(0);
+    let network = config.build(input).unwrap();
+    let mut weights = moved_weights(&network, input);
+    let expected = plain(&network, &mut weights, &images);
+    let engine = Engine::new(&network, &weights).unwrap();
+    let found = engine.logits(&floats(&images), 2).unwrap();
+    for (found, expected) in found.iter().zip(&expected) {
+        let expected = floats(expected);
+        let size = engine.classes();
+        let both = classes(found, size)
+            .into_iter()
+            .zip(classes(&expected, size));
+        for (image, (found, wanted)) in both.enumerate() {
+            let tie = is_tie(&expected[image * size..][..size]);
+            assert!(found == wanted || tie, "image {image}");
+        }
+    }
+}
+
+#[test]
+fn early_exit_in_a_batch_and_alone_is_the_replayed_decision() {
+    let (config, input) = networks().swap_remove(0);
+    let network = config.build(input).unwrap();
+    let weights = moved_weights(&network, input);
+    let engine = Engine::new(&network, &weights).unwrap();
+    let images = floats(&images(input, 70));
+    let logits = engine.logits(&images, 1).unwrap();
+    let predictions = Predictions {
+        exits: engine.exits(),
+        classes: engine.classes(),
+        images: (0..70).collect(),
+        labels: vec![0; 70],
+        logits: logits.concat(),
+    };
+    let plain = vec![1.0; engine.exits()];
+    let kind = Certainty::MaxSoftmax;
+    let answers = Answers::of(&predictions, kind, &plain, Precision::Double).unwrap();
+    let hold_out = HoldOut::new(answers.clone()).unwrap();
+    for ratio in [0.0, 0.4, 1.0, 3.0] {
+        let thresholds = search(&hold_out, ratio, Convention::Paper).unwrap();
+        let replayed = thresholds.exits_of(&answers).unwrap();
+        let size = images.len() / 70;
+        for threads in [1, 2] {
+            let verdicts = early_exit(&engine, &images, &thresholds, threads).unwrap();
+            for (image, verdict) in verdicts.iter().enumerate() {
+                let exit = replayed[image];
+                let expected = Verdict {
+                    exit,
+                    predicted: answers.predicted[exit][image],
+                    confidence: answers.confidence[exit][image],
+                };
+                assert_eq!(*verdict, expected, "image {image}, ratio {ratio}");
+                let alone = &images[image * size..][..size];
+                let alone = early_exit_one(&engine, alone, &thresholds).unwrap();
+                assert_eq!(alone, expected, "image {image}, ratio {ratio}");
+            }
+        }
+    }
+    let few = Thresholds::by_hand(vec![0.5], 2).unwrap();
+    assert!(early_exit(&engine, &images, &few, 1).is_err());
+}
+
+/// `REPRO_RUN=runs/... REPRO_DATA=data`: how far the engine agrees with the plain forward pass on
+/// all test images of a trained run.
+#[test]
+#[ignore = "a measurement on a trained run"]
+fn agreement_on_the_test_images_of_a_trained_run() {
+    let folder = std::env::var("REPRO_RUN").unwrap();
+    let data = std::env::var("REPRO_DATA").unwrap_or_else(|_| "data".to_string());
+    let loaded = RunFolder::at(folder).load().unwrap().0.unwrap();
+    let run = loaded.progress.run;
+    let facts = run.dataset.facts(Path::new(&data)).unwrap();
+    let input = Input {
+        channels: facts.channels,
+        side: facts.side,
+        classes: facts.classes,
+    };
+    let source = Source::open(&run.dataset, Part::Test, Path::new(&data)).unwrap();
+    let network = run.network.build(input).unwrap();
+    let mut weights = Weights::zeros(&network, Kind::Float, Device::Cpu).unwrap();
+    let state = loaded.tensors.into_iter();
+    let state = state.filter(|(name, _)| !name.starts_with(repro::train::MOMENTUM_PREFIX));
+    weights.load(&state.collect::<Vec<_>>()).unwrap();
+    let engine = Engine::new(&network, &weights).unwrap();
+    let size = engine.classes();
+    let (mut different, mut ties) = (vec![0; engine.exits()], 0);
+    let mut right = vec![[0; 2]; engine.exits()];
+    let indices: Vec<u32> = (0..source.len() as u32).collect();
+    for batch in indices.chunks(500) {
+        let images = source
+            .batch(batch, &Normalisation::from(&facts), None, Device::Cpu)
+            .unwrap();
+        let labels = source.labels_of(batch, Device::Cpu).unwrap();
+        let labels = Vec::<i64>::try_from(labels).unwrap();
+        let expected = plain(&network, &mut weights, &images);
+        let found = engine.logits(&floats(&images), 1).unwrap();
+        for (exit, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let expected = floats(expected);
+            let (ours, theirs) = (classes(found, size), classes(&expected, size));
+            for (image, &label) in labels.iter().enumerate() {
+                right[exit][0] += u32::from(i64::from(ours[image]) == label);
+                right[exit][1] += u32::from(i64::from(theirs[image]) == label);
+                if ours[image] != theirs[image] {
+                    different[exit] += 1;
+                    ties += u32::from(is_tie(&expected[image * size..][..size]));
+                }
+            }
+        }
+    }
+    println!(
+        "{} images; predictions that differ by exit: {different:?}, of them ties: {ties}; \
+         right by exit [engine, plain]: {right:?}",
+        indices.len()
+    );
+}
+
+#[test]
+fn floats_that_are_no_whole_images_are_refused() {
+    let (config, input) = networks().swap_remove(0);
+    let network = config.build(input).unwrap();
+    let weights = Weights::zeros(&network, Kind::Float, Device::Cpu).unwrap();
+    let engine = Engine::new(&network, &weights).unwrap();
+    assert!(engine.logits(&[0.0; 7], 1).is_err());
+    assert!(engine.walk(&[0.0; 7]).is_err());
+    assert!(engine.logits(&[], 1).unwrap()[0].is_empty());
+}
