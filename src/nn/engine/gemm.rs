@@ -97,6 +97,8 @@ unsafe fn block<S: Simd>(arena: *mut f32, product: &Product, first: usize, rows:
     choose!(1 2 3 4 5 6);
 }
 
+// Indices of fixed arrays, which become registers once the loops are unrolled.
+#[allow(clippy::needless_range_loop)]
 #[inline(always)]
 unsafe fn registers<S: Simd, const M: usize, const N: usize>(
     arena: *mut f32,

@@ -30,7 +30,7 @@ impl Engine {
         leaves: &(dyn Fn(usize, &[f32]) -> bool + Sync),
     ) -> Result<Vec<Left>> {
         ensure!(
-            images.len() % self.image == 0,
+            images.len().is_multiple_of(self.image),
             "{} floats are not a whole number of images of {}",
             images.len(),
             self.image
