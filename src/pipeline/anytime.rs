@@ -24,13 +24,17 @@ pub struct Row {
 }
 
 /// All rows: single exits of every network, averaged softmax of every MSDNet (the paper does not
-/// say which of the two it plots), and ensembles.
+/// say which of the two it plots), and ensembles. A network of one exit that is there for an ensemble
+/// alone is no curve; `exits.csv` has its accuracy.
 ///
 /// # Errors
 /// When predictions cannot be had.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for named in &study.plan.members {
+        if serves_an_ensemble(study, &named.name) {
+            continue;
+        }
         for (place, seed) in study.seeds_of(named)? {
             let curves = match &named.member {
                 Member::Network(config) => of_network(study, &named.name, config, place)?,
@@ -51,6 +55,14 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
         }
     }
     Ok(rows)
+}
+
+fn serves_an_ensemble(study: &Study, name: &str) -> bool {
+    let mut members = study.plan.members.iter().map(|named| &named.member);
+    study.multiply_adds(name).len() == 1
+        && members.any(
+            |member| matches!(member, Member::Ensemble(names) if names.iter().any(|n| n == name)),
+        )
 }
 
 fn of_network(

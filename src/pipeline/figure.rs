@@ -14,7 +14,7 @@ use super::{anytime, budgeted, claims, positional};
 use crate::data::Dataset;
 use crate::eval::claims::Judgement;
 use crate::eval::paper;
-use crate::experiment::{Experiment, Figure, paper_curves_csv};
+use crate::experiment::{Experiment, Figure, Member, paper_curves_csv};
 use crate::figures::{self, PaperCurve};
 
 /// What a figure command was asked for.
@@ -82,7 +82,7 @@ pub fn finish_figure(
     outputs::write_common(study, outputs)?;
     let judgements = write_rows(study, outputs)?;
     claims::table(&judgements).write(&outputs.file("claims.csv"))?;
-    draw(study.plan.figure, &study.experiment.dataset, outputs)?;
+    draw(study, outputs)?;
     outputs::write_provenance(study, outputs, began)?;
     let failed = claims::failed(&judgements);
     if ask.require_claims && !failed.is_empty() {
@@ -136,13 +136,16 @@ fn write_rows(study: &Study, outputs: &Outputs) -> Result<Vec<Judgement>> {
 ///
 /// # Errors
 /// Names the file that cannot be read or written.
-pub fn draw(figure: Figure, dataset: &Dataset, outputs: &Outputs) -> Result<()> {
+pub fn draw(study: &Study, outputs: &Outputs) -> Result<()> {
+    let figure = study.plan.figure;
+    let mut members = study.plan.members.iter();
+    let has_ensembles = members.any(|named| matches!(named.member, Member::Ensemble(_)));
     let (csv, svg, png) = (
         outputs.file("figure.csv"),
         outputs.file("figure.svg"),
         outputs.file("figure.png"),
     );
-    let paper = paper_curves(figure, dataset)?;
+    let paper = paper_curves(figure, &study.experiment.dataset, has_ensembles)?;
     match figure {
         Figure::Anytime => figures::anytime::draw(&csv, &paper, &svg, &png),
         Figure::BudgetedBatch => figures::budgeted::draw(&csv, &paper, &svg, &png),
@@ -152,8 +155,9 @@ pub fn draw(figure: Figure, dataset: &Dataset, outputs: &Outputs) -> Result<()> 
     }
 }
 
-/// The paper's curves of the same figure; only where the data set is the paper's too.
-fn paper_curves(figure: Figure, dataset: &Dataset) -> Result<Vec<PaperCurve>> {
+/// The paper's curves of the same figure, those of ensembles only beside ours; only where the data
+/// set is the paper's too.
+fn paper_curves(figure: Figure, dataset: &Dataset, has_ensembles: bool) -> Result<Vec<PaperCurve>> {
     let dataset = dataset.to_string();
     let panel = match (figure, dataset.as_str()) {
         (Figure::Anytime, "imagenet") => "5-left",
@@ -165,7 +169,10 @@ fn paper_curves(figure: Figure, dataset: &Dataset) -> Result<Vec<PaperCurve>> {
         (Figure::Ablation, _) => return Ok(Vec::new()),
     };
     let points = paper::parse(paper_curves_csv())?;
-    let families = ["MSDNet", "ResNet", "DenseNet"];
+    let mut families = vec!["MSDNet", "ResNet", "DenseNet"];
+    if has_ensembles {
+        families.push("Ensemble");
+    }
     let labels = paper::curves(&points, panel, &dataset);
     let ours = labels
         .into_iter()

@@ -21,9 +21,7 @@ const TEXTS: [(&str, &str); 2] = [
 ];
 
 /// What a line of code begins with that is meant to be typed.
-const PROGRAMS: [&str; 7] = [
-    "repro ", "make ", "cargo ", "scripts/", "benches/", "echo ", "seq ",
-];
+const PROGRAMS: [&str; 6] = ["repro ", "make ", "cargo ", "scripts/", "echo ", "seq "];
 
 /// How a command that cannot be run here is looked at instead.
 enum Instead {
