@@ -22,6 +22,9 @@ fn keep_glibc() {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
         libc::mallopt(libc::M_TOP_PAD, STEP);
+        if is_address_space_scarce() {
+            return;
+        }
         let pages = usize::try_from(libc::sysconf(libc::_SC_PHYS_PAGES)).unwrap_or(0);
         let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(0);
         // Address space alone: a page costs memory when it is written for the first time.
@@ -34,6 +37,24 @@ fn keep_glibc() {
         }
         libc::free(block);
     }
+}
+
+/// Whether address space that is not used counts against a limit, as on many clusters.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn is_address_space_scarce() -> bool {
+    let limited = |what| {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: the pointer is to a limit.
+        let known = unsafe { libc::getrlimit(what, &raw mut limit) } == 0;
+        !known || limit.rlim_cur != libc::RLIM_INFINITY
+    };
+    let overcommit = std::fs::read_to_string("/proc/sys/vm/overcommit_memory");
+    limited(libc::RLIMIT_AS)
+        || limited(libc::RLIMIT_DATA)
+        || overcommit.is_ok_and(|text| text.trim() == "2")
 }
 
 /// Asks for huge pages in `bytes` of memory from `start`, where the system gives them on request

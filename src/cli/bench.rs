@@ -84,7 +84,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     measure(&bench, &mut tell)?;
     if let Some(folder) = &args.out {
         for path in write_saving(&all, folder)? {
-            println!("{}", path.display());
+            // Standard output is for the numbers, which a script reads.
+            eprintln!("{}", path.display());
         }
     }
     Ok(())

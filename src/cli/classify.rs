@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
+use super::options::Folders;
 use crate::data::picture;
-use crate::pipeline::{
-    Classified, Classifier, Leave, Places, Saving, Settings, parse_device, set_threads,
-};
+use crate::pipeline::{Classified, Classifier, Leave, Saving, Settings, parse_device, set_threads};
 
 /// What a run says of your own images, and at which exit.
 #[derive(Debug, clap::Args)]
@@ -32,12 +31,11 @@ pub struct ClassifyArgs {
     /// A JSON object a line instead of a table
     #[arg(long)]
     json: bool,
-    /// Folder for trained runs
-    #[arg(long, default_value = "runs", value_name = "DIR")]
-    runs: PathBuf,
-    /// Folder with the data sets
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    folders: Folders,
+    /// Leave out images of the hold-out that cannot be read, and say how many
+    #[arg(long)]
+    skip_broken: bool,
     /// Threads for predicting the hold-out, where that was not done yet; 0 = all cores
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -63,24 +61,23 @@ impl ClassifyArgs {
 /// When the run cannot be opened, or no image could be read.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
     let settings = Settings {
-        places: Places {
-            out: PathBuf::new(),
-            runs: args.runs.clone(),
-            data: args.data.clone(),
-        },
+        places: args.folders.places(PathBuf::new()),
         device: parse_device("cpu")?,
         threads: set_threads(args.threads),
         workers: 1,
         quiet: args.quiet,
         verbose: false,
-        skip_broken: false,
+        skip_broken: args.skip_broken,
         saving: Saving::default(),
     };
     let images = picture::find(&args.images)?;
     ensure!(!images.is_empty(), "no image (.jpg, .jpeg, .png) is there");
     let classifier = Classifier::open(&args.run, &args.leave(), &settings)?;
     let mut out = std::io::stdout().lock();
-    let width = images.iter().map(|path| path.as_os_str().len()).max();
+    let width = images
+        .iter()
+        .map(|path| path.display().to_string().chars().count())
+        .max();
     let width = width.unwrap_or(0).max("image".len());
     if !args.json {
         writeln!(out, "{}", header(width))?;

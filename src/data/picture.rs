@@ -12,7 +12,7 @@ use super::{Facts, folder};
 /// A picture as bytes `[C, H, W]`, as the images of a data set with these facts. Colour images of
 /// 224 pixels a side are cut as those of an image folder in evaluation; others are resized to fit
 /// with their shorter side and cut in the middle; grey ones get the zeros around them that
-/// Fashion-MNIST's have. A picture that is as large as the images already is taken as it is.
+/// Fashion-MNIST's have. One of another data set that is as large as its images is taken as it is.
 ///
 /// # Errors
 /// Names the file.
@@ -25,7 +25,7 @@ pub fn read(path: &Path, facts: &Facts) -> Result<Vec<u8>> {
     );
     let side = facts.side;
     let as_it_is = (picture.width(), picture.height()) == (side as u32, side as u32);
-    if facts.channels == 3 && side == transform::SIDE && !as_it_is {
+    if facts.channels == 3 && side == transform::SIDE {
         let mut bytes = vec![0; 3 * side * side];
         transform::evaluation(&picture, &mut bytes);
         return Ok(bytes);
@@ -37,11 +37,12 @@ pub fn read(path: &Path, facts: &Facts) -> Result<Vec<u8>> {
     };
     let inner = side.saturating_sub(2 * border).max(1);
     let square = square(&picture, inner as u32);
+    let grey = imageops::grayscale(&square);
     let mut bytes = vec![0; facts.channels * side * side];
     for (x, y, pixel) in square.enumerate_pixels() {
         let at = (y as usize + border) * side + x as usize + border;
         match facts.channels {
-            1 => bytes[at] = imageops::grayscale(&one(*pixel)).get_pixel(0, 0).0[0],
+            1 => bytes[at] = grey.get_pixel(x, y).0[0],
             _ => (0..3).for_each(|c| bytes[c * side * side + at] = pixel.0[c]),
         }
     }
@@ -50,10 +51,6 @@ pub fn read(path: &Path, facts: &Facts) -> Result<Vec<u8>> {
 
 /// Zeros on each side of a 28x28 image.
 const GREY_BORDER: usize = 2;
-
-fn one(pixel: image::Rgb<u8>) -> RgbImage {
-    RgbImage::from_pixel(1, 1, pixel)
-}
 
 /// The middle of the picture, with `side` pixels on its shorter side.
 fn square(picture: &RgbImage, side: u32) -> RgbImage {

@@ -67,9 +67,15 @@ impl Classifier {
     /// When there is no such run, it is not trained, or its hold-out does not give the thresholds.
     pub fn open(which: &str, leave: &Leave, settings: &Settings) -> Result<Classifier> {
         let folder = find_run(which, &settings.places.runs)?;
-        let (progress, _) = folder
-            .progress()
-            .with_context(|| format!("{} is not trained", folder.path().display()))?;
+        let shown = folder.path().display();
+        let (progress, _) = folder.progress().with_context(|| {
+            format!("{shown} is not trained; the command of its experiment trains it")
+        })?;
+        ensure!(
+            progress.is_finished(),
+            "{shown} is not finished (epoch {}); the command that trains it goes on from there",
+            progress.epoch
+        );
         let run = progress.run;
         let held_out = run.training.as_ref().map(|_| run.validation);
         let data = Data::new(&run.dataset, held_out, run.training_images, settings)?;

@@ -19,12 +19,17 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn new(exit: usize, logits: &[f32]) -> Verdict {
-        Verdict {
+    fn new(exit: usize, logits: &[f32]) -> Result<Verdict> {
+        ensure!(
+            logits.iter().all(|x| x.is_finite()),
+            "exit {} gives a number that is not finite: the weights are broken",
+            exit + 1
+        );
+        Ok(Verdict {
             exit,
             predicted: argmax(logits),
             confidence: confidence(logits),
-        }
+        })
     }
 }
 
@@ -32,7 +37,8 @@ impl Verdict {
 /// stay after an exit are gathered into full groups before they go on.
 ///
 /// # Errors
-/// When the thresholds are not one for every exit but the last, or the floats no whole images.
+/// When the thresholds are not one for every exit but the last, the floats no whole images, or an
+/// exit's numbers not finite.
 pub fn early_exit(
     engine: &Engine,
     images: &[f32],
@@ -45,7 +51,7 @@ pub fn early_exit(
     let verdicts = left
         .iter()
         .map(|left| Verdict::new(left.exit, &left.logits));
-    Ok(verdicts.collect())
+    verdicts.collect()
 }
 
 /// As [`early_exit`], of one image `[C, H, W]` with the least delay.
@@ -57,7 +63,7 @@ pub fn early_exit_one(engine: &Engine, image: &[f32], thresholds: &Thresholds) -
     let mut walk = engine.walk(image)?;
     for exit in 0..engine.exits() {
         let logits = walk.advance().context("a walk ends with the last exit")?;
-        let verdict = Verdict::new(exit, &logits);
+        let verdict = Verdict::new(exit, &logits)?;
         if thresholds.leaves(exit, verdict.confidence) {
             return Ok(verdict);
         }

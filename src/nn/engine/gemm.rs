@@ -85,7 +85,6 @@ unsafe fn block<S: Simd>(arena: *mut f32, product: &Product, first: usize, rows:
         ($($rows:literal)*) => {
             match (rows, columns) {
                 $(
-                    ($rows, 4) => unsafe { registers::<S, $rows, 4>(arena, product, first, at) },
                     ($rows, 3) => unsafe { registers::<S, $rows, 3>(arena, product, first, at) },
                     ($rows, 2) => unsafe { registers::<S, $rows, 2>(arena, product, first, at) },
                     ($rows, _) => unsafe { registers::<S, $rows, 1>(arena, product, first, at) },

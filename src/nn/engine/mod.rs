@@ -73,14 +73,20 @@ impl Engine {
         let places = Places::new(network, &units);
         let slice = |id: usize| places.slices[id].expect("input and logits have places");
         let input = &network.nodes()[0];
+        let group = Program::new(&units, &places, isa, run::lanes(isa));
+        let single = Program::new(&units, &places, isa, 1);
+        ensure!(
+            group.fits() && single.fits(),
+            "the network's feature maps are too large for this engine"
+        );
         Ok(Engine {
             image: input.channels * input.side * input.side,
             classes: network.classes(),
             input: slice(0),
             logits: network.exits().iter().map(|e| slice(e.logits)).collect(),
             live: places.live.clone(),
-            group: Program::new(&units, &places, isa, run::lanes(isa)),
-            single: Program::new(&units, &places, isa, 1),
+            group,
+            single,
             idle: [Mutex::default(), Mutex::default()],
         })
     }

@@ -233,6 +233,41 @@ fn live(
                 kept.push(slice);
             }
         }
+        *kept = outermost(kept);
     }
     live
+}
+
+/// Each place once: what lies within another slice goes with it. (A concatenation of which some
+/// parts lie in place and others were copied is listed with its parts.)
+fn outermost(slices: &[Slice]) -> Vec<Slice> {
+    let within = |a: &Slice, b: &Slice| {
+        let (a_end, b_end) = (a.first + a.channels, b.first + b.channels);
+        a.pool == b.pool && a.first >= b.first && a_end <= b_end
+    };
+    let mut kept: Vec<Slice> = Vec::new();
+    for slice in slices {
+        if !kept.iter().any(|other| within(slice, other)) {
+            kept.retain(|other| !within(other, slice));
+            kept.push(*slice);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_within_another_is_kept_with_it_alone() {
+        let slice = |pool, first, channels| Slice {
+            pool,
+            first,
+            channels,
+        };
+        let (whole, other) = (slice(0, 4, 8), slice(1, 5, 2));
+        let listed = [slice(0, 5, 2), whole, slice(0, 10, 2), other, whole];
+        assert_eq!(outermost(&listed), [whole, other]);
+    }
 }

@@ -8,6 +8,7 @@
 use super::gemm::pack;
 use super::maps::{Arena, Layout};
 use super::places::{Places, Slice};
+use super::run::vector;
 use super::simd::Isa;
 use super::units::{Unit, Window, Work};
 use crate::nn::graph::NodeId;
@@ -91,11 +92,7 @@ impl Program {
             places,
             floats: layout.floats,
             layout: &layout,
-            vector: if isa == Isa::Avx512 && lanes == 16 {
-                16
-            } else {
-                8
-            },
+            vector: vector(isa, lanes),
         };
         let count = units.last().map_or(0, |unit| unit.stage + 1);
         let mut stages: Vec<Vec<Step>> = Vec::new();
@@ -110,6 +107,11 @@ impl Program {
             floats,
             layout,
         }
+    }
+
+    /// Whether every offset is one that the steps can hold; else they must not be carried out.
+    pub(super) fn fits(&self) -> bool {
+        i32::try_from(self.floats).is_ok()
     }
 
     pub(super) fn arena(&self) -> Arena {

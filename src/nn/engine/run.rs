@@ -18,6 +18,11 @@ pub(super) fn lanes(isa: Isa) -> usize {
     }
 }
 
+/// Floats of a vector, as [`run`] chooses the instructions for groups of so many images.
+pub(super) fn vector(isa: Isa, images: usize) -> usize {
+    if images == 1 { 8 } else { lanes(isa) }
+}
+
 /// Computes one stage of `program` in `arena`, which is one of the program's.
 pub(super) fn run(program: &Program, stage: usize, arena: &mut Arena) {
     let (steps, layout) = (&program.stages[stage], &program.layout);
@@ -133,6 +138,8 @@ pub(super) unsafe fn carry(isa: Isa, from: *const f32, to: *mut f32, pixels: usi
         Isa::Avx2 => return unsafe { avx2_carry(from, to, pixels, moves) },
         Isa::Portable => {}
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = isa;
     unsafe { carry_with::<Portable>(from, to, pixels, moves) }
 }
 

@@ -9,7 +9,7 @@ use super::clock::seconds_each;
 use super::{Early, Measured, Subject, Tell};
 use crate::eval::Predictions;
 use crate::eval::answers::{Answers, Precision};
-use crate::eval::budgeted::{Network, Setting, evaluate, solve};
+use crate::eval::budgeted::{Network, Setting, solve};
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use crate::nn::{Engine, Mode, Numerics, Weights, initialise};
@@ -111,8 +111,8 @@ impl<'a> Ready<'a> {
         for batch in [1, BATCH] {
             let everything = Thresholds::by_hand(self.closed(), self.engine.exits())?;
             let whole = self.time(batch, &everything)?;
+            let whole_cost = costs.last().map_or(0.0, |&cost| cost as f64);
             for (exit, ratio, thresholds) in &settings {
-                let point = evaluate(&answers, thresholds, costs, Convention::Paper)?;
                 let took = self.time(batch, thresholds)?;
                 let counted = self.counted(batch, &answers, thresholds)?;
                 let place = match (exit, ratio) {
@@ -129,7 +129,7 @@ impl<'a> Ready<'a> {
                         counted,
                         measured: took / whole,
                     }),
-                    ..Measured::images(name, &what, threads, 1.0 / took, point.multiply_adds)
+                    ..Measured::images(name, &what, threads, 1.0 / took, counted * whole_cost)
                 })?;
             }
         }
