@@ -261,16 +261,13 @@ fn every_command_of_the_readme_does_what_it_says() {
 #[test]
 fn what_the_readme_links_to_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // Before anything was measured, only what is not a result can be there.
-    let measured = root.join("results/README.md").exists();
     for (name, text) in TEXTS {
         let targets = text
             .split("](")
             .skip(1)
             .filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|t| !t.contains("://")) {
-            let expected = measured || !target.starts_with("results/");
-            assert!(!expected || root.join(target).exists(), "{name}: {target}");
+            assert!(root.join(target).exists(), "{name}: {target}");
         }
     }
 }
