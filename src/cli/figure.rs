@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use super::options::{Compute, Folders, Workers, change};
 use super::saving::SavingArgs;
-use crate::experiment::{Figure, load};
+use crate::eval::budgeted::Policy;
+use crate::experiment::{Experiment, Figure, load};
 use crate::pipeline::{Ask, Settings, make_figure};
 
 /// Options of every figure command.
@@ -44,18 +45,51 @@ pub struct FigureArgs {
     verbose: bool,
 }
 
-/// Runs the command of `figure`.
+/// Options of `repro budgeted-batch`.
+#[derive(Debug, clap::Args)]
+pub struct BudgetedArgs {
+    #[command(flatten)]
+    figure: FigureArgs,
+    /// When an image leaves: max-softmax, margin, entropy, patience or oracle; several with commas
+    /// between them, each a curve [default: the experiment's, else max-softmax]
+    #[arg(long, value_name = "POLICY,..", value_delimiter = ',')]
+    policy: Vec<Policy>,
+    /// Draw every policy once more with temperatures that are fitted on the hold-out
+    #[arg(long)]
+    temperature: bool,
+}
+
+/// Runs `repro budgeted-batch`.
+///
+/// # Errors
+/// What went wrong and where.
+pub fn run_budgeted(args: &BudgetedArgs) -> Result<()> {
+    carry_out(&args.figure, Figure::BudgetedBatch, |experiment| {
+        let budgeted = experiment.budgeted.get_or_insert_default();
+        if !args.policy.is_empty() {
+            budgeted.policies.clone_from(&args.policy);
+        }
+        budgeted.temperature |= args.temperature;
+    })
+}
+
+/// Runs the command of any other figure.
 ///
 /// # Errors
 /// What went wrong and where.
 pub fn run(args: &FigureArgs, figure: Figure) -> Result<()> {
+    carry_out(args, figure, |_| {})
+}
+
+fn carry_out(args: &FigureArgs, figure: Figure, change: impl Fn(&mut Experiment)) -> Result<()> {
     let default = format!("{}-quick", figure.name());
     let which = args.experiment.as_deref().unwrap_or(&default);
-    let (name, experiment) = load(which, &args.changes)?;
+    let (name, mut experiment) = load(which, &args.changes)?;
     if experiment.figure != figure {
         let right = experiment.figure.name();
         bail!("{which} is an experiment for {right}; run `repro {right} {which}`");
     }
+    change(&mut experiment);
     let ask = Ask {
         plan: args.plan,
         json: args.json,

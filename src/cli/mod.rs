@@ -55,7 +55,7 @@ enum Command {
     /// Accuracy against the budget of each image (Fig. 5)
     Anytime(figure::FigureArgs),
     /// Accuracy against the mean budget of a batch (Fig. 7)
-    BudgetedBatch(figure::FigureArgs),
+    BudgetedBatch(figure::BudgetedArgs),
     /// Accuracy of a single intermediate classifier by its depth (Fig. 3, left)
     FigIntermediate(figure::FigureArgs),
     /// What an intermediate classifier costs the final one, by its depth (Fig. 3, right)
@@ -153,7 +153,7 @@ fn run(command: &Command) -> Result<()> {
     use crate::experiment::Figure;
     match command {
         Command::Anytime(args) => figure::run(args, Figure::Anytime),
-        Command::BudgetedBatch(args) => figure::run(args, Figure::BudgetedBatch),
+        Command::BudgetedBatch(args) => figure::run_budgeted(args),
         Command::FigIntermediate(args) => figure::run(args, Figure::FigIntermediate),
         Command::FigFinalDegradation(args) => figure::run(args, Figure::FigFinalDegradation),
         Command::Ablation(args) => figure::run(args, Figure::Ablation),

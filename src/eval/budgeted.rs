@@ -17,6 +17,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, Error, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
 
 use crate::eval::answers::Answers;
 use crate::eval::anytime::check_costs;
@@ -25,7 +26,8 @@ use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use crate::eval::{Predictions, temperature};
 
 /// When an image leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// Largest probability above its threshold: the paper's.
     MaxSoftmax,

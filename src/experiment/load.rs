@@ -12,7 +12,6 @@ use super::entry::{Entry, Member, Named};
 use super::explain::{explain, nearest};
 use super::repeats::check_repeats;
 use super::{Experiment, Figure};
-use crate::eval::budgeted::Policy;
 use crate::models::NetworkConfig;
 
 /// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
@@ -274,9 +273,6 @@ impl Experiment {
                     ratio > 0.0 && ratio.is_finite(),
                     "budgeted.ratios: {ratio} is not a positive number"
                 );
-            }
-            for policy in &budgeted.policies {
-                policy.parse::<Policy>().context("budgeted.policies")?;
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::augment::Augmentation;
 use crate::data::catalog::Dataset;
+use crate::eval::budgeted::Policy;
 use crate::nn::Precision;
 
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
@@ -126,15 +127,15 @@ impl Default for Training {
 }
 
 /// How a budgeted-batch figure decides where images leave.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budgeted {
     /// Exit ratios a; empty = the usual range.
     #[serde(default)]
     pub ratios: Vec<f64>,
-    /// Policies by name; empty = max-softmax.
+    /// Policies, each a curve of its own; empty = max-softmax.
     #[serde(default)]
-    pub policies: Vec<String>,
+    pub policies: Vec<Policy>,
     /// Whether temperatures fitted on the hold-out are applied.
     #[serde(default)]
     pub temperature: bool,

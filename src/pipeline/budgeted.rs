@@ -84,8 +84,7 @@ fn settings(study: &Study) -> Result<Vec<Setting>> {
     let policies = if asked.policies.is_empty() {
         vec![Policy::MaxSoftmax]
     } else {
-        let parse = |name: &String| name.parse::<Policy>().context("budgeted.policies");
-        asked.policies.iter().map(parse).collect::<Result<_>>()?
+        asked.policies
     };
     let scalings: &[bool] = if asked.temperature {
         &[false, true]

@@ -32,6 +32,10 @@ const USAGE: &[(&str, &[&str])] = &[
         "predict msdnet --split train",
         &["'train'", "test, validation"],
     ),
+    (
+        "budgeted-batch --policy softmax",
+        &["`softmax`", "max-softmax, margin, entropy"],
+    ),
     ("data fetch cifar", &["'cifar'", "did you mean 'cifar10'?"]),
     ("sweep run m.jsonl", &["'m.jsonl'", "--manifest m.jsonl"]),
     ("sweep plan smoke --seeds 0-4", &["'0-4'", "0..4"]),
@@ -50,6 +54,14 @@ const ERRORS: &[(&str, &[&str])] = &[
     (
         "budgeted-batch anytime-quick",
         &["run `repro anytime anytime-quick`"],
+    ),
+    (
+        "budgeted-batch --set budgeted.policies=[max-softmx]",
+        &["`max-softmx`", "did you mean `max-softmax`?"],
+    ),
+    (
+        "budgeted-batch --set validation=2",
+        &["a hold-out of 2", "the 3 exits of \"MSDNet\""],
     ),
     ("anytime my.yaml", &["cannot read my.yaml"]),
     (
