@@ -53,6 +53,16 @@ impl Answers {
         Ok(())
     }
 
+    /// Answers of checked predictions as they are, surest by the largest softmax: the paper's.
+    ///
+    /// # Errors
+    /// What is wrong with the predictions.
+    pub fn plain(predictions: &Predictions) -> Result<Self> {
+        let temperatures = vec![1.0; predictions.exits];
+        let kind = Certainty::MaxSoftmax;
+        Self::of(predictions, kind, &temperatures, Precision::Double)
+    }
+
     /// Answers of checked predictions, exit k's logits divided by `temperatures[k]`.
     pub fn of(
         predictions: &Predictions,

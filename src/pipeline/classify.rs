@@ -10,9 +10,9 @@ use super::context::{Data, Settings};
 use super::costs::cost_rows;
 use super::predictions::{Split, load_weights, predictions_of};
 use crate::data::{Facts, class_names, picture};
-use crate::eval::answers::{Answers, Precision};
+use crate::eval::Predictions;
+use crate::eval::answers::Answers;
 use crate::eval::budgeted::{self, Setting, solve};
-use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use crate::nn::Engine;
 use crate::predict::early_exit_one;
@@ -134,22 +134,13 @@ fn thresholds(
         );
         predictions_of(folder, data, Split::Validation, settings)
     };
-    let plain = vec![1.0; exits];
     match leave {
         Leave::Last => Thresholds::by_hand(vec![f64::INFINITY; exits - 1], exits),
         Leave::Thresholds(given) => match given.as_slice() {
             [one] => Thresholds::by_hand(vec![*one; exits - 1], exits),
             all => Thresholds::by_hand(all.to_vec(), exits),
         },
-        Leave::Ratio(ratio) => {
-            let answers = Answers::of(
-                &hold_out()?,
-                Certainty::MaxSoftmax,
-                &plain,
-                Precision::Double,
-            )?;
-            search(&HoldOut::new(answers)?, *ratio, Convention::Paper).context("--ratio")
-        }
+        Leave::Ratio(ratio) => of_ratio(&hold_out()?, *ratio).context("--ratio"),
         Leave::Budget(budget) => {
             let predictions = hold_out()?;
             let network = budgeted::Network {
@@ -158,13 +149,12 @@ fn thresholds(
                 multiply_adds,
             };
             let ratio = solve(&network, &Setting::paper(), *budget).context("--budget")?;
-            let answers = Answers::of(
-                &predictions,
-                Certainty::MaxSoftmax,
-                &plain,
-                Precision::Double,
-            )?;
-            search(&HoldOut::new(answers)?, ratio, Convention::Paper).context("--budget")
+            of_ratio(&predictions, ratio).context("--budget")
         }
     }
+}
+
+fn of_ratio(hold_out: &Predictions, ratio: f64) -> Result<Thresholds> {
+    let sorted = HoldOut::new(Answers::plain(hold_out)?)?;
+    search(&sorted, ratio, Convention::Paper)
 }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::opened::Opened;
-use crate::eval::answers::{Answers, Precision};
+use crate::eval::answers::Answers;
 use crate::eval::budgeted::{BudgetedPoint, Setting, solve, sweep};
-use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::Thresholds;
 use crate::experiment::nearest;
 use crate::figures::sheet::{Row, Sheet, Tile};
@@ -115,8 +114,7 @@ fn point_of(run: &Opened, aim: Aim) -> Result<BudgetedPoint> {
 }
 
 fn answers_of(run: &Opened) -> Result<Answers> {
-    let plain = vec![1.0; run.test.exits];
-    Answers::of(&run.test, Certainty::MaxSoftmax, &plain, Precision::Double)
+    Answers::plain(&run.test)
 }
 
 /// Of each exit's images so many, evenly spread from the surest to the least sure.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use repro::data::{Dataset, Normalisation, Part, Source};
 use repro::eval::Predictions;
-use repro::eval::answers::{Answers, Precision};
-use repro::eval::probabilities::{Certainty, argmax};
+use repro::eval::answers::Answers;
+use repro::eval::probabilities::argmax;
 use repro::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use repro::models::Input;
 use repro::nn::engine::{Engine, Isa};
@@ -210,9 +210,7 @@ fn early_exit_in_a_batch_and_alone_is_the_replayed_decision() {
         labels: vec![0; 70],
         logits: logits.concat(),
     };
-    let plain = vec![1.0; engine.exits()];
-    let kind = Certainty::MaxSoftmax;
-    let answers = Answers::of(&predictions, kind, &plain, Precision::Double).unwrap();
+    let answers = Answers::plain(&predictions).unwrap();
     let hold_out = HoldOut::new(answers.clone()).unwrap();
     for ratio in [0.0, 0.4, 1.0, 3.0] {
         let thresholds = search(&hold_out, ratio, Convention::Paper).unwrap();

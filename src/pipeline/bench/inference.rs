@@ -8,9 +8,8 @@ use tch::{Device, Kind, Tensor};
 use super::clock::seconds_each;
 use super::{Early, Measured, Subject, Tell};
 use crate::eval::Predictions;
-use crate::eval::answers::{Answers, Precision};
+use crate::eval::answers::Answers;
 use crate::eval::budgeted::{Network, Setting, solve};
-use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use crate::nn::{Engine, Mode, Numerics, Weights, initialise};
 use crate::predict::{early_exit, early_exit_one};
@@ -99,13 +98,7 @@ impl<'a> Ready<'a> {
 
     pub(super) fn early(&self, tell: Tell) -> Result<()> {
         let predictions = self.predictions()?;
-        let plain = vec![1.0; self.engine.exits()];
-        let answers = Answers::of(
-            &predictions,
-            Certainty::MaxSoftmax,
-            &plain,
-            Precision::Double,
-        )?;
+        let answers = Answers::plain(&predictions)?;
         let settings = self.settings(&predictions, &answers)?;
         let costs = &self.subject.multiply_adds;
         for batch in [1, BATCH] {
