@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::options::Folders;
 use crate::data::picture;
-use crate::pipeline::{Classified, Classifier, Leave, Saving, Settings, parse_device, set_threads};
+use crate::pipeline::{Classified, Classifier, Leave, Settings, set_threads};
 
 /// What a run says of your own images, and at which exit.
 #[derive(Debug, clap::Args)]
@@ -61,14 +61,10 @@ impl ClassifyArgs {
 /// When the run cannot be opened, or no image could be read.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
     let settings = Settings {
-        places: args.folders.places(PathBuf::new()),
-        device: parse_device("cpu")?,
         threads: set_threads(args.threads),
-        workers: 1,
         quiet: args.quiet,
-        verbose: false,
         skip_broken: args.skip_broken,
-        saving: Saving::default(),
+        ..Settings::on_one_core(args.folders.places(PathBuf::new()))
     };
     let images = picture::find(&args.images)?;
     ensure!(!images.is_empty(), "no image (.jpg, .jpeg, .png) is there");

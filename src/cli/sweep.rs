@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use super::options::{Compute, Folders, Workers, change};
 use super::saving::SavingArgs;
 use crate::pipeline::{
-    Line, Places, Saving, Settings, Slurm, State, collect_figures, describe_status, device_name,
-    lines_of_runs, manifest, manifest_text, parse_device, read_manifest, run_sweep, serve,
-    set_threads, status_of, submit, watch_signals,
+    Line, Places, Settings, Slurm, State, collect_figures, describe_status, device_name,
+    lines_of_runs, manifest, manifest_text, read_manifest, run_sweep, serve, set_threads,
+    status_of, submit, watch_signals,
 };
 
 /// Plan many runs once and carry them out on this machine or by Slurm
@@ -176,17 +176,12 @@ pub fn run(args: &SweepArgs) -> Result<()> {
 }
 
 /// Settings of a command that only looks.
-fn looking(folders: &Folders) -> Result<Settings> {
-    Ok(Settings {
-        places: folders.places("results"),
-        device: parse_device("cpu")?,
+fn looking(folders: &Folders) -> Settings {
+    Settings {
         threads: set_threads(1),
-        workers: 1,
         quiet: false,
-        verbose: false,
-        skip_broken: false,
-        saving: Saving::default(),
-    })
+        ..Settings::on_one_core(folders.places("results"))
+    }
 }
 
 fn plan(args: &PlanArgs) -> Result<()> {
@@ -194,7 +189,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
     if let Some(seeds) = &args.seeds {
         changes.push(format!("seeds={:?}", seeds.0));
     }
-    let settings = looking(&args.folders)?;
+    let settings = looking(&args.folders);
     let lines = manifest(&args.experiments, &changes, &settings)?;
     print(&manifest_text(&lines)?)
 }
@@ -237,7 +232,7 @@ fn train(args: &RunArgs) -> Result<()> {
 }
 
 fn status(args: &StatusArgs) -> Result<()> {
-    let settings = looking(&args.folders)?;
+    let settings = looking(&args.folders);
     let lines = match &args.manifest {
         Some(manifest) => read_manifest(manifest)?,
         None => lines_of_runs(&settings)?,
@@ -319,7 +314,7 @@ fn experiments_of(lines: &[Line]) -> Result<(Vec<String>, Vec<String>)> {
 }
 
 fn slurm(args: &SlurmArgs) -> Result<()> {
-    let settings = looking(&args.folders)?;
+    let settings = looking(&args.folders);
     let path = args.manifest.display().to_string();
     ensure!(path != "-", "Slurm's nodes read the manifest; give a file");
     let lines = read_manifest(&path)?;

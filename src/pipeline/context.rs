@@ -79,6 +79,20 @@ pub fn tell(message: impl AsRef<str>) {
 }
 
 impl Settings {
+    /// One thread on the CPU, in silence.
+    pub fn on_one_core(places: Places) -> Settings {
+        Settings {
+            places,
+            device: Device::Cpu,
+            threads: 1,
+            workers: 1,
+            quiet: true,
+            verbose: false,
+            skip_broken: false,
+            saving: Saving::default(),
+        }
+    }
+
     /// Says something on standard error, unless quiet.
     pub fn say(&self, message: impl AsRef<str>) {
         if !self.quiet {

@@ -9,7 +9,7 @@ use repro::data::files::Files;
 use repro::data::{Augmentation, Part, folder};
 use repro::experiment::Run;
 use repro::import;
-use repro::pipeline::{self, Places, Saving, Settings};
+use repro::pipeline::{self, Places, Settings};
 use serde_json::Value;
 
 use super::fixtures;
@@ -199,20 +199,11 @@ fn with_pickle(file: &[u8], pickle: &[u8]) -> Vec<u8> {
 }
 
 fn settings(runs: &Path) -> Settings {
-    Settings {
-        places: Places {
-            out: runs.join("results"),
-            runs: runs.to_path_buf(),
-            data: runs.join("data"),
-        },
-        device: tch::Device::Cpu,
-        threads: 1,
-        workers: 1,
-        quiet: true,
-        verbose: false,
-        skip_broken: false,
-        saving: Saving::default(),
-    }
+    Settings::on_one_core(Places {
+        out: runs.join("results"),
+        runs: runs.to_path_buf(),
+        data: runs.join("data"),
+    })
 }
 
 /// A manifest of two runs.

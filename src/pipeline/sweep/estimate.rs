@@ -71,20 +71,11 @@ mod tests {
         )
         .unwrap();
         let job = Job::of(&line, 2_000);
-        let settings = Settings {
-            places: crate::pipeline::Places {
-                out: "none".into(),
-                runs: "none".into(),
-                data: "none".into(),
-            },
-            device: tch::Device::Cpu,
-            threads: 1,
-            workers: 1,
-            quiet: true,
-            verbose: false,
-            skip_broken: false,
-            saving: crate::pipeline::Saving::default(),
-        };
+        let settings = Settings::on_one_core(crate::pipeline::Places {
+            out: "none".into(),
+            runs: "none".into(),
+            data: "none".into(),
+        });
         // 1,800 images x 10 epochs x 1e6 multiply-adds at 1e9 a second.
         assert_eq!(Speed(1e9).seconds(&line, &job, &settings), 18.0);
     }
