@@ -31,7 +31,7 @@ def unit(c_in, c_out, kernel, stride=1, bias=False):
     return [
         nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=bias),
         nn.BatchNorm2d(c_out),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     ]
 
 
