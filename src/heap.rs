@@ -1,6 +1,6 @@
 //! How glibc's allocator keeps the memory of tensors. By default it gives every large block back
-//! to the kernel as soon as it is freed; a training step then spends as long on page faults as on
-//! sums (half of the processor's time was the kernel's). Here freed blocks stay in one heap, in
+//! to the kernel as soon as it is freed, and a training step then spends part of its time on page
+//! faults. Here freed blocks stay in one heap, in
 //! huge pages, and the next step finds them there. `benches/heap.sh` measures what it brings.
 
 /// Keeps freed memory for the next step, in huge pages where the kernel has them. To be called

@@ -117,7 +117,8 @@ impl NetworkConfig {
         Ok(config)
     }
 
-    /// The memory layout in which this family trains fastest on a CPU (measured: `benches/`).
+    /// The memory layout that this family is trained in: channels last for ResNets, which
+    /// concatenate nothing.
     pub fn preferred_layout(&self) -> Layout {
         match self {
             NetworkConfig::Resnet(_) => Layout::ChannelsLast,

@@ -259,6 +259,32 @@ fn every_command_of_the_readme_does_what_it_says() {
 }
 
 #[test]
+fn what_the_readme_says_was_found_is_what_the_results_say() {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let folders = std::fs::read_dir(results).unwrap();
+    let claims: String = folders
+        .filter_map(|folder| {
+            std::fs::read_to_string(folder.unwrap().path().join("claims.csv")).ok()
+        })
+        .collect();
+    let (_, findings) = TEXTS[0].1.split_once("<!-- findings -->").unwrap();
+    let (findings, _) = findings.split_once("<!-- /findings -->").unwrap();
+    let rows: Vec<&str> = findings
+        .lines()
+        .filter(|l| l.starts_with("| "))
+        .skip(2)
+        .collect();
+    assert!(rows.len() >= 8, "{} findings", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let (measured, holds) = (cells[1], cells[2]);
+        let verdict = format!(",{holds},");
+        let is_so = |line: &str| line.contains(&verdict) && line.contains(measured);
+        assert!(claims.lines().any(is_so), "{row}");
+    }
+}
+
+#[test]
 fn what_the_readme_links_to_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, text) in TEXTS {
