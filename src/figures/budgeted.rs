@@ -64,7 +64,7 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
     let network = table.text("network")?;
     let seed = table.text("seed")?;
     let policy = table.text("policy")?;
-    let temperature = table.optional_numbers("temperature")?;
+    let temperature = table.text("temperature")?;
     let ratio = table.text("ratio")?;
     // Read for its check alone: equal ratios are equal texts.
     let swept = table.optional_numbers("ratio")?;
@@ -76,8 +76,9 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
         let kind = Kind {
             curve: curve[i].clone(),
             policy: policy[i].clone(),
-            // A fitted temperature differs from seed to seed; that it was fitted does not.
-            scaled: temperature[i].is_some_and(|t| t != 1.0),
+            // A fitted temperature differs from seed to seed, and a network of several exits has
+            // one for each, joined by `/`; that it was fitted does not differ.
+            scaled: temperature[i] != "1",
             ratios: swept[i].is_some(),
         };
         let mut key = (kind, network[i].clone(), ratio[i].clone(), 0);
@@ -231,8 +232,8 @@ mod tests {
     fn policies_and_fitted_temperatures_of_one_curve_are_lines_of_their_own() {
         let lines = drawn(&[
             "MSDNet,m,0,max-softmax,1,0.5,10,0.5,100",
-            "MSDNet,m,0,max-softmax,1.7,0.5,10,0.5,100",
-            "MSDNet,m,1,max-softmax,1.9,0.5,10,0.5,100",
+            "MSDNet,m,0,max-softmax,1.7000/0.9000,0.5,10,0.5,100",
+            "MSDNet,m,1,max-softmax,1.9000/1.0000,0.5,10,0.5,100",
             "MSDNet,m,0,entropy,1,0.5,10,0.5,100",
             "other,m,0,entropy,1,0.5,10,0.5,100",
         ]);
