@@ -1,4 +1,4 @@
-//! Lets the program find LibTorch where it was linked, and keeps libtorch itself linked so that CUDA registers.
+//! Compiles our C++, lets the program find LibTorch where it was linked, and keeps libtorch itself linked so that CUDA registers.
 
 use std::path::Path;
 
@@ -9,12 +9,41 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
         println!("cargo:rustc-link-arg=-L{lib}");
     }
+    compile_norm(&lib);
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg=-ltorch");
     println!(
         "cargo:rustc-env=REPRO_LIBTORCH_VERSION={}",
         libtorch_version(&lib)
     );
+}
+
+/// Our batch normalisation, with the headers of the LibTorch that is linked.
+fn compile_norm(lib: &str) {
+    const SOURCE: &str = "src/nn/norm.cpp";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
+    let root = std::env::var("LIBTORCH_INCLUDE").map_or_else(
+        |_| {
+            Path::new(lib)
+                .parent()
+                .unwrap_or(Path::new(""))
+                .to_path_buf()
+        },
+        std::path::PathBuf::from,
+    );
+    let headers = root.join("include");
+    let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .opt_level(3)
+        .warnings(false)
+        .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
+        .include(headers.join("torch/csrc/api/include"))
+        .include(headers)
+        .file(SOURCE)
+        .compile("repro_norm");
 }
 
 /// From `version.py` of a Python torch or `build-version` of a LibTorch archive.

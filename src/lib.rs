@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use repro::models::{Input, NetworkConfig};
-//! use repro::nn::{Mode, Numerics, Pass, Schedule, initialise};
+//! use repro::nn::{Mode, Pass, Precision, Schedule, initialise};
 //! use tch::{Device, Kind, Tensor};
 //!
 //! # fn main() -> anyhow::Result<()> {
@@ -30,7 +30,7 @@
 //! let weights = initialise(&network, 0, Device::Cpu)?;
 //! let images = Tensor::f_zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu))?;
 //! let schedule = Schedule::new(&network, &[0, 1, 2]);
-//! let mut pass = Pass::new(&network, &schedule, &weights, &images, Mode::Evaluate, Numerics::default())?;
+//! let mut pass = Pass::new(&network, &schedule, &weights, &images, Mode::Evaluate, Precision::Fp32)?;
 //! let mut exits = 0;
 //! while let Some(logits) = pass.advance()? {
 //!     assert_eq!(logits.size(), [2, 10]);

@@ -10,7 +10,7 @@ use crate::models::{Input, NetworkConfig, msdnet};
 
 /// Raised when a change to the program changes the numbers that a run gives: results of another
 /// format are never taken for this one's.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What is trained: everything that its weights depend on, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::nn::{Layout, Network};
+use crate::nn::Network;
 
 /// What a network reads and how many classes it tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,15 +115,6 @@ impl NetworkConfig {
             NetworkConfig::Densenet(config) => config.exits_after = exits,
         }
         Ok(config)
-    }
-
-    /// The memory layout that this family is trained in: channels last for ResNets, which
-    /// concatenate nothing.
-    pub fn preferred_layout(&self) -> Layout {
-        match self {
-            NetworkConfig::Resnet(_) => Layout::ChannelsLast,
-            NetworkConfig::Msdnet(_) | NetworkConfig::Densenet(_) => Layout::Contiguous,
-        }
     }
 
     /// A short name for people, such as `resnet-56`; it does not tell all.

@@ -5,11 +5,9 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::graph::{Layer, Network, NodeId};
+use super::norm::Norm;
 use super::schedule::{Schedule, Step};
 use super::weights::Weights;
-
-const MOMENTUM: f64 = 0.1;
-const EPSILON: f64 = 1e-5;
 
 /// Whether batch normalisation uses the batch's statistics and moves the running ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,26 +31,6 @@ pub enum Precision {
     Bf16,
 }
 
-/// Order of a feature map's elements in memory; it changes speed, and sums in their last digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// N, C, H, W.
-    #[default]
-    Contiguous,
-    /// N, H, W, C.
-    ChannelsLast,
-}
-
-/// How the numbers are held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Numerics {
-    /// Element type of the convolutions.
-    pub precision: Precision,
-    /// Order in memory.
-    pub layout: Layout,
-}
-
 impl Network {
     /// Logits of every exit `[N, classes]`, for a batch of normalised images `[N, C, H, W]`. In
     /// training mode the running statistics are moved.
@@ -64,11 +42,11 @@ impl Network {
         weights: &mut Weights,
         images: &Tensor,
         mode: Mode,
-        numerics: Numerics,
+        precision: Precision,
     ) -> Result<Vec<Tensor>> {
         let exits: Vec<usize> = (0..self.exits().len()).collect();
         let schedule = Schedule::new(self, &exits);
-        self.forward_scheduled(&schedule, weights, images, mode, numerics)
+        self.forward_scheduled(&schedule, weights, images, mode, precision)
     }
 
     /// As [`Network::forward`], for the exits of `schedule` alone.
@@ -81,9 +59,9 @@ impl Network {
         weights: &mut Weights,
         images: &Tensor,
         mode: Mode,
-        numerics: Numerics,
+        precision: Precision,
     ) -> Result<Vec<Tensor>> {
-        let mut pass = Pass::new(self, schedule, weights, images, mode, numerics)?;
+        let mut pass = Pass::new(self, schedule, weights, images, mode, precision)?;
         let mut logits = Vec::with_capacity(schedule.stages.len());
         while let Some(next) = pass.advance()? {
             logits.push(next);
@@ -117,7 +95,7 @@ impl<'a> Pass<'a> {
         weights: &'a Weights,
         images: &Tensor,
         mode: Mode,
-        numerics: Numerics,
+        precision: Precision,
     ) -> Result<Pass<'a>> {
         let input = &network.nodes()[0];
         let (c, s) = (input.channels as i64, input.side as i64);
@@ -128,7 +106,7 @@ impl<'a> Pass<'a> {
         );
         let mut values = vec![];
         values.resize_with(network.nodes().len(), || None);
-        values[0] = Some(prepare(images, numerics)?);
+        values[0] = Some(prepare(images, precision)?);
         Ok(Pass {
             network,
             schedule,
@@ -147,13 +125,15 @@ impl<'a> Pass<'a> {
         let Some(stage) = self.schedule.stages.get(self.next) else {
             return Ok(None);
         };
-        for step in &stage.steps {
+        let mut steps = stage.steps.iter().peekable();
+        while let Some(step) = steps.next() {
+            let relu = steps.next_if(|next| self.is_joined(step, next));
             let value = self
-                .compute(step)
+                .compute(step, relu.is_some())
                 .with_context(|| self.describe(step.node))?;
             self.check_shape(step.node, &value)?;
-            self.values[step.node] = Some(value);
-            for &freed in &step.frees {
+            self.values[relu.unwrap_or(step).node] = Some(value);
+            for &freed in step.frees.iter().chain(relu.iter().flat_map(|s| &s.frees)) {
                 self.values[freed] = None;
             }
         }
@@ -203,7 +183,21 @@ impl<'a> Pass<'a> {
             .with_context(|| format!("node {input} was freed too early"))
     }
 
-    fn compute(&mut self, step: &Step) -> Result<Tensor> {
+    /// Whether `next` is the ReLU of the batch normalisation `step`, and its only reader: then both
+    /// are one pass over the map.
+    fn is_joined(&self, step: &Step, next: &Step) -> bool {
+        let (norm, relu) = (
+            &self.network.nodes()[step.node],
+            &self.network.nodes()[next.node],
+        );
+        norm.layer == Layer::BatchNorm
+            && relu.layer == Layer::Relu
+            && relu.inputs == [step.node]
+            && next.frees.contains(&step.node)
+    }
+
+    /// The node's value; of a batch normalisation with `relu`, that of the ReLU behind it.
+    fn compute(&mut self, step: &Step, relu: bool) -> Result<Tensor> {
         let id = step.node;
         let node = &self.network.nodes()[id];
         Ok(match &node.layer {
@@ -217,7 +211,15 @@ impl<'a> Pass<'a> {
                 let bias = bias.then(|| self.weights.of_node(id, 1));
                 self.conv(id, *stride as i64, *padding as i64, bias)?
             }
-            Layer::BatchNorm => self.batch_norm(id)?,
+            Layer::BatchNorm => {
+                let norm = Norm {
+                    gamma: self.weights.of_node(id, 0),
+                    beta: self.weights.of_node(id, 1),
+                    statistics: self.weights.statistics(id),
+                    relu,
+                };
+                norm.of(self.input(id, 0)?, self.mode)?
+            }
             Layer::Relu => return self.relu(step),
             Layer::Concat => {
                 let inputs: Vec<&Tensor> = (0..node.inputs.len())
@@ -265,20 +267,6 @@ impl<'a> Pass<'a> {
         )?)
     }
 
-    fn batch_norm(&self, id: NodeId) -> Result<Tensor> {
-        let statistics = self.weights.statistics(id);
-        Ok(self.input(id, 0)?.f_batch_norm(
-            Some(self.weights.of_node(id, 0)),
-            Some(self.weights.of_node(id, 1)),
-            Some(&statistics.mean),
-            Some(&statistics.var),
-            self.mode == Mode::Train,
-            MOMENTUM,
-            EPSILON,
-            true,
-        )?)
-    }
-
     /// In place where nobody else reads the input and its maker does not need it for gradients.
     fn relu(&mut self, step: &Step) -> Result<Tensor> {
         let input = self.network.nodes()[step.node].inputs[0];
@@ -316,16 +304,15 @@ fn expected_size(network: &Network, id: NodeId) -> Vec<i64> {
     }
 }
 
-fn prepare(images: &Tensor, numerics: Numerics) -> Result<Tensor> {
-    let images = match numerics.precision {
+/// In the convolutions' element type and with channels last, in which they are fastest: order in
+/// memory is decided here once, every layer keeps it.
+fn prepare(images: &Tensor, precision: Precision) -> Result<Tensor> {
+    let images = match precision {
         Precision::Fp32 => images.shallow_clone(),
         Precision::Bf16 => images.f_to_kind(Kind::BFloat16)?,
     };
-    Ok(match numerics.layout {
-        Layout::Contiguous => images,
-        Layout::ChannelsLast => images
-            .f_permute([0, 2, 3, 1])?
-            .f_contiguous()?
-            .f_permute([0, 3, 1, 2])?,
-    })
+    Ok(images
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_permute([0, 3, 1, 2])?)
 }

@@ -11,12 +11,13 @@ pub mod engine;
 mod forward;
 mod graph;
 mod init;
+mod norm;
 mod schedule;
 mod weights;
 
 pub use builder::{Builder, Conv, Feature};
 pub use engine::Engine;
-pub use forward::{Layout, Mode, Numerics, Pass, Precision};
+pub use forward::{Mode, Pass, Precision};
 pub use graph::{Exit, Layer, Network, Node, NodeId};
 pub use init::initialise;
 pub use schedule::{Schedule, Stage, Step};

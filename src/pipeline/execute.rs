@@ -131,7 +131,6 @@ fn train_locked(
         validation: split.validation,
         normalisation: data.normalisation.clone(),
         device: settings.device,
-        layout: run.network.preferred_layout(),
     };
     let mut trainer = match &found {
         Some(loaded) => Trainer::resume(&job, loaded)

@@ -10,7 +10,7 @@ use super::stop::{Interrupted, watch_signals};
 use crate::data::Part;
 use crate::eval::Predictions;
 use crate::experiment::FORMAT;
-use crate::nn::{Network, Numerics, Weights};
+use crate::nn::{Network, Weights};
 use crate::predict::predict;
 use crate::results::checkpoint::Progress;
 use crate::results::folder::Lock;
@@ -154,10 +154,6 @@ fn fresh(
 ) -> Result<Predictions> {
     let network = progress.run.network.build(data.input)?;
     let weights = load_weights(folder, &network, settings)?;
-    let numerics = Numerics {
-        layout: progress.run.network.preferred_layout(),
-        ..Numerics::default()
-    };
     let source = &data.part(split.part())?.source;
     let indices = match split {
         Split::Test => (0..source.len() as u32).collect(),
@@ -166,14 +162,7 @@ fn fresh(
     if indices.is_empty() {
         bail!("validation: 0 images are held out, so there is no hold-out to predict");
     }
-    predict(
-        &network,
-        &weights,
-        source,
-        &indices,
-        &data.normalisation,
-        numerics,
-    )
+    predict(&network, &weights, source, &indices, &data.normalisation)
 }
 
 /// The weights of a run, in 32-bit floats on the device.

@@ -9,14 +9,15 @@ use tch::{Device, Kind, Tensor};
 use crate::data::Source;
 use crate::data::augment::Normalisation;
 use crate::eval::Predictions;
-use crate::nn::{Mode, Network, Numerics, Pass, Schedule, Weights};
+use crate::nn::{Mode, Network, Pass, Precision, Schedule, Weights};
 
 pub use early_exit::{Verdict, early_exit, early_exit_one};
 
 /// Images that are evaluated together.
 pub const BATCH: usize = 256;
 
-/// Logits of every exit on the images at `indices` of `source`, in evaluation mode.
+/// Logits of every exit on the images at `indices` of `source`, in evaluation mode, in the
+/// precision of the weights.
 ///
 /// # Errors
 /// When there are no images, a logit is not a finite number (the exit and image are named), or
@@ -27,7 +28,6 @@ pub fn predict(
     source: &Source,
     indices: &[u32],
     normalisation: &Normalisation,
-    numerics: Numerics,
 ) -> Result<Predictions> {
     ensure!(!indices.is_empty(), "no image to predict");
     let _no_grad = tch::no_grad_guard();
@@ -48,7 +48,7 @@ pub fn predict(
             weights,
             &images,
             Mode::Evaluate,
-            numerics,
+            Precision::Fp32,
         )?;
         for exit in &mut logits {
             let next = pass

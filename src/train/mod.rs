@@ -10,7 +10,7 @@ use crate::data::augment::Normalisation;
 use crate::data::{Source, splits};
 use crate::eval::exits::score;
 use crate::experiment::{FORMAT, Run, Training};
-use crate::nn::{Layout, Mode, Network, Numerics, Schedule, Weights, initialise};
+use crate::nn::{Mode, Network, Schedule, Weights, initialise};
 use crate::predict::predict;
 use crate::results::checkpoint::{LogRow, Progress};
 use crate::results::folder::Loaded;
@@ -37,8 +37,6 @@ pub struct Job<'a> {
     pub normalisation: Normalisation,
     /// Where to compute.
     pub device: Device,
-    /// Order of feature maps in memory.
-    pub layout: Layout,
 }
 
 /// What a step did.
@@ -172,11 +170,7 @@ impl<'a> Trainer<'a> {
             self.job.source.prefetch(next, augmentation)?;
         }
         let labels = self.job.source.labels_of(&indices, self.job.device)?;
-        let numerics = Numerics {
-            precision: training.precision,
-            layout: self.job.layout,
-        };
-        let loss = self.update(&images, &labels, numerics, rate)?;
+        let loss = self.update(&images, &labels, rate)?;
         if !loss.is_finite() {
             bail!(
                 "the loss is {loss} at epoch {}, step {}, learning rate {rate:?}; the last checkpoint is kept; \
@@ -205,20 +199,14 @@ impl<'a> Trainer<'a> {
         }))
     }
 
-    fn update(
-        &mut self,
-        images: &Tensor,
-        labels: &Tensor,
-        numerics: Numerics,
-        rate: f64,
-    ) -> Result<f64> {
+    fn update(&mut self, images: &Tensor, labels: &Tensor, rate: f64) -> Result<f64> {
         let network = self.job.network;
         let logits = network.forward_scheduled(
             &self.schedule,
             &mut self.weights,
             images,
             Mode::Train,
-            numerics,
+            self.job.training.precision,
         )?;
         let loss = loss(&logits, labels)?;
         let gradients = Tensor::f_run_backward(&[&loss], &self.weights.used_views(), false, false)?;
@@ -267,17 +255,12 @@ impl<'a> Trainer<'a> {
         if job.validation.is_empty() {
             return Ok(Vec::new());
         }
-        let numerics = Numerics {
-            layout: job.layout,
-            ..Numerics::default()
-        };
         let predictions = predict(
             job.network,
             &self.weights,
             job.source,
             &job.validation,
             &job.normalisation,
-            numerics,
         )
         .with_context(|| format!("on the hold-out after epoch {}", self.progress.epoch + 1))?;
         Ok(score(&predictions)?

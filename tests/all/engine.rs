@@ -9,7 +9,7 @@ use repro::eval::probabilities::argmax;
 use repro::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use repro::models::Input;
 use repro::nn::engine::{Engine, Isa};
-use repro::nn::{Mode, Network, Numerics, Weights, initialise};
+use repro::nn::{Mode, Network, Precision, Weights, initialise};
 use repro::predict::{Verdict, early_exit, early_exit_one};
 use repro::results::RunFolder;
 use tch::{Device, Kind, Tensor};
@@ -28,7 +28,7 @@ pub fn moved_weights(network: &Network, input: Input) -> Weights {
         let batch = images(input, 4);
         let _grad = tch::no_grad_guard();
         network
-            .forward(&mut weights, &batch, Mode::Train, Numerics::default())
+            .forward(&mut weights, &batch, Mode::Train, Precision::Fp32)
             .unwrap();
     }
     weights
@@ -37,9 +37,8 @@ pub fn moved_weights(network: &Network, input: Input) -> Weights {
 /// Logits `[exits][N, classes]` of the plain forward pass.
 fn plain(network: &Network, weights: &mut Weights, images: &Tensor) -> Vec<Tensor> {
     let _grad = tch::no_grad_guard();
-    let numerics = Numerics::default();
     network
-        .forward(weights, images, Mode::Evaluate, numerics)
+        .forward(weights, images, Mode::Evaluate, Precision::Fp32)
         .unwrap()
 }
 

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use repro::nn::{Layer, Mode, Network, Numerics, Weights};
+use repro::nn::{Layer, Mode, Network, Precision, Weights};
 use repro::results::checkpoint::load_tensors;
 use repro::train::{Hyper, Sgd, loss};
 use serde_json::Value;
@@ -135,7 +135,7 @@ impl Golden {
         let images = self.tensors["x"].to_kind(weights.kind());
         let logits = self
             .network
-            .forward(weights, &images, mode, Numerics::default());
+            .forward(weights, &images, mode, Precision::Fp32);
         logits.unwrap()
     }
 

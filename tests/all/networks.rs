@@ -2,7 +2,7 @@
 //! that leave a batch.
 
 use repro::models::{Classifier, Input, NetworkConfig, densenet, msdnet, resnet};
-use repro::nn::{Layout, Mode, Numerics, Pass, Precision, Schedule, initialise};
+use repro::nn::{Mode, Pass, Precision, Schedule, initialise};
 use tch::{Device, Kind, Tensor};
 
 const INPUT: Input = Input {
@@ -117,16 +117,13 @@ fn every_declared_shape_is_the_tensors_in_training_and_evaluation() {
         // Every node's shape is checked as it is computed.
         for mode in [Mode::Train, Mode::Evaluate] {
             for precision in [Precision::Fp32, Precision::Bf16] {
-                for layout in [Layout::Contiguous, Layout::ChannelsLast] {
-                    let numerics = Numerics { precision, layout };
-                    let logits = network
-                        .forward(&mut weights, &images, mode, numerics)
-                        .unwrap();
-                    assert_eq!(logits.len(), network.exits().len());
-                    for exit in logits {
-                        assert_eq!(exit.size(), [3, input.classes as i64]);
-                        assert_eq!(exit.kind(), Kind::Float);
-                    }
+                let logits = network
+                    .forward(&mut weights, &images, mode, precision)
+                    .unwrap();
+                assert_eq!(logits.len(), network.exits().len());
+                for exit in logits {
+                    assert_eq!(exit.size(), [3, input.classes as i64]);
+                    assert_eq!(exit.kind(), Kind::Float);
                 }
             }
         }
@@ -141,7 +138,7 @@ fn an_exits_ancestors_alone_give_the_full_forwards_logits() {
         let mut weights = initialise(&network, 1, Device::Cpu).unwrap();
         let images = images(input, 2);
         let full = network
-            .forward(&mut weights, &images, Mode::Evaluate, Numerics::default())
+            .forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32)
             .unwrap();
         for (exit, expected) in full.iter().enumerate() {
             let schedule = Schedule::new(&network, &[exit]);
@@ -151,7 +148,7 @@ fn an_exits_ancestors_alone_give_the_full_forwards_logits() {
                     &mut weights,
                     &images,
                     Mode::Evaluate,
-                    Numerics::default(),
+                    Precision::Fp32,
                 )
                 .unwrap();
             assert!(alone[0].equal(expected), "exit {} of {config:?}", exit + 1);
@@ -167,7 +164,7 @@ fn images_that_stay_in_a_batch_are_answered_as_if_alone() {
         let mut weights = initialise(&network, 2, Device::Cpu).unwrap();
         let images = images(input, 4);
         let full = network
-            .forward(&mut weights, &images, Mode::Evaluate, Numerics::default())
+            .forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32)
             .unwrap();
         let exits: Vec<usize> = (0..network.exits().len()).collect();
         let schedule = Schedule::new(&network, &exits);
@@ -177,7 +174,7 @@ fn images_that_stay_in_a_batch_are_answered_as_if_alone() {
             &weights,
             &images,
             Mode::Evaluate,
-            Numerics::default(),
+            Precision::Fp32,
         )
         .unwrap();
         pass.advance().unwrap();

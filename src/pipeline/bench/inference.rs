@@ -11,7 +11,7 @@ use crate::eval::Predictions;
 use crate::eval::answers::Answers;
 use crate::eval::budgeted::{Network, Setting, solve};
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
-use crate::nn::{Engine, Mode, Numerics, Weights, initialise};
+use crate::nn::{Engine, Mode, Precision, Weights, initialise};
 use crate::predict::{early_exit, early_exit_one};
 
 /// Images together.
@@ -79,10 +79,6 @@ impl<'a> Ready<'a> {
     /// The forward pass of training and evaluation, for comparison.
     fn plain(&self, say: &mut dyn FnMut(&str, f64, f64) -> Result<()>) -> Result<()> {
         let subject = self.subject;
-        let numerics = Numerics {
-            layout: subject.config.preferred_layout(),
-            ..Numerics::default()
-        };
         let mut weights = self
             .weights
             .converted(&subject.network, Kind::Float, Device::Cpu)?;
@@ -90,7 +86,7 @@ impl<'a> Ready<'a> {
         let images = images(subject, BATCH)?;
         let each = seconds_each(subject.clock, || {
             let network = &subject.network;
-            black_box(network.forward(&mut weights, &images, Mode::Evaluate, numerics)?);
+            black_box(network.forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32)?);
             Ok(())
         })?;
         say("plain/256", BATCH as f64 / each, subject.last())
@@ -245,7 +241,7 @@ fn weights(subject: &Subject) -> Result<Weights> {
     for _ in 0..10 {
         subject
             .network
-            .forward(&mut weights, &images, Mode::Train, Numerics::default())?;
+            .forward(&mut weights, &images, Mode::Train, Precision::Fp32)?;
     }
     Ok(weights)
 }

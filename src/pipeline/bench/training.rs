@@ -42,7 +42,6 @@ pub(super) fn train(subject: &Subject, tell: Tell) -> Result<()> {
             validation: Vec::new(),
             normalisation: subject.normalisation.clone(),
             device: Device::Cpu,
-            layout: subject.config.preferred_layout(),
         };
         let mut trainer = Trainer::begin(&job)?;
         let each = seconds_each(subject.clock, || {
