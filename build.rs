@@ -23,16 +23,18 @@ fn compile_norm(lib: &str) {
     const SOURCE: &str = "src/nn/norm.cpp";
     println!("cargo:rerun-if-changed={SOURCE}");
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
-    let root = std::env::var("LIBTORCH_INCLUDE").map_or_else(
-        |_| {
-            Path::new(lib)
-                .parent()
-                .unwrap_or(Path::new(""))
-                .to_path_buf()
-        },
-        std::path::PathBuf::from,
-    );
-    let headers = root.join("include");
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    let named = ["LIBTORCH_INCLUDE", "LIBTORCH"].map(|name| std::env::var(name).ok());
+    let beside = Path::new(lib)
+        .parent()
+        .map(|root| root.display().to_string());
+    let headers = named
+        .into_iter()
+        .flatten()
+        .chain(beside)
+        .map(|root| Path::new(&root).join("include"))
+        .find(|headers| headers.join("ATen").is_dir())
+        .unwrap_or_default();
     let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
     cc::Build::new()
         .cpp(true)
@@ -40,6 +42,7 @@ fn compile_norm(lib: &str) {
         .opt_level(3)
         .warnings(false)
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
+        .define("GLOG_USE_GLOG_EXPORT", None)
         .include(headers.join("torch/csrc/api/include"))
         .include(headers)
         .file(SOURCE)

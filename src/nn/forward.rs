@@ -311,8 +311,12 @@ fn prepare(images: &Tensor, precision: Precision) -> Result<Tensor> {
         Precision::Fp32 => images.shallow_clone(),
         Precision::Bf16 => images.f_to_kind(Kind::BFloat16)?,
     };
-    Ok(images
-        .f_permute([0, 2, 3, 1])?
-        .f_contiguous()?
-        .f_permute([0, 3, 1, 2])?)
+    let (size, dense) = (
+        images.size(),
+        images.f_permute([0, 2, 3, 1])?.f_contiguous()?,
+    );
+    // Strides said outright: of one channel both orders are the same in memory, and LibTorch takes
+    // it for the other one.
+    let (c, h, w) = (size[1], size[2], size[3]);
+    Ok(dense.f_as_strided(&size, [h * w * c, 1, w * c, c], None)?)
 }

@@ -172,15 +172,15 @@ INSTANTIATE(Brain)
 int64_t pixel_stride(const at::Tensor& t) {
   if (t.size(1) > 1 && t.stride(1) != 1) return 0;
   const int64_t sizes[] = {t.size(3), t.size(2), t.size(0)}, strides[] = {t.stride(3), t.stride(2), t.stride(0)};
-  int64_t stride = 0, pixels = 1;
+  int64_t stride = -1, pixels = 1;  // a stride of an expanded tensor may be 0
   for (int i = 0; i < 3; i++) {
     if (sizes[i] > 1) {
-      if (stride == 0 && pixels == 1) stride = strides[i];
+      if (stride < 0) stride = strides[i];
       if (strides[i] != stride * pixels) return 0;
     }
     pixels *= sizes[i];
   }
-  if (stride == 0) stride = t.size(1);
+  if (stride < 0) return t.size(1);  // one pixel
   return stride >= t.size(1) ? stride : 0;
 }
 
@@ -381,6 +381,12 @@ Statistics of_batch(const at::Tensor& x) {
   return x.scalar_type() == at::kFloat ? statistics<float>(even, stride, p) : statistics<Brain>(even, stride, p);
 }
 
+void check(const at::Tensor& x, const at::Tensor& numbers, const char* name) {
+  TORCH_CHECK(numbers.device().is_cpu() && numbers.scalar_type() == at::kFloat && numbers.is_contiguous() &&
+                  numbers.numel() == x.size(1),
+              "batch normalisation of ", x.sizes(), ": ", name, " is ", numbers.sizes());
+}
+
 void move(at::Tensor& running, const std::vector<double>& found, double momentum, double factor) {
   float* to = running.mutable_data_ptr<float>();
   for (size_t c = 0; c < found.size(); c++) to[c] = float((1.0 - momentum) * to[c] + momentum * factor * found[c]);
@@ -395,6 +401,11 @@ extern "C" at::Tensor* repro_batch_norm(at::Tensor* x, at::Tensor* gamma, at::Te
                                         at::Tensor* variance, double momentum, double epsilon, bool training, bool relu,
                                         char* error, size_t room) {
   try {
+    TORCH_CHECK(x->device().is_cpu() && x->dim() == 4 && x->numel() > 0, "batch normalisation of ", x->sizes());
+    check(*x, *gamma, "gamma");
+    check(*x, *beta, "beta");
+    check(*x, *mean, "the running mean");
+    check(*x, *variance, "the running variance");
     if (!training) {
       const at::NoGradGuard guard;
       const Statistics running{numbers(*mean), numbers(*variance)};
@@ -408,6 +419,9 @@ extern "C" at::Tensor* repro_batch_norm(at::Tensor* x, at::Tensor* gamma, at::Te
   } catch (const std::exception& e) {
     std::strncpy(error, e.what(), room - 1);
     error[room - 1] = 0;
+    return nullptr;
+  } catch (...) {
+    std::strncpy(error, "an unknown exception", room);
     return nullptr;
   }
 }

@@ -65,6 +65,7 @@ impl Norm<'_> {
     /// Whether `norm.cpp` can take it and is the faster one.
     fn suits(&self, x: &Tensor) -> bool {
         x.device() == Device::Cpu
+            && x.numel() > 0
             && matches!(x.kind(), Kind::Float | Kind::BFloat16)
             && self.gamma.kind() == Kind::Float
             && is_channels_last(x)
@@ -215,6 +216,54 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Of a sum every pixel has the same element for its gradient, and all strides are 0.
+    #[test]
+    fn gradients_that_are_expanded_are_read_as_what_they_stand_for() {
+        tch::manual_seed(2);
+        for size in [[9, 1, 4, 4], [1, 6, 4, 4], [1, 3, 1, 1]] {
+            let mut case = case(size, Kind::Float, false);
+            case.gradient = Tensor::ones([1, size[1], 1, 1], (Kind::Float, Device::Cpu));
+            let found = [Kind::Float, Kind::Double].map(|kind| {
+                let x = case.x.to_kind(kind).detach().set_requires_grad(true);
+                let leaf = |t: &Tensor| t.to_kind(kind);
+                let (gamma, beta) = (leaf(&case.gamma), leaf(&case.beta));
+                let statistics = Statistics {
+                    mean: beta.zeros_like(),
+                    var: beta.ones_like(),
+                    batches: 0,
+                };
+                let norm = Norm {
+                    gamma: &gamma,
+                    beta: &beta,
+                    statistics: &statistics,
+                    relu: true,
+                };
+                let sum = norm.of(&x, Mode::Train).unwrap().sum(kind);
+                Tensor::run_backward(&[sum], &[&x], false, false).remove(0)
+            });
+            let largest = (&found[0].to_kind(Kind::Double) - &found[1]).abs().max();
+            assert!(largest.double_value(&[]) < 1e-5, "{size:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_batch_stays_one() {
+        let x = Tensor::zeros([0, 1, 4, 4], (Kind::Float, Device::Cpu));
+        let ones = || Tensor::ones([1], (Kind::Float, Device::Cpu));
+        let statistics = Statistics {
+            mean: ones(),
+            var: ones(),
+            batches: 0,
+        };
+        let norm = Norm {
+            gamma: &ones(),
+            beta: &ones(),
+            statistics: &statistics,
+            relu: true,
+        };
+        assert_eq!(norm.of(&x, Mode::Evaluate).unwrap().size(), [0, 1, 4, 4]);
     }
 
     #[test]
