@@ -36,9 +36,18 @@ pub fn moved_weights(network: &Network, input: Input) -> Weights {
 
 /// Logits `[exits][N, classes]` of the plain forward pass.
 fn plain(network: &Network, weights: &mut Weights, images: &Tensor) -> Vec<Tensor> {
+    plain_in(Precision::Fp32, network, weights, images)
+}
+
+fn plain_in(
+    precision: Precision,
+    network: &Network,
+    weights: &mut Weights,
+    images: &Tensor,
+) -> Vec<Tensor> {
     let _grad = tch::no_grad_guard();
     network
-        .forward(weights, images, Mode::Evaluate, Precision::Fp32)
+        .forward(weights, images, Mode::Evaluate, precision)
         .unwrap()
 }
 
@@ -235,8 +244,8 @@ fn early_exit_in_a_batch_and_alone_is_the_replayed_decision() {
     assert!(early_exit(&engine, &images, &few, 1).is_err());
 }
 
-/// `REPRO_RUN=runs/... REPRO_DATA=data`: how far the engine agrees with the plain forward pass on
-/// all test images of a trained run.
+/// `REPRO_RUN=runs/... REPRO_DATA=data`: how far the engine, and bf16, agree with the plain forward
+/// pass on all test images of a trained run.
 #[test]
 #[ignore = "a measurement on a trained run"]
 fn agreement_on_the_test_images_of_a_trained_run() {
@@ -258,35 +267,55 @@ fn agreement_on_the_test_images_of_a_trained_run() {
     weights.load(&state.collect::<Vec<_>>()).unwrap();
     let engine = Engine::new(&network, &weights).unwrap();
     let size = engine.classes();
-    let (mut different, mut ties) = (vec![0; engine.exits()], 0);
-    let mut right = vec![[0; 2]; engine.exits()];
     let indices: Vec<u32> = (0..source.len() as u32).collect();
+    let mut agreement = [(); 3].map(|()| vec![Agreement::default(); engine.exits()]);
     for batch in indices.chunks(500) {
         let images = source
             .batch(batch, &Normalisation::from(&facts), None, Device::Cpu)
             .unwrap();
         let labels = source.labels_of(batch, Device::Cpu).unwrap();
         let labels = Vec::<i64>::try_from(labels).unwrap();
-        let expected = plain(&network, &mut weights, &images);
+        let flat = |logits: Vec<Tensor>| logits.iter().map(floats).collect::<Vec<_>>();
+        let expected = flat(plain(&network, &mut weights, &images));
+        let brief = flat(plain_in(Precision::Bf16, &network, &mut weights, &images));
         let found = engine.logits(&floats(&images), 1).unwrap();
-        for (exit, (found, expected)) in found.iter().zip(&expected).enumerate() {
-            let expected = floats(expected);
-            let (ours, theirs) = (classes(found, size), classes(&expected, size));
-            for (image, &label) in labels.iter().enumerate() {
-                right[exit][0] += u32::from(i64::from(ours[image]) == label);
-                right[exit][1] += u32::from(i64::from(theirs[image]) == label);
-                if ours[image] != theirs[image] {
-                    different[exit] += 1;
-                    ties += u32::from(is_tie(&expected[image * size..][..size]));
-                }
+        for (tally, logits) in agreement.iter_mut().zip([&expected, &found, &brief]) {
+            for exit in 0..engine.exits() {
+                tally[exit].add(&logits[exit], &expected[exit], &labels, size);
             }
         }
     }
-    println!(
-        "{} images; predictions that differ by exit: {different:?}, of them ties: {ties}; \
-         right by exit [engine, plain]: {right:?}",
-        indices.len()
-    );
+    println!("{} images, by exit:", indices.len());
+    for (name, tally) in ["plain fp32", "engine fp32", "plain bf16"]
+        .iter()
+        .zip(agreement)
+    {
+        println!("{name}: {tally:?}");
+    }
+}
+
+/// How far one way of computing agrees with another.
+#[derive(Debug, Clone, Default)]
+struct Agreement {
+    /// Predictions that are the label.
+    right: u32,
+    /// Predictions that are not the other's.
+    different: u32,
+    /// Those of them where the other's two largest logits are equal.
+    ties: u32,
+}
+
+impl Agreement {
+    fn add(&mut self, found: &[f32], expected: &[f32], labels: &[i64], size: usize) {
+        let (ours, theirs) = (classes(found, size), classes(expected, size));
+        for (image, &label) in labels.iter().enumerate() {
+            self.right += u32::from(i64::from(ours[image]) == label);
+            if ours[image] != theirs[image] {
+                self.different += 1;
+                self.ties += u32::from(is_tie(&expected[image * size..][..size]));
+            }
+        }
+    }
 }
 
 #[test]

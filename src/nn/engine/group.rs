@@ -9,15 +9,14 @@ use super::run::{Moves, carry, run};
 pub(super) struct Group<'a> {
     pub program: &'a Program,
     pub arena: Arena,
-    /// Whose values each lane holds, by the caller's numbers.
-    pub images: Vec<usize>,
+    /// Whose values each lane holds, by the caller's numbers; none in a free lane.
+    pub images: Vec<Option<usize>>,
 }
 
 impl Group<'_> {
-    /// Writes an image `[C, H, W]` into the next free lane.
-    pub(super) fn load(&mut self, slice: Slice, number: usize, image: &[f32]) {
-        let lane = self.images.len();
-        self.images.push(number);
+    /// Writes an image `[C, H, W]` into a free lane.
+    pub(super) fn load(&mut self, lane: usize, slice: Slice, number: usize, image: &[f32]) {
+        self.images[lane] = Some(number);
         let (layout, arena) = (&self.program.layout, self.arena.floats());
         let side = layout.map(slice).side;
         for (at, row) in image.chunks_exact(side).enumerate() {
@@ -41,33 +40,28 @@ impl Group<'_> {
         }
     }
 
-    /// Whether no further image fits.
-    pub(super) fn is_full(&self) -> bool {
-        self.images.len() == self.program.layout.lanes
+    /// Lanes that hold an image.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.images.len()).filter(|&lane| self.images[lane].is_some())
     }
 
-    /// Keeps only these lanes, in ascending order.
-    pub(super) fn keep(&mut self, lanes: &[usize], live: &[Slice]) {
-        if lanes.len() == self.images.len() {
-            return;
-        }
-        let moves = Moves::new(lanes, 0);
-        let arena = self.arena.floats().as_mut_ptr();
-        for (row, side) in rows(&self.program.layout, live) {
-            // Each pixel is read whole before it is written.
-            unsafe {
-                let row = arena.add(row);
-                carry(self.program.isa, row, row, side, &moves);
-            }
-        }
-        self.images = lanes.iter().map(|&lane| self.images[lane]).collect();
+    /// Images held.
+    pub(super) fn len(&self) -> usize {
+        self.lanes().count()
     }
 
-    /// Takes these lanes of another group, with what is read later of them.
-    pub(super) fn take(&mut self, other: &mut Group, lanes: &[usize], live: &[Slice]) {
-        let first = self.images.len();
+    /// Lanes that are free.
+    pub(super) fn room(&self) -> usize {
+        self.images.len() - self.len()
+    }
+
+    /// Takes as many images of another group as there is room for, with what is read later of them.
+    /// Those that stay where they are cost nothing.
+    pub(super) fn take(&mut self, other: &mut Group, live: &[Slice]) {
+        let free = (0..self.images.len()).filter(|&lane| self.images[lane].is_none());
+        let pairs: Vec<(usize, usize)> = other.lanes().zip(free).collect();
         if self.program.layout.lanes > 1 && other.program.layout.lanes > 1 {
-            let moves = Moves::new(lanes, first);
+            let moves = Moves::new(&pairs);
             let to = self.arena.floats().as_mut_ptr();
             let from = other.arena.floats().as_ptr();
             for (row, side) in rows(&self.program.layout, live) {
@@ -75,22 +69,22 @@ impl Group<'_> {
                 unsafe { carry(self.program.isa, from.add(row), to.add(row), side, &moves) };
             }
         } else {
-            self.take_one_by_one(other, lanes, live);
+            self.take_one_by_one(other, &pairs, live);
         }
-        self.images.extend(lanes.iter().map(|&l| other.images[l]));
+        for (from, to) in pairs {
+            self.images[to] = other.images[from].take();
+        }
     }
 
     /// As [`Group::take`], between a single image and a group.
-    fn take_one_by_one(&mut self, other: &mut Group, lanes: &[usize], live: &[Slice]) {
+    fn take_one_by_one(&mut self, other: &mut Group, pairs: &[(usize, usize)], live: &[Slice]) {
         let (to, from) = (&self.program.layout, &other.program.layout);
-        let first = self.images.len();
         let (arena, source) = (self.arena.floats(), other.arena.floats());
         for ((to_row, side), (from_row, _)) in rows(to, live).zip(rows(from, live)) {
             for x in 0..side {
-                let target = &mut arena[to_row + x * to.lanes + first..][..lanes.len()];
-                let pixel = &source[from_row + x * from.lanes..][..from.lanes];
-                for (target, &lane) in target.iter_mut().zip(lanes) {
-                    *target = pixel[lane];
+                for (from_lane, to_lane) in pairs {
+                    arena[to_row + x * to.lanes + to_lane] =
+                        source[from_row + x * from.lanes + from_lane];
                 }
             }
         }

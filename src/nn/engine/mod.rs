@@ -152,7 +152,7 @@ impl Engine {
         Group {
             program,
             arena: kept.unwrap_or_else(|| program.arena()),
-            images: Vec::with_capacity(program.layout.lanes),
+            images: vec![None; program.layout.lanes],
         }
     }
 

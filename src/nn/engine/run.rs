@@ -116,18 +116,18 @@ pub(super) struct Moves {
 }
 
 impl Moves {
-    /// Lane `lanes[i]` to lane `first + i`.
-    pub(super) fn new(lanes: &[usize], first: usize) -> Moves {
+    /// Of each pair the first lane to the second.
+    pub(super) fn new(pairs: &[(usize, usize)]) -> Moves {
         let (mut index, mut mask) = ([0; MOST_LANES], [0; MOST_LANES]);
-        for (i, &lane) in lanes.iter().enumerate() {
-            index[first + i] = lane as i32;
-            mask[first + i] = -1;
+        for &(from, to) in pairs {
+            index[to] = from as i32;
+            mask[to] = -1;
         }
         Moves { index, mask }
     }
 }
 
-/// Carries lanes of `pixels` pixels from one group's arena to another's, or its own.
+/// Carries lanes of `pixels` pixels from one group's arena to another's.
 ///
 /// # Safety
 /// `from` and `to` point to as many pixels of a group with these instructions.

@@ -14,7 +14,7 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(super) fn new(engine: &'a Engine, image: &[f32]) -> Walk<'a> {
         let mut group = engine.new_group(&engine.single);
-        group.load(engine.input, 0, image);
+        group.load(0, engine.input, 0, image);
         Walk {
             engine,
             group: Some(group),

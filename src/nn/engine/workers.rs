@@ -133,9 +133,10 @@ impl<'a> Worker<'a, '_> {
         };
         for first in images.clone().step_by(size) {
             let mut group = engine.new_group(program);
-            for number in first..first + size {
+            for lane in 0..size {
+                let number = first + lane;
                 let image = &self.images[number * engine.image..][..engine.image];
-                group.load(engine.input, number, image);
+                group.load(lane, engine.input, number, image);
             }
             self.go_on(group, 0);
         }
@@ -143,12 +144,12 @@ impl<'a> Worker<'a, '_> {
 
     /// The last images of a stage: nobody more will come.
     fn finish(&mut self, mut group: Group<'a>, stage: usize) {
-        if !self.engine.are_few(group.images.len()) {
+        if !self.engine.are_few(group.len()) {
             return self.go_on(group, stage);
         }
-        for lane in 0..group.images.len() {
+        for _ in 0..group.len() {
             let mut single = self.engine.new_group(&self.engine.single);
-            single.take(&mut group, &[lane], &self.engine.live[stage - 1]);
+            single.take(&mut group, &self.engine.live[stage - 1]);
             self.go_on(single, stage);
         }
         self.engine.recycle(group);
@@ -158,68 +159,67 @@ impl<'a> Worker<'a, '_> {
     fn go_on(&mut self, mut group: Group<'a>, mut stage: usize) {
         loop {
             group.run(stage);
-            let staying = self.answer(&mut group, stage);
+            self.answer(&mut group, stage);
             stage += 1;
-            if staying.is_empty() {
+            if group.len() == 0 {
                 return self.engine.recycle(group);
             }
-            let is_full = staying.len() == group.program.layout.lanes;
-            if is_full || self.every {
+            if group.room() == 0 || self.every {
                 continue;
             }
-            match self.wait(group, &staying, stage) {
+            match self.wait(group, stage) {
                 Some(full) => group = full,
                 None => return,
             }
         }
     }
 
-    /// Takes down what the images say at an exit; returns the lanes of those that go on.
-    fn answer(&mut self, group: &mut Group, stage: usize) -> Vec<usize> {
+    /// Takes down what the images say at an exit; lanes of those that leave become free.
+    fn answer(&mut self, group: &mut Group, stage: usize) {
         let engine = self.engine;
         let is_last = stage + 1 == engine.exits();
-        let mut staying = Vec::with_capacity(group.images.len());
         for lane in 0..group.images.len() {
+            let Some(image) = group.images[lane] else {
+                continue;
+            };
             let mut logits = vec![0.0; engine.classes];
             group.logits(engine.logits[stage], lane, &mut logits);
             let stays = !is_last && !(self.leaves)(stage, &logits);
-            if stays {
-                staying.push(lane);
+            if !stays {
+                group.images[lane] = None;
             }
             if self.every || !stays {
                 self.left.push(Left {
-                    image: group.images[lane],
+                    image,
                     exit: stage,
                     logits,
                 });
             }
         }
-        staying
     }
 
     /// Puts images with those that wait for `stage`; returns a group that has become full.
-    fn wait(&self, mut group: Group<'a>, staying: &[usize], stage: usize) -> Option<Group<'a>> {
-        let live = &self.engine.live[stage - 1];
+    fn wait(&self, group: Group<'a>, stage: usize) -> Option<Group<'a>> {
         let mut slot = self.shared.waiting(stage);
-        let Some(mut waiting) = slot.take() else {
-            group.keep(staying, live);
+        let Some(waiting) = slot.take() else {
             *slot = Some(group);
             return None;
         };
-        let room = self.engine.lanes() - waiting.images.len();
-        let (now, later) = staying.split_at(room.min(staying.len()));
-        waiting.take(&mut group, now, live);
-        if !waiting.is_full() {
-            *slot = Some(waiting);
-            self.engine.recycle(group);
+        let (mut more, mut fewer) = if waiting.len() < group.len() {
+            (group, waiting)
+        } else {
+            (waiting, group)
+        };
+        more.take(&mut fewer, &self.engine.live[stage - 1]);
+        if fewer.len() > 0 {
+            *slot = Some(fewer);
+            return Some(more);
+        }
+        self.engine.recycle(fewer);
+        if more.room() > 0 {
+            *slot = Some(more);
             return None;
         }
-        if later.is_empty() {
-            self.engine.recycle(group);
-        } else {
-            group.keep(later, live);
-            *slot = Some(group);
-        }
-        Some(waiting)
+        Some(more)
     }
 }
