@@ -34,7 +34,8 @@ fn compile_norm(lib: &str) {
         .chain(beside)
         .map(|root| Path::new(&root).join("include"))
         .find(|headers| headers.join("ATen").is_dir())
-        .unwrap_or_default();
+        .expect("no LibTorch headers: LIBTORCH or LIBTORCH_INCLUDE must name a folder with include/ATen");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
     cc::Build::new()
         .cpp(true)

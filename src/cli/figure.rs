@@ -54,7 +54,8 @@ pub struct BudgetedArgs {
     /// between them, each a curve [default: the experiment's, else max-softmax]
     #[arg(long, value_name = "POLICY,..", value_delimiter = ',')]
     policy: Vec<Policy>,
-    /// Draw every policy once more with temperatures that are fitted on the hold-out
+    /// Draw every policy that asks how sure an exit is (the first three) once more, with
+    /// temperatures that are fitted on the hold-out
     #[arg(long)]
     temperature: bool,
 }
@@ -81,7 +82,7 @@ pub fn run(args: &FigureArgs, figure: Figure) -> Result<()> {
     carry_out(args, figure, |_| {})
 }
 
-fn carry_out(args: &FigureArgs, figure: Figure, change: impl Fn(&mut Experiment)) -> Result<()> {
+fn carry_out(args: &FigureArgs, figure: Figure, adapt: impl Fn(&mut Experiment)) -> Result<()> {
     let default = format!("{}-quick", figure.name());
     let which = args.experiment.as_deref().unwrap_or(&default);
     let (name, mut experiment) = load(which, &args.changes)?;
@@ -89,7 +90,8 @@ fn carry_out(args: &FigureArgs, figure: Figure, change: impl Fn(&mut Experiment)
         let right = experiment.figure.name();
         bail!("{which} is an experiment for {right}; run `repro {right} {which}`");
     }
-    change(&mut experiment);
+    adapt(&mut experiment);
+    experiment.validate()?;
     let ask = Ask {
         plan: args.plan,
         json: args.json,

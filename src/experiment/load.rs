@@ -11,7 +11,8 @@ use super::builtin::BUILT_IN;
 use super::entry::{Entry, Member, Named};
 use super::explain::{explain, nearest};
 use super::repeats::check_repeats;
-use super::{Experiment, Figure};
+use super::{Budgeted, Experiment, Figure};
+use crate::eval::budgeted::Policy;
 use crate::models::NetworkConfig;
 
 /// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
@@ -268,12 +269,7 @@ impl Experiment {
             "budgeted: belongs to a budgeted-batch figure"
         );
         if let Some(budgeted) = &self.budgeted {
-            for &ratio in &budgeted.ratios {
-                ensure!(
-                    ratio > 0.0 && ratio.is_finite(),
-                    "budgeted.ratios: {ratio} is not a positive number"
-                );
-            }
+            budgeted.validate()?;
         }
         Ok(())
     }
@@ -347,6 +343,35 @@ impl Experiment {
                 );
             }
         }
+        Ok(())
+    }
+}
+
+impl Budgeted {
+    fn validate(&self) -> Result<()> {
+        for (i, &ratio) in self.ratios.iter().enumerate() {
+            ensure!(
+                ratio > 0.0 && ratio.is_finite(),
+                "budgeted.ratios: {ratio} is not a positive number"
+            );
+            ensure!(
+                !self.ratios[..i].contains(&ratio),
+                "budgeted.ratios: {ratio} occurs twice"
+            );
+        }
+        for (i, policy) in self.policies.iter().enumerate() {
+            ensure!(
+                !self.policies[..i].contains(policy),
+                "budgeted.policies: {} occurs twice",
+                policy.name()
+            );
+        }
+        let scalable = |policy: &Policy| policy.certainty().is_some();
+        ensure!(
+            !self.temperature || self.policies.is_empty() || self.policies.iter().any(scalable),
+            "budgeted.temperature: none of the policies asks how sure an exit is, so there is nothing to scale; \
+             add max-softmax, margin or entropy"
+        );
         Ok(())
     }
 }

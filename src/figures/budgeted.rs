@@ -78,7 +78,7 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             policy: policy[i].clone(),
             // A fitted temperature differs from seed to seed, and a network of several exits has
             // one for each, joined by `/`; that it was fitted does not differ.
-            scaled: temperature[i] != "1",
+            scaled: !matches!(temperature[i].as_str(), "" | "1"),
             ratios: swept[i].is_some(),
         };
         let mut key = (kind, network[i].clone(), ratio[i].clone(), 0);

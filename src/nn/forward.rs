@@ -142,23 +142,6 @@ impl<'a> Pass<'a> {
         Ok(self.values[id].as_ref().map(Tensor::shallow_clone))
     }
 
-    /// Keeps only the images at `rows` (int64 indices into the present batch) for the exits to
-    /// come, so that finished images cost nothing more.
-    ///
-    /// # Errors
-    /// When LibTorch fails.
-    pub fn keep(&mut self, rows: &Tensor) -> Result<()> {
-        if self.next == 0 {
-            return Ok(());
-        }
-        for &id in &self.schedule.stages[self.next - 1].live {
-            if let Some(value) = self.values[id].take() {
-                self.values[id] = Some(value.f_index_select(0, rows)?);
-            }
-        }
-        Ok(())
-    }
-
     /// Every declared shape is the tensor's: costs are counted from the declared ones.
     fn check_shape(&self, id: NodeId, value: &Tensor) -> Result<()> {
         let expected = expected_size(self.network, id);
@@ -304,8 +287,8 @@ fn expected_size(network: &Network, id: NodeId) -> Vec<i64> {
     }
 }
 
-/// In the convolutions' element type and with channels last, in which they are fastest: order in
-/// memory is decided here once, every layer keeps it.
+/// In the convolutions' element type and with channels last, in which they are fastest on CPU: order
+/// in memory is decided here once.
 fn prepare(images: &Tensor, precision: Precision) -> Result<Tensor> {
     let images = match precision {
         Precision::Fp32 => images.shallow_clone(),

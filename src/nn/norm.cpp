@@ -49,8 +49,8 @@ INLINE void narrow(float x, Brain* to) {
   *to = Brain(x != x ? 0x7fc0u : rounded);
 }
 
-// A map as pixels: `pixels` rows of `channels` elements, a row every `stride` elements. A tile is
-// `tile` rows, a whole number of vectors.
+// A map as rows, one a pixel, of `channels` elements each; `tile` of them are a whole number of
+// vectors.
 struct Pixels {
   int64_t pixels, channels, tile;
   int64_t lanes() const { return tile * channels; }
@@ -139,7 +139,6 @@ INLINE void apply_gradient(const Back<T>& b, Range range, const float* plain, co
     const T* g = gather(b.g, b.g_stride, row, rows, range.channels, buffer + n);
     T* __restrict__ out = dx + row * range.channels;
     for (int64_t i = 0; i < n; i++) {
-      // Both are read whatever the ReLU did: a load behind a condition keeps a loop from vectors.
       const float in = widen(x[i]), all = widen(g[i]);
       const float gradient = scale[i] * in + shift[i] <= least ? 0.0f : all;
       narrow(scale[i] * (gradient - plain[i] - (in - mean[i]) * weighted[i]), out + i);
@@ -205,8 +204,8 @@ template <class Work>
 void each_chunk(const Pixels& p, const Work& work) {
   const int64_t tiles = (p.tiles() + CHUNKS - 1) / CHUNKS, rows = tiles * p.tile;
   const int64_t chunks = (p.pixels + rows - 1) / rows;
-  at::Tensor numbers = at::arange(chunks, at::kLong);
-  auto iterator = at::TensorIteratorConfig().add_input(numbers).build();
+  at::Tensor each = at::arange(chunks, at::kLong);
+  auto iterator = at::TensorIteratorConfig().add_input(each).build();
   iterator.for_each(
       [&](char** data, const int64_t* strides, int64_t n) {
         for (int64_t i = 0; i < n; i++) {
@@ -231,7 +230,7 @@ std::vector<double> fold(const Pixels& p, const std::vector<float>& sums) {
   return channel;
 }
 
-std::vector<double> numbers(const at::Tensor& t) {
+std::vector<double> doubles(const at::Tensor& t) {
   const float* data = t.const_data_ptr<float>();
   return {data, data + t.numel()};
 }
@@ -364,7 +363,7 @@ struct Normalise : torch::autograd::Function<Normalise> {
 
 Affine affine_of(const Statistics& s, const at::Tensor& gamma, const at::Tensor& beta, double epsilon) {
   const size_t channels = s.mean.size();
-  const std::vector<double> weight = numbers(gamma), bias = numbers(beta);
+  const std::vector<double> weight = doubles(gamma), bias = doubles(beta);
   Affine a{std::vector<double>(channels), std::vector<double>(channels), s.mean, std::vector<double>(channels)};
   for (size_t c = 0; c < channels; c++) {
     a.inverse[c] = 1.0 / std::sqrt(s.variance[c] + epsilon);
@@ -381,10 +380,10 @@ Statistics of_batch(const at::Tensor& x) {
   return x.scalar_type() == at::kFloat ? statistics<float>(even, stride, p) : statistics<Brain>(even, stride, p);
 }
 
-void check(const at::Tensor& x, const at::Tensor& numbers, const char* name) {
-  TORCH_CHECK(numbers.device().is_cpu() && numbers.scalar_type() == at::kFloat && numbers.is_contiguous() &&
-                  numbers.numel() == x.size(1),
-              "batch normalisation of ", x.sizes(), ": ", name, " is ", numbers.sizes());
+void check(const at::Tensor& x, const at::Tensor& vector, const char* name) {
+  TORCH_CHECK(vector.device().is_cpu() && vector.scalar_type() == at::kFloat && vector.is_contiguous() &&
+                  vector.numel() == x.size(1),
+              "batch normalisation of ", x.sizes(), ": ", name, " is ", vector.sizes());
 }
 
 void move(at::Tensor& running, const std::vector<double>& found, double momentum, double factor) {
@@ -408,7 +407,7 @@ extern "C" at::Tensor* repro_batch_norm(at::Tensor* x, at::Tensor* gamma, at::Te
     check(*x, *variance, "the running variance");
     if (!training) {
       const at::NoGradGuard guard;
-      const Statistics running{numbers(*mean), numbers(*variance)};
+      const Statistics running{doubles(*mean), doubles(*variance)};
       return new at::Tensor(Normalise::apply(*x, *gamma, *beta, packed(affine_of(running, *gamma, *beta, epsilon)), relu));
     }
     const Statistics batch = of_batch(*x);

@@ -53,7 +53,7 @@ struct Answered {
 /// # Errors
 /// When predictions cannot be had, or the hold-out is too small.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
-    let settings = settings(study)?;
+    let settings = settings(study);
     let mut rows = Vec::new();
     for named in &study.plan.members {
         for (place, seed) in study.seeds_of(named)? {
@@ -70,12 +70,9 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn settings(study: &Study) -> Result<Vec<Setting>> {
-    let asked = study.experiment.budgeted.clone();
+fn settings(study: &Study) -> Vec<Setting> {
+    let asked = study.experiment.budgeted.clone().unwrap_or_default();
     let paper = Setting::paper();
-    let Some(asked) = asked else {
-        return Ok(vec![paper]);
-    };
     let ratios = if asked.ratios.is_empty() {
         paper.ratios.clone()
     } else {
@@ -104,7 +101,7 @@ fn settings(study: &Study) -> Result<Vec<Setting>> {
             }
         }
     }
-    Ok(settings)
+    settings
 }
 
 /// How an entry's curves are called.
@@ -274,7 +271,7 @@ pub fn table(rows: &[Row]) -> Table {
 }
 
 /// The rows of `exits_taken.csv`: which exits the images of each point took. The last exit has no
-/// threshold.
+/// threshold. Where temperatures were fitted, a last column tells their rows from the others.
 pub fn taken_table(rows: &[Row]) -> Table {
     let mut flat = Vec::new();
     for row in rows {
@@ -285,7 +282,7 @@ pub fn taken_table(rows: &[Row]) -> Table {
             flat.push((row, exit + 1, thresholds.get(exit).copied(), images));
         }
     }
-    Table::default()
+    let table = Table::default()
         .text("curve", flat.iter().map(|f| &f.0.curve))
         .text("network", flat.iter().map(|f| &f.0.network))
         .count("seed", flat.iter().map(|f| f.0.seed))
@@ -293,5 +290,9 @@ pub fn taken_table(rows: &[Row]) -> Table {
         .optional("ratio", flat.iter().map(|f| f.0.ratio))
         .count("exit", flat.iter().map(|f| f.1 as u64))
         .optional("threshold", flat.iter().map(|f| f.2))
-        .count("images", flat.iter().map(|f| f.3 as u64))
+        .count("images", flat.iter().map(|f| f.3 as u64));
+    if flat.iter().all(|f| f.0.temperature == "1") {
+        return table;
+    }
+    table.text("temperature", flat.iter().map(|f| &f.0.temperature))
 }

@@ -125,6 +125,14 @@ fn one_image_stops_at_any_exit_and_goes_on() {
     assert!(is_close(&first.advance().unwrap(), &expected[1]));
 }
 
+/// Between the two in the middle, so that rounding puts nobody on the other side.
+fn middle(values: impl Iterator<Item = f32>) -> f32 {
+    let mut values: Vec<f32> = values.collect();
+    values.sort_by(f32::total_cmp);
+    let half = values.len() / 2;
+    values[half - 1].midpoint(values[half])
+}
+
 #[test]
 fn images_that_leave_a_batch_change_no_other_image() {
     let mut chosen = networks();
@@ -140,11 +148,18 @@ fn images_that_leave_a_batch_change_no_other_image() {
             let engine = Engine::with(&network, &weights, isa).unwrap();
             let all = engine.logits(&images, 1).unwrap();
             let size = engine.classes();
-            // Something that depends on the image alone and lets about half go at each exit.
-            let leaves = |_: usize, logits: &[f32]| logits[0] > logits[1];
+            // Something that depends on the image alone and would let half of them go at each exit.
+            let gap = |logits: &[f32]| logits[0] - logits[1];
+            let middles: Vec<f32> = all
+                .iter()
+                .map(|exit| middle(exit.chunks(size).map(gap)))
+                .collect();
+            let leaves = |exit: usize, logits: &[f32]| gap(logits) > middles[exit];
             for threads in [1, 2] {
                 let left = engine.until(&images, threads, &leaves).unwrap();
                 assert_eq!(left.len(), count as usize);
+                let used = (0..engine.exits()).filter(|&exit| left.iter().any(|l| l.exit == exit));
+                assert!(used.count() > 1, "all leave together: {config:?}");
                 for (image, left) in left.iter().enumerate() {
                     let at = image * size..(image + 1) * size;
                     let goes = |&exit: &usize| leaves(exit, &all[exit][at.clone()]);
@@ -285,6 +300,9 @@ fn agreement_on_the_test_images_of_a_trained_run() {
             }
         }
     }
+    for exit in &agreement[1] {
+        assert_eq!(exit.different, exit.ties, "engine: {:?}", agreement[1]);
+    }
     println!("{} images, by exit:", indices.len());
     for (name, tally) in ["plain fp32", "engine fp32", "plain bf16"]
         .iter()
@@ -301,7 +319,7 @@ struct Agreement {
     right: u32,
     /// Predictions that are not the other's.
     different: u32,
-    /// Those of them where the other's two largest logits are equal.
+    /// Those of them where the other's two largest logits are as good as equal.
     ties: u32,
 }
 

@@ -2,7 +2,7 @@
 //! that leave a batch.
 
 use repro::models::{Classifier, Input, NetworkConfig, densenet, msdnet, resnet};
-use repro::nn::{Mode, Pass, Precision, Schedule, initialise};
+use repro::nn::{Mode, Precision, Schedule, initialise};
 use tch::{Device, Kind, Tensor};
 
 const INPUT: Input = Input {
@@ -152,41 +152,6 @@ fn an_exits_ancestors_alone_give_the_full_forwards_logits() {
                 )
                 .unwrap();
             assert!(alone[0].equal(expected), "exit {} of {config:?}", exit + 1);
-        }
-    }
-}
-
-#[test]
-fn images_that_stay_in_a_batch_are_answered_as_if_alone() {
-    tch::set_num_threads(1);
-    for (config, input) in networks() {
-        let network = config.build(input).unwrap();
-        let mut weights = initialise(&network, 2, Device::Cpu).unwrap();
-        let images = images(input, 4);
-        let full = network
-            .forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32)
-            .unwrap();
-        let exits: Vec<usize> = (0..network.exits().len()).collect();
-        let schedule = Schedule::new(&network, &exits);
-        let mut pass = Pass::new(
-            &network,
-            &schedule,
-            &weights,
-            &images,
-            Mode::Evaluate,
-            Precision::Fp32,
-        )
-        .unwrap();
-        pass.advance().unwrap();
-        let rows = Tensor::from_slice(&[1i64, 3]);
-        pass.keep(&rows).unwrap();
-        for expected in &full[1..] {
-            let next = pass.advance().unwrap().unwrap();
-            let difference = (next - expected.index_select(0, &rows))
-                .abs()
-                .max()
-                .double_value(&[]);
-            assert!(difference < 1e-5, "{difference} in {config:?}");
         }
     }
 }

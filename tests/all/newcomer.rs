@@ -60,6 +60,14 @@ const ERRORS: &[(&str, &[&str])] = &[
         &["`max-softmx`", "did you mean `max-softmax`?"],
     ),
     (
+        "budgeted-batch --policy margin,margin",
+        &["budgeted.policies: margin occurs twice"],
+    ),
+    (
+        "budgeted-batch --policy patience,oracle --temperature",
+        &["nothing to scale", "add max-softmax, margin or entropy"],
+    ),
+    (
         "budgeted-batch --set validation=2",
         &["a hold-out of 2", "the 3 exits of \"MSDNet\""],
     ),

@@ -1,6 +1,6 @@
 //! What people see: the pages, pictures and texts of the commands that look at runs and networks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -126,6 +126,26 @@ fn values(page: &str, mark: &str) -> Vec<f64> {
             .ok()
     };
     tags.filter_map(value).collect()
+}
+
+#[test]
+fn policies_and_temperatures_of_the_command_line_are_the_ones_drawn() {
+    let folder = trained();
+    let at = folder.path();
+    let asked = "budgeted-batch tiny.yaml --policy margin,oracle --temperature --threads 1 -q";
+    said(at, &asked.split(' ').collect::<Vec<_>>());
+    let drawn = |file: &str| -> BTreeSet<(String, bool)> {
+        let swept = rows(&at.join("results/tiny").join(file));
+        let swept = swept.iter().filter(|row| row["policy"] != "none");
+        swept
+            .map(|row| (row["policy"].clone(), row["temperature"] != "1"))
+            .collect()
+    };
+    let expected = [("margin", false), ("margin", true), ("oracle", false)];
+    let expected = expected.map(|(policy, scaled)| (policy.to_string(), scaled));
+    assert_eq!(drawn("figure.csv"), BTreeSet::from(expected.clone()));
+    // The oracle has no thresholds; which exits its images took is known all the same.
+    assert_eq!(drawn("exits_taken.csv"), BTreeSet::from(expected));
 }
 
 #[test]
