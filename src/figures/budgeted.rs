@@ -13,7 +13,8 @@ use super::{PaperCurve, envelope, paper, table};
 ///
 /// Columns read: curve, network, seed, policy, temperature, ratio, multiply_adds, accuracy. Rows
 /// with a ratio are swept: a curve that joins several networks is their upper envelope, with each
-/// network's own points pale behind it. Rows without a ratio are single points, marked each. A
+/// network's own points pale behind it. Rows without a ratio are a network's exits, or networks of
+/// one exit each, marked each; several networks with exits are joined as swept ones are. A
 /// curve that occurs under several policies, or with and without a fitted temperature, is a line
 /// for each, which its label then says.
 ///
@@ -157,7 +158,10 @@ fn lines(swept: Swept) -> Vec<Line> {
         stepped: false,
     };
     let each: Vec<Vec<Point>> = swept.networks.iter().map(|(_, p)| p.clone()).collect();
-    if !swept.ratios {
+    // Networks of one exit each are one curve; the exits of several networks, by cost alone, would
+    // be a zigzag.
+    let is_one = each.len() == 1 || each.iter().all(|points| points.len() == 1);
+    if !swept.ratios && is_one {
         let mut points = each.concat();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
         return vec![line(points, Style::Ours, Markers::Every)];
@@ -226,6 +230,25 @@ mod tests {
         assert_eq!(places(&lines[0]), [(10.0, 0.6), (20.0, 0.7)]);
         assert_eq!(lines[0].markers, Markers::Every);
         assert_eq!(places(&lines[1]), [(40.0, 0.9)]);
+    }
+
+    #[test]
+    fn exits_of_several_networks_are_joined_by_their_envelope() {
+        let lines = drawn(&[
+            "MSDNet,small,0,none,1,,10,0.5,100",
+            "MSDNet,small,0,none,1,,20,0.6,100",
+            "MSDNet,large,0,none,1,,15,0.4,100",
+            "MSDNet,large,0,none,1,,30,0.7,100",
+        ]);
+        let styles: Vec<Style> = lines.iter().map(|line| line.style).collect();
+        assert_eq!(styles, [Style::Pale, Style::Pale, Style::Ours]);
+        let joined = places(&lines[2]);
+        assert_eq!(
+            (joined[0], joined[joined.len() - 1]),
+            ((10.0, 0.5), (30.0, 0.7))
+        );
+        assert!(joined.contains(&(20.0, 0.6)));
+        assert!(!joined.contains(&(15.0, 0.4)));
     }
 
     #[test]
