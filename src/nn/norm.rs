@@ -1,5 +1,6 @@
 //! Batch normalisation with the ReLU behind it: our own on CPU (`norm.cpp`), LibTorch's
-//! elsewhere and in double precision.
+//! elsewhere and in double precision. It is C++ because tch has no way to give autograd a function of
+//! one's own.
 
 use std::ffi::{CStr, c_char};
 
