@@ -12,10 +12,7 @@ fn main() {
     compile_norm(&lib);
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg=-ltorch");
-    println!(
-        "cargo:rustc-env=REPRO_LIBTORCH_VERSION={}",
-        libtorch_version(&lib)
-    );
+    println!("cargo:rustc-env=REPRO_LIBTORCH_VERSION={}", libtorch_version(&lib));
 }
 
 /// Our batch normalisation, with the headers of the LibTorch that is linked.
@@ -25,9 +22,7 @@ fn compile_norm(lib: &str) {
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let named = ["LIBTORCH_INCLUDE", "LIBTORCH"].map(|name| std::env::var(name).ok());
-    let beside = Path::new(lib)
-        .parent()
-        .map(|root| root.display().to_string());
+    let beside = Path::new(lib).parent().map(|root| root.display().to_string());
     let headers = named
         .into_iter()
         .flatten()
@@ -60,7 +55,5 @@ fn libtorch_version(lib: &str) -> String {
     }
     let text = std::fs::read_to_string(root.join("version.py")).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("__version__"));
-    line.and_then(|line| line.split('\'').nth(1))
-        .unwrap_or_default()
-        .to_string()
+    line.and_then(|line| line.split('\'').nth(1)).unwrap_or_default().to_string()
 }

@@ -26,11 +26,7 @@ pub fn table(network: &Network) -> Vec<ExitCost> {
     let costs: Vec<u64> = nodes.clone().map(|id| multiply_adds(network, id)).collect();
     let sizes = parameter_counts(network);
     let sum_of = |needed: &[bool]| -> u64 {
-        nodes
-            .clone()
-            .filter(|&id| needed[id])
-            .map(|id| costs[id])
-            .sum()
+        nodes.clone().filter(|&id| needed[id]).map(|id| costs[id]).sum()
     };
     let exits = network.exits().iter().enumerate();
     exits
@@ -46,11 +42,8 @@ pub fn table(network: &Network) -> Vec<ExitCost> {
 /// Multiply-adds of one node for one image.
 pub fn multiply_adds(network: &Network, id: NodeId) -> u64 {
     let node = &network.nodes()[id];
-    let (inputs, outputs, side) = (
-        network.input_channels(id) as u64,
-        node.channels as u64,
-        node.side as u64,
-    );
+    let (inputs, outputs, side) =
+        (network.input_channels(id) as u64, node.channels as u64, node.side as u64);
     match node.layer {
         Layer::Conv { kernel, .. } => (kernel * kernel) as u64 * inputs * outputs * side * side,
         Layer::Linear => inputs * outputs,

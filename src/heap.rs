@@ -43,10 +43,7 @@ fn keep_glibc() {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn is_address_space_scarce() -> bool {
     let limited = |what| {
-        let mut limit = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the pointer is to a limit.
         let known = unsafe { libc::getrlimit(what, &raw mut limit) } == 0;
         !known || limit.rlim_cur != libc::RLIM_INFINITY

@@ -40,18 +40,9 @@ pub struct BenchArgs {
 /// # Errors
 /// When a network cannot be built, or a file cannot be written.
 pub fn run(args: &BenchArgs) -> Result<()> {
-    ensure!(
-        args.seconds > 0.0 && args.seconds <= 60.0,
-        "--seconds: from above 0 to 60"
-    );
-    ensure!(
-        (1..=1000).contains(&args.rounds),
-        "--rounds: from 1 to 1000"
-    );
-    ensure!(
-        args.threads.iter().all(|n| (1..=1024).contains(n)),
-        "--threads: from 1 to 1024"
-    );
+    ensure!(args.seconds > 0.0 && args.seconds <= 60.0, "--seconds: from above 0 to 60");
+    ensure!((1..=1000).contains(&args.rounds), "--rounds: from 1 to 1000");
+    ensure!(args.threads.iter().all(|n| (1..=1024).contains(n)), "--threads: from 1 to 1024");
     let topics = match (args.only.is_empty(), &args.out) {
         (false, _) => args.only.clone(),
         (true, Some(_)) => vec![Topic::Early],
@@ -65,10 +56,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         networks: networks(&args.networks)?,
         topics,
         threads: args.threads.clone(),
-        clock: Clock {
-            seconds: args.seconds,
-            rounds: args.rounds,
-        },
+        clock: Clock { seconds: args.seconds, rounds: args.rounds },
     };
     let mut all = Vec::new();
     let mut tell = |measured: Measured| {
@@ -96,19 +84,13 @@ fn networks(given: &[String]) -> Result<Vec<(String, crate::models::NetworkConfi
     if given.is_empty() {
         for (name, text) in NETWORKS {
             let (found, _) = networks_of(text)?;
-            networks.extend(
-                found
-                    .into_iter()
-                    .map(|(_, config)| (name.to_string(), config)),
-            );
+            networks.extend(found.into_iter().map(|(_, config)| (name.to_string(), config)));
         }
     }
     for file in given {
         let (mut found, _) = load_networks(file)?;
         // A network alone has no name of its own; its file has.
-        let stem = PathBuf::from(file)
-            .file_stem()
-            .map(|s| s.display().to_string());
+        let stem = PathBuf::from(file).file_stem().map(|s| s.display().to_string());
         if let ([(name, _)], Some(stem)) = (found.as_mut_slice(), stem) {
             *name = stem;
         }

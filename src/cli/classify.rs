@@ -70,10 +70,7 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     ensure!(!images.is_empty(), "no image (.jpg, .jpeg, .png) is there");
     let classifier = Classifier::open(&args.run, &args.leave(), &settings)?;
     let mut out = std::io::stdout().lock();
-    let width = images
-        .iter()
-        .map(|path| path.display().to_string().chars().count())
-        .max();
+    let width = images.iter().map(|path| path.display().to_string().chars().count()).max();
     let width = width.unwrap_or(0).max("image".len());
     if !args.json {
         writeln!(out, "{}", header(width))?;

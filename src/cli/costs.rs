@@ -33,11 +33,7 @@ pub struct CostsArgs {
 /// Names the file, and the key and line in it.
 pub fn run(args: &CostsArgs) -> Result<()> {
     let (networks, of_experiment) = load_networks(&args.file)?;
-    let dataset = args
-        .dataset
-        .clone()
-        .or(of_experiment)
-        .unwrap_or(Dataset::Cifar100);
+    let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
     let facts = dataset.facts(&args.data)?;
     let input = Input::from(&facts);
     let rows = cost_rows(&networks, input)?;

@@ -57,10 +57,7 @@ pub fn run(args: &DataArgs) -> Result<()> {
         Command::List { json: false } => list(&args.data, &mut out),
         Command::Verify { name } => verify_all(name.as_ref(), &args.data, &mut out),
         Command::Fetch { name, url, md5 } => {
-            let mirror = Mirror {
-                url: url.clone(),
-                md5: md5.clone(),
-            };
+            let mirror = Mirror { url: url.clone(), md5: md5.clone() };
             fetch_one(name, &args.data, &mirror, &mut out)
         }
     }
@@ -73,12 +70,7 @@ fn list(data_dir: &Path, out: &mut impl Write) -> Result<()> {
             Some(place) if place.is_dir() => format!("in {}", place.display()),
             Some(_) => "not here".to_string(),
         };
-        writeln!(
-            out,
-            "{:<19} {:<58} {state}",
-            dataset.to_string(),
-            dataset.describe()
-        )?;
+        writeln!(out, "{:<19} {:<58} {state}", dataset.to_string(), dataset.describe())?;
     }
     Ok(())
 }
@@ -104,22 +96,14 @@ fn is_here(dataset: &Dataset, data_dir: &Path) -> bool {
 fn verify_all(name: Option<&Dataset>, data_dir: &Path, out: &mut impl Write) -> Result<()> {
     let datasets = match name {
         Some(dataset) => vec![dataset.clone()],
-        None => Dataset::named()
-            .into_iter()
-            .filter(|d| is_here(d, data_dir))
-            .collect(),
+        None => Dataset::named().into_iter().filter(|d| is_here(d, data_dir)).collect(),
     };
     let mut wrong = Vec::new();
     for dataset in datasets {
         match verify(&dataset, data_dir) {
             Ok(report) => {
                 print_report(&dataset, &report, &class_names(&dataset, data_dir), out)?;
-                wrong.extend(
-                    report
-                        .problems
-                        .iter()
-                        .map(|problem| format!("{dataset}: {problem}")),
-                );
+                wrong.extend(report.problems.iter().map(|problem| format!("{dataset}: {problem}")));
             }
             Err(error) => wrong.push(format!("{error:#}")),
         }
@@ -136,11 +120,7 @@ fn print_report(
     names: &[String],
     out: &mut impl Write,
 ) -> Result<()> {
-    let state = if report.problems.is_empty() {
-        "ok"
-    } else {
-        "wrong"
-    };
+    let state = if report.problems.is_empty() { "ok" } else { "wrong" };
     writeln!(out, "{dataset}: {state}")?;
     for part in &report.parts {
         print_part(part, names, out)?;
@@ -157,17 +137,8 @@ fn print_part(part: &PartReport, names: &[String], out: &mut impl Write) -> Resu
         part.part.name(),
         part.balance.len()
     )?;
-    writeln!(
-        out,
-        "    images of a class: {}",
-        balance(&part.balance, names)
-    )?;
-    writeln!(
-        out,
-        "    mean {}, standard deviation {}",
-        decimals(&part.mean),
-        decimals(&part.std)
-    )?;
+    writeln!(out, "    images of a class: {}", balance(&part.balance, names))?;
+    writeln!(out, "    mean {}, standard deviation {}", decimals(&part.mean), decimals(&part.std))?;
     writeln!(out, "    sha256 {}", part.digest)?;
     Ok(())
 }
@@ -180,9 +151,7 @@ fn balance(counts: &[usize], names: &[String]) -> String {
         (Some(least), Some(most)) if counts.len() > 20 => format!("{least} to {most}"),
         _ => {
             let each = counts.iter().zip(names);
-            let each: Vec<String> = each
-                .map(|(count, name)| format!("{name} {count}"))
-                .collect();
+            let each: Vec<String> = each.map(|(count, name)| format!("{name} {count}")).collect();
             each.join(", ")
         }
     }
@@ -261,10 +230,7 @@ mod tests {
         assert!(
             matches!(args.command, Command::Fetch { name: Dataset::Cifar10, ref md5, .. } if md5.len() == 2)
         );
-        let error = Cli::try_parse_from(["data", "verify", "cifar-10"])
-            .err()
-            .unwrap()
-            .to_string();
+        let error = Cli::try_parse_from(["data", "verify", "cifar-10"]).err().unwrap().to_string();
         assert!(error.contains("did you mean 'cifar10'?"), "{error}");
     }
 
@@ -273,12 +239,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("cifar-10-batches-bin")).unwrap();
         let list = text(|out| list(dir.path(), out));
-        let line = |name: &str| {
-            list.lines()
-                .find(|line| line.starts_with(name))
-                .unwrap()
-                .to_string()
-        };
+        let line =
+            |name: &str| list.lines().find(|line| line.starts_with(name)).unwrap().to_string();
         assert!(line("cifar10 ").ends_with("cifar-10-batches-bin"));
         assert!(line("cifar100 ").ends_with("not here"));
         assert!(line("synthetic ").ends_with("built in"));
@@ -290,24 +252,15 @@ mod tests {
             text(|out| verify_all(Some(&Dataset::FashionMnistMini), Path::new("nowhere"), out));
         assert!(report.starts_with("fashion-mnist-mini: ok\n"), "{report}");
         assert!(report.contains("T-shirt/top 942, Trouser 1027"), "{report}");
-        assert!(
-            report.contains("mean 0.2192, standard deviation 0.3327"),
-            "{report}"
-        );
+        assert!(report.contains("mean 0.2192, standard deviation 0.3327"), "{report}");
     }
 
     #[test]
     fn verifying_what_is_not_here_is_an_error_and_verifying_all_skips_it() {
         let dir = tempfile::tempdir().unwrap();
         let error = verify_all(Some(&Dataset::Cifar100), dir.path(), &mut Vec::new()).unwrap_err();
-        assert!(
-            error.to_string().contains("repro data fetch cifar100"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("repro data fetch cifar100"), "{error}");
         let report = text(|out| verify_all(None, dir.path(), out));
-        assert!(
-            report.contains("synthetic: ok") && !report.contains("cifar"),
-            "{report}"
-        );
+        assert!(report.contains("synthetic: ok") && !report.contains("cifar"), "{report}");
     }
 }

@@ -41,10 +41,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&checks)?)
     } else {
-        checks
-            .iter()
-            .map(|check| line(check, out.is_terminal() && !plain))
-            .collect()
+        checks.iter().map(|check| line(check, out.is_terminal() && !plain)).collect()
     };
     out.lock().write_all(text.as_bytes())?;
     let failed: Vec<&str> = checks
@@ -65,15 +62,9 @@ fn line(check: &Check, is_coloured: bool) -> String {
         State::Fail => ("FAIL", "31"),
     };
     let word = format!("{word:<5}");
-    let word = if is_coloured {
-        format!("\x1b[{colour}m{word}\x1b[0m")
-    } else {
-        word
-    };
+    let word = if is_coloured { format!("\x1b[{colour}m{word}\x1b[0m") } else { word };
     let mend = check.mend.as_ref();
-    let mend = mend.map_or(String::new(), |mend| {
-        format!("      {:<25} to mend: {mend}\n", "")
-    });
+    let mend = mend.map_or(String::new(), |mend| format!("      {:<25} to mend: {mend}\n", ""));
     format!("{word} {:<25} {}\n{mend}", check.name, check.found)
 }
 

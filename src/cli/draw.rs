@@ -34,11 +34,7 @@ pub struct DrawArgs {
 pub fn run(args: &DrawArgs) -> Result<()> {
     let (networks, of_experiment) = load_networks(&args.network)?;
     ensure!(!networks.is_empty(), "{} holds no network", args.network);
-    let dataset = args
-        .dataset
-        .clone()
-        .or(of_experiment)
-        .unwrap_or(Dataset::Cifar100);
+    let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
     let facts = dataset.facts(&args.data)?;
     let input = Input::from(&facts);
     for (place, (name, config)) in (1..).zip(&networks) {
@@ -60,10 +56,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
 /// A name as a file's: words and numbers, joined by dashes.
 fn file_name(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric() && c != '.');
-    let words: Vec<String> = words
-        .filter(|w| !w.is_empty())
-        .map(str::to_lowercase)
-        .collect();
+    let words: Vec<String> = words.filter(|w| !w.is_empty()).map(str::to_lowercase).collect();
     words.join("-")
 }
 

@@ -66,9 +66,7 @@ fn figure_of(text: &str) -> &str {
 fn first_comment(text: &str) -> &str {
     let comments = text.lines().filter_map(|line| line.strip_prefix('#'));
     let mut comments = comments.map(str::trim);
-    comments
-        .find(|comment| !comment.starts_with("yaml-language-server"))
-        .unwrap_or_default()
+    comments.find(|comment| !comment.starts_with("yaml-language-server")).unwrap_or_default()
 }
 
 fn table(rows: &[Value]) -> String {
@@ -104,10 +102,7 @@ mod tests {
     fn a_comment_for_editors_is_not_what_an_experiment_is_about() {
         let text =
             "# yaml-language-server: $schema=schema.json\n# Figure: x.\nfigure: anytime # y\n";
-        assert_eq!(
-            (first_comment(text), figure_of(text)),
-            ("Figure: x.", "anytime")
-        );
+        assert_eq!((first_comment(text), figure_of(text)), ("Figure: x.", "anytime"));
     }
 
     #[test]

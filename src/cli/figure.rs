@@ -92,11 +92,7 @@ fn carry_out(args: &FigureArgs, figure: Figure, adapt: impl Fn(&mut Experiment))
     }
     adapt(&mut experiment);
     experiment.validate()?;
-    let ask = Ask {
-        plan: args.plan,
-        json: args.json,
-        require_claims: args.require_claims,
-    };
+    let ask = Ask { plan: args.plan, json: args.json, require_claims: args.require_claims };
     let text = make_figure(&name, &experiment, &settings(args)?, ask)?;
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())

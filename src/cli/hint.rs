@@ -28,9 +28,7 @@ fn tip(error: &clap::Error) -> Option<String> {
             match argument.strip_prefix("--") {
                 Some(option) if usage.contains("EXPERIMENT") => {
                     let path = key_path(&option.replace('-', "_"))?;
-                    Some(format!(
-                        "a key of the experiment is changed by '--set {path}=VALUE'"
-                    ))
+                    Some(format!("a key of the experiment is changed by '--set {path}=VALUE'"))
                 }
                 None if usage.contains("--manifest") => {
                     Some(format!("a manifest is named by '--manifest {argument}'"))

@@ -54,11 +54,7 @@ pub struct ExportArgs {
 pub fn import(args: &ImportArgs) -> Result<()> {
     let (networks, _) = load_networks(&args.network)?;
     let [(_, network)] = &networks[..] else {
-        bail!(
-            "{} holds {} networks; weights are those of one",
-            args.network,
-            networks.len()
-        );
+        bail!("{} holds {} networks; weights are those of one", args.network, networks.len());
     };
     let folder = import_run(&Import {
         weights: &args.weights,

@@ -111,9 +111,7 @@ pub fn main() -> ExitCode {
         if info.to_string().contains("Broken pipe") {
             std::process::exit(DONE.into());
         }
-        tell(&format!(
-            "error: this is a mistake in the program, not yours: {info}"
-        ));
+        tell(&format!("error: this is a mistake in the program, not yours: {info}"));
     }));
     let result = std::panic::catch_unwind(|| run(&cli.command));
     let code = match result {

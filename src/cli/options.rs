@@ -20,11 +20,7 @@ pub struct Folders {
 impl Folders {
     /// These, and the folder for figures and tables.
     pub fn places(&self, out: impl Into<PathBuf>) -> Places {
-        Places {
-            out: out.into(),
-            runs: self.runs.clone(),
-            data: self.data.clone(),
-        }
+        Places { out: out.into(), runs: self.runs.clone(), data: self.data.clone() }
     }
 }
 
@@ -85,9 +81,6 @@ fn at_least_one(text: &str) -> Result<usize> {
 /// # Errors
 /// When there is no `=`.
 pub fn change(text: &str) -> Result<String> {
-    ensure!(
-        text.contains('='),
-        "expected key=value, such as training.epochs=3"
-    );
+    ensure!(text.contains('='), "expected key=value, such as training.epochs=3");
     Ok(text.to_string())
 }

@@ -60,12 +60,7 @@ pub fn run(args: &RunsArgs) -> Result<()> {
     match &args.command {
         Command::List { json } => list(&args.runs, *json),
         Command::Show { run, json } => show(run, &args.runs, *json),
-        Command::Clean {
-            named,
-            unfinished,
-            older,
-            yes,
-        } => {
+        Command::Clean { named, unfinished, older, yes } => {
             let chosen = chosen(named, *unfinished, *older, &args.runs)?;
             clean(&chosen, *yes)
         }
@@ -74,11 +69,7 @@ pub fn run(args: &RunsArgs) -> Result<()> {
 
 fn list(runs: &Path, json: bool) -> Result<()> {
     let rows: Vec<Value> = list_runs(runs)?.iter().map(describe).collect();
-    let text = if json {
-        format!("{:#}\n", Value::Array(rows))
-    } else {
-        table(&rows, runs)
-    };
+    let text = if json { format!("{:#}\n", Value::Array(rows)) } else { table(&rows, runs) };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
@@ -116,11 +107,7 @@ fn table(rows: &[Value], runs: &Path) -> String {
     let mut text = String::new();
     for row in rows {
         let size = row["bytes"].as_u64().unwrap_or(0) as f64 / 1e6;
-        text.push_str(&format!(
-            "{:width$}  {size:>8.1} MB  {}\n",
-            name(row),
-            state(row)
-        ));
+        text.push_str(&format!("{:width$}  {size:>8.1} MB  {}\n", name(row), state(row)));
     }
     text
 }
@@ -145,11 +132,7 @@ fn show(which: &str, runs: &Path, json: bool) -> Result<()> {
         "run": progress.as_ref().map(|p| &p.run),
         "source": progress.as_ref().and_then(|p| p.source.clone()),
     });
-    let text = if json {
-        format!("{value:#}\n")
-    } else {
-        serde_yaml::to_string(&value)?
-    };
+    let text = if json { format!("{value:#}\n") } else { serde_yaml::to_string(&value)? };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
@@ -157,13 +140,7 @@ fn files(folder: &Path) -> Result<Vec<String>> {
     let context = || format!("cannot read {}", folder.display());
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(context)? {
-        names.push(
-            entry
-                .with_context(context)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned(),
-        );
+        names.push(entry.with_context(context)?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
     Ok(names)
@@ -219,11 +196,7 @@ fn clean(chosen: &[RunFolder], yes: bool) -> Result<()> {
     for folder in chosen {
         // Held until the folder is gone, so that no training begins in it meanwhile.
         let lock = folder.try_lock()?;
-        ensure!(
-            lock.is_some(),
-            "{} is being trained; it stays",
-            folder.path().display()
-        );
+        ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
         std::fs::remove_dir_all(folder.path())
             .with_context(|| format!("cannot delete {}", folder.path().display()))?;
         println!("{}", folder.path().display());
@@ -232,10 +205,7 @@ fn clean(chosen: &[RunFolder], yes: bool) -> Result<()> {
 }
 
 fn agreed(count: usize) -> Result<bool> {
-    ensure!(
-        std::io::stdin().is_terminal(),
-        "{count} runs would be deleted; say so with --yes"
-    );
+    ensure!(std::io::stdin().is_terminal(), "{count} runs would be deleted; say so with --yes");
     eprint!("Delete {count} runs? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
@@ -263,10 +233,7 @@ mod tests {
     fn a_run_that_was_touched_today_is_not_older_than_a_day() {
         let dir = tempfile::tempdir().unwrap();
         let run = folder(dir.path(), "msdnet-a");
-        assert_eq!(
-            chosen(&[], true, None, dir.path()).unwrap(),
-            std::slice::from_ref(&run)
-        );
+        assert_eq!(chosen(&[], true, None, dir.path()).unwrap(), std::slice::from_ref(&run));
         assert!(chosen(&[], false, Some(1), dir.path()).unwrap().is_empty());
         assert_eq!(chosen(&[], false, Some(0), dir.path()).unwrap(), [run]);
     }
@@ -289,10 +256,7 @@ mod tests {
         let run = folder(dir.path(), "msdnet-a");
         if !std::io::stdin().is_terminal() {
             assert!(
-                clean(std::slice::from_ref(&run), false)
-                    .unwrap_err()
-                    .to_string()
-                    .contains("--yes")
+                clean(std::slice::from_ref(&run), false).unwrap_err().to_string().contains("--yes")
             );
         }
         assert!(run.path().is_dir());

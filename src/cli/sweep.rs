@@ -48,10 +48,7 @@ struct Training {
 
 impl Training {
     fn settings(&self, places: Places, workers: Option<usize>) -> Result<Settings> {
-        Ok(Settings {
-            saving: self.saving.saving(),
-            ..self.compute.settings(places, workers)?
-        })
+        Ok(Settings { saving: self.saving.saving(), ..self.compute.settings(places, workers)? })
     }
 }
 
@@ -214,11 +211,7 @@ fn parse_seeds(text: &str) -> Result<Seeds> {
 }
 
 fn train(args: &RunArgs) -> Result<()> {
-    let workers = if args.index.is_some() {
-        Some(1)
-    } else {
-        args.workers.workers
-    };
+    let workers = if args.index.is_some() { Some(1) } else { args.workers.workers };
     let places = args.folders.places("results");
     let settings = args.training.settings(places, workers)?;
     let lines = read_manifest(&args.manifest)?;
@@ -253,11 +246,7 @@ fn status(args: &StatusArgs) -> Result<()> {
 /// Shows the table every two seconds until no run is left that runs or waits.
 fn watch(lines: &[Line], path: Option<&str>, settings: &Settings) -> Result<()> {
     let stop = watch_signals()?;
-    let clear = if std::io::stdout().is_terminal() {
-        "\x1b[H\x1b[2J"
-    } else {
-        ""
-    };
+    let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
         let statuses = status_of(lines, path, settings);
         let text = describe_status(&statuses, lines.len() <= 30);
@@ -288,9 +277,8 @@ fn collect(args: &CollectArgs) -> Result<()> {
 /// A manifest is a file that is no experiment's.
 fn is_manifest(which: &str) -> bool {
     let path = Path::new(which);
-    let is_yaml = path
-        .extension()
-        .is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let is_yaml =
+        path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     which == "-" || (path.is_file() && !is_yaml)
 }
 
@@ -299,10 +287,7 @@ fn experiments_of(lines: &[Line]) -> Result<(Vec<String>, Vec<String>)> {
     let mut experiments: Vec<String> = Vec::new();
     for line in lines {
         if line.changes != changes {
-            bail!(
-                "line {}: its changes differ from the first line's",
-                line.index + 1
-            );
+            bail!("line {}: its changes differ from the first line's", line.index + 1);
         }
         for name in &line.experiments {
             if !experiments.contains(name) {
@@ -336,14 +321,7 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
         parallel: args.parallel,
         device: args.device.clone(),
     };
-    print(&submit(
-        &args.manifest,
-        &lines,
-        &left,
-        &places,
-        &asked,
-        args.dry_run,
-    )?)
+    print(&submit(&args.manifest, &lines, &left, &places, &asked, args.dry_run)?)
 }
 
 fn print(text: &str) -> Result<()> {

@@ -22,10 +22,7 @@ pub struct Augmentation {
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Augmentation {
-            crop: 4,
-            flip: true,
-        }
+        Augmentation { crop: 4, flip: true }
     }
 }
 
@@ -54,10 +51,7 @@ impl Normalisation {
 
 impl From<&super::Facts> for Normalisation {
     fn from(facts: &super::Facts) -> Self {
-        Normalisation {
-            mean: facts.mean.clone(),
-            std: facts.std.clone(),
-        }
+        Normalisation { mean: facts.mean.clone(), std: facts.std.clone() }
     }
 }
 
@@ -75,16 +69,9 @@ fn draw(augmentation: &Augmentation, seed: u64, epoch: u32, image: u32) -> Draw 
     let mut rng = stream("augment", seed, epoch, u64::from(image));
     let offsets = 2 * augmentation.crop as u32 + 1;
     // All three are always drawn, so that switching one off leaves the others as they were.
-    let (top, left, coin) = (
-        below(&mut rng, offsets),
-        below(&mut rng, offsets),
-        below(&mut rng, 2),
-    );
-    Draw {
-        top: i64::from(top),
-        left: i64::from(left),
-        mirrored: augmentation.flip && coin == 1,
-    }
+    let (top, left, coin) =
+        (below(&mut rng, offsets), below(&mut rng, offsets), below(&mut rng, 2));
+    Draw { top: i64::from(top), left: i64::from(left), mirrored: augmentation.flip && coin == 1 }
 }
 
 /// The images at `indices`, float32 `[B, C, H, W]` on `device`, (pixel / 255 - mean) / std. `augmentation` comes
@@ -104,10 +91,8 @@ pub fn batch(
     let index = index_tensor(indices, images.len(), home)?;
     let mut pixels = images.pixels.f_index_select(0, &index)?;
     if let Some((augmentation, seed, epoch)) = augmentation {
-        let draws: Vec<Draw> = indices
-            .iter()
-            .map(|&i| draw(augmentation, seed, epoch, i))
-            .collect();
+        let draws: Vec<Draw> =
+            indices.iter().map(|&i| draw(augmentation, seed, epoch, i)).collect();
         if augmentation.crop > 0 {
             pixels = cropped(&pixels, augmentation.crop, &draws)?;
         }
@@ -151,9 +136,7 @@ fn cropped(pixels: &Tensor, crop: usize, draws: &[Draw]) -> Result<Tensor> {
 
 fn mirrored(pixels: &Tensor, draws: &[Draw]) -> Result<Tensor> {
     let coins: Vec<bool> = draws.iter().map(|draw| draw.mirrored).collect();
-    let coins = Tensor::f_from_slice(&coins)?
-        .f_to(pixels.device())?
-        .f_reshape([-1, 1, 1, 1])?;
+    let coins = Tensor::f_from_slice(&coins)?.f_to(pixels.device())?.f_reshape([-1, 1, 1, 1])?;
     Ok(pixels.f_flip([3])?.f_where_self(&coins, pixels)?)
 }
 
@@ -167,9 +150,7 @@ pub(super) fn normalised(pixels: &Tensor, norm: &Normalisation) -> Result<Tensor
             values.len()
         );
         let values = Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?;
-        Ok(values
-            .f_to(pixels.device())?
-            .f_reshape([1, channels, 1, 1])?)
+        Ok(values.f_to(pixels.device())?.f_reshape([1, channels, 1, 1])?)
     };
     let mut floats = pixels.f_to_kind(Kind::Float)?.f_contiguous()?;
     floats
@@ -186,24 +167,13 @@ mod tests {
 
     fn plain(channels: usize) -> Normalisation {
         // Gives the pixels back: (p / 255 - 0) / (1 / 255).
-        Normalisation {
-            mean: vec![0.0; channels],
-            std: vec![1.0 / 255.0; channels],
-        }
+        Normalisation { mean: vec![0.0; channels], std: vec![1.0 / 255.0; channels] }
     }
 
     fn images(n: usize, channels: usize, side: usize) -> Images {
         tch::set_num_threads(1);
-        let pixels = (0..n * channels * side * side)
-            .map(|i| (i * 7 % 255) as u8 + 1)
-            .collect();
-        let raw = Raw {
-            pixels,
-            labels: vec![0; n],
-            channels,
-            side,
-            classes: 1,
-        };
+        let pixels = (0..n * channels * side * side).map(|i| (i * 7 % 255) as u8 + 1).collect();
+        let raw = Raw { pixels, labels: vec![0; n], channels, side, classes: 1 };
         Images::try_from(raw).unwrap()
     }
 
@@ -242,10 +212,7 @@ mod tests {
             classes: 1,
         };
         let images = Images::try_from(raw).unwrap();
-        let norm = Normalisation {
-            mean: vec![0.5],
-            std: vec![0.25],
-        };
+        let norm = Normalisation { mean: vec![0.5], std: vec![0.25] };
         let batch = batch(&images, &[0], &norm, None, Device::Cpu).unwrap();
         assert_eq!(batch.size(), [1, 1, 2, 2]);
         let values: Vec<f32> = Vec::try_from(batch.flatten(0, -1)).unwrap();
@@ -257,10 +224,8 @@ mod tests {
     #[test]
     fn one_image_is_normalised_to_the_same_bits_as_a_batch() {
         let images = images(3, 3, 16);
-        let norm = Normalisation {
-            mean: vec![0.5071, 0.4867, 0.4408],
-            std: vec![0.2675, 0.2565, 0.2761],
-        };
+        let norm =
+            Normalisation { mean: vec![0.5071, 0.4867, 0.4408], std: vec![0.2675, 0.2565, 0.2761] };
         let batch = batch(&images, &[1], &norm, None, Device::Cpu).unwrap();
         let expected: Vec<f32> = Vec::try_from(batch.flatten(0, -1)).unwrap();
         let pixels = Vec::<u8>::try_from(images.pixels.get(1).flatten(0, -1)).unwrap();
@@ -271,26 +236,15 @@ mod tests {
     fn a_crop_moves_the_image_over_zeros_and_a_flip_mirrors_it() {
         let image = Tensor::from_slice(&[1u8, 2, 3, 4]).reshape([1, 1, 2, 2]);
         let cut = |top, left| {
-            let draw = Draw {
-                top,
-                left,
-                mirrored: false,
-            };
+            let draw = Draw { top, left, mirrored: false };
             Vec::<u8>::try_from(cropped(&image, 1, &[draw]).unwrap().flatten(0, -1)).unwrap()
         };
         assert_eq!(cut(1, 1), [1, 2, 3, 4]);
         assert_eq!(cut(0, 0), [0, 0, 0, 1]);
         assert_eq!(cut(2, 1), [3, 4, 0, 0]);
-        let draw = Draw {
-            top: 1,
-            left: 1,
-            mirrored: true,
-        };
+        let draw = Draw { top: 1, left: 1, mirrored: true };
         let turned = mirrored(&image, &[draw]).unwrap();
-        assert_eq!(
-            Vec::<u8>::try_from(turned.flatten(0, -1)).unwrap(),
-            [2, 1, 4, 3]
-        );
+        assert_eq!(Vec::<u8>::try_from(turned.flatten(0, -1)).unwrap(), [2, 1, 4, 3]);
     }
 
     #[test]
@@ -300,25 +254,16 @@ mod tests {
         let all = Vec::<u8>::try_from(images.pixels.flatten(0, -1)).unwrap();
         let augmentation = Augmentation::default();
         let chosen = [5, 0, 3, 3, 1];
-        let found = batch(
-            &images,
-            &chosen,
-            &plain(channels),
-            Some((&augmentation, 9, 2)),
-            Device::Cpu,
-        )
-        .unwrap();
+        let found =
+            batch(&images, &chosen, &plain(channels), Some((&augmentation, 9, 2)), Device::Cpu)
+                .unwrap();
         let found = pixels(&found);
         let size = channels * side * side;
         for (place, &image) in chosen.iter().enumerate() {
             let original = &all[image as usize * size..][..size];
             let draw = draw(&augmentation, 9, 2, image);
             let expected = by_hand(original, channels, side, 4, draw);
-            assert_eq!(
-                found[place * size..][..size],
-                expected,
-                "image {image}, {draw:?}"
-            );
+            assert_eq!(found[place * size..][..size], expected, "image {image}, {draw:?}");
         }
     }
 
@@ -327,14 +272,8 @@ mod tests {
         let images = images(40, 3, 16);
         let augmentation = Augmentation::default();
         let of = |indices: &[u32], epoch| {
-            batch(
-                &images,
-                indices,
-                &plain(3),
-                Some((&augmentation, 1, epoch)),
-                Device::Cpu,
-            )
-            .unwrap()
+            batch(&images, indices, &plain(3), Some((&augmentation, 1, epoch)), Device::Cpu)
+                .unwrap()
         };
         let alone = of(&[17], 4);
         let all: Vec<u32> = (0..40).rev().collect();
@@ -361,27 +300,14 @@ mod tests {
     #[test]
     fn what_is_switched_off_does_not_happen_and_does_not_change_the_rest() {
         let both = Augmentation::default();
-        let no_flip = Augmentation {
-            flip: false,
-            ..both
-        };
+        let no_flip = Augmentation { flip: false, ..both };
         for image in 0..50 {
             let (a, b) = (draw(&both, 0, 0, image), draw(&no_flip, 0, 0, image));
             assert_eq!((a.top, a.left, false), (b.top, b.left, b.mirrored));
         }
-        let off = Augmentation {
-            crop: 0,
-            flip: false,
-        };
+        let off = Augmentation { crop: 0, flip: false };
         let images = images(3, 1, 4);
-        let with = batch(
-            &images,
-            &[0, 1, 2],
-            &plain(1),
-            Some((&off, 0, 0)),
-            Device::Cpu,
-        )
-        .unwrap();
+        let with = batch(&images, &[0, 1, 2], &plain(1), Some((&off, 0, 0)), Device::Cpu).unwrap();
         let without = batch(&images, &[0, 1, 2], &plain(1), None, Device::Cpu).unwrap();
         assert!(with.equal(&without));
     }
@@ -389,15 +315,10 @@ mod tests {
     #[test]
     fn wrong_indices_channels_and_crops_are_errors() {
         let images = images(3, 1, 4);
-        let error = batch(&images, &[3], &plain(1), None, Device::Cpu)
-            .unwrap_err()
-            .to_string();
+        let error = batch(&images, &[3], &plain(1), None, Device::Cpu).unwrap_err().to_string();
         assert_eq!(error, "image 3 of a data set that has 3");
         assert!(batch(&images, &[0], &plain(3), None, Device::Cpu).is_err());
-        let wide = Augmentation {
-            crop: 5,
-            flip: false,
-        };
+        let wide = Augmentation { crop: 5, flip: false };
         assert!(batch(&images, &[0], &plain(1), Some((&wide, 0, 0)), Device::Cpu).is_err());
     }
 
@@ -405,13 +326,7 @@ mod tests {
     fn an_unknown_key_of_an_augmentation_is_an_error() {
         assert!(serde_yaml::from_str::<Augmentation>("{crops: 4}").is_err());
         let partly: Augmentation = serde_yaml::from_str("{flip: false}").unwrap();
-        assert_eq!(
-            partly,
-            Augmentation {
-                crop: 4,
-                flip: false
-            }
-        );
+        assert_eq!(partly, Augmentation { crop: 4, flip: false });
     }
 
     #[test]

@@ -76,24 +76,16 @@ impl Dataset {
         Ok(match self {
             Dataset::FashionMnistMini => grey(1_000),
             Dataset::FashionMnist => grey(5_000),
-            Dataset::Cifar10 => colour(
-                10,
-                32,
-                ([0.4914, 0.4824, 0.4467], [0.2471, 0.2435, 0.2616]),
-                5_000,
-            ),
+            Dataset::Cifar10 => {
+                colour(10, 32, ([0.4914, 0.4824, 0.4467], [0.2471, 0.2435, 0.2616]), 5_000)
+            }
             Dataset::Cifar100 => cifar100(100),
             Dataset::Cifar100Coarse => cifar100(20),
             Dataset::Imagenet => colour(1000, 224, IMAGENET_NORM, 50_000),
             Dataset::Synthetic => colour(10, 32, ([0.5; 3], [0.22; 3]), 200),
             Dataset::Folder(path) => {
                 let classes = folder::classes(path)?.len();
-                colour(
-                    classes,
-                    224,
-                    IMAGENET_NORM,
-                    folder::training_images(path)? / 10,
-                )
+                colour(classes, 224, IMAGENET_NORM, folder::training_images(path)? / 10)
             }
         })
     }
@@ -161,14 +153,7 @@ fn colour(
     (mean, std): ([f64; 3], [f64; 3]),
     default_validation: usize,
 ) -> Facts {
-    Facts {
-        classes,
-        channels: 3,
-        side,
-        mean: mean.to_vec(),
-        std: std.to_vec(),
-        default_validation,
-    }
+    Facts { classes, channels: 3, side, mean: mean.to_vec(), std: std.to_vec(), default_validation }
 }
 
 /// The names of a data set's classes, by label; numbers where no name is known.
@@ -182,11 +167,7 @@ pub fn class_names(dataset: &Dataset, data_dir: &Path) -> Vec<String> {
         Dataset::Synthetic => numbers(10),
         Dataset::Imagenet => {
             let found = folder::classes(&data_dir.join("imagenet")).unwrap_or_default();
-            if found.len() == 1000 {
-                found
-            } else {
-                numbers(1000)
-            }
+            if found.len() == 1000 { found } else { numbers(1000) }
         }
         Dataset::Folder(path) => folder::classes(path).unwrap_or_default(),
     }
@@ -280,9 +261,7 @@ impl<'de> Visitor<'de> for DatasetVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Dataset, A::Error> {
         let Some(key) = map.next_key::<String>()? else {
-            return Err(A::Error::custom(
-                "an empty mapping; expected {folder: PATH}",
-            ));
+            return Err(A::Error::custom("an empty mapping; expected {folder: PATH}"));
         };
         if key != "folder" {
             return Err(A::Error::unknown_field(&key, &["folder"]));
@@ -336,14 +315,8 @@ mod tests {
     #[test]
     fn a_folder_is_a_mapping_in_yaml_and_prefixed_on_a_command_line() {
         let folder = Dataset::Folder("my/flowers".into());
-        assert_eq!(
-            serde_yaml::from_str::<Dataset>("{folder: my/flowers}").unwrap(),
-            folder
-        );
-        assert_eq!(
-            serde_yaml::to_string(&folder).unwrap(),
-            "folder: my/flowers\n"
-        );
+        assert_eq!(serde_yaml::from_str::<Dataset>("{folder: my/flowers}").unwrap(), folder);
+        assert_eq!(serde_yaml::to_string(&folder).unwrap(), "folder: my/flowers\n");
         assert_eq!("folder:my/flowers".parse::<Dataset>().unwrap(), folder);
         assert_eq!(folder.to_string(), "folder:my/flowers");
     }
@@ -352,13 +325,8 @@ mod tests {
     fn a_wrong_name_lists_the_right_ones_and_the_nearest() {
         let error = "cifar-100".parse::<Dataset>().unwrap_err().to_string();
         assert!(error.contains("did you mean 'cifar100'?"), "{error}");
-        assert!(
-            error.contains("fashion-mnist-mini, fashion-mnist, cifar10"),
-            "{error}"
-        );
-        let error = serde_yaml::from_str::<Dataset>("Fashion-MNIST")
-            .unwrap_err()
-            .to_string();
+        assert!(error.contains("fashion-mnist-mini, fashion-mnist, cifar10"), "{error}");
+        let error = serde_yaml::from_str::<Dataset>("Fashion-MNIST").unwrap_err().to_string();
         assert!(error.contains("did you mean 'fashion-mnist'?"), "{error}");
         let error = "xyz".parse::<Dataset>().unwrap_err().to_string();
         assert!(!error.contains("did you mean"), "{error}");
@@ -366,14 +334,8 @@ mod tests {
 
     #[test]
     fn wrong_mappings_are_errors() {
-        for yaml in [
-            "{directory: x}",
-            "{folder: x, name: y}",
-            "{}",
-            "{folder: ''}",
-            "7",
-            "folder:",
-        ] {
+        for yaml in ["{directory: x}", "{folder: x, name: y}", "{}", "{folder: ''}", "7", "folder:"]
+        {
             assert!(serde_yaml::from_str::<Dataset>(yaml).is_err(), "{yaml}");
         }
     }
@@ -405,18 +367,13 @@ mod tests {
         }
         let dataset = Dataset::Folder(dir.path().into());
         let facts = dataset.facts(Path::new("data")).unwrap();
-        assert_eq!(
-            (facts.classes, facts.side, facts.default_validation),
-            (2, 224, 2)
-        );
+        assert_eq!((facts.classes, facts.side, facts.default_validation), (2, 224, 2));
         assert_eq!(class_names(&dataset, Path::new("data")), ["rose", "tulip"]);
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_an_error_with_its_name() {
-        let error = Dataset::Folder("no/such".into())
-            .facts(Path::new("data"))
-            .unwrap_err();
+        let error = Dataset::Folder("no/such".into()).facts(Path::new("data")).unwrap_err();
         assert!(format!("{error:#}").contains("no/such"), "{error:#}");
     }
 }

@@ -162,10 +162,7 @@ mod tests {
         assert_eq!(raw.labels, [3, 9]);
         assert_eq!((raw.channels, raw.side, raw.classes), (3, 32, 10));
         assert_eq!(raw.pixels.len(), 2 * 3072);
-        assert_eq!(
-            (raw.pixels[1023], raw.pixels[1024], raw.pixels[3072]),
-            (1, 77, 2)
-        );
+        assert_eq!((raw.pixels[1023], raw.pixels[1024], raw.pixels[3072]), (1, 77, 2));
     }
 
     #[test]
@@ -181,9 +178,7 @@ mod tests {
     fn a_file_cut_short_names_its_size_and_the_record_that_is_not_whole() {
         let mut bytes = [record(&[3], 1), record(&[9], 2)].concat();
         bytes.truncate(5000);
-        let error = parse(&bytes, "data_batch_1.bin", Labels::Ten)
-            .unwrap_err()
-            .to_string();
+        let error = parse(&bytes, "data_batch_1.bin", Labels::Ten).unwrap_err().to_string();
         assert_eq!(
             error,
             "data_batch_1.bin: 5,000 bytes, expected a whole number of records of 3,073 bytes; found 1 records \
@@ -194,9 +189,7 @@ mod tests {
     #[test]
     fn a_label_out_of_range_names_its_record_and_offset() {
         let bytes = [record(&[3, 50], 1), record(&[4, 100], 2)].concat();
-        let error = parse(&bytes, "train.bin", Labels::Coarse)
-            .unwrap_err()
-            .to_string();
+        let error = parse(&bytes, "train.bin", Labels::Coarse).unwrap_err().to_string();
         assert_eq!(
             error,
             "train.bin: record 1, byte offset 3075: fine label 100, expected 0 to 99"
@@ -218,27 +211,19 @@ mod tests {
         let (folder, names) = files(Labels::Ten, Part::Train);
         std::fs::create_dir(dir.path().join(folder)).unwrap();
         for (i, name) in names.iter().enumerate() {
-            std::fs::write(
-                dir.path().join(folder).join(name),
-                record(&[i as u8], i as u8),
-            )
-            .unwrap();
+            std::fs::write(dir.path().join(folder).join(name), record(&[i as u8], i as u8))
+                .unwrap();
         }
         let raw = read(dir.path(), Labels::Ten, Part::Train).unwrap();
         assert_eq!(raw.labels, [0, 1, 2, 3, 4]);
-        let error = format!(
-            "{:#}",
-            read(dir.path(), Labels::Ten, Part::Test).unwrap_err()
-        );
+        let error = format!("{:#}", read(dir.path(), Labels::Ten, Part::Test).unwrap_err());
         assert!(error.contains("test_batch.bin"), "{error}");
     }
 
     #[test]
     fn a_missing_folder_says_which_command_fetches_it() {
         let dir = tempfile::tempdir().unwrap();
-        let error = read(dir.path(), Labels::Coarse, Part::Test)
-            .unwrap_err()
-            .to_string();
+        let error = read(dir.path(), Labels::Coarse, Part::Test).unwrap_err().to_string();
         assert!(error.contains("`repro data fetch cifar100`"), "{error}");
     }
 

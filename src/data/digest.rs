@@ -51,13 +51,7 @@ mod tests {
         if let Some(at) = change {
             pixels[at] ^= 1;
         }
-        let raw = Raw {
-            pixels,
-            labels: labels.to_vec(),
-            channels: 1,
-            side: 2,
-            classes: 3,
-        };
+        let raw = Raw { pixels, labels: labels.to_vec(), channels: 1, side: 2, classes: 3 };
         Images::try_from(raw).unwrap()
     }
 
@@ -67,10 +61,7 @@ mod tests {
         hash.update(b"3 [2, 1, 2, 2]\n");
         hash.update([0, 1, 2, 3, 4, 5, 6, 7]);
         hash.update([2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(
-            digest(&images(&[2, 1], None)).unwrap(),
-            hex(&hash.finalize())
-        );
+        assert_eq!(digest(&images(&[2, 1], None)).unwrap(), hex(&hash.finalize()));
     }
 
     #[test]

@@ -81,22 +81,10 @@ pub fn fetch(
 
 fn fashion_downloads() -> Vec<Download> {
     [
-        (
-            "train-images-idx3-ubyte.gz",
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        ),
-        (
-            "train-labels-idx1-ubyte.gz",
-            "25c81989df183df01b3e8a0aad5dffbe",
-        ),
-        (
-            "t10k-images-idx3-ubyte.gz",
-            "bef4ecab320f06d8554ea6380940ec79",
-        ),
-        (
-            "t10k-labels-idx1-ubyte.gz",
-            "bb300cfdad3c16e7a12a480ee83cd310",
-        ),
+        ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+        ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
     ]
     .map(|(name, md5)| Download {
         name: name.to_string(),
@@ -109,10 +97,7 @@ fn fashion_downloads() -> Vec<Download> {
 fn cifar_download(labels: cifar::Labels) -> Download {
     let (name, md5) = match labels {
         cifar::Labels::Ten => ("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
-        _ => (
-            "cifar-100-binary.tar.gz",
-            "03b5dce01913d631647c71ecec9e9cb8",
-        ),
+        _ => ("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
     };
     Download {
         name: name.to_string(),
@@ -162,11 +147,7 @@ fn fetch_files(data_dir: &Path, mirror: &Mirror, progress: Progress) -> Result<F
         rename(&part, &folder.join(&download.name))?;
         any = true;
     }
-    Ok(if any {
-        Fetched::New(folder)
-    } else {
-        Fetched::AlreadyThere(folder)
-    })
+    Ok(if any { Fetched::New(folder) } else { Fetched::AlreadyThere(folder) })
 }
 
 /// CIFAR: one archive, unpacked into its folder. An archive that was put into `data_dir` by hand is used.
@@ -276,11 +257,7 @@ fn from_network(download: &Download, part: &Path, progress: Progress) -> Result<
             Attempt::Whole => return Ok(()),
             Attempt::Cut(error) => error,
         };
-        fruitless = if size(part) > before {
-            0
-        } else {
-            fruitless + 1
-        };
+        fruitless = if size(part) > before { 0 } else { fruitless + 1 };
         if fruitless == ATTEMPTS {
             if size(part) == 0 {
                 let _ = std::fs::remove_file(part);
@@ -294,18 +271,13 @@ fn from_network(download: &Download, part: &Path, progress: Progress) -> Result<
 /// One request: what is missing from `part`, or all of it where the server does not know ranges.
 fn attempt(download: &Download, part: &Path, progress: Progress) -> Result<Attempt> {
     let context = || format!("cannot write {}", part.display());
-    let mut file = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(part)
-        .with_context(context)?;
+    let mut file =
+        std::fs::File::options().create(true).append(true).open(part).with_context(context)?;
     if file.try_lock().is_err() {
         bail!("{} is being written by another program", part.display());
     }
     let have = size(part);
-    let mut request = agent(&download.url)
-        .get(&download.url)
-        .header("Accept-Encoding", "identity");
+    let mut request = agent(&download.url).get(&download.url).header("Accept-Encoding", "identity");
     if have > 0 {
         request = request.header("Range", format!("bytes={have}-"));
     }
@@ -325,14 +297,9 @@ fn attempt(download: &Download, part: &Path, progress: Progress) -> Result<Attem
     );
     file.set_len(start).with_context(context)?;
     file.seek(SeekFrom::End(0)).with_context(context)?;
-    let total = response
-        .body()
-        .content_length()
-        .map(|length| start + length);
+    let total = response.body().content_length().map(|length| start + length);
     let body = response.into_body().into_reader();
-    let outcome = copy(body, &mut file, start, total, |done| {
-        progress(&download.name, done, total)
-    });
+    let outcome = copy(body, &mut file, start, total, |done| progress(&download.name, done, total));
     let outcome = outcome.with_context(context)?;
     file.sync_all().with_context(context)?;
     Ok(outcome)
@@ -360,9 +327,9 @@ fn copy(
         }
     }
     Ok(match total {
-        Some(total) if done < total => Attempt::Cut(anyhow::anyhow!(
-            "the connection was cut after {done} of {total} bytes"
-        )),
+        Some(total) if done < total => {
+            Attempt::Cut(anyhow::anyhow!("the connection was cut after {done} of {total} bytes"))
+        }
         _ => Attempt::Whole,
     })
 }
@@ -370,13 +337,7 @@ fn copy(
 /// 500 of `Content-Range: bytes 500-999/1000`.
 fn range_start(response: &ureq::http::Response<ureq::Body>) -> Option<u64> {
     let range = response.headers().get("content-range")?.to_str().ok()?;
-    range
-        .strip_prefix("bytes ")?
-        .split('-')
-        .next()?
-        .trim()
-        .parse()
-        .ok()
+    range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }
 
 fn agent(url: &str) -> ureq::Agent {
@@ -427,16 +388,9 @@ fn unpack_into(archive: &Path, temporary: &Path, folder: &str) -> Result<()> {
         if kind.is_dir() {
             continue;
         }
-        ensure!(
-            kind.is_file(),
-            "'{}' is neither a file nor a folder: refused",
-            path.display()
-        );
+        ensure!(kind.is_file(), "'{}' is neither a file nor a folder: refused", path.display());
         left = left.checked_sub(entry.size()).with_context(|| {
-            format!(
-                "'{}' makes it larger than {UNPACKED_LIMIT} bytes: refused",
-                path.display()
-            )
+            format!("'{}' makes it larger than {UNPACKED_LIMIT} bytes: refused", path.display())
         })?;
         let target = temporary.join(inside);
         if let Some(parent) = target.parent() {
@@ -516,22 +470,14 @@ mod tests {
 
     fn respond(mut stream: TcpStream, body: &[u8], answer: Answer, seen: &Mutex<Vec<String>>) {
         let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        let head: Vec<String> = lines
-            .map(|line| line.unwrap())
-            .take_while(|line| !line.is_empty())
-            .collect();
-        let range = head.iter().find_map(|line| {
-            line.to_lowercase()
-                .strip_prefix("range: ")
-                .map(String::from)
-        });
+        let head: Vec<String> =
+            lines.map(|line| line.unwrap()).take_while(|line| !line.is_empty()).collect();
+        let range = head
+            .iter()
+            .find_map(|line| line.to_lowercase().strip_prefix("range: ").map(String::from));
         seen.lock().unwrap().push(range.clone().unwrap_or_default());
         let start = range.and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-        let start: usize = if answer == Answer::IgnoreRange {
-            0
-        } else {
-            start.unwrap_or(0)
-        };
+        let start: usize = if answer == Answer::IgnoreRange { 0 } else { start.unwrap_or(0) };
         let status = match answer {
             Answer::Status(status) => format!("{status} No\r\nContent-Length: 0"),
             _ if start >= body.len() => "416 Range\r\nContent-Length: 0".to_string(),
@@ -575,13 +521,9 @@ mod tests {
     }
 
     fn cifar100() -> Vec<u8> {
-        let noise: Vec<u8> = (0..3072u32 * 4)
-            .map(|i| (i.wrapping_mul(2654435761) >> 13) as u8)
-            .collect();
-        let records: Vec<u8> = noise
-            .chunks(3072)
-            .flat_map(|p| [&[3u8, 7], p].concat())
-            .collect();
+        let noise: Vec<u8> =
+            (0..3072u32 * 4).map(|i| (i.wrapping_mul(2654435761) >> 13) as u8).collect();
+        let records: Vec<u8> = noise.chunks(3072).flat_map(|p| [&[3u8, 7], p].concat()).collect();
         archive(&[
             ("cifar-100-binary/train.bin", &records),
             ("cifar-100-binary/test.bin", &records[..3074]),
@@ -589,10 +531,7 @@ mod tests {
     }
 
     fn fetch_cifar(dir: &Path, url: &str, md5: &str) -> Result<Fetched> {
-        let mirror = Mirror {
-            url: Some(url.to_string()),
-            md5: vec![md5.to_string()],
-        };
+        let mirror = Mirror { url: Some(url.to_string()), md5: vec![md5.to_string()] };
         fetch(&Dataset::Cifar100, dir, &mirror, &mut |_, _, _| {})
     }
 
@@ -616,9 +555,7 @@ mod tests {
         );
         assert_eq!(names(dir.path()), ["cifar-100-binary"]);
         assert_eq!(
-            cifar::read(dir.path(), cifar::Labels::Fine, Part::Train)
-                .unwrap()
-                .labels,
+            cifar::read(dir.path(), cifar::Labels::Fine, Part::Train).unwrap().labels,
             [7; 4]
         );
         assert_eq!(
@@ -631,10 +568,8 @@ mod tests {
     #[test]
     fn a_cut_connection_is_gone_on_from_where_it_was_cut() {
         let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
-        let (url, ranges) = serve(
-            body.clone(),
-            vec![Answer::CutAfter(1000), Answer::CutAfter(500), Answer::Obey],
-        );
+        let (url, ranges) =
+            serve(body.clone(), vec![Answer::CutAfter(1000), Answer::CutAfter(500), Answer::Obey]);
         fetch_cifar(dir.path(), &format!("{url}some.tar.gz"), &md5(&body)).unwrap();
         assert_eq!(*ranges.lock().unwrap(), ["", "bytes=1000-", "bytes=1500-"]);
     }
@@ -642,11 +577,7 @@ mod tests {
     #[test]
     fn what_an_earlier_command_left_is_gone_on_from() {
         let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
-        std::fs::write(
-            dir.path().join("cifar-100-binary.tar.gz.part"),
-            &body[..700],
-        )
-        .unwrap();
+        std::fs::write(dir.path().join("cifar-100-binary.tar.gz.part"), &body[..700]).unwrap();
         let (url, ranges) = serve(body.clone(), vec![Answer::Obey]);
         fetch_cifar(dir.path(), &url, &md5(&body)).unwrap();
         assert_eq!(*ranges.lock().unwrap(), ["bytes=700-"]);
@@ -655,10 +586,7 @@ mod tests {
     #[test]
     fn a_server_that_ignores_ranges_sends_it_all_again() {
         let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
-        let (url, _) = serve(
-            body.clone(),
-            vec![Answer::CutAfter(1000), Answer::IgnoreRange],
-        );
+        let (url, _) = serve(body.clone(), vec![Answer::CutAfter(1000), Answer::IgnoreRange]);
         fetch_cifar(dir.path(), &url, &md5(&body)).unwrap();
     }
 
@@ -680,14 +608,8 @@ mod tests {
     fn a_wrong_checksum_leaves_nothing_behind() {
         let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
         let (url, _) = serve(body.clone(), vec![Answer::Obey]);
-        let error = format!(
-            "{:#}",
-            fetch_cifar(dir.path(), &url, &md5(b"another")).unwrap_err()
-        );
-        assert!(
-            error.contains(&md5(&body)) && error.contains(&md5(b"another")),
-            "{error}"
-        );
+        let error = format!("{:#}", fetch_cifar(dir.path(), &url, &md5(b"another")).unwrap_err());
+        assert!(error.contains(&md5(&body)) && error.contains(&md5(b"another")), "{error}");
         assert!(names(dir.path()).is_empty());
     }
 
@@ -695,29 +617,17 @@ mod tests {
     fn the_published_checksum_holds_for_a_mirror() {
         let dir = tempfile::tempdir().unwrap();
         let (url, _) = serve(cifar100(), vec![Answer::Obey]);
-        let mirror = Mirror {
-            url: Some(url),
-            md5: vec![],
-        };
+        let mirror = Mirror { url: Some(url), md5: vec![] };
         let error = fetch(&Dataset::Cifar100, dir.path(), &mirror, &mut |_, _, _| {}).unwrap_err();
-        assert!(
-            format!("{error:#}").contains("03b5dce01913d631647c71ecec9e9cb8"),
-            "{error:#}"
-        );
+        assert!(format!("{error:#}").contains("03b5dce01913d631647c71ecec9e9cb8"), "{error:#}");
     }
 
     #[test]
     fn no_network_says_what_to_do_by_hand_and_the_file_put_there_is_used() {
         let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
-        let closed = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let url = format!("http://{closed}/");
-        let error = format!(
-            "{:#}",
-            fetch_cifar(dir.path(), &url, &md5(&body)).unwrap_err()
-        );
+        let error = format!("{:#}", fetch_cifar(dir.path(), &url, &md5(&body)).unwrap_err());
         assert!(
             error.contains("by hand") && error.contains("as cifar-100-binary.tar.gz"),
             "{error}"
@@ -766,10 +676,7 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             let (url, _) = serve(body.clone(), vec![Answer::Obey]);
-            let error = format!(
-                "{:#}",
-                fetch_cifar(dir.path(), &url, &md5(&body)).unwrap_err()
-            );
+            let error = format!("{:#}", fetch_cifar(dir.path(), &url, &md5(&body)).unwrap_err());
             assert!(error.contains(what), "{error}");
             assert_eq!(names(dir.path()), ["cifar-100-binary.tar.gz"]);
         }
@@ -782,17 +689,8 @@ mod tests {
         let folder = dir.path().join("fashion-mnist");
         create(&folder).unwrap();
         std::fs::write(folder.join("train-images-idx3-ubyte"), "by hand").unwrap();
-        let mirror = Mirror {
-            url: Some(url),
-            md5: vec![md5(b"file"); 4],
-        };
-        fetch(
-            &Dataset::FashionMnist,
-            dir.path(),
-            &mirror,
-            &mut |_, _, _| {},
-        )
-        .unwrap();
+        let mirror = Mirror { url: Some(url), md5: vec![md5(b"file"); 4] };
+        fetch(&Dataset::FashionMnist, dir.path(), &mirror, &mut |_, _, _| {}).unwrap();
         assert_eq!(
             names(&folder),
             [
@@ -803,18 +701,7 @@ mod tests {
             ]
         );
         assert_eq!(ranges.lock().unwrap().len(), 3);
-        let too_few = Mirror {
-            md5: vec![md5(b"file")],
-            ..mirror
-        };
-        assert!(
-            fetch(
-                &Dataset::FashionMnist,
-                dir.path(),
-                &too_few,
-                &mut |_, _, _| {}
-            )
-            .is_err()
-        );
+        let too_few = Mirror { md5: vec![md5(b"file")], ..mirror };
+        assert!(fetch(&Dataset::FashionMnist, dir.path(), &too_few, &mut |_, _, _| {}).is_err());
     }
 }

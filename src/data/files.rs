@@ -140,11 +140,7 @@ impl Files {
             .name("decode".to_string())
             .spawn(move || shared.decode(&wanted, change))
             .context("a thread for decoding images")?;
-        let ahead = Ahead {
-            indices: indices.to_vec(),
-            change,
-            thread,
-        };
+        let ahead = Ahead { indices: indices.to_vec(), change, thread };
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
         Ok(())
     }
@@ -154,16 +150,11 @@ impl Files {
     /// # Errors
     /// An image that cannot be read, named; an index out of range.
     pub fn pixels(&self, indices: &[u32], change: Change) -> Result<Tensor> {
-        let ahead = self
-            .ahead
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
         let bytes = match ahead {
-            Some(ahead) if ahead.indices == indices && ahead.change == change => ahead
-                .thread
-                .join()
-                .map_err(|_| anyhow!("decoding images failed"))??,
+            Some(ahead) if ahead.indices == indices && ahead.change == change => {
+                ahead.thread.join().map_err(|_| anyhow!("decoding images failed"))??
+            }
             _ => self.shared.decode(indices, change)?,
         };
         let shape = [indices.len() as i64, 3, SIDE as i64, SIDE as i64];
@@ -183,26 +174,23 @@ impl Files {
 impl Shared {
     fn decode(&self, indices: &[u32], change: Change) -> Result<Vec<u8>> {
         let mut bytes = vec![0; indices.len() * BYTES];
-        bytes
-            .par_chunks_mut(BYTES)
-            .zip(indices)
-            .try_for_each(|(target, &index)| {
-                let image = index as usize;
-                ensure!(
-                    image < self.paths.len(),
-                    "image {index} of a data set that has {}",
-                    self.paths.len()
-                );
-                match change {
-                    None => self.evaluation(image, target),
-                    Some((augmentation, seed, epoch)) => {
-                        let whole = self.whole(image)?;
-                        let draw = transform::draw(whole.get(), seed, epoch, index);
-                        transform::training(whole.get(), augmentation, draw, target);
-                        Ok(())
-                    }
+        bytes.par_chunks_mut(BYTES).zip(indices).try_for_each(|(target, &index)| {
+            let image = index as usize;
+            ensure!(
+                image < self.paths.len(),
+                "image {index} of a data set that has {}",
+                self.paths.len()
+            );
+            match change {
+                None => self.evaluation(image, target),
+                Some((augmentation, seed, epoch)) => {
+                    let whole = self.whole(image)?;
+                    let draw = transform::draw(whole.get(), seed, epoch, index);
+                    transform::training(whole.get(), augmentation, draw, target);
+                    Ok(())
                 }
-            })?;
+            }
+        })?;
         Ok(bytes)
     }
 
@@ -235,9 +223,7 @@ impl Shared {
     /// Whether `bytes` more may be kept.
     fn take_room(&self, bytes: u64) -> bool {
         let less = |room: u64| room.checked_sub(bytes);
-        self.room
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_ok()
+        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 }
 

@@ -38,10 +38,7 @@ pub fn training_images(folder: &Path) -> Result<usize> {
     let mut images = 0;
     for class in entries(&folder.join("train"))? {
         if class.is_dir() {
-            images += entries(&class)?
-                .iter()
-                .filter(|path| is_image(path))
-                .count();
+            images += entries(&class)?.iter().filter(|path| is_image(path)).count();
         }
     }
     Ok(images)

@@ -54,11 +54,7 @@ pub fn parse_images(bytes: &[u8], name: &str) -> Result<Grey> {
         "{name}: byte offset 8: images of {rows}x{columns} pixels, expected square ones of at most {SIDE}x{SIDE}"
     );
     let pixels = body(&bytes, name, 16, count, rows * columns, "image")?;
-    Ok(Grey {
-        count,
-        side: rows,
-        pixels: pixels.to_vec(),
-    })
+    Ok(Grey { count, side: rows, pixels: pixels.to_vec() })
 }
 
 /// Reads an IDX file of labels, each below `classes`.
@@ -69,10 +65,7 @@ pub fn parse_labels(bytes: &[u8], name: &str, classes: usize) -> Result<Vec<u8>>
     let bytes = unpacked(bytes, name)?;
     let [count] = dimensions::<1>(&bytes, name, LABELS)?;
     let labels = body(&bytes, name, 8, count, 1, "label")?;
-    if let Some(record) = labels
-        .iter()
-        .position(|&label| usize::from(label) >= classes)
-    {
+    if let Some(record) = labels.iter().position(|&label| usize::from(label) >= classes) {
         bail!(
             "{name}: record {record}, byte offset {}: label {}, expected 0 to {}",
             8 + record,
@@ -98,13 +91,7 @@ pub fn join(images: (&[u8], &str), labels: (&[u8], &str)) -> Result<Raw> {
         grouped(grey.count),
         images.1
     );
-    Ok(Raw {
-        pixels: padded(&grey)?,
-        labels: found,
-        channels: 1,
-        side: SIDE,
-        classes: CLASSES,
-    })
+    Ok(Raw { pixels: padded(&grey)?, labels: found, channels: 1, side: SIDE, classes: CLASSES })
 }
 
 /// Reads a part from a folder, each file with or without `.gz`.
@@ -139,10 +126,7 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
         "there is neither {} nor the same with .gz; `repro data fetch fashion-mnist` gets it",
         plain.display()
     );
-    candidates
-        .into_iter()
-        .find(|path| path.is_file())
-        .context(missing)
+    candidates.into_iter().find(|path| path.is_file()).context(missing)
 }
 
 fn unpacked<'a>(bytes: &'a [u8], name: &str) -> Result<Cow<'a, [u8]>> {
@@ -150,9 +134,7 @@ fn unpacked<'a>(bytes: &'a [u8], name: &str) -> Result<Cow<'a, [u8]>> {
         return Ok(Cow::Borrowed(bytes));
     }
     let mut out = Vec::new();
-    let read = flate2::read::MultiGzDecoder::new(bytes)
-        .take(LIMIT)
-        .read_to_end(&mut out);
+    let read = flate2::read::MultiGzDecoder::new(bytes).take(LIMIT).read_to_end(&mut out);
     if let Err(error) = read {
         bail!(
             "{name}: gzip data is corrupt or cut short after {} unpacked bytes (of a file of {} bytes): {error}",
@@ -165,9 +147,7 @@ fn unpacked<'a>(bytes: &'a [u8], name: &str) -> Result<Cow<'a, [u8]>> {
 
 /// The big-endian u32 at `offset`.
 fn word(bytes: &[u8], name: &str, offset: usize) -> Result<u32> {
-    let found = bytes
-        .get(offset..offset + 4)
-        .and_then(|four| four.try_into().ok());
+    let found = bytes.get(offset..offset + 4).and_then(|four| four.try_into().ok());
     found.map(u32::from_be_bytes).with_context(|| {
         format!(
             "{name}: byte offset {offset}: the header needs 4 bytes here, found {} in all{}",
@@ -193,10 +173,7 @@ fn dimensions<const N: usize>(bytes: &[u8], name: &str, magic: u32) -> Result<[u
     for (i, size) in sizes.iter_mut().enumerate() {
         *size = word(bytes, name, 4 + 4 * i)? as usize;
     }
-    ensure!(
-        sizes[0] > 0,
-        "{name}: byte offset 4: 0 records, expected at least 1"
-    );
+    ensure!(sizes[0] > 0, "{name}: byte offset 4: 0 records, expected at least 1");
     Ok(sizes)
 }
 
@@ -257,17 +234,13 @@ mod tests {
     use std::io::Write;
 
     fn images(count: u32, side: u32) -> Vec<u8> {
-        let mut bytes = [0x0803u32, count, side, side]
-            .map(u32::to_be_bytes)
-            .concat();
+        let mut bytes = [0x0803u32, count, side, side].map(u32::to_be_bytes).concat();
         bytes.extend((0..count * side * side).map(|i| (i % 251) as u8 + 1));
         bytes
     }
 
     fn labels(found: &[u8]) -> Vec<u8> {
-        let mut bytes = [0x0801u32, found.len() as u32]
-            .map(u32::to_be_bytes)
-            .concat();
+        let mut bytes = [0x0801u32, found.len() as u32].map(u32::to_be_bytes).concat();
         bytes.extend_from_slice(found);
         bytes
     }
@@ -344,10 +317,7 @@ mod tests {
         let mut bytes = gzipped(&images(3, 28));
         bytes.truncate(bytes.len() / 2);
         let error = error(parse_images(&bytes, "x.gz"));
-        assert!(
-            error.starts_with("x.gz: gzip data is corrupt or cut short after"),
-            "{error}"
-        );
+        assert!(error.starts_with("x.gz: gzip data is corrupt or cut short after"), "{error}");
     }
 
     #[test]
@@ -369,10 +339,7 @@ mod tests {
     fn a_missing_folder_says_which_command_fetches_it() {
         let dir = tempfile::tempdir().unwrap();
         let error = error(read(&dir.path().join("fashion-mnist"), Part::Train));
-        assert!(
-            error.contains("`repro data fetch fashion-mnist`"),
-            "{error}"
-        );
+        assert!(error.contains("`repro data fetch fashion-mnist`"), "{error}");
     }
 
     proptest::proptest! {

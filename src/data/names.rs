@@ -15,18 +15,8 @@ pub(super) const FASHION: [&str; 10] = [
 ];
 
 /// CIFAR-10.
-pub(super) const CIFAR10: [&str; 10] = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-];
+pub(super) const CIFAR10: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// CIFAR-100, coarse.
 pub(super) const CIFAR100_COARSE: [&str; 20] = [

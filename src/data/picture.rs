@@ -18,11 +18,7 @@ use super::{Facts, folder};
 /// Names the file.
 pub fn read(path: &Path, facts: &Facts) -> Result<Vec<u8>> {
     let picture = transform::read(path, "")?;
-    ensure!(
-        picture.width() > 0 && picture.height() > 0,
-        "{} has no pixel",
-        path.display()
-    );
+    ensure!(picture.width() > 0 && picture.height() > 0, "{} has no pixel", path.display());
     let side = facts.side;
     let as_it_is = (picture.width(), picture.height()) == (side as u32, side as u32);
     if facts.channels == 3 && side == transform::SIDE {
@@ -30,11 +26,7 @@ pub fn read(path: &Path, facts: &Facts) -> Result<Vec<u8>> {
         transform::evaluation(&picture, &mut bytes);
         return Ok(bytes);
     }
-    let border = if facts.channels == 1 && !as_it_is {
-        GREY_BORDER
-    } else {
-        0
-    };
+    let border = if facts.channels == 1 && !as_it_is { GREY_BORDER } else { 0 };
     let inner = side.saturating_sub(2 * border).max(1);
     let square = square(&picture, inner as u32);
     let grey = imageops::grayscale(&square);
@@ -84,9 +76,8 @@ fn inside(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     let context = || format!("cannot list {}", folder.display());
     let entries = std::fs::read_dir(folder).with_context(context)?;
     let entries = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut entries: Vec<PathBuf> = entries
-        .collect::<std::io::Result<_>>()
-        .with_context(context)?;
+    let mut entries: Vec<PathBuf> =
+        entries.collect::<std::io::Result<_>>().with_context(context)?;
     entries.sort();
     for path in entries {
         // A link to a folder could lead around in a circle.
@@ -105,9 +96,7 @@ mod tests {
     use super::*;
 
     fn facts(channels: usize, side: usize) -> Facts {
-        let mut facts = super::super::Dataset::Synthetic
-            .facts(Path::new("nowhere"))
-            .unwrap();
+        let mut facts = super::super::Dataset::Synthetic.facts(Path::new("nowhere")).unwrap();
         (facts.channels, facts.side) = (channels, side);
         facts
     }
@@ -135,10 +124,7 @@ mod tests {
         let white = RgbImage::from_pixel(280, 280, image::Rgb([255; 3]));
         let bytes = read(&saved(folder.path(), "a.png", &white), &facts(1, 32)).unwrap();
         let rows: Vec<u8> = bytes.chunks(32).map(|row| row[16]).collect();
-        assert_eq!(
-            (rows[1], rows[2], rows[29], rows[30], bytes.len()),
-            (0, 255, 255, 0, 1024)
-        );
+        assert_eq!((rows[1], rows[2], rows[29], rows[30], bytes.len()), (0, 255, 255, 0, 1024));
     }
 
     #[test]
@@ -149,10 +135,8 @@ mod tests {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let found = find(&[folder.path().to_path_buf(), PathBuf::from("x.txt")]).unwrap();
-        let names: Vec<_> = found
-            .iter()
-            .map(|p| p.file_name().unwrap().to_str().unwrap())
-            .collect();
+        let names: Vec<_> =
+            found.iter().map(|p| p.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["a.PNG", "c.jpg", "x.txt"]);
     }
 }

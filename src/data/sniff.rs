@@ -23,10 +23,7 @@ pub(crate) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
         ),
         (b"\x00\x00\x08\x03", "an IDX file of images"),
         (b"\x00\x00\x08\x01", "an IDX file of labels"),
-        (
-            b"version https://git-lfs",
-            "a Git LFS pointer, not the file itself",
-        ),
+        (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
     ];
     if let Some((_, kind)) = known.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Some(kind);
@@ -63,14 +60,8 @@ mod tests {
     fn common_wrong_files_are_recognised() {
         assert_eq!(kind_of(b"\x89PNG\r\n\x1a\n"), Some("a PNG image"));
         assert_eq!(kind_of(b"\x1f\x8b\x08\x00"), Some("a gzip archive"));
-        assert_eq!(
-            kind_of(b"\n <!DOCTYPE html><html>"),
-            Some("an HTML or XML page")
-        );
-        assert_eq!(
-            kind_of(b"404: there is no such file here"),
-            Some("a text file")
-        );
+        assert_eq!(kind_of(b"\n <!DOCTYPE html><html>"), Some("an HTML or XML page"));
+        assert_eq!(kind_of(b"404: there is no such file here"), Some("a text file"));
         assert_eq!(kind_of(b""), Some("empty"));
         assert_eq!(kind_of(&[7, 200, 3, 9, 250, 0, 1]), None);
     }

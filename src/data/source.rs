@@ -165,10 +165,7 @@ mod tests {
         assert_eq!((source.len(), source.classes()), (2000, 10));
         let labels = source.labels_of(&[0, 1, 2], Device::Cpu).unwrap();
         assert_eq!(Vec::<i64>::try_from(labels).unwrap(), [9, 2, 1]);
-        let norm = Normalisation {
-            mean: vec![0.],
-            std: vec![1.],
-        };
+        let norm = Normalisation { mean: vec![0.], std: vec![1.] };
         let batch = source.batch(&[2, 1], &norm, None, Device::Cpu).unwrap();
         assert_eq!(batch.size(), [2, 1, 32, 32]);
         assert!(source.labels_of(&[2000], Device::Cpu).is_err());

@@ -33,10 +33,7 @@ pub fn hold_out(images: usize, validation: usize) -> Result<Split> {
     let mut train = order.split_off(validation);
     train.sort_unstable();
     order.sort_unstable();
-    Ok(Split {
-        train,
-        validation: order,
-    })
+    Ok(Split { train, validation: order })
 }
 
 /// A fixed subset of `n` of `images`, ascending. Nested: a smaller subset lies within a larger one.

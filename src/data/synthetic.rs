@@ -16,13 +16,8 @@ const CLASSES: usize = 10;
 const SIDE: usize = 32;
 const PERIODS: [u32; 5] = [5, 7, 10, 14, 20];
 /// Weights of the colour channels; each pair of classes with one period has another two.
-const COLOURS: [[f32; 3]; 5] = [
-    [1.0, 0.6, 0.3],
-    [0.3, 1.0, 0.6],
-    [0.6, 0.3, 1.0],
-    [1.0, 0.3, 0.6],
-    [0.6, 1.0, 0.3],
-];
+const COLOURS: [[f32; 3]; 5] =
+    [[1.0, 0.6, 0.3], [0.3, 1.0, 0.6], [0.6, 0.3, 1.0], [1.0, 0.3, 0.6], [0.6, 1.0, 0.3]];
 /// Largest deviation of the stripes from grey.
 const CONTRAST: f32 = 70.0;
 /// Largest deviation of the noise.
@@ -45,19 +40,9 @@ pub fn images(part: Part) -> Raw {
     for image in 0..count {
         let class = image % CLASSES;
         labels.push(class as u8);
-        draw_image(
-            &mut stream("synthetic", seed, 0, image as u64),
-            class,
-            &mut pixels,
-        );
+        draw_image(&mut stream("synthetic", seed, 0, image as u64), class, &mut pixels);
     }
-    Raw {
-        pixels,
-        labels,
-        channels: 3,
-        side: SIDE,
-        classes: CLASSES,
-    }
+    Raw { pixels, labels, channels: 3, side: SIDE, classes: CLASSES }
 }
 
 fn draw_image(rng: &mut ChaCha8Rng, class: usize, pixels: &mut Vec<u8>) {
@@ -84,11 +69,7 @@ fn stripes(rng: &mut ChaCha8Rng, class: usize, contrast: f32) -> Stripes {
 }
 
 fn at(stripes: &Stripes, channel: usize, y: usize, x: usize) -> f32 {
-    let along = if stripes.class.is_multiple_of(2) {
-        y
-    } else {
-        x
-    };
+    let along = if stripes.class.is_multiple_of(2) { y } else { x };
     stripes.wave[along] * COLOURS[stripes.class / 2][channel]
 }
 
@@ -124,20 +105,14 @@ mod tests {
         for part in [Part::Train, Part::Test] {
             let labels = images(part).labels;
             for class in 0..10 {
-                assert_eq!(
-                    labels.iter().filter(|&&l| l == class).count(),
-                    labels.len() / 10
-                );
+                assert_eq!(labels.iter().filter(|&&l| l == class).count(), labels.len() / 10);
             }
         }
     }
 
     #[test]
     fn a_triangle_wave_goes_from_one_to_minus_one_and_back() {
-        assert_eq!(
-            [0.0, 0.25, 0.5, 0.75, 1.0].map(triangle),
-            [1.0, 0.0, -1.0, 0.0, 1.0]
-        );
+        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(triangle), [1.0, 0.0, -1.0, 0.0, 1.0]);
     }
 
     #[test]
@@ -156,11 +131,7 @@ mod tests {
         let mut net = nn::seq_t();
         let mut width = 3;
         for (i, next) in [8, 16, 32].into_iter().enumerate() {
-            let config = nn::ConvConfig {
-                padding: 1,
-                stride: 2,
-                ..Default::default()
-            };
+            let config = nn::ConvConfig { padding: 1, stride: 2, ..Default::default() };
             let at = vs.root() / i as i64;
             net = net
                 .add(nn::conv2d(&at / "c", width, next, 3, config))
@@ -168,29 +139,22 @@ mod tests {
                 .add_fn(|x| x.relu());
             width = next;
         }
-        let net = net
-            .add_fn(|x| x.mean_dim([2i64, 3].as_slice(), false, None))
-            .add(nn::linear(vs.root() / "l", width, 10, Default::default()));
-        let mut sgd = nn::Sgd {
-            momentum: 0.9,
-            dampening: 0.,
-            wd: 1e-4,
-            nesterov: true,
-        }
-        .build(&vs, 0.1)
-        .unwrap();
+        let net = net.add_fn(|x| x.mean_dim([2i64, 3].as_slice(), false, None)).add(nn::linear(
+            vs.root() / "l",
+            width,
+            10,
+            Default::default(),
+        ));
+        let mut sgd = nn::Sgd { momentum: 0.9, dampening: 0., wd: 1e-4, nesterov: true }
+            .build(&vs, 0.1)
+            .unwrap();
         let all: Vec<u32> = (0..train.len() as u32).collect();
         let accuracy = |source: &Source| {
             let all: Vec<u32> = (0..source.len() as u32).collect();
             let logits = tch::no_grad(|| {
-                net.forward_t(
-                    &source.batch(&all, &norm, None, tch::Device::Cpu).unwrap(),
-                    false,
-                )
+                net.forward_t(&source.batch(&all, &norm, None, tch::Device::Cpu).unwrap(), false)
             });
-            logits
-                .accuracy_for_logits(source.labels())
-                .double_value(&[])
+            logits.accuracy_for_logits(source.labels()).double_value(&[])
         };
         for epoch in 0..8 {
             for batch in epoch_order(&all, 0, epoch).chunks(64) {
@@ -198,11 +162,7 @@ mod tests {
                 let y = train.labels_of(batch, tch::Device::Cpu).unwrap();
                 sgd.backward_step(&net.forward_t(&x, true).cross_entropy_for_logits(&y));
             }
-            println!(
-                "epoch {epoch}: train {:.3} test {:.3}",
-                accuracy(&train),
-                accuracy(&test)
-            );
+            println!("epoch {epoch}: train {:.3} test {:.3}", accuracy(&train), accuracy(&test));
         }
         assert!(accuracy(&test) > 0.5);
     }

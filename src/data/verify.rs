@@ -78,12 +78,7 @@ fn official_counts(dataset: &Dataset) -> [Option<usize>; 2] {
 fn count_problem(part: &PartReport, official: Option<usize>) -> Option<String> {
     let found: usize = part.balance.iter().sum();
     let expected = official.filter(|&n| n != found)?;
-    Some(format!(
-        "{} {} images, expected {}",
-        grouped(found),
-        part.part.name(),
-        grouped(expected)
-    ))
+    Some(format!("{} {} images, expected {}", grouped(found), part.part.name(), grouped(expected)))
 }
 
 fn empty_classes(part: &PartReport) -> Option<String> {
@@ -91,13 +86,8 @@ fn empty_classes(part: &PartReport) -> Option<String> {
         .filter(|&class| part.balance[class] == 0)
         .map(|class| class.to_string())
         .collect();
-    (!empty.is_empty()).then(|| {
-        format!(
-            "no {} image of label {}",
-            part.part.name(),
-            empty.join(", ")
-        )
-    })
+    (!empty.is_empty())
+        .then(|| format!("no {} image of label {}", part.part.name(), empty.join(", ")))
 }
 
 fn report(part: Part, images: &Images) -> Result<PartReport> {
@@ -109,14 +99,7 @@ fn report(part: Part, images: &Images) -> Result<PartReport> {
         *slot.with_context(|| format!("label {label}, expected 0 to {}", images.classes - 1))? += 1;
     }
     let (mean, std) = moments(images)?;
-    Ok(PartReport {
-        part,
-        shape,
-        balance,
-        mean,
-        std,
-        digest: digest(images)?,
-    })
+    Ok(PartReport { part, shape, balance, mean, std, digest: digest(images)? })
 }
 
 /// Mean and standard deviation (of the population) of each channel, pixels from 0 to 1; exact, by counting values.
@@ -141,10 +124,7 @@ pub fn moments(images: &Images) -> Result<(Vec<f64>, Vec<f64>)> {
 fn mean_and_std(counts: &[u64; 256]) -> (f64, f64) {
     let total: u64 = counts.iter().sum();
     let sum = |power: u32| -> f64 {
-        let terms = counts
-            .iter()
-            .zip(0u64..)
-            .map(|(n, value)| n * value.pow(power));
+        let terms = counts.iter().zip(0u64..).map(|(n, value)| n * value.pow(power));
         terms.sum::<u64>() as f64 / total as f64
     };
     let mean = sum(1);
@@ -159,45 +139,25 @@ mod tests {
     #[test]
     fn moments_are_those_of_each_channel() {
         let pixels = vec![0, 255, 51, 51, 255, 0, 51, 51];
-        let raw = Raw {
-            pixels,
-            labels: vec![0, 0],
-            channels: 2,
-            side: 1,
-            classes: 1,
-        };
+        let raw = Raw { pixels, labels: vec![0, 0], channels: 2, side: 1, classes: 1 };
         // Planes of one pixel: channel 0 has 0, 51, 255, 51; channel 1 the others.
-        let raw = Raw {
-            labels: vec![0; 4],
-            ..raw
-        };
+        let raw = Raw { labels: vec![0; 4], ..raw };
         let (mean, std) = moments(&Images::try_from(raw).unwrap()).unwrap();
-        assert!(
-            (mean[0] - 0.35).abs() < 1e-12 && (mean[1] - 0.35).abs() < 1e-12,
-            "{mean:?}"
-        );
+        assert!((mean[0] - 0.35).abs() < 1e-12 && (mean[1] - 0.35).abs() < 1e-12, "{mean:?}");
         // ((.35)^2 + 2 (.15)^2 + (.65)^2) / 4 = 0.1475
         assert!((std[0] - 0.1475f64.sqrt()).abs() < 1e-12, "{std:?}");
     }
 
     #[test]
     fn the_constants_of_fashion_mnist_and_synthetic_are_those_of_their_images() {
-        for (dataset, tolerance) in [
-            (Dataset::FashionMnistMini, 5e-5),
-            (Dataset::Synthetic, 0.02),
-        ] {
+        for (dataset, tolerance) in [(Dataset::FashionMnistMini, 5e-5), (Dataset::Synthetic, 0.02)]
+        {
             let facts = dataset.facts(Path::new("")).unwrap();
             let images = load(&dataset, Part::Train, Path::new("")).unwrap();
             let (mean, std) = moments(&images).unwrap();
             for c in 0..facts.channels {
-                assert!(
-                    (mean[c] - facts.mean[c]).abs() < tolerance,
-                    "{dataset} {mean:?}"
-                );
-                assert!(
-                    (std[c] - facts.std[c]).abs() < tolerance,
-                    "{dataset} {std:?}"
-                );
+                assert!((mean[c] - facts.mean[c]).abs() < tolerance, "{dataset} {mean:?}");
+                assert!((std[c] - facts.std[c]).abs() < tolerance, "{dataset} {std:?}");
             }
         }
     }
@@ -217,9 +177,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("cifar-100-binary");
         std::fs::create_dir(&folder).unwrap();
-        let records: Vec<u8> = (0..19u8)
-            .flat_map(|label| [vec![label, 5], vec![0; 3072]].concat())
-            .collect();
+        let records: Vec<u8> =
+            (0..19u8).flat_map(|label| [vec![label, 5], vec![0; 3072]].concat()).collect();
         for name in ["train.bin", "test.bin"] {
             std::fs::write(folder.join(name), &records).unwrap();
         }

@@ -82,17 +82,11 @@ impl Answers {
         let mut predicted = Vec::with_capacity(predictions.exits);
         for (exit, &temperature) in temperatures.iter().enumerate() {
             let logits = (0..images).map(|image| predictions.logits_of(exit, image));
-            let sure = logits
-                .clone()
-                .map(|z| precision.certainty(z, temperature, kind));
+            let sure = logits.clone().map(|z| precision.certainty(z, temperature, kind));
             confidence.push(sure.collect());
             predicted.push(logits.map(argmax).collect());
         }
-        Ok(Answers {
-            confidence,
-            predicted,
-            labels: predictions.labels.clone(),
-        })
+        Ok(Answers { confidence, predicted, labels: predictions.labels.clone() })
     }
 }
 

@@ -29,13 +29,8 @@ pub struct AnytimePoint {
 pub fn single_exit(predictions: &Predictions, multiply_adds: &[u64]) -> Result<Vec<AnytimePoint>> {
     predictions.check()?;
     check_costs(predictions.exits, multiply_adds)?;
-    let points = exits::hits(predictions)
-        .into_iter()
-        .zip(multiply_adds)
-        .enumerate();
-    Ok(points
-        .map(|(k, (hits, &cost))| point(k + 1, cost, hits))
-        .collect())
+    let points = exits::hits(predictions).into_iter().zip(multiply_adds).enumerate();
+    Ok(points.map(|(k, (hits, &cost))| point(k + 1, cost, hits)).collect())
 }
 
 /// One point an exit: the mean of the softmaxes of exits 1..k, at the same cost.
@@ -64,13 +59,10 @@ pub struct Member<'a> {
 /// Members of equal cost keep their order. Fails without a member and on members that answered
 /// other images or classes than the first.
 pub fn ensemble(members: &[Member]) -> Result<(Predictions, Vec<u64>)> {
-    let first = members
-        .first()
-        .context("an ensemble needs at least one member")?;
+    let first = members.first().context("an ensemble needs at least one member")?;
     for member in members {
         let (own, its) = (member.predictions, first.predictions);
-        own.check()
-            .with_context(|| format!("member `{}`", member.name))?;
+        own.check().with_context(|| format!("member `{}`", member.name))?;
         ensure!(
             (own.classes, &own.images, &own.labels) == (its.classes, &its.images, &its.labels),
             "members `{}` and `{}` answered different images or classes",
@@ -80,10 +72,8 @@ pub fn ensemble(members: &[Member]) -> Result<(Predictions, Vec<u64>)> {
     }
     let mut ascending = members.to_vec();
     ascending.sort_by_key(|member| member.multiply_adds);
-    let finals: Vec<_> = ascending
-        .iter()
-        .map(|m| (m.predictions, m.predictions.exits - 1))
-        .collect();
+    let finals: Vec<_> =
+        ascending.iter().map(|m| (m.predictions, m.predictions.exits - 1)).collect();
     let mut spent = 0;
     let costs = ascending.iter().map(|member| {
         spent += member.multiply_adds;
@@ -111,14 +101,7 @@ fn point(exit: usize, multiply_adds: u64, hits: Vec<bool>) -> AnytimePoint {
     let correct = hits.iter().filter(|&&hit| hit).count();
     let images = hits.len();
     let accuracy = correct as f64 / images as f64;
-    AnytimePoint {
-        exit,
-        multiply_adds,
-        accuracy,
-        correct,
-        images,
-        hits: hits.into(),
-    }
+    AnytimePoint { exit, multiply_adds, accuracy, correct, images, hits: hits.into() }
 }
 
 #[cfg(test)]
@@ -140,10 +123,7 @@ mod tests {
     fn each_exit_is_a_point_at_its_own_cost() {
         let predictions = of(&[1., 0., 1., 0., 1., 0., 0., 1.]);
         let points = single_exit(&predictions, &[10, 25]).unwrap();
-        let told: Vec<_> = points
-            .iter()
-            .map(|p| (p.exit, p.multiply_adds, p.correct))
-            .collect();
+        let told: Vec<_> = points.iter().map(|p| (p.exit, p.multiply_adds, p.correct)).collect();
         assert_eq!(told, vec![(1, 10, 1), (2, 25, 2)]);
         assert_eq!(points[1].accuracy, 1.0);
         assert_eq!(*points[0].hits, [true, false]);
@@ -153,35 +133,21 @@ mod tests {
     fn an_average_keeps_what_a_sure_early_exit_said() {
         let predictions = of(&[9., 0., 0., 9., 0., 1., 1., 0.]);
         assert_eq!(single_exit(&predictions, &[1, 2]).unwrap()[1].correct, 0);
-        assert_eq!(
-            averaged_softmax(&predictions, &[1, 2]).unwrap()[1].correct,
-            2
-        );
+        assert_eq!(averaged_softmax(&predictions, &[1, 2]).unwrap()[1].correct, 2);
     }
 
     #[test]
     fn an_ensemble_starts_with_its_cheapest_member_and_adds_costs() {
         let (dear, cheap) = (of(&[0., 0., 0., 0., 0., 5., 5., 0.]), of(&[9., 0., 9., 0.]));
         let members = [
-            Member {
-                name: "dear",
-                multiply_adds: 30,
-                predictions: &dear,
-            },
-            Member {
-                name: "cheap",
-                multiply_adds: 10,
-                predictions: &cheap,
-            },
+            Member { name: "dear", multiply_adds: 30, predictions: &dear },
+            Member { name: "cheap", multiply_adds: 10, predictions: &cheap },
         ];
         let (joined, costs) = ensemble(&members).unwrap();
         assert_eq!(costs, vec![10, 40]);
         let points = single_exit(&joined, &costs).unwrap();
         // Cheap says class 0 to both; the mean of both stays with the surer cheap one.
-        assert_eq!(
-            points.iter().map(|p| p.correct).collect::<Vec<_>>(),
-            vec![1, 1]
-        );
+        assert_eq!(points.iter().map(|p| p.correct).collect::<Vec<_>>(), vec![1, 1]);
         assert_eq!(joined.exits, 2);
     }
 
@@ -191,23 +157,10 @@ mod tests {
         let mut other = one.clone();
         other.images[0] = 5;
         let members = [
-            Member {
-                name: "a",
-                multiply_adds: 1,
-                predictions: &one,
-            },
-            Member {
-                name: "b",
-                multiply_adds: 1,
-                predictions: &other,
-            },
+            Member { name: "a", multiply_adds: 1, predictions: &one },
+            Member { name: "b", multiply_adds: 1, predictions: &other },
         ];
-        assert!(
-            ensemble(&members)
-                .unwrap_err()
-                .to_string()
-                .contains("`a` and `b`")
-        );
+        assert!(ensemble(&members).unwrap_err().to_string().contains("`a` and `b`"));
         assert!(ensemble(&[]).is_err());
     }
 
@@ -215,9 +168,6 @@ mod tests {
     fn costs_of_another_network_are_refused() {
         let predictions = of(&[1., 0., 1., 0.]);
         let error = single_exit(&predictions, &[1, 2]).unwrap_err().to_string();
-        assert!(
-            error.contains("predictions of 1 exits, but costs of 2"),
-            "{error}"
-        );
+        assert!(error.contains("predictions of 1 exits, but costs of 2"), "{error}");
     }
 }

@@ -43,13 +43,8 @@ pub enum Policy {
 
 impl Policy {
     /// Every policy, in the order of the documentation.
-    pub const ALL: [Policy; 5] = [
-        Policy::MaxSoftmax,
-        Policy::Margin,
-        Policy::Entropy,
-        Policy::Patience,
-        Policy::Oracle,
-    ];
+    pub const ALL: [Policy; 5] =
+        [Policy::MaxSoftmax, Policy::Margin, Policy::Entropy, Policy::Patience, Policy::Oracle];
 
     /// Its name in options and tables.
     pub fn name(self) -> &'static str {
@@ -176,11 +171,7 @@ pub fn sweep(network: &Network, setting: &Setting) -> Result<Sweep> {
         Some(kind) => by_thresholds(network, setting, kind, &temperatures)?,
         None => without_thresholds(network, setting.policy)?,
     };
-    Ok(Sweep {
-        policy: setting.policy,
-        temperatures,
-        points,
-    })
+    Ok(Sweep { policy: setting.policy, temperatures, points })
 }
 
 /// The point of thresholds given by a person; its `ratio` is none.
@@ -195,18 +186,8 @@ pub fn with_thresholds(
     };
     let thresholds = Thresholds::by_hand(thresholds, network.test.exits)?;
     let temperatures = network.temperatures(setting.scale_temperature)?;
-    let test = Answers::of(
-        network.test,
-        kind,
-        &temperatures,
-        setting.convention.precision(),
-    )?;
-    evaluate(
-        &test,
-        &thresholds,
-        network.multiply_adds,
-        setting.convention,
-    )
+    let test = Answers::of(network.test, kind, &temperatures, setting.convention.precision())?;
+    evaluate(&test, &thresholds, network.multiply_adds, setting.convention)
 }
 
 /// The largest ratio whose mean cost on the hold-out is within `budget` multiply-adds an image.
@@ -229,12 +210,8 @@ pub fn solve(network: &Network, setting: &Setting, budget: f64) -> Result<f64> {
         return Ok(f64::INFINITY);
     }
     let temperatures = network.temperatures(setting.scale_temperature)?;
-    let answers = Answers::of(
-        network.hold_out,
-        kind,
-        &temperatures,
-        setting.convention.precision(),
-    )?;
+    let answers =
+        Answers::of(network.hold_out, kind, &temperatures, setting.convention.precision())?;
     bisect(&HoldOut::new(answers)?, setting.convention, costs, budget)
 }
 
@@ -276,9 +253,7 @@ impl Network<'_> {
             "early exit needs a hold-out: thresholds are chosen on images that were neither \
              trained on nor tested on, and there is none (set `validation` above 0)"
         );
-        self.hold_out
-            .check()
-            .context("predictions on the hold-out")?;
+        self.hold_out.check().context("predictions on the hold-out")?;
         self.test.check().context("predictions on the test split")?;
         let shape = |predictions: &Predictions| (predictions.exits, predictions.classes);
         ensure!(
@@ -294,11 +269,7 @@ impl Network<'_> {
     }
 
     fn temperatures(&self, scale: bool) -> Result<Vec<f64>> {
-        if scale {
-            temperature::fit(self.hold_out)
-        } else {
-            Ok(vec![1.0; self.test.exits])
-        }
+        if scale { temperature::fit(self.hold_out) } else { Ok(vec![1.0; self.test.exits]) }
     }
 }
 
@@ -331,10 +302,7 @@ pub fn sweep_answers(
     let point = |&ratio: &f64| {
         let thresholds = search(hold_out, ratio, convention)?;
         let point = evaluate(test, &thresholds, multiply_adds, convention)?;
-        Ok(BudgetedPoint {
-            ratio: Some(ratio),
-            ..point
-        })
+        Ok(BudgetedPoint { ratio: Some(ratio), ..point })
     };
     ratios.iter().map(point).collect()
 }
@@ -362,14 +330,9 @@ fn without_thresholds(network: &Network, policy: Policy) -> Result<Vec<BudgetedP
 fn first_right(answers: &Answers) -> Vec<usize> {
     let right = |image: usize| {
         let label = answers.labels[image];
-        answers
-            .predicted
-            .iter()
-            .position(|classes| classes[image] == label)
+        answers.predicted.iter().position(|classes| classes[image] == label)
     };
-    (0..answers.images())
-        .map(|image| right(image).unwrap_or(answers.exits() - 1))
-        .collect()
+    (0..answers.images()).map(|image| right(image).unwrap_or(answers.exits() - 1)).collect()
 }
 
 fn first_agreed(answers: &Answers, patience: usize) -> Vec<usize> {
@@ -396,16 +359,10 @@ pub fn evaluate(
     convention: Convention,
 ) -> Result<BudgetedPoint> {
     check_costs(answers.exits(), multiply_adds)?;
-    ensure!(
-        answers.images() > 0,
-        "there is no image to evaluate the thresholds on"
-    );
+    ensure!(answers.images() > 0, "there is no image to evaluate the thresholds on");
     let left = thresholds.exits_of(answers)?;
     let point = outcome(answers, &left, multiply_adds, convention);
-    Ok(BudgetedPoint {
-        thresholds: thresholds.values.clone(),
-        ..point
-    })
+    Ok(BudgetedPoint { thresholds: thresholds.values.clone(), ..point })
 }
 
 /// What follows from the exit (from 0) at which each image left.

@@ -77,9 +77,7 @@ pub struct Curves(pub String);
 impl Curves {
     /// Whether a label is selected.
     pub fn matches(&self, label: &str) -> bool {
-        self.0
-            .split('|')
-            .any(|pattern| begins(label, pattern.trim()))
+        self.0.split('|').any(|pattern| begins(label, pattern.trim()))
     }
 }
 
@@ -201,10 +199,7 @@ fn check(rule: &Rule) -> Result<()> {
             ensure!(curves.len() >= 2, "an order needs at least two curves");
         }
         Rule::Loss { between, .. } | Rule::Level { between, .. } | Rule::Gain { between, .. } => {
-            ensure!(
-                *between != Range::default(),
-                "`between` needs at_least or at_most"
-            );
+            ensure!(*between != Range::default(), "`between` needs at_least or at_most");
         }
         Rule::Above { others, .. } => ensure!(!others.is_empty(), "`others` is empty"),
         Rule::Cheaper { cost_fraction, .. } => {
@@ -263,14 +258,8 @@ mod tests {
         assert!(matches("MSDNet", "MSDNet with dynamic evaluation"));
         assert!(!matches("Net", "MSDNet"));
         assert!(matches("MSDNet$", "MSDNet") && !matches("MSDNet$", "MSDNet without"));
-        assert!(matches(
-            "Ensemble*ResNet*shallow",
-            "Ensemble of ResNets (all shallow)"
-        ));
-        assert!(!matches(
-            "Ensemble*ResNet*shallow",
-            "Ensemble of DenseNets (all shallow)"
-        ));
+        assert!(matches("Ensemble*ResNet*shallow", "Ensemble of ResNets (all shallow)"));
+        assert!(!matches("Ensemble*ResNet*shallow", "Ensemble of DenseNets (all shallow)"));
         assert!(matches("ResNet^MC | ResNet (", "ResNet (6 classifiers)"));
     }
 
@@ -285,10 +274,7 @@ mod tests {
             ClaimFigure::FigFinalDegradation,
             ClaimFigure::Ablation,
         ] {
-            assert!(
-                claims.iter().any(|claim| claim.figure == figure),
-                "{figure:?}"
-            );
+            assert!(claims.iter().any(|claim| claim.figure == figure), "{figure:?}");
         }
     }
 
@@ -297,12 +283,7 @@ mod tests {
         let claim = "- {id: a, figure: anytime, text: t, source: s, expected: e, \
                      rule: {rises: {curve: A, value: accuracy}}}\n";
         assert_eq!(parse(claim).unwrap().len(), 1);
-        assert!(
-            parse(&claim.repeat(2))
-                .unwrap_err()
-                .to_string()
-                .contains("`a`")
-        );
+        assert!(parse(&claim.repeat(2)).unwrap_err().to_string().contains("`a`"));
         assert!(parse(&claim.replace("value:", "valeu:")).is_err());
         assert!(parse(&claim.replace("text:", "txt:")).is_err());
     }

@@ -20,9 +20,7 @@ pub(crate) fn bracket<T>(
         return None;
     }
     // The last item at or before x; of several at the same x the last.
-    let left = items
-        .partition_point(|item| x_of(item) <= x)
-        .saturating_sub(1);
+    let left = items.partition_point(|item| x_of(item) <= x).saturating_sub(1);
     if left == last {
         return Some((last, last, 0.0));
     }
@@ -56,12 +54,7 @@ pub fn compare(first: &[Point], second: &[Point]) -> Option<Comparison> {
         .chain(inner)
         .filter_map(|x| Some((interpolate(first, x)? - interpolate(second, x)?, x)));
     let (smallest, at) = differences.min_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some(Comparison {
-        from,
-        to,
-        smallest,
-        at,
-    })
+    Some(Comparison { from, to, smallest, at })
 }
 
 /// For each point of each curve, whether it lies on the upper envelope of all.
@@ -71,9 +64,7 @@ pub fn compare(first: &[Point], second: &[Point]) -> Option<Comparison> {
 pub fn on_envelope(curves: &[Vec<Point>]) -> Vec<Vec<bool>> {
     let beaten = |own: usize, point: &Point| {
         let others = curves.iter().enumerate().filter(|(index, _)| *index != own);
-        others
-            .filter_map(|(_, other)| affordable(other, point.0))
-            .any(|y| y > point.1)
+        others.filter_map(|(_, other)| affordable(other, point.0)).any(|y| y > point.1)
     };
     let marks = |(own, curve): (usize, &Vec<Point>)| {
         curve.iter().map(|point| !beaten(own, point)).collect()
@@ -90,19 +81,12 @@ pub fn envelope(curves: &[Vec<Point>]) -> Vec<Point> {
         let affordable = curves.iter().filter_map(|curve| affordable(curve, cost));
         affordable.max_by(f64::total_cmp)
     };
-    costs
-        .into_iter()
-        .filter_map(|cost| Some((cost, best(cost)?)))
-        .collect()
+    costs.into_iter().filter_map(|cost| Some((cost, best(cost)?))).collect()
 }
 
 fn affordable(curve: &[Point], cost: f64) -> Option<f64> {
     let last = curve.last()?;
-    if cost > last.0 {
-        Some(last.1)
-    } else {
-        interpolate(curve, cost)
-    }
+    if cost > last.0 { Some(last.1) } else { interpolate(curve, cost) }
 }
 
 #[cfg(test)]
@@ -131,10 +115,7 @@ mod tests {
 
     #[test]
     fn curves_without_a_common_budget_do_not_compare() {
-        assert_eq!(
-            compare(&[(0.0, 1.0), (1.0, 1.0)], &[(2.0, 1.0), (3.0, 1.0)]),
-            None
-        );
+        assert_eq!(compare(&[(0.0, 1.0), (1.0, 1.0)], &[(2.0, 1.0), (3.0, 1.0)]), None);
     }
 
     #[test]
@@ -143,10 +124,7 @@ mod tests {
         let dear = vec![(2.0, 65.0), (4.0, 75.0)];
         let marks = on_envelope(&[cheap.clone(), dear.clone()]);
         assert_eq!(marks, vec![vec![true, true, false], vec![false, true]]);
-        assert_eq!(
-            envelope(&[cheap, dear]),
-            vec![(1.0, 60.0), (2.0, 70.0), (4.0, 75.0)]
-        );
+        assert_eq!(envelope(&[cheap, dear]), vec![(1.0, 60.0), (2.0, 70.0), (4.0, 75.0)]);
     }
 
     #[test]

@@ -30,9 +30,7 @@ pub struct ExitScore {
 /// Scores of every exit; fails on unusable predictions ([`Predictions::check`]).
 pub fn score(predictions: &Predictions) -> Result<Vec<ExitScore>> {
     predictions.check()?;
-    Ok((0..predictions.exits)
-        .map(|exit| score_exit(predictions, exit))
-        .collect())
+    Ok((0..predictions.exits).map(|exit| score_exit(predictions, exit)).collect())
 }
 
 /// Whether exit k (from 0) is right on each image: K lists of N.
@@ -68,11 +66,7 @@ fn score_exit(predictions: &Predictions, exit: usize) -> ExitScore {
         top5: among_five as f64 / n,
         nll: nll / n,
         // A bin weighs its share of the images: their number cancels out of its mean.
-        ece: bins
-            .iter()
-            .map(|bin| (bin.confidence - bin.correct).abs())
-            .sum::<f64>()
-            / n,
+        ece: bins.iter().map(|bin| (bin.confidence - bin.correct).abs()).sum::<f64>() / n,
         correct,
         images,
     }
@@ -82,11 +76,7 @@ fn score_exit(predictions: &Predictions, exit: usize) -> ExitScore {
 fn rank(logits: &[f32], class: usize) -> usize {
     let own = logits[class];
     let before = |(other, &logit): (usize, &f32)| logit > own || (logit == own && other < class);
-    logits
-        .iter()
-        .enumerate()
-        .filter(|&entry| before(entry))
-        .count()
+    logits.iter().enumerate().filter(|&entry| before(entry)).count()
 }
 
 /// Sums over the images of one bin.
@@ -118,10 +108,7 @@ mod tests {
             logits: [3f32.ln(), 0.0].repeat(4),
         };
         let scores = score(&predictions).unwrap();
-        assert_eq!(
-            (scores[0].exit, scores[0].correct, scores[0].images),
-            (1, 2, 4)
-        );
+        assert_eq!((scores[0].exit, scores[0].correct, scores[0].images), (1, 2, 4));
         assert_eq!((scores[0].top1, scores[0].top5), (0.5, 1.0));
         let nll = -(0.75f64.ln() + 0.25f64.ln()) / 2.0;
         assert!((scores[0].nll - nll).abs() < 1e-7);

@@ -68,48 +68,23 @@ type Findings = Result<Vec<Finding>, String>;
 
 fn judge_claim(claim: &Claim, rows: &[Row]) -> Judgement {
     let findings = match &claim.rule {
-        Rule::Order {
-            curves,
-            below_depth,
-            value,
-        } => order(rows, curves, *below_depth, *value),
-        Rule::Loss {
-            curve,
-            depth,
-            between,
-        } => at_own_positions(rows, curve, depth, between, loss),
-        Rule::Level {
-            curve,
-            depth,
-            value,
-            between,
-        } => at_own_positions(rows, curve, depth, between, |row| {
-            Some((sample(row, *value)?, name(*value)))
-        }),
+        Rule::Order { curves, below_depth, value } => order(rows, curves, *below_depth, *value),
+        Rule::Loss { curve, depth, between } => at_own_positions(rows, curve, depth, between, loss),
+        Rule::Level { curve, depth, value, between } => {
+            at_own_positions(rows, curve, depth, between, |row| {
+                Some((sample(row, *value)?, name(*value)))
+            })
+        }
         Rule::Rises { curve, value, by } => rises(rows, curve, *value, *by),
-        Rule::Above {
-            curve,
-            others,
-            range_fraction,
-        } => above(rows, curve, others, range_fraction),
-        Rule::Cheaper {
-            curve,
-            than,
-            cost_fraction,
-            tolerance,
-        } => cheaper(rows, curve, than, *cost_fraction, *tolerance),
-        Rule::Gain {
-            curve,
-            from_fraction,
-            between,
-        } => gain(rows, curve, *from_fraction, between),
+        Rule::Above { curve, others, range_fraction } => above(rows, curve, others, range_fraction),
+        Rule::Cheaper { curve, than, cost_fraction, tolerance } => {
+            cheaper(rows, curve, than, *cost_fraction, *tolerance)
+        }
+        Rule::Gain { curve, from_fraction, between } => gain(rows, curve, *from_fraction, between),
     };
     match findings {
         Ok(findings) if !findings.is_empty() => conclude(claim, &findings),
-        Ok(_) => undecided(
-            claim,
-            "no place to measure it at in this experiment".to_owned(),
-        ),
+        Ok(_) => undecided(claim, "no place to measure it at in this experiment".to_owned()),
         Err(why) => undecided(claim, why),
     }
 }
@@ -134,31 +109,17 @@ fn conclude(claim: &Claim, findings: &[Finding]) -> Judgement {
     };
     let slack = |finding: &Finding| {
         let value = finding.estimate.value;
-        let below = finding
-            .bound
-            .at_least
-            .map_or(f64::INFINITY, |low| value - low);
-        let above = finding
-            .bound
-            .at_most
-            .map_or(f64::INFINITY, |high| high - value);
+        let below = finding.bound.at_least.map_or(f64::INFINITY, |low| value - low);
+        let above = finding.bound.at_most.map_or(f64::INFINITY, |high| high - value);
         below.min(above)
     };
-    let worst = findings.iter().min_by(|a, b| {
-        severity(a)
-            .cmp(&severity(b))
-            .then(slack(a).total_cmp(&slack(b)))
-    });
+    let worst = findings
+        .iter()
+        .min_by(|a, b| severity(a).cmp(&severity(b)).then(slack(a).total_cmp(&slack(b))));
     let Some(worst) = worst else {
         return undecided(claim, String::new());
     };
-    let Estimate {
-        value,
-        low,
-        high,
-        seeds,
-        paired,
-    } = worst.estimate;
+    let Estimate { value, low, high, seeds, paired } = worst.estimate;
     let mut notes = Vec::new();
     if findings.len() > 1 {
         notes.push(format!("the worst of {} places", findings.len()));
@@ -202,13 +163,11 @@ fn order(rows: &[Row], curves: &[Curves], below: f64, value: Measure) -> Finding
         let lower = select(rows, &pair[1])?;
         let (name_a, name_b) = (&pair[0].0, &pair[1].0);
         let kept = |x: f64, _: f64, _: f64| x < below;
-        findings.extend(
-            differences(&higher, &lower, value, kept).map(|(x, estimate)| Finding {
-                what: format!("{} of {name_a} minus {name_b} at depth {x:.3}", name(value)),
-                estimate,
-                bound: at_least(0.0),
-            }),
-        );
+        findings.extend(differences(&higher, &lower, value, kept).map(|(x, estimate)| Finding {
+            what: format!("{} of {name_a} minus {name_b} at depth {x:.3}", name(value)),
+            estimate,
+            bound: at_least(0.0),
+        }));
     }
     Ok(findings)
 }
@@ -219,11 +178,7 @@ fn above(rows: &[Row], curve: &Curves, others: &[Curves], fraction: &Range) -> F
     for other in others {
         for (label, lower) in by_label(&select(rows, other)?) {
             // A label that both patterns select is not compared with itself.
-            let higher: Vec<&Row> = own
-                .iter()
-                .copied()
-                .filter(|row| row.curve != label)
-                .collect();
+            let higher: Vec<&Row> = own.iter().copied().filter(|row| row.curve != label).collect();
             let kept = |x: f64, from: f64, to: f64| {
                 to <= from || fraction.contains((x - from) / (to - from))
             };
@@ -254,11 +209,7 @@ fn at_own_positions<'a>(
                 continue;
             };
             let what = format!("{name} of {label} at {x:.3}");
-            findings.push(Finding {
-                what,
-                estimate,
-                bound: *between,
-            });
+            findings.push(Finding { what, estimate, bound: *between });
         }
     }
     Ok(findings)
@@ -301,11 +252,7 @@ fn cheaper(
         let difference = |seed| {
             let its = other.iter().filter(|row| row.seed == seed);
             let dearest = its.max_by(|a, b| a.x.total_cmp(&b.x))?;
-            let here = at(
-                &lines(&own, seed),
-                Measure::Accuracy,
-                cost_fraction * dearest.x,
-            )?;
+            let here = at(&lines(&own, seed), Measure::Accuracy, cost_fraction * dearest.x)?;
             Some(here.minus(sample(dearest, Measure::Accuracy)?))
         };
         let samples: Vec<_> = seeds(&other).into_iter().filter_map(difference).collect();
@@ -324,11 +271,7 @@ fn gain(rows: &[Row], curve: &Curves, from_fraction: f64, between: &Range) -> Fi
         let gained = |seed| {
             let lines = lines(&own, seed);
             let (from, to) = extent(&lines)?;
-            let start = at(
-                &lines,
-                Measure::Accuracy,
-                from + from_fraction * (to - from),
-            )?;
+            let start = at(&lines, Measure::Accuracy, from + from_fraction * (to - from))?;
             (from < to).then_some(at(&lines, Measure::Accuracy, to)?.minus(start))
         };
         let samples: Vec<_> = seeds(&own).into_iter().filter_map(gained).collect();
@@ -342,10 +285,7 @@ fn gain(rows: &[Row], curve: &Curves, from_fraction: f64, between: &Range) -> Fi
 }
 
 fn at_least(limit: f64) -> Range {
-    Range {
-        at_least: Some(limit),
-        at_most: None,
-    }
+    Range { at_least: Some(limit), at_most: None }
 }
 
 fn name(value: Measure) -> &'static str {
@@ -357,10 +297,7 @@ fn name(value: Measure) -> &'static str {
 
 /// Rows whose label is selected, or the note that there is none.
 fn select<'a>(rows: &'a [Row], curves: &Curves) -> Result<Vec<&'a Row>, String> {
-    let selected: Vec<&Row> = rows
-        .iter()
-        .filter(|row| curves.matches(&row.curve))
-        .collect();
+    let selected: Vec<&Row> = rows.iter().filter(|row| curves.matches(&row.curve)).collect();
     if selected.is_empty() {
         return Err(format!("not in this experiment: {}", curves.0));
     }
@@ -387,10 +324,7 @@ fn seeds(rows: &[&Row]) -> Vec<u64> {
 fn lines<'a>(rows: &[&'a Row], seed: u64) -> Vec<Vec<&'a Row>> {
     let mut networks: BTreeMap<(&str, &str), Vec<&Row>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.seed == seed) {
-        networks
-            .entry((&row.curve, &row.network))
-            .or_default()
-            .push(row);
+        networks.entry((&row.curve, &row.network)).or_default().push(row);
     }
     if networks.values().all(|line| line.len() == 1) {
         return vec![ascending(networks.into_values().flatten().collect())];
@@ -417,25 +351,14 @@ fn differences<'a>(
     kept: impl Fn(f64, f64, f64) -> bool,
 ) -> impl Iterator<Item = (f64, Estimate)> {
     let others = seeds(second);
-    let common = seeds(first)
-        .into_iter()
-        .filter(|seed| others.contains(seed));
-    let pairs: Vec<_> = common
-        .map(|seed| (lines(first, seed), lines(second, seed)))
-        .collect();
-    let extents = pairs
-        .iter()
-        .flat_map(|(a, b)| [extent(a), extent(b)])
-        .flatten();
+    let common = seeds(first).into_iter().filter(|seed| others.contains(seed));
+    let pairs: Vec<_> = common.map(|seed| (lines(first, seed), lines(second, seed))).collect();
+    let extents = pairs.iter().flat_map(|(a, b)| [extent(a), extent(b)]).flatten();
     let (mut from, mut to) = (f64::NEG_INFINITY, f64::INFINITY);
     for extent in extents {
         (from, to) = (from.max(extent.0), to.min(extent.1));
     }
-    let points = pairs
-        .iter()
-        .flat_map(|(a, b)| a.iter().chain(b))
-        .flatten()
-        .map(|row| row.x);
+    let points = pairs.iter().flat_map(|(a, b)| a.iter().chain(b)).flatten().map(|row| row.x);
     let inside = places(points.chain([from, to]))
         .filter(|&x| x.is_finite() && x >= from && x <= to && kept(x, from, to))
         .collect();
@@ -463,9 +386,7 @@ fn thinned(places: Vec<f64>) -> Vec<f64> {
         return places;
     }
     let last = places.len() - 1;
-    (0..PLACES)
-        .map(|i| places[i * last / (PLACES - 1)])
-        .collect()
+    (0..PLACES).map(|i| places[i * last / (PLACES - 1)]).collect()
 }
 
 /// The best of the curves at `x`, by linear interpolation.
@@ -476,44 +397,27 @@ fn at<'a>(lines: &[Vec<&'a Row>], value: Measure, x: f64) -> Option<Sample<'a>> 
         if weight == 0.0 {
             return Some(start);
         }
-        Some(
-            start
-                .scaled(1.0 - weight)
-                .plus(sample(line[right], value)?.scaled(weight)),
-        )
+        Some(start.scaled(1.0 - weight).plus(sample(line[right], value)?.scaled(weight)))
     });
     interpolated.max_by(|a, b| a.value.total_cmp(&b.value))
 }
 
 /// A row's accuracy, or its relative accuracy where there is a reference.
 fn sample(row: &Row, value: Measure) -> Option<Sample<'_>> {
-    let term = |gradient, accuracy, hits| Term {
-        gradient,
-        accuracy,
-        images: row.images,
-        hits,
-    };
+    let term = |gradient, accuracy, hits| Term { gradient, accuracy, images: row.images, hits };
     let hits = row.hits.as_deref();
     match value {
-        Measure::Accuracy => Some(Sample {
-            value: row.accuracy,
-            terms: vec![term(1.0, row.accuracy, hits)],
-        }),
+        Measure::Accuracy => {
+            Some(Sample { value: row.accuracy, terms: vec![term(1.0, row.accuracy, hits)] })
+        }
         Measure::RelativeAccuracy => {
             let reference = row.reference.as_ref()?;
             let relative = row.accuracy / reference.accuracy;
             let terms = vec![
                 term(1.0 / reference.accuracy, row.accuracy, hits),
-                term(
-                    -relative / reference.accuracy,
-                    reference.accuracy,
-                    reference.hits.as_deref(),
-                ),
+                term(-relative / reference.accuracy, reference.accuracy, reference.hits.as_deref()),
             ];
-            Some(Sample {
-                value: relative,
-                terms,
-            })
+            Some(Sample { value: relative, terms })
         }
     }
 }
@@ -521,9 +425,7 @@ fn sample(row: &Row, value: Measure) -> Option<Sample<'_>> {
 impl Sample<'_> {
     fn scaled(mut self, factor: f64) -> Self {
         self.value *= factor;
-        self.terms
-            .iter_mut()
-            .for_each(|term| term.gradient *= factor);
+        self.terms.iter_mut().for_each(|term| term.gradient *= factor);
         self
     }
 

@@ -29,13 +29,8 @@ const HEADER: &str = "figure,dataset,curve,x,x_unit,y,y_unit";
 pub fn parse(csv: &str) -> Result<Vec<PaperPoint>> {
     let mut lines = csv.lines();
     let header = lines.next().unwrap_or_default();
-    ensure!(
-        header == HEADER,
-        "the paper's curves begin with `{header}` instead of `{HEADER}`"
-    );
-    let numbered = lines
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
+    ensure!(header == HEADER, "the paper's curves begin with `{header}` instead of `{HEADER}`");
+    let numbered = lines.enumerate().filter(|(_, line)| !line.trim().is_empty());
     numbered
         .map(|(index, line)| point(line).with_context(|| format!("line {}: `{line}`", index + 2)))
         .collect()
@@ -66,10 +61,7 @@ fn point(line: &str) -> Result<PaperPoint> {
 /// Labels of the curves of a figure on a data set, in the table's order.
 pub fn curves<'a>(points: &'a [PaperPoint], figure: &str, dataset: &str) -> Vec<&'a str> {
     let mut labels = Vec::new();
-    for point in points
-        .iter()
-        .filter(|p| p.figure == figure && p.dataset == dataset)
-    {
+    for point in points.iter().filter(|p| p.figure == figure && p.dataset == dataset) {
         if !labels.contains(&point.curve.as_str()) {
             labels.push(&point.curve);
         }
@@ -117,12 +109,7 @@ mod tests {
     fn a_broken_line_is_named() {
         let broken =
             format!("{HEADER}\n5-right,cifar100,MSDNet,1,multiply_adds,x,accuracy_percent");
-        assert!(
-            parse(&broken)
-                .unwrap_err()
-                .to_string()
-                .starts_with("line 2:")
-        );
+        assert!(parse(&broken).unwrap_err().to_string().starts_with("line 2:"));
         assert!(parse("a,b\n").is_err());
     }
 }

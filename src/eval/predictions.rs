@@ -101,16 +101,10 @@ mod tests {
         let mut predictions = two_exits_two_images();
         assert!(predictions.check().is_ok());
         predictions.logits[6] = f32::NAN;
-        assert_eq!(
-            message(&predictions),
-            "exit 2 gave a logit of NaN on image 9"
-        );
+        assert_eq!(message(&predictions), "exit 2 gave a logit of NaN on image 9");
         predictions.logits[6] = 0.0;
         predictions.logits[1] = f32::INFINITY;
-        assert_eq!(
-            message(&predictions),
-            "exit 1 gave a logit of inf on image 7"
-        );
+        assert_eq!(message(&predictions), "exit 1 gave a logit of inf on image 7");
     }
 
     #[test]

@@ -135,10 +135,7 @@ mod tests {
         };
         near(Certainty::MaxSoftmax, 0.75);
         near(Certainty::Margin, 0.5);
-        near(
-            Certainty::NegativeEntropy,
-            0.75 * 0.75f64.ln() + 0.25 * 0.25f64.ln(),
-        );
+        near(Certainty::NegativeEntropy, 0.75 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
     }
 
     #[test]

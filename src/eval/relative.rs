@@ -67,13 +67,7 @@ pub fn intermediate(networks: &[Trained]) -> Result<Relative> {
         |of| of.intermediate,
         |of| {
             let last = last(of);
-            (
-                last,
-                format!(
-                    "an intermediate classifier at position {}",
-                    last.unwrap_or(0)
-                ),
-            )
+            (last, format!("an intermediate classifier at position {}", last.unwrap_or(0)))
         },
     )
 }
@@ -81,11 +75,7 @@ pub fn intermediate(networks: &[Trained]) -> Result<Relative> {
 /// Right: the final classifier relative to the same network without an intermediate one, same
 /// seed.
 pub fn final_degradation(networks: &[Trained]) -> Result<Relative> {
-    relate(
-        networks,
-        |of| of.final_accuracy,
-        |_| (None, "no intermediate classifier".to_owned()),
-    )
+    relate(networks, |of| of.final_accuracy, |_| (None, "no intermediate classifier".to_owned()))
 }
 
 /// Each network's accuracy over that of the network at the reference position.
@@ -125,13 +115,7 @@ fn relate(
             }
             continue;
         };
-        result.rows.push(row(
-            network,
-            position,
-            accuracy(network),
-            reference,
-            accuracy(reference),
-        ));
+        result.rows.push(row(network, position, accuracy(network), reference, accuracy(reference)));
     }
     Ok(result)
 }
@@ -214,11 +198,7 @@ mod tests {
         let relative = final_degradation(&networks).unwrap();
         assert_eq!(relative.rows.len(), 1);
         assert_eq!(relative.left_out.len(), 1);
-        assert!(
-            relative.left_out[0].contains("seed 0 is left out"),
-            "{:?}",
-            relative.left_out
-        );
+        assert!(relative.left_out[0].contains("seed 0 is left out"), "{:?}", relative.left_out);
     }
 
     #[test]

@@ -58,10 +58,7 @@ pub fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (
-        mean,
-        (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
-    )
+    (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
 }
 
 /// Mean and 95 % interval of a quantity; none without a seed.
@@ -80,13 +77,7 @@ pub fn estimate(samples: &[Sample]) -> Option<Estimate> {
     };
     let variance = between_seeds + between_images;
     let half = student(freedom(between_seeds, variance, seeds)) * variance.sqrt();
-    Some(Estimate {
-        value,
-        low: value - half,
-        high: value + half,
-        seeds,
-        paired: paired.is_some(),
-    })
+    Some(Estimate { value, low: value - half, high: value + half, seeds, paired: paired.is_some() })
 }
 
 /// Difference in accuracy of two networks, first minus second: a pair of answers for each seed,
@@ -94,12 +85,7 @@ pub fn estimate(samples: &[Sample]) -> Option<Estimate> {
 pub fn paired_difference(seeds: &[(&[bool], &[bool])]) -> Option<Estimate> {
     let term = |gradient, hits| {
         let accuracy = share(hits);
-        Term {
-            gradient,
-            accuracy,
-            images: hits.len(),
-            hits: Some(hits),
-        }
+        Term { gradient, accuracy, images: hits.len(), hits: Some(hits) }
     };
     let sample = |&(first, second): &(_, _)| Sample {
         value: share(first) - share(second),
@@ -114,10 +100,7 @@ fn share(hits: &[bool]) -> f64 {
 
 /// The number of images, where every term has its answers and all have as many.
 fn images_if_paired(samples: &[Sample]) -> Option<usize> {
-    let mut lengths = samples
-        .iter()
-        .flat_map(|s| &s.terms)
-        .map(|term| term.hits.map(<[_]>::len));
+    let mut lengths = samples.iter().flat_map(|s| &s.terms).map(|term| term.hits.map(<[_]>::len));
     let first = lengths.next()??;
     (first > 1 && lengths.all(|length| length == Some(first))).then_some(first)
 }
@@ -138,16 +121,10 @@ fn paired_variance(samples: &[Sample], images: usize) -> f64 {
 /// Terms of a seed independent, seeds fully dependent: they share their images.
 fn binomial_variance(samples: &[Sample]) -> f64 {
     let term = |term: &Term| {
-        let known = if term.images == 0 {
-            0.0
-        } else {
-            1.0 / term.images as f64
-        };
+        let known = if term.images == 0 { 0.0 } else { 1.0 / term.images as f64 };
         term.gradient.powi(2) * term.accuracy * (1.0 - term.accuracy) * known
     };
-    let deviations = samples
-        .iter()
-        .map(|sample| sample.terms.iter().map(term).sum::<f64>().sqrt());
+    let deviations = samples.iter().map(|sample| sample.terms.iter().map(term).sum::<f64>().sqrt());
     (deviations.sum::<f64>() / samples.len() as f64).powi(2)
 }
 
@@ -219,10 +196,7 @@ mod tests {
 
     #[test]
     fn seeds_that_disagree_widen_the_interval_by_students_t() {
-        let sample = |value| Sample {
-            value,
-            terms: vec![],
-        };
+        let sample = |value| Sample { value, terms: vec![] };
         let two = estimate(&[sample(0.0), sample(0.02)]).unwrap();
         // Standard error 0.01 with one degree of freedom.
         assert!((two.high - two.value - 0.12706).abs() < 1e-9, "{two:?}");
@@ -232,17 +206,8 @@ mod tests {
 
     #[test]
     fn without_answers_image_by_image_accuracies_are_binomial() {
-        let term = Term {
-            gradient: 1.0,
-            accuracy: 0.5,
-            images: 100,
-            hits: None,
-        };
-        let one = estimate(&[Sample {
-            value: 0.5,
-            terms: vec![term],
-        }])
-        .unwrap();
+        let term = Term { gradient: 1.0, accuracy: 0.5, images: 100, hits: None };
+        let one = estimate(&[Sample { value: 0.5, terms: vec![term] }]).unwrap();
         assert!((one.high - one.value - 1.960 * 0.05).abs() < 1e-9 && !one.paired);
     }
 

@@ -11,12 +11,8 @@ const HOTTEST: f64 = 100.0;
 
 /// The temperature of each exit, K numbers; 1 leaves the probabilities as they are.
 pub fn fit(hold_out: &Predictions) -> Result<Vec<f64>> {
-    hold_out
-        .check()
-        .context("fitting temperatures on the hold-out")?;
-    Ok((0..hold_out.exits)
-        .map(|exit| fit_exit(hold_out, exit))
-        .collect())
+    hold_out.check().context("fitting temperatures on the hold-out")?;
+    Ok((0..hold_out.exits).map(|exit| fit_exit(hold_out, exit)).collect())
 }
 
 /// Newton's method in the inverse temperature, in which the NLL is convex, kept inside a bracket
@@ -38,11 +34,7 @@ fn fit_exit(hold_out: &Predictions, exit: usize) -> f64 {
             high = inverse;
         }
         let newton = inverse - slope / curvature;
-        let next = if newton > low && newton < high {
-            newton
-        } else {
-            (low * high).sqrt()
-        };
+        let next = if newton > low && newton < high { newton } else { (low * high).sqrt() };
         let settled = (next - inverse).abs() <= 1e-12 * inverse;
         inverse = next;
         if settled {
@@ -79,11 +71,7 @@ pub fn label(temperatures: &[f64]) -> String {
     if temperatures.iter().all(|&t| t == 1.0) {
         return "1".to_owned();
     }
-    temperatures
-        .iter()
-        .map(|t| format!("{t:.4}"))
-        .collect::<Vec<_>>()
-        .join("/")
+    temperatures.iter().map(|t| format!("{t:.4}")).collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]

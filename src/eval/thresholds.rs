@@ -65,10 +65,7 @@ impl Thresholds {
         if let Some(k) = values.iter().position(|value| value.is_nan()) {
             anyhow::bail!("the threshold of exit {} is not a number", k + 1);
         }
-        Ok(Thresholds {
-            values,
-            equal_leaves: false,
-        })
+        Ok(Thresholds { values, equal_leaves: false })
     }
 
     /// Whether an image of this confidence leaves at `exit` (from 0).
@@ -120,13 +117,8 @@ impl HoldOut {
             answers.images(),
             answers.exits()
         );
-        let descending = answers.confidence[..answers.exits() - 1]
-            .iter()
-            .map(|c| sorted(c));
-        Ok(HoldOut {
-            descending: descending.collect(),
-            answers,
-        })
+        let descending = answers.confidence[..answers.exits() - 1].iter().map(|c| sorted(c));
+        Ok(HoldOut { descending: descending.collect(), answers })
     }
 
     /// The answers themselves.
@@ -138,9 +130,7 @@ impl HoldOut {
 fn sorted(confidence: &[f64]) -> Vec<u32> {
     let mut images: Vec<u32> = (0..confidence.len() as u32).collect();
     images.sort_unstable_by(|&a, &b| {
-        confidence[b as usize]
-            .total_cmp(&confidence[a as usize])
-            .then(a.cmp(&b))
+        confidence[b as usize].total_cmp(&confidence[a as usize]).then(a.cmp(&b))
     });
     images
 }
@@ -154,9 +144,7 @@ pub fn shares(ratio: f64, exits: usize) -> Result<Vec<f64>> {
     let mut powers: Vec<f64> = if ratio <= 1.0 {
         (0..exits).map(|k| ratio.powi(k as i32)).collect()
     } else {
-        (0..exits)
-            .map(|k| (1.0 / ratio).powi((exits - 1 - k) as i32))
-            .collect()
+        (0..exits).map(|k| (1.0 / ratio).powi((exits - 1 - k) as i32)).collect()
     };
     let sum: f64 = powers.iter().sum();
     powers.iter_mut().for_each(|power| *power /= sum);
@@ -190,10 +178,7 @@ fn sum_in_four_lanes(values: &[f32]) -> f32 {
 
 /// How many hold-out images the port wants to leave at each exit.
 pub fn port_wanted(shares: &[f32], images: usize) -> Vec<usize> {
-    shares
-        .iter()
-        .map(|share| (images as f32 * share).floor() as usize)
-        .collect()
+    shares.iter().map(|share| (images as f32 * share).floor() as usize).collect()
 }
 
 /// Thresholds of `ratio`, by walking each exit's images from the surest, past those that have
@@ -224,10 +209,7 @@ pub fn search_paper(hold_out: &HoldOut, shares: &[f64]) -> Result<Thresholds> {
         gone += leave(order, &mut left, |image| confidence[image] > threshold);
         values.push(threshold);
     }
-    Ok(Thresholds {
-        values,
-        equal_leaves: false,
-    })
+    Ok(Thresholds { values, equal_leaves: false })
 }
 
 fn search_port(hold_out: &HoldOut, shares: &[f32]) -> Result<Thresholds> {
@@ -237,17 +219,12 @@ fn search_port(hold_out: &HoldOut, shares: &[f32]) -> Result<Thresholds> {
     let mut values = Vec::with_capacity(shares.len() - 1);
     for (k, order) in hold_out.descending.iter().enumerate() {
         let confidence = &hold_out.answers.confidence[k];
-        let least = wanted[k]
-            .checked_sub(1)
-            .and_then(|n| nth_remaining(order, &left, n));
+        let least = wanted[k].checked_sub(1).and_then(|n| nth_remaining(order, &left, n));
         let threshold = least.map_or(NOBODY, |image| confidence[image]);
         leave(order, &mut left, |image| confidence[image] >= threshold);
         values.push(threshold);
     }
-    Ok(Thresholds {
-        values,
-        equal_leaves: true,
-    })
+    Ok(Thresholds { values, equal_leaves: true })
 }
 
 fn check_shares(hold_out: &HoldOut, shares: usize) -> Result<()> {
@@ -258,21 +235,13 @@ fn check_shares(hold_out: &HoldOut, shares: usize) -> Result<()> {
 
 /// The `n`-th (from 0) image in this order that has not left.
 fn nth_remaining(order: &[u32], left: &[bool], n: usize) -> Option<usize> {
-    order
-        .iter()
-        .map(|&image| image as usize)
-        .filter(|&image| !left[image])
-        .nth(n)
+    order.iter().map(|&image| image as usize).filter(|&image| !left[image]).nth(n)
 }
 
 /// Marks the images that leave, which are the first in this order; returns how many are new.
 fn leave(order: &[u32], left: &mut [bool], leaves: impl Fn(usize) -> bool) -> usize {
     let mut new = 0;
-    for image in order
-        .iter()
-        .map(|&image| image as usize)
-        .take_while(|&image| leaves(image))
-    {
+    for image in order.iter().map(|&image| image as usize).take_while(|&image| leaves(image)) {
         new += usize::from(!left[image]);
         left[image] = true;
     }
@@ -312,20 +281,14 @@ mod tests {
         // Exit 1 lets .9 .8 .7 go and keeps .5, the surest to stay, which is the threshold.
         // Exit 2 has images 1, 3, 5 (.6 .9 .95) left, lets two go and keeps .6.
         assert_eq!(thresholds.values, vec![0.5, 0.6]);
-        assert_eq!(
-            thresholds.exits_of(table.answers()).unwrap(),
-            vec![0, 2, 0, 1, 0, 1]
-        );
+        assert_eq!(thresholds.exits_of(table.answers()).unwrap(), vec![0, 2, 0, 1, 0, 1]);
     }
 
     #[test]
     fn equal_confidences_stay_in_the_papers_convention_and_are_made_up_for_later() {
         let table = hold_out(&[&[0.9, 0.5, 0.5, 0.5], &[0.1, 0.2, 0.3, 0.4], &[0.0; 4]]);
         // Two are meant to go by exit 1 and three by exit 2; the three at 0.5 stay together.
-        assert_eq!(
-            paper(&table, &[0.5, 0.25, 0.25]),
-            (vec![0.5, 0.2], vec![0, 2, 1, 1])
-        );
+        assert_eq!(paper(&table, &[0.5, 0.25, 0.25]), (vec![0.5, 0.2], vec![0, 2, 1, 1]));
     }
 
     #[test]
@@ -334,10 +297,7 @@ mod tests {
         let thresholds = search_port(&table, &[0.5, 0.25, 0.25]).unwrap();
         // Two are wanted, four go; exit 2 runs out of images.
         assert_eq!(thresholds.values, vec![0.5, 1e8]);
-        assert_eq!(
-            thresholds.exits_of(table.answers()).unwrap(),
-            vec![0, 0, 0, 0]
-        );
+        assert_eq!(thresholds.exits_of(table.answers()).unwrap(), vec![0, 0, 0, 0]);
     }
 
     #[test]
@@ -362,9 +322,7 @@ mod tests {
 
     #[test]
     fn thresholds_by_hand_must_be_one_fewer_than_the_exits() {
-        let error = Thresholds::by_hand(vec![0.5, 0.5, 0.5], 3)
-            .unwrap_err()
-            .to_string();
+        let error = Thresholds::by_hand(vec![0.5, 0.5, 0.5], 3).unwrap_err().to_string();
         assert!(error.starts_with("3 thresholds given, but a network of 3 exits takes 2"));
         assert!(Thresholds::by_hand(vec![f64::NAN], 2).is_err());
         assert!(Thresholds::by_hand(vec![], 1).is_ok());
@@ -372,16 +330,10 @@ mod tests {
 
     #[test]
     fn a_hold_out_without_an_image_is_refused_with_the_reason() {
-        let empty = Answers {
-            confidence: vec![vec![]; 2],
-            predicted: vec![vec![]; 2],
-            labels: vec![],
-        };
+        let empty =
+            Answers { confidence: vec![vec![]; 2], predicted: vec![vec![]; 2], labels: vec![] };
         let error = HoldOut::new(empty).unwrap_err().to_string();
-        assert!(
-            error.contains("neither trained on nor tested on"),
-            "{error}"
-        );
+        assert!(error.contains("neither trained on nor tested on"), "{error}");
     }
 
     #[test]
@@ -392,10 +344,7 @@ mod tests {
             labels: vec![0],
         };
         let error = HoldOut::new(small).unwrap_err().to_string();
-        assert!(
-            error.contains("1 images is too small for the thresholds of 2 exits"),
-            "{error}"
-        );
+        assert!(error.contains("1 images is too small for the thresholds of 2 exits"), "{error}");
     }
 
     #[test]

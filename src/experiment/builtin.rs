@@ -62,10 +62,8 @@ mod tests {
             .filter_map(|name| name.strip_suffix(".yaml").map(str::to_string))
             .filter(|name| name != "claims")
             .collect();
-        let built_in: BTreeSet<String> = BUILT_IN
-            .iter()
-            .map(|(name, _)| (*name).to_string())
-            .collect();
+        let built_in: BTreeSet<String> =
+            BUILT_IN.iter().map(|(name, _)| (*name).to_string()).collect();
         assert_eq!(files, built_in);
         for name in &built_in {
             load(name, &[]).unwrap_or_else(|error| panic!("{error:#}"));

@@ -87,28 +87,17 @@ impl Entry {
         ];
         let mut found = networks.into_iter().flatten();
         let first = found.next();
-        ensure!(
-            found.next().is_none(),
-            "more than one of msdnet, resnet and densenet"
-        );
+        ensure!(found.next().is_none(), "more than one of msdnet, resnet and densenet");
         Ok(first)
     }
 
     /// The checked entries that this one stands for: itself, or one a position.
     pub(super) fn expand(&self) -> Result<Vec<Named>> {
         let context = || format!("networks: \"{}\"", self.name);
-        ensure!(
-            !self.name.trim().is_empty(),
-            "networks: an entry without a name"
-        );
+        ensure!(!self.name.trim().is_empty(), "networks: an entry without a name");
         let network = self.network().with_context(context)?;
-        let named = |member| {
-            vec![Named {
-                name: self.name.clone(),
-                member,
-                seed_offset: self.seed_offset,
-            }]
-        };
+        let named =
+            |member| vec![Named { name: self.name.clone(), member, seed_offset: self.seed_offset }];
         match (network, &self.ensemble, &self.joined) {
             (Some(config), None, None) => match &self.positions {
                 None => Ok(named(Member::Network(config))),

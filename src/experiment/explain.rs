@@ -7,16 +7,10 @@ use super::Experiment;
 
 /// What a type of the program is called in a file.
 const EXPECTED: &[(&str, &str)] = &[
-    (
-        "struct Experiment",
-        "keys, such as `figure: anytime` (with a space after the colon)",
-    ),
+    ("struct Experiment", "keys, such as `figure: anytime` (with a space after the colon)"),
     ("struct Schedule", "a mapping, such as { cosine: {} }"),
     ("struct Training", "a mapping, such as { epochs: 3 }"),
-    (
-        "a sequence",
-        "a list, as in [1, 2] or with a dash before each entry",
-    ),
+    ("a sequence", "a list, as in [1, 2] or with a dash before each entry"),
     ("u32", "a whole number from 0"),
     ("u64", "a whole number from 0"),
     ("usize", "a whole number from 0"),
@@ -106,10 +100,7 @@ mod tests {
     #[test]
     fn types_of_the_program_are_told_in_words_of_the_file() {
         let text = explain("training.epochs: invalid type: string \"ten\", expected u32 at line 5");
-        assert!(
-            text.contains("expected a whole number from 0 at line 5"),
-            "{text}"
-        );
+        assert!(text.contains("expected a whole number from 0 at line 5"), "{text}");
     }
 
     #[test]

@@ -24,9 +24,7 @@ pub fn load(which: &str, changes: &[String]) -> Result<(String, Experiment)> {
     let (name, text) = find(which)?;
     let experiment =
         parse_changed(&text, changes).with_context(|| format!("in experiment {which}"))?;
-    experiment
-        .validate()
-        .with_context(|| format!("in experiment {which}"))?;
+    experiment.validate().with_context(|| format!("in experiment {which}"))?;
     Ok((name, experiment))
 }
 
@@ -43,11 +41,7 @@ fn find(which: &str) -> Result<(String, String)> {
         None
     };
     if let Some(file) = file {
-        let name = file
-            .file_stem()
-            .and_then(|s| s.to_str())
-            .unwrap_or("experiment")
-            .to_string();
+        let name = file.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_string();
         return Ok((name, read_text(&file.display().to_string())?));
     }
     let found = BUILT_IN.iter().find(|(name, _)| *name == which);
@@ -71,17 +65,12 @@ fn find(which: &str) -> Result<(String, String)> {
 pub fn read_text(path: &str) -> Result<String> {
     if path == "-" {
         let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("reading standard input")?;
+        std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
         return Ok(text);
     }
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
     String::from_utf8(bytes).map_err(|e| {
-        anyhow!(
-            "{path} is not text: byte {} is not UTF-8",
-            e.utf8_error().valid_up_to()
-        )
+        anyhow!("{path} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to())
     })
 }
 
@@ -130,16 +119,13 @@ fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
                     format!("\"{part}\" is no place in the list, which has {count} entries, counted from 0")
                 })?
             }
-            Value::Mapping(map) => map
-                .entry(Value::String(part.to_string()))
-                .or_insert(Value::Null),
+            Value::Mapping(map) => {
+                map.entry(Value::String(part.to_string())).or_insert(Value::Null)
+            }
             Value::Null => {
                 *place = Value::Mapping(Default::default());
-                let Value::Mapping(map) = place else {
-                    unreachable!("just made a mapping")
-                };
-                map.entry(Value::String(part.to_string()))
-                    .or_insert(Value::Null)
+                let Value::Mapping(map) = place else { unreachable!("just made a mapping") };
+                map.entry(Value::String(part.to_string())).or_insert(Value::Null)
             }
             _ => bail!("\"{part}\" lies below a plain value"),
         };
@@ -165,11 +151,7 @@ pub type NamedNetworks = Vec<(String, NetworkConfig)>;
 pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
     let is_file =
         path == "-" || Path::new(path).exists() || path.contains('/') || path.contains('.');
-    let text = if is_file {
-        read_text(path)?
-    } else {
-        find(path)?.1
-    };
+    let text = if is_file { read_text(path)? } else { find(path)?.1 };
     networks_of(&text).with_context(|| format!("in {path}"))
 }
 
@@ -199,13 +181,8 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::cat
         densenet: bare.densenet,
         ..Entry::default()
     };
-    let config = entry
-        .network()?
-        .context("expected one of `msdnet:`, `resnet:`, `densenet:`")?;
-    Ok((
-        vec![(bare.name.unwrap_or_else(|| config.short_name()), config)],
-        None,
-    ))
+    let config = entry.network()?.context("expected one of `msdnet:`, `resnet:`, `densenet:`")?;
+    Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
 }
 
 /// A file that holds one network alone.
@@ -241,19 +218,13 @@ impl Experiment {
     /// # Errors
     /// Names the key that cannot be.
     pub fn validate(&self) -> Result<()> {
-        ensure!(
-            !self.seeds.is_empty(),
-            "seeds: none; give at least one, such as [0]"
-        );
+        ensure!(!self.seeds.is_empty(), "seeds: none; give at least one, such as [0]");
         let mut seeds = self.seeds.clone();
         seeds.sort_unstable();
         seeds.dedup();
         ensure!(seeds.len() == self.seeds.len(), "seeds: one occurs twice");
         ensure!(!self.networks.is_empty(), "networks: none");
-        ensure!(
-            self.training_images != Some(0),
-            "training_images: 0 leaves nothing to train on"
-        );
+        ensure!(self.training_images != Some(0), "training_images: 0 leaves nothing to train on");
         self.validate_training()?;
         let members = self.members()?;
         self.check_names(&members)?;
@@ -282,10 +253,7 @@ impl Experiment {
             "training.batch_size: batch normalisation needs at least 2 images"
         );
         let positive = |key: &str, n: f64| -> Result<()> {
-            ensure!(
-                n > 0.0 && n.is_finite(),
-                "training.{key}: {n} is not a positive number"
-            );
+            ensure!(n > 0.0 && n.is_finite(), "training.{key}: {n} is not a positive number");
             Ok(())
         };
         positive("learning_rate", t.learning_rate)?;
@@ -326,11 +294,7 @@ impl Experiment {
                 "networks: \"{}\": a figure by position has no {kind}",
                 a.name
             );
-            ensure!(
-                !names.is_empty(),
-                "networks: \"{}\": {kind}: names no network",
-                a.name
-            );
+            ensure!(!names.is_empty(), "networks: \"{}\": {kind}: names no network", a.name);
             for name in names {
                 let networks = members.iter().filter(|m| m.network().is_some());
                 let known = networks.clone().any(|m| m.name == *name);
@@ -354,10 +318,7 @@ impl Budgeted {
                 ratio > 0.0 && ratio.is_finite(),
                 "budgeted.ratios: {ratio} is not a positive number"
             );
-            ensure!(
-                !self.ratios[..i].contains(&ratio),
-                "budgeted.ratios: {ratio} occurs twice"
-            );
+            ensure!(!self.ratios[..i].contains(&ratio), "budgeted.ratios: {ratio} occurs twice");
         }
         for (i, policy) in self.policies.iter().enumerate() {
             ensure!(
@@ -397,10 +358,7 @@ mod tests {
         let mut value: Value = serde_yaml::from_str("a: {b: [1, 2]}").unwrap();
         set(&mut value, "a.b.1", Value::from(5)).unwrap();
         set(&mut value, "c.d", Value::from(true)).unwrap();
-        assert_eq!(
-            value,
-            serde_yaml::from_str::<Value>("{a: {b: [1, 5]}, c: {d: true}}").unwrap()
-        );
+        assert_eq!(value, serde_yaml::from_str::<Value>("{a: {b: [1, 5]}, c: {d: true}}").unwrap());
         assert!(set(&mut value, "a.b.7", Value::Null).is_err());
     }
 }

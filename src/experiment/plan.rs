@@ -56,16 +56,10 @@ impl Run {
             Some(_) => format!("seed{}", self.seed),
             None => "imported".to_string(),
         };
-        let dataset = self
-            .dataset
-            .to_string()
-            .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+        let dataset =
+            self.dataset.to_string().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
         let dataset: String = dataset.chars().take(40).collect();
-        format!(
-            "{}-{dataset}-{origin}-{}",
-            self.network.short_name(),
-            self.digest()
-        )
+        format!("{}-{dataset}-{origin}-{}", self.network.short_name(), self.digest())
     }
 
     /// The run of weights brought in from elsewhere.
@@ -85,10 +79,7 @@ impl Run {
 
     /// The imported run that may stand in for this one.
     pub fn imported(&self) -> Run {
-        Run {
-            training: None,
-            ..self.clone()
-        }
+        Run { training: None, ..self.clone() }
     }
 }
 
@@ -180,22 +171,13 @@ impl Plan {
         if experiment.figure.is_positional() {
             group_by_position(&mut networks, experiment.figure)?;
         }
-        Ok(Plan {
-            figure: experiment.figure,
-            members,
-            networks,
-        })
+        Ok(Plan { figure: experiment.figure, members, networks })
     }
 
     /// Every run once, seed by seed: the first seed's figure is whole first.
     pub fn runs(&self) -> Vec<&Run> {
         let mut seen = std::collections::HashSet::new();
-        let seeds = self
-            .networks
-            .iter()
-            .map(|n| n.runs.len())
-            .max()
-            .unwrap_or(0);
+        let seeds = self.networks.iter().map(|n| n.runs.len()).max().unwrap_or(0);
         let all =
             (0..seeds).flat_map(|seed| self.networks.iter().filter_map(move |n| n.runs.get(seed)));
         all.filter(|run| seen.insert(run.digest())).collect()
@@ -237,10 +219,7 @@ fn single_position(config: &NetworkConfig) -> Result<Option<Position>> {
     let depths = intermediate_depths(config)?;
     match depths[..] {
         [] => Ok(None),
-        [depth] => Ok(Some(Position {
-            depth,
-            of: config.depth()?,
-        })),
+        [depth] => Ok(Some(Position { depth, of: config.depth()? })),
         _ => bail!(
             "{} intermediate classifiers; in this figure a network has one or none. \
              Give one entry a position, or `positions: {depths:?}` for all of them",
@@ -265,11 +244,7 @@ fn intermediate_depths(config: &NetworkConfig) -> Result<Vec<usize>> {
 fn group_by_position(networks: &mut [Trained], figure: Figure) -> Result<()> {
     let bases: Vec<String> = networks
         .iter()
-        .map(|n| {
-            Ok(serde_json::to_string(&canonical(
-                &n.config.with_single_exit(None)?,
-            )?)?)
-        })
+        .map(|n| Ok(serde_json::to_string(&canonical(&n.config.with_single_exit(None)?)?)?))
         .collect::<Result<_>>()?;
     let mut labels: Vec<(String, String)> = Vec::new();
     for base in &bases {
@@ -282,9 +257,7 @@ fn group_by_position(networks: &mut [Trained], figure: Figure) -> Result<()> {
             .filter(|(b, _)| *b == base)
             .map(|(_, n)| n.name.as_str())
             .collect();
-        let family = networks[bases.iter().position(|b| b == base).unwrap_or(0)]
-            .config
-            .family();
+        let family = networks[bases.iter().position(|b| b == base).unwrap_or(0)].config.family();
         let mut label = common_label(&names, family);
         while labels.iter().any(|(_, l)| *l == label) {
             label.push('\'');
@@ -304,10 +277,8 @@ fn group_by_position(networks: &mut [Trained], figure: Figure) -> Result<()> {
 
 fn check_curve(networks: &[Trained], label: &str, figure: Figure) -> Result<()> {
     let members = networks.iter().filter(|n| n.curve == label);
-    let positions: Vec<usize> = members
-        .clone()
-        .filter_map(|n| n.position.map(|p| p.depth))
-        .collect();
+    let positions: Vec<usize> =
+        members.clone().filter_map(|n| n.position.map(|p| p.depth)).collect();
     let references = members.filter(|n| n.position.is_none()).count();
     let mut unique = positions.clone();
     unique.sort_unstable();
@@ -320,10 +291,7 @@ fn check_curve(networks: &[Trained], label: &str, figure: Figure) -> Result<()> 
         references < 2,
         "networks: \"{label}\" has two networks without an intermediate classifier"
     );
-    ensure!(
-        !positions.is_empty(),
-        "networks: \"{label}\" has no intermediate classifier anywhere"
-    );
+    ensure!(!positions.is_empty(), "networks: \"{label}\" has no intermediate classifier anywhere");
     ensure!(
         references == 1 || figure != Figure::FigFinalDegradation,
         "networks: \"{label}\" needs the same network without an intermediate classifier as its reference \
@@ -349,17 +317,11 @@ fn common_label(names: &[&str], family: &str) -> String {
     let end = if names.iter().all(|n| at_word(n)) {
         shared
     } else {
-        first[..shared]
-            .rfind(|c: char| !c.is_alphanumeric())
-            .unwrap_or(0)
+        first[..shared].rfind(|c: char| !c.is_alphanumeric()).unwrap_or(0)
     };
     let label = first[..end].trim_matches(|c: char| !c.is_alphanumeric() && c != ')');
     let label = label.strip_suffix(" at").unwrap_or(label);
-    if label.is_empty() {
-        family.to_string()
-    } else {
-        label.to_string()
-    }
+    if label.is_empty() { family.to_string() } else { label.to_string() }
 }
 
 #[cfg(test)]
@@ -372,10 +334,7 @@ mod tests {
             common_label(&["ResNet at 4", "ResNet at 8", "ResNet without"], "ResNet"),
             "ResNet"
         );
-        assert_eq!(
-            common_label(&["ResNet-56", "ResNet-56"], "ResNet"),
-            "ResNet-56"
-        );
+        assert_eq!(common_label(&["ResNet-56", "ResNet-56"], "ResNet"), "ResNet-56");
         assert_eq!(common_label(&["a4", "b8"], "MSDNet"), "MSDNet");
         assert_eq!(common_label(&["msd-3", "msd-33"], "MSDNet"), "msd");
         assert_eq!(

@@ -38,13 +38,7 @@ pub struct Cosine {
 impl Default for Schedule {
     /// The paper's: a tenth at 1/2 and 3/4 of the epochs.
     fn default() -> Schedule {
-        Schedule {
-            step: Some(Steps {
-                at: vec![0.5, 0.75],
-                factor: 0.1,
-            }),
-            cosine: None,
-        }
+        Schedule { step: Some(Steps { at: vec![0.5, 0.75], factor: 0.1 }), cosine: None }
     }
 }
 
@@ -53,10 +47,7 @@ impl Schedule {
     pub fn factor(&self, passed: f64, epochs: f64) -> f64 {
         if let Some(Steps { at, factor }) = &self.step {
             // The reference counts whole epochs from 0 and falls when `epoch >= at * epochs`.
-            let falls = at
-                .iter()
-                .filter(|&&at| passed.floor() >= at * epochs)
-                .count();
+            let falls = at.iter().filter(|&&at| passed.floor() >= at * epochs).count();
             return factor.powi(falls as i32);
         }
         let warm_up = self.cosine.as_ref().map_or(0.0, |c| c.warm_up);
@@ -101,10 +92,7 @@ mod tests {
     fn the_papers_schedule_falls_to_a_tenth_at_half_and_three_quarters() {
         let schedule = Schedule::default();
         let close = |passed: f64, expected: f64| {
-            assert!(
-                (schedule.factor(passed, 300.0) - expected).abs() < 1e-12,
-                "{passed}"
-            );
+            assert!((schedule.factor(passed, 300.0) - expected).abs() < 1e-12, "{passed}");
         };
         close(0.0, 1.0);
         close(149.9, 1.0);
@@ -115,10 +103,7 @@ mod tests {
 
     #[test]
     fn a_cosine_rises_linearly_and_falls_to_zero() {
-        let schedule = Schedule {
-            step: None,
-            cosine: Some(Cosine { warm_up: 2.0 }),
-        };
+        let schedule = Schedule { step: None, cosine: Some(Cosine { warm_up: 2.0 }) };
         assert_eq!(schedule.factor(0.0, 10.0), 0.0);
         assert_eq!(schedule.factor(1.0, 10.0), 0.5);
         assert_eq!(schedule.factor(2.0, 10.0), 1.0);

@@ -35,11 +35,7 @@ pub(super) fn chart(csv: &Path, paper: &[PaperCurve], title: &str) -> Result<Cha
 
 /// The axis of an absolute accuracy.
 pub(super) fn accuracy_axis() -> Axis {
-    Axis {
-        label: "top-1 accuracy (%)".to_owned(),
-        unit: Unit::Percent,
-        ..Axis::default()
-    }
+    Axis { label: "top-1 accuracy (%)".to_owned(), unit: Unit::Percent, ..Axis::default() }
 }
 
 fn read(csv: &Path) -> Result<Vec<Line>> {
@@ -57,10 +53,7 @@ fn read(csv: &Path) -> Result<Vec<Line>> {
         y: accuracy[i],
     });
     let means = table.within(means(samples))?.into_iter();
-    Ok(lines(
-        means.map(|((label, ..), point)| (label, point)),
-        true,
-    ))
+    Ok(lines(means.map(|((label, ..), point)| (label, point)), true))
 }
 
 #[cfg(test)]
@@ -128,14 +121,8 @@ mod tests {
         let cases = [
             (String::new(), ""),
             (HEADER.to_owned(), "no rows"),
-            (
-                format!("{HEADER}{row}").replace("accuracy", "error"),
-                "`accuracy`",
-            ),
-            (
-                format!("{HEADER}{row}").replace("0.5", "half"),
-                "`accuracy`, line 2",
-            ),
+            (format!("{HEADER}{row}").replace("accuracy", "error"), "`accuracy`"),
+            (format!("{HEADER}{row}").replace("0.5", "half"), "`accuracy`, line 2"),
             (format!("{HEADER}{row}{row}"), "seed 0 occurs twice"),
         ];
         for (text, expected) in cases {

@@ -21,9 +21,7 @@ impl Scale {
     pub fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Result<Self> {
         let within = |(low, high): (f64, f64), v: f64| (low.min(v), high.max(v));
         let nothing = (f64::INFINITY, f64::NEG_INFINITY);
-        let data = values
-            .filter(|v| !axis.logarithmic || *v > 0.0)
-            .fold(nothing, within);
+        let data = values.filter(|v| !axis.logarithmic || *v > 0.0).fold(nothing, within);
         ensure!(data.0 <= data.1, "no value for axis {:?}", axis.label);
         let widened = if axis.logarithmic {
             let room = (data.1 / data.0).ln().max(0.5) * ROOM;
@@ -43,12 +41,7 @@ impl Scale {
             "axis {:?} cannot run from {low} to {high}",
             axis.label
         );
-        Ok(Self {
-            low,
-            high,
-            logarithmic: axis.logarithmic,
-            unit: axis.unit,
-        })
+        Ok(Self { low, high, logarithmic: axis.logarithmic, unit: axis.unit })
     }
 
     /// 0 at the low end, 1 at the high end; a value beyond an end is moved to it.
@@ -99,11 +92,7 @@ impl Scale {
     }
 
     fn shown(&self) -> f64 {
-        if self.unit == Unit::Percent {
-            100.0
-        } else {
-            1.0
-        }
+        if self.unit == Unit::Percent { 100.0 } else { 1.0 }
     }
 }
 
@@ -115,11 +104,7 @@ fn linear((low, high): (f64, f64), unit: Unit) -> (f64, f64) {
     }
     let spread = high - low;
     let least = 1e-6 * high.abs().max(low.abs()).max(1e-6);
-    let room = if spread > least {
-        spread * ROOM
-    } else {
-        0.1 * high.abs().max(0.1)
-    };
+    let room = if spread > least { spread * ROOM } else { 0.1 * high.abs().max(0.1) };
     // Neither a loss nor an accuracy goes below 0, so the axis does not either.
     let floor = if low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
     ((low - room).max(floor), high + room)
@@ -174,9 +159,7 @@ fn number(value: f64, step: f64) -> String {
 /// A count with the prefix of the largest one beside it: `20 M`.
 fn count(value: f64, largest: f64, step: f64) -> String {
     let prefixes = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
-    let prefix = prefixes
-        .iter()
-        .find(|(unit, _)| largest >= unit * 0.999_999);
+    let prefix = prefixes.iter().find(|(unit, _)| largest >= unit * 0.999_999);
     match prefix {
         Some((unit, name)) if value != 0.0 => {
             format!("{}\u{a0}{name}", number(value / unit, step / unit))
@@ -199,10 +182,7 @@ mod tests {
 
     #[test]
     fn counts_start_at_zero_and_carry_one_prefix() {
-        let axis = Axis {
-            unit: Unit::Count,
-            ..Axis::default()
-        };
+        let axis = Axis { unit: Unit::Count, ..Axis::default() };
         let scale = scale(axis, &[15.14e6, 75.94e6]);
         assert_eq!(scale.share(0.0), 0.0);
         assert_eq!(
@@ -214,42 +194,27 @@ mod tests {
 
     #[test]
     fn fractions_are_written_as_percent() {
-        let axis = Axis {
-            unit: Unit::Percent,
-            ..Axis::default()
-        };
+        let axis = Axis { unit: Unit::Percent, ..Axis::default() };
         let scale = scale(axis, &[0.612, 0.758]);
-        assert_eq!(
-            labels(&scale, 0),
-            ["62", "64", "66", "68", "70", "72", "74", "76"]
-        );
+        assert_eq!(labels(&scale, 0), ["62", "64", "66", "68", "70", "72", "74", "76"]);
     }
 
     #[test]
     fn a_logarithmic_axis_spaces_equal_ratios_equally() {
-        let axis = Axis {
-            logarithmic: true,
-            unit: Unit::Count,
-            ..Axis::default()
-        };
+        let axis = Axis { logarithmic: true, unit: Unit::Count, ..Axis::default() };
         let scale = scale(axis, &[5e5, 1.3e8]);
         let apart = |a: f64, b: f64| scale.share(b) - scale.share(a);
         assert!((apart(1e6, 1e7) - apart(1e7, 1e8)).abs() < 1e-12);
         assert_eq!(
             labels(&scale, 1),
-            [
-                "500 k", "1 M", "2 M", "5 M", "10 M", "20 M", "50 M", "100 M"
-            ]
-            .map(|label| label.replace(' ', "\u{a0}"))
+            ["500 k", "1 M", "2 M", "5 M", "10 M", "20 M", "50 M", "100 M"]
+                .map(|label| label.replace(' ', "\u{a0}"))
         );
     }
 
     #[test]
     fn a_range_is_kept_and_widened_where_data_lie_outside() {
-        let axis = Axis {
-            range: Some((0.0, 1.0)),
-            ..Axis::default()
-        };
+        let axis = Axis { range: Some((0.0, 1.0)), ..Axis::default() };
         let kept = scale(axis.clone(), &[0.2, 0.8]);
         assert_eq!((kept.low, kept.high), (0.0, 1.0));
         let wider = scale(axis, &[0.2, 1.2]);

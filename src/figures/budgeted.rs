@@ -89,12 +89,7 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             key.3 = *count;
             *count += 1;
         }
-        samples.push(Sample {
-            key,
-            seed: seed[i].clone(),
-            x: cost[i],
-            y: accuracy[i],
-        });
+        samples.push(Sample { key, seed: seed[i].clone(), x: cost[i], y: accuracy[i] });
     }
     let means = table.within(means(samples))?;
     Ok(gather(means))
@@ -120,21 +115,14 @@ fn gather(means: Vec<(Key, Point)>) -> Vec<Swept> {
         for (_, points) in &mut networks {
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
         }
-        Swept {
-            label,
-            ratios: kind.ratios,
-            networks,
-        }
+        Swept { label, ratios: kind.ratios, networks }
     });
     swept.collect()
 }
 
 /// The curve's name, with what sets it apart from others of that name.
 fn label<T>(kind: &Kind, kinds: &[(Kind, T)]) -> String {
-    let mut same = kinds
-        .iter()
-        .map(|(k, _)| k)
-        .filter(|k| k.curve == kind.curve);
+    let mut same = kinds.iter().map(|(k, _)| k).filter(|k| k.curve == kind.curve);
     let mut apart = Vec::new();
     if same.clone().any(|k| k.policy != kind.policy) && !kind.policy.is_empty() {
         apart.push(kind.policy.as_str());
@@ -171,9 +159,8 @@ fn lines(swept: Swept) -> Vec<Line> {
     }
     let joined = envelope::upper(&each);
     let pale = each.into_iter();
-    let mut lines: Vec<Line> = pale
-        .map(|points| line(points, Style::Pale, Markers::None))
-        .collect();
+    let mut lines: Vec<Line> =
+        pale.map(|points| line(points, Style::Pale, Markers::None)).collect();
     lines.push(line(joined, Style::Ours, Markers::Spaced));
     lines
 }
@@ -243,10 +230,7 @@ mod tests {
         let styles: Vec<Style> = lines.iter().map(|line| line.style).collect();
         assert_eq!(styles, [Style::Pale, Style::Pale, Style::Ours]);
         let joined = places(&lines[2]);
-        assert_eq!(
-            (joined[0], joined[joined.len() - 1]),
-            ((10.0, 0.5), (30.0, 0.7))
-        );
+        assert_eq!((joined[0], joined[joined.len() - 1]), ((10.0, 0.5), (30.0, 0.7)));
         assert!(joined.contains(&(20.0, 0.6)));
         assert!(!joined.contains(&(15.0, 0.4)));
     }

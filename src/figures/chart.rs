@@ -126,11 +126,7 @@ pub(super) fn lay_out(panels: &[Chart]) -> Result<Canvas> {
         width - 2.0 * MARGIN,
         &mut marks,
     )?;
-    Ok(Canvas {
-        width: width.ceil(),
-        height: (bottom + MARGIN).ceil(),
-        marks,
-    })
+    Ok(Canvas { width: width.ceil(), height: (bottom + MARGIN).ceil(), marks })
 }
 
 #[cfg(test)]
@@ -151,10 +147,7 @@ mod tests {
     }
 
     fn chart(curves: Vec<Line>) -> Chart {
-        Chart {
-            curves,
-            ..Chart::default()
-        }
+        Chart { curves, ..Chart::default() }
     }
 
     const RISING: [(f64, f64); 3] = [(1.0, 0.5), (2.0, 0.6), (3.0, 0.7)];
@@ -207,10 +200,7 @@ mod tests {
         let panels = [chart(vec![line("a", Style::Ours, &RISING, None)])];
         let canvas = lay_out(&panels).unwrap();
         let (svg, png) = drawn(&panels);
-        let size = format!(
-            "<svg width=\"{}\" height=\"{}\"",
-            canvas.width, canvas.height
-        );
+        let size = format!("<svg width=\"{}\" height=\"{}\"", canvas.width, canvas.height);
         assert!(svg.starts_with(&size));
         let picture = image::load_from_memory(&png).unwrap();
         assert_eq!(f64::from(picture.width()), canvas.width * 2.0);

@@ -13,10 +13,8 @@ pub fn upper(curves: &[Vec<Point>]) -> Vec<Point> {
     let mut envelope: Vec<Point> = Vec::new();
     for interval in xs.windows(2) {
         let (from, to) = (interval[0], interval[1]);
-        let pieces: Vec<Segment> = curves
-            .iter()
-            .filter_map(|curve| piece(curve, from, to))
-            .collect();
+        let pieces: Vec<Segment> =
+            curves.iter().filter_map(|curve| piece(curve, from, to)).collect();
         let mut ends = crossings(&pieces);
         ends.push(to);
         let mut left = from;
@@ -39,9 +37,7 @@ type Segment = (Point, Point);
 
 /// A curve between two x, between which none of its points lies.
 fn piece(curve: &[Point], from: f64, to: f64) -> Option<Segment> {
-    let segment = curve
-        .windows(2)
-        .find(|s| s[0].x <= from && to <= s[1].x && s[0].x < s[1].x)?;
+    let segment = curve.windows(2).find(|s| s[0].x <= from && to <= s[1].x && s[0].x < s[1].x)?;
     let segment = (segment[0], segment[1]);
     Some((between(segment, from), between(segment, to)))
 }
@@ -96,10 +92,7 @@ mod tests {
     fn curves_that_cross_are_left_where_they_meet() {
         let falling = curve(&[(0.0, 4.0), (4.0, 0.0)]);
         let rising = curve(&[(0.0, 0.0), (4.0, 4.0)]);
-        assert_eq!(
-            upper(&[falling, rising]),
-            curve(&[(0.0, 4.0), (2.0, 2.0), (4.0, 4.0)])
-        );
+        assert_eq!(upper(&[falling, rising]), curve(&[(0.0, 4.0), (2.0, 2.0), (4.0, 4.0)]));
     }
 
     #[test]
@@ -118,10 +111,7 @@ mod tests {
 
     #[test]
     fn curves_that_do_not_overlap_are_joined() {
-        let parts = [
-            curve(&[(0.0, 1.0), (1.0, 2.0)]),
-            curve(&[(3.0, 3.0), (4.0, 4.0)]),
-        ];
+        let parts = [curve(&[(0.0, 1.0), (1.0, 2.0)]), curve(&[(3.0, 3.0), (4.0, 4.0)])];
         assert_eq!(upper(&parts), parts.concat());
     }
 

@@ -25,12 +25,8 @@ const PALETTE: [Colour; 7] = [
 ];
 
 /// Dashes of our curves, in pixels drawn and left out; the paper's have `PAPER_DASH`.
-const DASHES: [&[f64]; 4] = [
-    &[],
-    &[14.0, 4.0],
-    &[14.0, 4.0, 3.0, 4.0],
-    &[14.0, 3.0, 3.0, 3.0, 3.0, 3.0],
-];
+const DASHES: [&[f64]; 4] =
+    [&[], &[14.0, 4.0], &[14.0, 4.0, 3.0, 4.0], &[14.0, 3.0, 3.0, 3.0, 3.0, 3.0]];
 /// For a curve of the paper that nothing of ours belongs to.
 const UNRELATED: Colour = (0x6e, 0x6e, 0x6e);
 const PAPER_DASH: &[f64] = &[4.0, 3.5];
@@ -105,12 +101,7 @@ impl Inks {
             width: 2.2,
         };
         if line.style == Style::Pale {
-            Ink {
-                colour: paler(strong.colour, 0.6),
-                dash: &[],
-                width: 1.3,
-                ..strong
-            }
+            Ink { colour: paler(strong.colour, 0.6), dash: &[], width: 1.3, ..strong }
         } else {
             strong
         }
@@ -144,19 +135,13 @@ fn relative_of(paper: &str, ours: &[(String, usize)]) -> Option<usize> {
         let pairs = label.chars().zip(paper.chars());
         pairs.take_while(|(a, b)| a == b).count()
     };
-    let kin = ours
-        .iter()
-        .filter(|(label, _)| !family.is_empty() && self::family(label) == family);
+    let kin = ours.iter().filter(|(label, _)| !family.is_empty() && self::family(label) == family);
     // The first one of equals.
-    kin.rev()
-        .max_by_key(|(label, _)| common(label))
-        .map(|(_, slot)| *slot)
+    kin.rev().max_by_key(|(label, _)| common(label)).map(|(_, slot)| *slot)
 }
 
 fn family(label: &str) -> &str {
-    let end = label
-        .find(|c: char| !c.is_alphanumeric())
-        .unwrap_or(label.len());
+    let end = label.find(|c: char| !c.is_alphanumeric()).unwrap_or(label.len());
     label[..end].trim_end_matches('s')
 }
 
@@ -225,11 +210,7 @@ mod tests {
     fn luminance((r, g, b): Colour) -> f64 {
         let linear = |c: u8| {
             let c = f64::from(c) / 255.0;
-            if c <= 0.04045 {
-                c / 12.92
-            } else {
-                ((c + 0.055) / 1.055).powf(2.4)
-            }
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
         };
         0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
     }
@@ -248,9 +229,7 @@ mod tests {
 
     #[test]
     fn the_first_dozen_curves_differ_in_more_than_colour() {
-        let lines: Vec<Line> = (0..12)
-            .map(|i| line(&format!("{i}"), Style::Ours))
-            .collect();
+        let lines: Vec<Line> = (0..12).map(|i| line(&format!("{i}"), Style::Ours)).collect();
         let inks = Inks::of(lines.iter());
         let looks: Vec<Ink> = lines.iter().map(|line| inks.ink(line)).collect();
         for (i, a) in looks.iter().enumerate() {
@@ -268,19 +247,10 @@ mod tests {
             Inks::of(lines.iter()).ink(&line(of, Style::Ours)).colour
         };
         let alone = colour(&["ResNets"], "ResNets");
-        let labels = [
-            "VGG",
-            "DenseNet",
-            "MSDNet",
-            "MSDNet, averaged",
-            "ResNet-110",
-        ];
+        let labels = ["VGG", "DenseNet", "MSDNet", "MSDNet, averaged", "ResNet-110"];
         assert_eq!(colour(&labels, "ResNet-110"), alone);
         assert_eq!(
-            slots(&labels)
-                .iter()
-                .map(|(_, slot)| *slot)
-                .collect::<Vec<_>>(),
+            slots(&labels).iter().map(|(_, slot)| *slot).collect::<Vec<_>>(),
             [3, 2, 0, 4, 1]
         );
     }
@@ -311,10 +281,7 @@ mod tests {
         let lines = [line("a", Style::Pale), line("b", Style::Ours)];
         let more = line("a", Style::Ours);
         let inks = Inks::of(lines.iter().chain([&more]));
-        assert_eq!(
-            inks.ink(&lines[0]).colour,
-            paler(inks.ink(&more).colour, 0.6)
-        );
+        assert_eq!(inks.ink(&lines[0]).colour, paler(inks.ink(&more).colour, 0.6));
         assert_ne!(inks.ink(&more).colour, inks.ink(&lines[1]).colour);
     }
 }

@@ -57,9 +57,7 @@ fn entries(panels: &[Chart]) -> Vec<&Line> {
     let mut entries: Vec<&Line> = Vec::new();
     for style in [Style::Ours, Style::Paper] {
         for line in panels.iter().flat_map(|panel| &panel.curves) {
-            let known = entries
-                .iter()
-                .any(|e| e.label == line.label && e.style == style);
+            let known = entries.iter().any(|e| e.label == line.label && e.style == style);
             if line.style == style && !known {
                 entries.push(line);
             }
@@ -104,11 +102,7 @@ fn note(
         return Ok(top);
     }
     let mut y = top + 6.0;
-    for words in wrap(
-        "mean over seeds; bands: ± one standard deviation",
-        SIZE,
-        width,
-    )? {
+    for words in wrap("mean over seeds; bands: ± one standard deviation", SIZE, width)? {
         marks.push(Mark::Text(Text {
             words,
             at: (left + width / 2.0, y + ROW / 2.0),

@@ -67,8 +67,7 @@ pub fn register() -> Result<()> {
     static DONE: OnceLock<bool> = OnceLock::new();
     let font = include_bytes!("../../assets/fonts/LiberationSans-Regular.ttf");
     let done = DONE.get_or_init(|| register_font(FONT, FontStyle::Normal, font).is_ok());
-    done.then_some(())
-        .ok_or_else(|| anyhow!("the embedded font cannot be read"))
+    done.then_some(()).ok_or_else(|| anyhow!("the embedded font cannot be read"))
 }
 
 /// The width of a line of text in pixels.
@@ -91,11 +90,7 @@ pub fn wrap(words: &str, size: f64, room: f64) -> Result<Vec<String>> {
     let mut lines = vec![String::new()];
     for word in words.split_whitespace() {
         let line = lines.last_mut().expect("starts with one line");
-        let longer = if line.is_empty() {
-            word.to_owned()
-        } else {
-            format!("{line} {word}")
-        };
+        let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
         if text_width(&longer, size)? <= room {
             *line = longer;
             continue;
@@ -124,10 +119,7 @@ mod tests {
     fn a_text_is_as_wide_as_the_fonts_advances_say() {
         // Digits of Liberation Sans advance 1139 of 2048 units.
         let width = text_width("0000", 20.0).unwrap();
-        assert!(
-            (width - 4.0 * 20.0 * 1139.0 / 2048.0).abs() < 0.5,
-            "{width}"
-        );
+        assert!((width - 4.0 * 20.0 * 1139.0 / 2048.0).abs() < 0.5, "{width}");
     }
 
     #[test]

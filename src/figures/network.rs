@@ -66,10 +66,7 @@ impl Diagram {
     }
 
     fn lay_out(&self) -> Result<Canvas> {
-        ensure!(
-            !self.cells.is_empty(),
-            "a network without a layer cannot be drawn"
-        );
+        ensure!(!self.cells.is_empty(), "a network without a layer cannot be drawn");
         let plan = Plan::of(self)?;
         let mut marks = Vec::new();
         let mut y = MARGIN;
@@ -77,18 +74,10 @@ impl Diagram {
             marks.push(text(line, (MARGIN, y), 14.0, Across::Left, Down::Top));
             y += 18.0;
         }
-        let plan = Plan {
-            top: y + 8.0,
-            ..plan
-        };
+        let plan = Plan { top: y + 8.0, ..plan };
         self.heads(&plan, &mut marks)?;
         for &(from, to) in &self.arrows {
-            arrow(
-                plan.centre(self.cells[from]),
-                plan.centre(self.cells[to]),
-                &plan,
-                &mut marks,
-            );
+            arrow(plan.centre(self.cells[from]), plan.centre(self.cells[to]), &plan, &mut marks);
         }
         for (number, exit) in (1..).zip(&self.exits) {
             self.exit(number, exit, &plan, &mut marks)?;
@@ -100,38 +89,18 @@ impl Diagram {
             self.transition(column, &plan, &mut marks)?;
         }
         let bottom = self.legend(&plan, &mut marks)?;
-        Ok(Canvas {
-            width: plan.width,
-            height: (bottom + MARGIN).ceil(),
-            marks,
-        })
+        Ok(Canvas { width: plan.width, height: (bottom + MARGIN).ceil(), marks })
     }
 
     fn heads(&self, plan: &Plan, marks: &mut Vec<Mark>) -> Result<()> {
         let y = plan.top;
-        marks.push(text(
-            self.unit.clone(),
-            (MARGIN, y),
-            11.0,
-            Across::Left,
-            Down::Top,
-        ));
+        marks.push(text(self.unit.clone(), (MARGIN, y), 11.0, Across::Left, Down::Top));
         // As many numbers as have room.
-        let widest = self
-            .columns
-            .iter()
-            .max()
-            .map_or(0.0, |n| n.to_string().len() as f64 * 7.0);
+        let widest = self.columns.iter().max().map_or(0.0, |n| n.to_string().len() as f64 * 7.0);
         let every = ((widest + 4.0) / plan.step).ceil().max(1.0) as usize;
         for (i, number) in self.columns.iter().enumerate().step_by(every) {
             let at = (plan.x(i), y);
-            marks.push(text(
-                number.to_string(),
-                at,
-                11.0,
-                Across::Middle,
-                Down::Top,
-            ));
+            marks.push(text(number.to_string(), at, 11.0, Across::Middle, Down::Top));
         }
         for (row, name) in self.rows.iter().enumerate() {
             let y = plan.y(row);
@@ -140,29 +109,16 @@ impl Diagram {
                 colour: GRID,
                 width: 1.0,
             });
-            marks.push(text(
-                name.clone(),
-                (MARGIN, y),
-                11.0,
-                Across::Left,
-                Down::Middle,
-            ));
+            marks.push(text(name.clone(), (MARGIN, y), 11.0, Across::Left, Down::Middle));
         }
         Ok(())
     }
 
     fn exit(&self, number: usize, exit: &Exit, plan: &Plan, marks: &mut Vec<Mark>) -> Result<()> {
-        let cell = self
-            .cells
-            .get(exit.cell)
-            .context("an exit without a feature map")?;
+        let cell = self.cells.get(exit.cell).context("an exit without a feature map")?;
         let (x, y) = plan.centre(*cell);
         let bottom = plan.y(self.rows.len()) - 4.0;
-        marks.push(Mark::Stroke {
-            points: vec![(x, y), (x, bottom)],
-            colour: ORANGE,
-            width: 1.4,
-        });
+        marks.push(Mark::Stroke { points: vec![(x, y), (x, bottom)], colour: ORANGE, width: 1.4 });
         marks.push(Mark::Area {
             points: circle((x, bottom), plan.half.min(6.5)),
             colour: ORANGE,
@@ -180,13 +136,7 @@ impl Diagram {
             marks.push(mark);
         } else {
             let at = (x, bottom + 11.0);
-            marks.push(text(
-                format!("exit {number}"),
-                at,
-                10.5,
-                Across::Middle,
-                Down::Top,
-            ));
+            marks.push(text(format!("exit {number}"), at, 10.5, Across::Middle, Down::Top));
             let at = (x, bottom + 24.0);
             marks.push(text(exit.cost.clone(), at, 10.5, Across::Middle, Down::Top));
         }
@@ -195,21 +145,12 @@ impl Diagram {
 
     /// A bar through the rows that are left after `column`.
     fn transition(&self, column: usize, plan: &Plan, marks: &mut Vec<Mark>) -> Result<()> {
-        let rows = self
-            .cells
-            .iter()
-            .filter(|c| c.column == column)
-            .map(|c| c.row);
-        let (first, last) = (
-            rows.clone().min().context("a transition after no layer")?,
-            rows.max().unwrap_or(0),
-        );
+        let rows = self.cells.iter().filter(|c| c.column == column).map(|c| c.row);
+        let (first, last) =
+            (rows.clone().min().context("a transition after no layer")?, rows.max().unwrap_or(0));
         let x = plan.x(column) + plan.half + (plan.step / 2.0 - plan.half) * 0.9;
         marks.push(Mark::Stroke {
-            points: vec![
-                (x, plan.y(first) - plan.half - 5.0),
-                (x, plan.y(last) + plan.half + 5.0),
-            ],
+            points: vec![(x, plan.y(first) - plan.half - 5.0), (x, plan.y(last) + plan.half + 5.0)],
             colour: TEXT,
             width: 2.4,
         });
@@ -247,13 +188,7 @@ impl Diagram {
                     width: 2.4,
                 }),
             }
-            marks.push(text(
-                words.to_owned(),
-                (x + 18.0, y),
-                11.0,
-                Across::Left,
-                Down::Middle,
-            ));
+            marks.push(text(words.to_owned(), (x + 18.0, y), 11.0, Across::Left, Down::Middle));
             x += room;
         }
         Ok(y + 8.0)
@@ -293,32 +228,19 @@ impl Plan {
             short = short.max(text_width(&exit.cost, 10.5)?.max(text_width("exit 00", 10.5)?));
         }
         let step = (1500.0 / columns).clamp(7.0, 42.0);
-        let mut places: Vec<usize> = diagram
-            .exits
-            .iter()
-            .map(|e| diagram.cells[e.cell].column)
-            .collect();
+        let mut places: Vec<usize> =
+            diagram.exits.iter().map(|e| diagram.cells[e.cell].column).collect();
         places.sort_unstable();
-        let nearest = places
-            .windows(2)
-            .map(|pair| pair[1] - pair[0])
-            .min()
-            .unwrap_or(99);
+        let nearest = places.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(99);
         let upright = (nearest as f64) * step < short + 8.0;
         let left = MARGIN + names + 16.0;
-        let overhang = if upright {
-            0.0
-        } else {
-            (short - step).max(0.0) / 2.0
-        };
+        let overhang = if upright { 0.0 } else { (short - step).max(0.0) / 2.0 };
         Ok(Plan {
             left,
             top: 0.0,
             step,
             half: (step * 0.3).min(11.0),
-            width: (left + columns * step + overhang + MARGIN)
-                .ceil()
-                .max(420.0),
+            width: (left + columns * step + overhang + MARGIN).ceil().max(420.0),
             labels: if upright { 12.0 + long } else { 34.0 },
             upright,
         })
@@ -349,62 +271,30 @@ fn arrow(from: (f64, f64), to: (f64, f64), plan: &Plan, marks: &mut Vec<Mark>) {
     let head = plan.half.min(5.0);
     let (bx, by) = (end.0 - ux * head, end.1 - uy * head);
     let half = head * 0.45;
-    marks.push(Mark::Stroke {
-        points: vec![start, (bx, by)],
-        colour: FRAME,
-        width: 0.9,
-    });
+    marks.push(Mark::Stroke { points: vec![start, (bx, by)], colour: FRAME, width: 0.9 });
     marks.push(Mark::Area {
-        points: vec![
-            end,
-            (bx - uy * half, by + ux * half),
-            (bx + uy * half, by - ux * half),
-        ],
+        points: vec![end, (bx - uy * half, by + ux * half), (bx + uy * half, by - ux * half)],
         colour: FRAME,
         opacity: 1.0,
     });
 }
 
 fn square((x, y): (f64, f64), half: f64, is_used: bool, marks: &mut Vec<Mark>) {
-    let corners = |h: f64| {
-        vec![
-            (x - h, y - h),
-            (x + h, y - h),
-            (x + h, y + h),
-            (x - h, y + h),
-        ]
-    };
+    let corners = |h: f64| vec![(x - h, y - h), (x + h, y - h), (x + h, y + h), (x - h, y + h)];
     let colour = if is_used { BLUE } else { FRAME };
-    marks.push(Mark::Area {
-        points: corners(half),
-        colour,
-        opacity: 1.0,
-    });
+    marks.push(Mark::Area { points: corners(half), colour, opacity: 1.0 });
     if !is_used {
-        marks.push(Mark::Area {
-            points: corners(half - 1.0),
-            colour: WHITE,
-            opacity: 1.0,
-        });
+        marks.push(Mark::Area { points: corners(half - 1.0), colour: WHITE, opacity: 1.0 });
     }
 }
 
 fn circle((x, y): (f64, f64), radius: f64) -> Vec<(f64, f64)> {
     let angle = |i: u32| f64::from(i) / 24.0 * std::f64::consts::TAU;
-    (0..24)
-        .map(|i| (x + radius * angle(i).cos(), y + radius * angle(i).sin()))
-        .collect()
+    (0..24).map(|i| (x + radius * angle(i).cos(), y + radius * angle(i).sin())).collect()
 }
 
 fn text(words: String, at: (f64, f64), size: f64, across: Across, down: Down) -> Mark {
-    Mark::Text(Text {
-        words,
-        at,
-        across,
-        down,
-        size,
-        upright: false,
-    })
+    Mark::Text(Text { words, at, across, down, size, upright: false })
 }
 
 #[cfg(test)]
@@ -412,11 +302,7 @@ mod tests {
     use super::*;
 
     fn diagram(columns: usize) -> Diagram {
-        let cells = (0..columns).map(|column| Cell {
-            column,
-            row: 0,
-            is_used: column != 1,
-        });
+        let cells = (0..columns).map(|column| Cell { column, row: 0, is_used: column != 1 });
         Diagram {
             title: "a chain".to_owned(),
             rows: vec!["32 x 32".to_owned()],
@@ -424,10 +310,7 @@ mod tests {
             columns: (0..columns).collect(),
             cells: cells.collect(),
             arrows: (1..columns).map(|i| (i - 1, i)).collect(),
-            exits: vec![Exit {
-                cell: columns - 1,
-                cost: "7.0 M".to_owned(),
-            }],
+            exits: vec![Exit { cell: columns - 1, cost: "7.0 M".to_owned() }],
             transitions: vec![0],
         }
     }
@@ -460,12 +343,9 @@ mod tests {
                 _ => None,
             })
             .collect();
-        for expected in [
-            "exit 1",
-            "7.0 M",
-            "never computed: no exit reads it",
-            "transition: 1x1 compression",
-        ] {
+        for expected in
+            ["exit 1", "7.0 M", "never computed: no exit reads it", "transition: 1x1 compression"]
+        {
             assert!(words.contains(&expected), "{words:?}");
         }
     }

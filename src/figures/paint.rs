@@ -57,10 +57,7 @@ fn svg_text(canvas: &Canvas) -> Result<String> {
     }
     // The coordinates stay in units, the picture is shown in pixels.
     let fine = format!("width=\"{width}\" height=\"{height}\" viewBox");
-    let shown = format!(
-        "width=\"{}\" height=\"{}\" viewBox",
-        canvas.width, canvas.height
-    );
+    let shown = format!("width=\"{}\" height=\"{}\" viewBox", canvas.width, canvas.height);
     ensure!(text.contains(&fine), "the SVG has no size to set");
     Ok(text.replacen(&fine, &shown, 1))
 }
@@ -100,14 +97,8 @@ struct Letters {
     middle: f64,
 }
 
-const SVG_LETTERS: Letters = Letters {
-    top: 0.0,
-    middle: 0.08,
-};
-const PNG_LETTERS: Letters = Letters {
-    top: 0.13,
-    middle: 0.25,
-};
+const SVG_LETTERS: Letters = Letters { top: 0.0, middle: 0.08 };
+const PNG_LETTERS: Letters = Letters { top: 0.13, middle: 0.25 };
 
 /// The drawing function of both formats.
 fn paint<B: DrawingBackend>(
@@ -118,26 +109,16 @@ fn paint<B: DrawingBackend>(
     area.fill(&WHITE).map_err(failed)?;
     for mark in &canvas.marks {
         match mark {
-            Mark::Stroke {
-                points,
-                colour: (r, g, b),
-                width,
-            } => {
+            Mark::Stroke { points, colour: (r, g, b), width } => {
                 let points = places(points);
                 if points.len() > 1 {
                     let style = RGBColor(*r, *g, *b).stroke_width(units(*width));
-                    area.draw(&PathElement::new(points, style))
-                        .map_err(failed)?;
+                    area.draw(&PathElement::new(points, style)).map_err(failed)?;
                 }
             }
-            Mark::Area {
-                points,
-                colour: (r, g, b),
-                opacity,
-            } => {
+            Mark::Area { points, colour: (r, g, b), opacity } => {
                 let style = RGBColor(*r, *g, *b).mix(*opacity).filled();
-                area.draw(&Polygon::new(places(points), style))
-                    .map_err(failed)?;
+                area.draw(&Polygon::new(places(points), style)).map_err(failed)?;
             }
             Mark::Text(text) => write(text, area, letters)?,
         }
@@ -169,8 +150,7 @@ fn write<B: DrawingBackend>(
     };
     let (r, g, b) = TEXT;
     let style = font.color(&RGBColor(r, g, b)).pos(Pos::new(across, down));
-    area.draw_text(&text.words, &style, place(&at))
-        .map_err(failed)
+    area.draw_text(&text.words, &style, place(&at)).map_err(failed)
 }
 
 fn place(&(x, y): &(f64, f64)) -> (i32, i32) {

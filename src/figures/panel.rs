@@ -131,11 +131,7 @@ fn check(chart: &Chart) -> Result<()> {
             let sound = fits(&chart.x, p.x)
                 && fits(&chart.y, p.y)
                 && p.sd.is_none_or(|sd| sd.is_finite() && sd >= 0.0);
-            ensure!(
-                sound,
-                "curve {:?} has a point that cannot be drawn: {p:?}",
-                line.label
-            );
+            ensure!(sound, "curve {:?} has a point that cannot be drawn: {p:?}", line.label);
         }
     }
     Ok(())
@@ -175,11 +171,7 @@ fn title(chart: &Chart, (left, top): (f64, f64), width: f64, marks: &mut Vec<Mar
 
 fn grid(frame: &Frame, x_ticks: &[f64], y_ticks: &[f64], marks: &mut Vec<Mark>) {
     let mut stroke = |from, to, colour| {
-        marks.push(Mark::Stroke {
-            points: vec![from, to],
-            colour,
-            width: 1.0,
-        });
+        marks.push(Mark::Stroke { points: vec![from, to], colour, width: 1.0 });
     };
     let xs: Vec<f64> = x_ticks.iter().map(|&tick| frame.across(tick)).collect();
     let ys: Vec<f64> = y_ticks.iter().map(|&tick| frame.down(tick)).collect();
@@ -259,11 +251,7 @@ fn band(line: &Line, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {
     };
     let mut points = edge(1.0);
     points.extend(edge(-1.0).into_iter().rev());
-    marks.push(Mark::Area {
-        points,
-        colour: ink.colour,
-        opacity: 0.16,
-    });
+    marks.push(Mark::Area { points, colour: ink.colour, opacity: 0.16 });
 }
 
 /// The standard deviation of a single point, as a vertical bar through it.
@@ -286,11 +274,7 @@ fn trace(line: &Line, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {
 /// A line in an ink's dashes.
 pub fn push_dashes(path: &[(f64, f64)], ink: Ink, marks: &mut Vec<Mark>) {
     for points in dashes(path, ink.dash) {
-        marks.push(Mark::Stroke {
-            points,
-            colour: ink.colour,
-            width: ink.width,
-        });
+        marks.push(Mark::Stroke { points, colour: ink.colour, width: ink.width });
     }
 }
 
@@ -299,9 +283,7 @@ pub fn mark_point((x, y): (f64, f64), ink: Ink, marks: &mut Vec<Mark>) {
     let mut outline = |radius: f64, colour| {
         let corners = marker(ink.marker).into_iter();
         marks.push(Mark::Area {
-            points: corners
-                .map(|(dx, dy)| (x + dx * radius, y + dy * radius))
-                .collect(),
+            points: corners.map(|(dx, dy)| (x + dx * radius, y + dy * radius)).collect(),
             colour,
             opacity: 1.0,
         });

@@ -34,10 +34,7 @@ const FAR_APART: f64 = 5.0;
 pub fn cost_axis(label: &str, lines: &[Line]) -> Axis {
     let largest = |paper: bool| {
         let lines = lines.iter().filter(|l| (l.style == Style::Paper) == paper);
-        lines
-            .flat_map(|l| &l.points)
-            .map(|p| p.x)
-            .fold(0.0, f64::max)
+        lines.flat_map(|l| &l.points).map(|p| p.x).fold(0.0, f64::max)
     };
     let (ours, theirs) = (largest(false), largest(true));
     let above_zero = lines.iter().flat_map(|l| &l.points).all(|p| p.x > 0.0);
@@ -62,11 +59,7 @@ mod tests {
         let mut both = lines(&paper, false);
         both.push(Line {
             style: Style::Ours,
-            points: vec![Point {
-                x: ours,
-                y: 0.5,
-                sd: None,
-            }],
+            points: vec![Point { x: ours, y: 0.5, sd: None }],
             ..both[0].clone()
         });
         cost_axis("budget", &both)

@@ -24,20 +24,13 @@ pub fn charts(csv: &Path, paper: &[PaperCurve], words: &Words) -> Result<Vec<Cha
     let table = table::read(csv)?;
     let relative = read(&table, &table.optional_numbers("relative_accuracy")?)?;
     let absolute = read(&table, &table.optional_numbers("accuracy")?)?;
-    ensure!(
-        !absolute.is_empty(),
-        "{}, column `accuracy`: no number in any row",
-        csv.display()
-    );
+    ensure!(!absolute.is_empty(), "{}, column `accuracy`: no number in any row", csv.display());
     let mut charts = Vec::new();
     if !relative.is_empty() {
         charts.push(Chart {
             title: format!("{}, relative", words.title),
             x: depth_axis(),
-            y: Axis {
-                label: words.relative.to_owned(),
-                ..Axis::default()
-            },
+            y: Axis { label: words.relative.to_owned(), ..Axis::default() },
             curves: [relative, paper::lines(paper, false)].concat(),
             rule: Some(1.0),
         });
@@ -75,10 +68,7 @@ fn read(table: &Table, heights: &[Option<f64>]) -> Result<Vec<Line>> {
         })
     });
     let means = table.within(means(samples))?.into_iter();
-    Ok(lines(
-        means.map(|((label, _), point)| (label, point)),
-        false,
-    ))
+    Ok(lines(means.map(|((label, _), point)| (label, point)), false))
 }
 
 #[cfg(test)]
@@ -86,10 +76,7 @@ mod tests {
     use super::super::chart::Style;
     use super::*;
 
-    const WORDS: Words = Words {
-        title: "Final classifier",
-        relative: "relative accuracy",
-    };
+    const WORDS: Words = Words { title: "Final classifier", relative: "relative accuracy" };
 
     fn drawn(rows: &[&str]) -> Result<Vec<Chart>> {
         let folder = tempfile::tempdir().unwrap();
@@ -97,20 +84,15 @@ mod tests {
         let header = "curve,network,seed,position,relative_depth,accuracy,error,\
                       reference_accuracy,relative_accuracy";
         std::fs::write(&csv, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
-        let paper = [PaperCurve {
-            label: "ResNet".to_owned(),
-            points: vec![(0.148, 0.934)],
-        }];
+        let paper = [PaperCurve { label: "ResNet".to_owned(), points: vec![(0.148, 0.934)] }];
         charts(&csv, &paper, &WORDS)
     }
 
     #[test]
     fn the_paper_stands_beside_the_relative_accuracy_and_not_the_absolute_one() {
-        let charts = drawn(&[
-            "ResNet,a,0,4,0.25,0.6,0.4,0.8,0.75",
-            "ResNet,a,1,4,0.25,0.4,0.6,0.8,0.5",
-        ])
-        .unwrap();
+        let charts =
+            drawn(&["ResNet,a,0,4,0.25,0.6,0.4,0.8,0.75", "ResNet,a,1,4,0.25,0.4,0.6,0.8,0.5"])
+                .unwrap();
         let first = |i: usize| charts[i].curves[0].points[0];
         assert_eq!((first(0).x, first(0).y), (0.25, 0.625));
         assert_eq!((first(1).x, first(1).y), (0.25, 0.5));

@@ -25,21 +25,10 @@ pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
         if panels.iter().all(|panel| panel.title != networks[row]) {
             panels.push(panel(&networks[row]));
         }
-        let kind = if exits[row].is_some() {
-            "exits"
-        } else {
-            "ratios"
-        };
+        let kind = if exits[row].is_some() { "exits" } else { "ratios" };
         let plural = if threads[row] == "1" { "" } else { "s" };
-        let label = format!(
-            "{kind}, batch {}, {} thread{plural}",
-            batches[row], threads[row]
-        );
-        let point = Point {
-            x: counted[row],
-            y: measured[row],
-            sd: None,
-        };
+        let label = format!("{kind}, batch {}, {} thread{plural}", batches[row], threads[row]);
+        let point = Point { x: counted[row], y: measured[row], sd: None };
         for panel in &mut panels {
             if panel.title == networks[row] {
                 add(panel, &label, point);
@@ -79,13 +68,7 @@ fn add(panel: &mut Chart, label: &str, point: Point) {
 }
 
 fn line(label: &str, points: Vec<Point>, markers: Markers) -> Line {
-    Line {
-        label: label.to_owned(),
-        points,
-        style: Style::Ours,
-        markers,
-        stepped: false,
-    }
+    Line { label: label.to_owned(), points, style: Style::Ours, markers, stepped: false }
 }
 
 #[cfg(test)]
@@ -101,12 +84,7 @@ mod tests {
         std::fs::write(place("saving.csv"), rows).unwrap();
         draw(&place("saving.csv"), &place("a.svg"), &place("a.png")).unwrap();
         let svg = std::fs::read_to_string(place("a.svg")).unwrap();
-        for text in [
-            "first",
-            "other",
-            "as counted",
-            "ratios, batch 256, 1 thread",
-        ] {
+        for text in ["first", "other", "as counted", "ratios, batch 256, 1 thread"] {
             assert!(svg.contains(text), "{text}");
         }
     }

@@ -37,10 +37,7 @@ pub fn means<K: Clone + Debug + Eq + Hash>(
         let fresh = seen.insert((group, seed.clone()));
         ensure!(fresh, "seed {seed} occurs twice at {key:?}");
     }
-    Ok(groups
-        .into_iter()
-        .map(|(key, values)| (key, mean(&values)))
-        .collect())
+    Ok(groups.into_iter().map(|(key, values)| (key, mean(&values))).collect())
 }
 
 fn mean(values: &[(f64, f64)]) -> Point {
@@ -79,12 +76,7 @@ mod tests {
     use super::*;
 
     fn sample(key: &str, seed: u32, x: f64, y: f64) -> Sample<String> {
-        Sample {
-            key: key.to_owned(),
-            seed: seed.to_string(),
-            x,
-            y,
-        }
+        Sample { key: key.to_owned(), seed: seed.to_string(), x, y }
     }
 
     #[test]

@@ -55,12 +55,7 @@ impl Sheet {
     fn lay_out(&self) -> Result<(Canvas, Vec<Placed<'_>>)> {
         let has_notes = self.rows.iter().any(|row| !row.notes.is_empty());
         let left = MARGIN + if has_notes { NOTES } else { 0.0 };
-        let most = self
-            .rows
-            .iter()
-            .map(|row| row.tiles.len())
-            .max()
-            .unwrap_or(0);
+        let most = self.rows.iter().map(|row| row.tiles.len()).max().unwrap_or(0);
         let width = (left + most.max(4) as f64 * COLUMN + MARGIN).ceil();
         let (mut marks, mut pictures) = (Vec::new(), Vec::new());
         let mut y = MARGIN;
@@ -72,11 +67,7 @@ impl Sheet {
         for row in &self.rows {
             for (i, note) in row.notes.iter().enumerate() {
                 let size = if i == 0 { 13.0 } else { LETTER };
-                let down = if i == 0 {
-                    2.0
-                } else {
-                    20.0 + (i - 1) as f64 * LINE
-                };
+                let down = if i == 0 { 2.0 } else { 20.0 + (i - 1) as f64 * LINE };
                 marks.push(text(note.clone(), (MARGIN, y + down), size, Across::Left));
             }
             for (i, tile) in row.tiles.iter().enumerate() {
@@ -84,11 +75,7 @@ impl Sheet {
                 if tile.is_wrong {
                     marks.push(frame((x, y)));
                 }
-                pictures.push(Placed {
-                    picture: &tile.picture,
-                    at: (x, y),
-                    size: PICTURE,
-                });
+                pictures.push(Placed { picture: &tile.picture, at: (x, y), size: PICTURE });
                 for (k, line) in tile.lines.iter().enumerate() {
                     let at = (x + PICTURE / 2.0, y + PICTURE + 6.0 + k as f64 * LINE);
                     let size = fitting(line, COLUMN - 8.0)?;
@@ -98,11 +85,7 @@ impl Sheet {
             let lines = row.tiles.iter().map(|t| t.lines.len()).max().unwrap_or(0);
             y += PICTURE + lines as f64 * LINE + 16.0;
         }
-        let canvas = Canvas {
-            width,
-            height: (y + MARGIN - 8.0).ceil(),
-            marks,
-        };
+        let canvas = Canvas { width, height: (y + MARGIN - 8.0).ceil(), marks };
         Ok((canvas, pictures))
     }
 }
@@ -115,26 +98,14 @@ fn fitting(line: &str, room: f64) -> Result<f64> {
 fn frame((x, y): (f64, f64)) -> Mark {
     let (a, b) = (3.0, PICTURE + 3.0);
     Mark::Area {
-        points: vec![
-            (x - a, y - a),
-            (x + b, y - a),
-            (x + b, y + b),
-            (x - a, y + b),
-        ],
+        points: vec![(x - a, y - a), (x + b, y - a), (x + b, y + b), (x - a, y + b)],
         colour: FRAMED,
         opacity: 1.0,
     }
 }
 
 fn text(words: String, at: (f64, f64), size: f64, across: Across) -> Mark {
-    Mark::Text(Text {
-        words,
-        at,
-        across,
-        down: Down::Top,
-        size,
-        upright: false,
-    })
+    Mark::Text(Text { words, at, across, down: Down::Top, size, upright: false })
 }
 
 #[cfg(test)]
@@ -148,10 +119,7 @@ mod tests {
             lines: vec!["a class with a name that is much too long".to_owned()],
             is_wrong,
         };
-        let row = |tiles| Row {
-            notes: vec!["exit 1".to_owned()],
-            tiles,
-        };
+        let row = |tiles| Row { notes: vec!["exit 1".to_owned()], tiles };
         let sheet = Sheet {
             title: "easy above".to_owned(),
             rows: vec![row(vec![tile(10, false)]), row(vec![tile(20, true)])],

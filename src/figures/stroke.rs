@@ -31,10 +31,7 @@ pub fn dashes(points: &[(f64, f64)], pattern: &[f64]) -> Vec<Vec<(f64, f64)>> {
         let mut length = (to.0 - from.0).hypot(to.1 - from.1);
         while length > left {
             let share = left / length;
-            from = (
-                from.0 + (to.0 - from.0) * share,
-                from.1 + (to.1 - from.1) * share,
-            );
+            from = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
             length -= left;
             if phase % 2 == 0 {
                 dashes.last_mut().expect("starts with one").push(from);
@@ -75,10 +72,7 @@ mod tests {
 
     #[test]
     fn a_step_holds_its_height_until_the_next_x() {
-        assert_eq!(
-            steps(&[(0.0, 5.0), (2.0, 7.0)]),
-            [(0.0, 5.0), (2.0, 5.0), (2.0, 7.0)]
-        );
+        assert_eq!(steps(&[(0.0, 5.0), (2.0, 7.0)]), [(0.0, 5.0), (2.0, 5.0), (2.0, 7.0)]);
         assert_eq!(steps(&[(1.0, 1.0)]), [(1.0, 1.0)]);
     }
 
@@ -87,10 +81,7 @@ mod tests {
         let corner = [(0.0, 0.0), (3.0, 0.0), (3.0, 7.0)];
         assert_eq!(
             dashes(&corner, &[4.0, 2.0]),
-            [
-                vec![(0.0, 0.0), (3.0, 0.0), (3.0, 1.0)],
-                vec![(3.0, 3.0), (3.0, 7.0)],
-            ]
+            [vec![(0.0, 0.0), (3.0, 0.0), (3.0, 1.0)], vec![(3.0, 3.0), (3.0, 7.0)],]
         );
         assert_eq!(dashes(&corner, &[]), [corner.to_vec()]);
     }

@@ -119,10 +119,7 @@ mod tests {
     #[test]
     fn a_missing_column_is_named_with_those_there_are() {
         let error = message(table("x,y\n1,2\n").unwrap().numbers("accuracy"));
-        assert!(
-            error.contains("figure.csv has no column `accuracy`, but x, y"),
-            "{error}"
-        );
+        assert!(error.contains("figure.csv has no column `accuracy`, but x, y"), "{error}");
     }
 
     #[test]

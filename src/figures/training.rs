@@ -31,25 +31,15 @@ pub fn draw(runs: &[(String, PathBuf)], svg: &Path, png: &Path) -> Result<()> {
         panel("Hold-out", "top-1 accuracy (%)", Unit::Percent, accuracy),
         panel("Learning rate", "learning rate", Unit::Plain, rate),
     ];
-    let shown: Vec<Chart> = panels
-        .into_iter()
-        .filter(|panel| !panel.curves.is_empty())
-        .collect();
+    let shown: Vec<Chart> = panels.into_iter().filter(|panel| !panel.curves.is_empty()).collect();
     draw_chart(&shown, svg, png)
 }
 
 fn panel(title: &str, label: &str, unit: Unit, curves: Vec<Line>) -> Chart {
     Chart {
         title: title.to_owned(),
-        x: Axis {
-            label: "epoch".to_owned(),
-            ..Axis::default()
-        },
-        y: Axis {
-            label: label.to_owned(),
-            unit,
-            ..Axis::default()
-        },
+        x: Axis { label: "epoch".to_owned(), ..Axis::default() },
+        y: Axis { label: label.to_owned(), unit, ..Axis::default() },
         curves,
         rule: None,
     }
@@ -84,9 +74,8 @@ fn line(
     let epochs = table.numbers("epoch")?;
     let values = table.optional_numbers(column)?;
     let points = epochs.into_iter().zip(values);
-    let points: Vec<Point> = points
-        .filter_map(|(x, y)| y.map(|y| Point { x, y, sd: None }))
-        .collect();
+    let points: Vec<Point> =
+        points.filter_map(|(x, y)| y.map(|y| Point { x, y, sd: None })).collect();
     Ok((!points.is_empty()).then(|| Line {
         label: label.to_owned(),
         points,

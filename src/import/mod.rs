@@ -30,10 +30,7 @@ pub fn read_state(path: &Path) -> Result<Vec<(String, Tensor)>> {
         torch_file::parse(&bytes)
             .with_context(|| format!("{} cannot be imported", path.display()))?
     };
-    let bare = |name: String| {
-        name.strip_prefix(PREFIX)
-            .map_or(name.clone(), str::to_string)
-    };
+    let bare = |name: String| name.strip_prefix(PREFIX).map_or(name.clone(), str::to_string);
     Ok(named.into_iter().map(|(n, t)| (bare(n), t)).collect())
 }
 

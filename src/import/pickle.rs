@@ -161,9 +161,7 @@ pub fn read(bytes: &[u8]) -> Result<Pickle> {
     };
     loop {
         let at = reader.at;
-        let ended = reader
-            .step()
-            .with_context(|| format!("pickle, byte {at}"))?;
+        let ended = reader.step().with_context(|| format!("pickle, byte {at}"))?;
         if let Some(root) = ended {
             return Ok(Pickle {
                 root,
@@ -266,9 +264,7 @@ impl<'a> Reader<'a> {
             _ => u32::from_le_bytes(self.array()?) as usize,
         };
         let bytes = self.take(length)?;
-        Ok(std::str::from_utf8(bytes)
-            .context("text that is not UTF-8")?
-            .into())
+        Ok(std::str::from_utf8(bytes).context("text that is not UTF-8")?.into())
     }
 
     fn container(&mut self, code: u8) -> Result<()> {
@@ -365,9 +361,7 @@ impl<'a> Reader<'a> {
     }
 
     fn rebuild(&mut self, function: &Value, arguments: &Value) -> Result<Value> {
-        let arguments = self
-            .list(arguments)?
-            .context("arguments that are no tuple")?;
+        let arguments = self.list(arguments)?.context("arguments that are no tuple")?;
         match (function, &arguments[..]) {
             (Value::Global(Global::OrderedDict), []) => Ok(self.keep(Container::Dict(Vec::new()))),
             (Value::Global(Global::OrderedDict), [items]) => {
@@ -378,9 +372,7 @@ impl<'a> Reader<'a> {
                 Ok(self.keep(Container::Dict(pairs)))
             }
             (Value::Global(Global::RebuildTensor), [storage, offset, size, stride, ..]) => {
-                let Value::Storage(storage) = storage else {
-                    bail!("a tensor without a storage")
-                };
+                let Value::Storage(storage) = storage else { bail!("a tensor without a storage") };
                 Ok(Value::Tensor(Rc::new(TensorRef {
                     storage: storage.clone(),
                     offset: natural(offset)?,
@@ -407,10 +399,7 @@ impl<'a> Reader<'a> {
                 Value::Int(_),
                 rest @ ..,
             ] if &**what == "storage" && matches!(rest, [] | [Value::None]) => {
-                let storage = Rc::new(Storage {
-                    key: key.to_string(),
-                    element: *element,
-                });
+                let storage = Rc::new(Storage { key: key.to_string(), element: *element });
                 self.storages.push(storage.clone());
                 Ok(Value::Storage(storage))
             }
@@ -440,11 +429,7 @@ impl<'a> Reader<'a> {
         let place = self.arena.len();
         let is_list = matches!(container, Container::List(_));
         self.arena.push(container);
-        if is_list {
-            Value::List(place)
-        } else {
-            Value::Dict(place)
-        }
+        if is_list { Value::List(place) } else { Value::Dict(place) }
     }
 
     fn above_mark(&self) -> usize {
@@ -471,11 +456,7 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.at..];
-        ensure!(
-            length <= rest.len(),
-            "cut short: {length} bytes wanted, {} left",
-            rest.len()
-        );
+        ensure!(length <= rest.len(), "cut short: {length} bytes wanted, {} left", rest.len());
         self.at += length;
         Ok(&rest[..length])
     }
@@ -540,9 +521,7 @@ mod tests {
         let bytes = b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01]q\x02(K\x01G@\x04\x00\x00\x00\x00\x00\x00Nes.rest";
         let pickle = read(bytes).unwrap();
         assert_eq!(pickle.length, bytes.len() - 4);
-        let [(key, list)] = pickle.pairs(&pickle.root).unwrap() else {
-            panic!("one pair")
-        };
+        let [(key, list)] = pickle.pairs(&pickle.root).unwrap() else { panic!("one pair") };
         assert_eq!(*key, Value::Text("a".into()));
         let items = pickle.items(list).unwrap();
         assert_eq!(items, [Value::Int(1), Value::Float(2.5), Value::None]);

@@ -19,12 +19,7 @@ fn both_formats_of_torch_give_the_tensors_of_the_nested_state_dict() {
         let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
-            [
-                "module.a.bias",
-                "module.a.num_batches_tracked",
-                "module.a.weight",
-                "module.half"
-            ]
+            ["module.a.bias", "module.a.num_batches_tracked", "module.a.weight", "module.half"]
         );
         let values =
             |i: usize| Vec::<f64>::try_from(named[i].1.to_kind(Kind::Double).flatten(0, -1));
@@ -33,10 +28,7 @@ fn both_formats_of_torch_give_the_tensors_of_the_nested_state_dict() {
         assert_eq!(named[2].1.size(), [4, 3]);
         let transposed = [0., 4., 8., 1., 5., 9., 2., 6., 10., 3., 7., 11.];
         assert_eq!(values(2).unwrap(), transposed);
-        assert_eq!(
-            (values(3).unwrap(), named[3].1.kind()),
-            (vec![0.5, -2.0], Kind::Double)
-        );
+        assert_eq!((values(3).unwrap(), named[3].1.kind()), (vec![0.5, -2.0], Kind::Double));
     }
 }
 

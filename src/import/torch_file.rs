@@ -15,11 +15,7 @@ use super::pickle::{self, Element, Pickle, TensorRef, Value};
 /// # Errors
 /// Says what is wrong with the file; lists entries that are no tensors.
 pub fn parse(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
-    if bytes.starts_with(b"PK") {
-        parse_zip(bytes)
-    } else {
-        parse_legacy(bytes)
-    }
+    if bytes.starts_with(b"PK") { parse_zip(bytes) } else { parse_legacy(bytes) }
 }
 
 fn parse_zip(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
@@ -89,20 +85,13 @@ fn parse_legacy(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     let state = state_dict(&data)?;
     let widths: HashMap<&str, usize> = all_storages(&data);
     let mut storages = HashMap::new();
-    let keys = keys
-        .items(&keys.root)
-        .context("no list of storages")?
-        .to_vec();
+    let keys = keys.items(&keys.root).context("no list of storages")?.to_vec();
     for key in &keys {
-        let Value::Text(key) = key else {
-            bail!("a storage without a name")
-        };
-        let width = *widths
-            .get(&**key)
-            .with_context(|| format!("storage {key} belongs to no tensor"))?;
-        let head = bytes
-            .get(at..at + 8)
-            .with_context(|| format!("cut short before storage {key}"))?;
+        let Value::Text(key) = key else { bail!("a storage without a name") };
+        let width =
+            *widths.get(&**key).with_context(|| format!("storage {key} belongs to no tensor"))?;
+        let head =
+            bytes.get(at..at + 8).with_context(|| format!("cut short before storage {key}"))?;
         let length = u64::from_le_bytes(head.try_into()?);
         let length = usize::try_from(length)?.checked_mul(width);
         let end = length.and_then(|n| n.checked_add(at + 8));
@@ -118,16 +107,12 @@ fn parse_legacy(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
 /// Width of the elements of every storage in a pickle.
 fn all_storages(pickle: &Pickle) -> HashMap<&str, usize> {
     let storages = pickle.storages();
-    storages
-        .map(|storage| (storage.key.as_str(), storage.element.width()))
-        .collect()
+    storages.map(|storage| (storage.key.as_str(), storage.element.width())).collect()
 }
 
 /// The state dict's tensors by name.
 fn state_dict(pickle: &Pickle) -> Result<Vec<(String, &TensorRef)>> {
-    let whole = pickle
-        .pairs(&pickle.root)
-        .context("it holds no dictionary")?;
+    let whole = pickle.pairs(&pickle.root).context("it holds no dictionary")?;
     let nested = whole.iter().rev().find_map(|(key, value)| match key {
         Value::Text(text) if &**text == "state_dict" => pickle.pairs(value),
         _ => None,
@@ -175,16 +160,8 @@ fn tensors(
 
 /// A tensor in its own memory, whatever its strides were; its bytes are taken from those `left`.
 fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor> {
-    let TensorRef {
-        offset,
-        size,
-        stride,
-        storage,
-    } = tensor;
-    ensure!(
-        size.len() == stride.len(),
-        "size {size:?}, stride {stride:?}"
-    );
+    let TensorRef { offset, size, stride, storage } = tensor;
+    ensure!(size.len() == stride.len(), "size {size:?}, stride {stride:?}");
     let width = storage.element.width();
     let elements = data.len() / width;
     let count = size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
@@ -192,12 +169,9 @@ fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor
     let count = count.with_context(|| format!("size {size:?} in a storage of {elements}"))?;
     let rest = left.checked_sub(count * width);
     *left = rest.context("its tensors repeat more than the file holds")?;
-    let last = size
-        .iter()
-        .zip(stride)
-        .try_fold(*offset, |at, (&n, &step)| {
-            at.checked_add(n.saturating_sub(1).checked_mul(step)?)
-        });
+    let last = size.iter().zip(stride).try_fold(*offset, |at, (&n, &step)| {
+        at.checked_add(n.saturating_sub(1).checked_mul(step)?)
+    });
     ensure!(
         count == 0 || last.is_some_and(|last| last < elements),
         "size {size:?}, stride {stride:?}, offset {offset} in a storage of {elements}"
@@ -210,11 +184,7 @@ fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor
         advance(&mut index, size);
     }
     let shape: Vec<i64> = size.iter().map(|&n| n as i64).collect();
-    Ok(Tensor::f_from_data_size(
-        &bytes,
-        &shape,
-        kind(storage.element),
-    )?)
+    Ok(Tensor::f_from_data_size(&bytes, &shape, kind(storage.element))?)
 }
 
 /// The next index in row-major order.

@@ -55,30 +55,18 @@ impl Config {
     }
 
     pub(super) fn short_name(&self) -> String {
-        let family = match (
-            self.growth_doubles,
-            self.bottleneck && self.compression < 1.0,
-        ) {
+        let family = match (self.growth_doubles, self.bottleneck && self.compression < 1.0) {
             (true, _) => "densenet-star",
             (false, true) => "densenet-bc",
             (false, false) => "densenet",
         };
-        format!(
-            "{family}-{}-{}exits-g{}",
-            self.depth(),
-            self.exits_after.len() + 1,
-            self.growth
-        )
+        format!("{family}-{}-{}exits-g{}", self.depth(), self.exits_after.len() + 1, self.growth)
     }
 
     /// Channels of the first convolution: twice the growth for DenseNet-BC, else 16 (DenseNet,
     /// section 4.2).
     fn first_channels(&self) -> usize {
-        if self.bottleneck && self.compression < 1.0 {
-            2 * self.growth
-        } else {
-            16
-        }
+        if self.bottleneck && self.compression < 1.0 { 2 * self.growth } else { 16 }
     }
 
     fn validate(&self, input: Input) -> Result<()> {
@@ -87,21 +75,13 @@ impl Config {
             "layers_per_block: {} cannot be",
             self.layers_per_block
         );
-        ensure!(
-            (1..=4_096).contains(&self.growth),
-            "growth: {} cannot be",
-            self.growth
-        );
+        ensure!((1..=4_096).contains(&self.growth), "growth: {} cannot be", self.growth);
         ensure!(
             self.compression > 0.0 && self.compression <= 1.0,
             "compression: {} is not above 0 and at most 1",
             self.compression
         );
-        ensure!(
-            input.side >= 4,
-            "an image of {} pixels a side cannot be halved twice",
-            input.side
-        );
+        ensure!(input.side >= 4, "an image of {} pixels a side cannot be halved twice", input.side);
         check_exits_after(&self.exits_after, self.layers(), "composite layer")
     }
 }
@@ -113,43 +93,26 @@ impl Config {
 pub fn build(config: &Config, input: Input) -> Result<Network> {
     config.validate(input)?;
     let (mut net, image) = Builder::new(input.channels, input.side);
-    let mut x = net.scope("stem", |net| {
-        net.conv(image, Conv::three(config.first_channels(), 1))
-    });
+    let mut x = net.scope("stem", |net| net.conv(image, Conv::three(config.first_channels(), 1)));
     for layer in 0..config.layers() {
-        let (block, within) = (
-            layer / config.layers_per_block,
-            layer % config.layers_per_block,
-        );
+        let (block, within) = (layer / config.layers_per_block, layer % config.layers_per_block);
         if block > 0 && within == 0 {
             x = net.scope(format!("transitions.{}", block - 1), |net| {
                 transition(net, x, config.compression)
             })?;
         }
-        let growth = if config.growth_doubles {
-            config.growth << block
-        } else {
-            config.growth
-        };
+        let growth = if config.growth_doubles { config.growth << block } else { config.growth };
         let name = format!("blocks.{block}.{within}");
-        x = net.scope(name, |net| {
-            composite_layer(net, x, growth, config.bottleneck)
-        });
+        x = net.scope(name, |net| composite_layer(net, x, growth, config.bottleneck));
         if config.exits_after.contains(&(layer + 1)) {
-            let logits = net.scope(format!("exits.{}", layer + 1), |net| {
-                match config.classifier {
-                    Classifier::Pooled => pre_activation_classifier(net, x, input.classes),
-                    Classifier::Convolutional => {
-                        convolutional_classifier(net, x, 128, input.classes)
-                    }
-                }
+            let logits = net.scope(format!("exits.{}", layer + 1), |net| match config.classifier {
+                Classifier::Pooled => pre_activation_classifier(net, x, input.classes),
+                Classifier::Convolutional => convolutional_classifier(net, x, 128, input.classes),
             });
             net.exit(logits, layer + 1);
         }
     }
-    let logits = net.scope("classifier", |net| {
-        pre_activation_classifier(net, x, input.classes)
-    });
+    let logits = net.scope("classifier", |net| pre_activation_classifier(net, x, input.classes));
     net.exit(logits, config.layers());
     Ok(net.finish())
 }
@@ -165,11 +128,7 @@ fn composite_layer(net: &mut Builder, x: Feature, growth: usize, bottleneck: boo
 
 fn transition(net: &mut Builder, x: Feature, compression: f64) -> Result<Feature> {
     let channels = (compression * x.channels as f64).floor() as usize;
-    ensure!(
-        channels > 0,
-        "compression: {compression} leaves no channel of {}",
-        x.channels
-    );
+    ensure!(channels > 0, "compression: {compression} leaves no channel of {}", x.channels);
     let h = bn_relu_conv(net, x, Conv::pointwise(channels));
     Ok(net.avg_pool(h, 2))
 }

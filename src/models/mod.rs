@@ -55,15 +55,8 @@ impl NetworkConfig {
     /// # Errors
     /// Names the key that cannot be.
     pub fn build(&self, input: Input) -> Result<Network> {
-        ensure!(
-            input.channels > 0 && input.side > 0,
-            "images without pixels"
-        );
-        ensure!(
-            input.classes > 1,
-            "a classifier needs at least 2 classes, not {}",
-            input.classes
-        );
+        ensure!(input.channels > 0 && input.side > 0, "images without pixels");
+        ensure!(input.classes > 1, "a classifier needs at least 2 classes, not {}", input.classes);
         let network = match self {
             NetworkConfig::Msdnet(config) => msdnet::build(config, input),
             NetworkConfig::Resnet(config) => resnet::build(config, input),
@@ -131,12 +124,7 @@ impl NetworkConfig {
 /// is implied.
 fn check_exits_after(exits_after: &[usize], total: usize, unit: &str) -> Result<()> {
     for pair in exits_after.windows(2) {
-        ensure!(
-            pair[0] < pair[1],
-            "exits_after: {} does not come after {}",
-            pair[1],
-            pair[0]
-        );
+        ensure!(pair[0] < pair[1], "exits_after: {} does not come after {}", pair[1], pair[0]);
     }
     for &exit in exits_after {
         ensure!(
@@ -146,11 +134,7 @@ fn check_exits_after(exits_after: &[usize], total: usize, unit: &str) -> Result<
         ensure!(
             exit < total,
             "exits_after: {exit} lies outside the network, which has {total} {unit}s{}",
-            if exit == total {
-                " (the final classifier is implied)"
-            } else {
-                ""
-            }
+            if exit == total { " (the final classifier is implied)" } else { "" }
         );
     }
     Ok(())

@@ -151,13 +151,9 @@ impl Config {
     }
 
     fn spaced_layers(&self, count: usize) -> Result<Vec<usize>> {
-        ensure!(
-            (1..=MOST_LAYERS).contains(&count),
-            "exits: {count} exits cannot be"
-        );
-        let first = self
-            .first_exit
-            .context("first_exit is missing: the layer of the first exit")?;
+        ensure!((1..=MOST_LAYERS).contains(&count), "exits: {count} exits cannot be");
+        let first =
+            self.first_exit.context("first_exit is missing: the layer of the first exit")?;
         ensure!(
             (1..=MOST_LAYERS).contains(&first),
             "first_exit: {first} is not a layer; layers are counted from 1"
@@ -166,25 +162,19 @@ impl Config {
         for i in 1..count {
             let step = self.step(i)?;
             layers.push(layers[i - 1].saturating_add(step));
-            ensure!(
-                layers[i] <= MOST_LAYERS,
-                "exits, spacing: more than {MOST_LAYERS} layers"
-            );
+            ensure!(layers[i] <= MOST_LAYERS, "exits, spacing: more than {MOST_LAYERS} layers");
         }
         Ok(layers)
     }
 
     fn step(&self, i: usize) -> Result<usize> {
-        let spacing = self
-            .spacing
-            .context("spacing is missing: `even: n` or `growing: n`")?;
+        let spacing = self.spacing.context("spacing is missing: `even: n` or `growing: n`")?;
         match (spacing.even, spacing.growing) {
             (Some(0), None) => bail!("spacing: `even: 0` leaves no layer between two exits"),
             (Some(n), None) => Ok(n),
-            (None, Some(n)) => n
-                .checked_mul(i)
-                .and_then(|n| n.checked_add(1))
-                .context("spacing: too large"),
+            (None, Some(n)) => {
+                n.checked_mul(i).and_then(|n| n.checked_add(1)).context("spacing: too large")
+            }
             _ => bail!("spacing: exactly one of `even` and `growing`"),
         }
     }
@@ -203,12 +193,7 @@ impl Config {
 
     pub(super) fn short_name(&self) -> String {
         let layers = self.exit_layers().unwrap_or_default();
-        format!(
-            "msdnet-{}-{}exits-g{}",
-            layers.last().unwrap_or(&0),
-            layers.len(),
-            self.growth
-        )
+        format!("msdnet-{}-{}exits-g{}", layers.last().unwrap_or(&0), layers.len(), self.growth)
     }
 
     fn validate(&self) -> Result<()> {
@@ -245,26 +230,12 @@ impl Config {
 }
 
 fn check_layers(layers: &[usize]) -> Result<()> {
-    ensure!(
-        !layers.is_empty(),
-        "exits: an empty list; the last layer's exit is always there"
-    );
-    ensure!(
-        layers[0] > 0,
-        "exits: 0 is not a layer; layers are counted from 1"
-    );
+    ensure!(!layers.is_empty(), "exits: an empty list; the last layer's exit is always there");
+    ensure!(layers[0] > 0, "exits: 0 is not a layer; layers are counted from 1");
     for pair in layers.windows(2) {
-        ensure!(
-            pair[0] < pair[1],
-            "exits: {} does not come after {}",
-            pair[1],
-            pair[0]
-        );
+        ensure!(pair[0] < pair[1], "exits: {} does not come after {}", pair[1], pair[0]);
     }
-    ensure!(
-        layers[layers.len() - 1] <= MOST_LAYERS,
-        "exits: more than {MOST_LAYERS} layers"
-    );
+    ensure!(layers[layers.len() - 1] <= MOST_LAYERS, "exits: more than {MOST_LAYERS} layers");
     Ok(())
 }
 
@@ -306,11 +277,7 @@ fn check_sides(config: &Config, input: Input) -> Result<()> {
     let mut side = match config.stem {
         Stem::Cifar => input.side,
         Stem::Imagenet => {
-            ensure!(
-                input.side >= 8,
-                "stem: an image of {} pixels a side is too small",
-                input.side
-            );
+            ensure!(input.side >= 8, "stem: an image of {} pixels a side is too small", input.side);
             input.side.div_ceil(2).div_ceil(2)
         }
     };
@@ -330,18 +297,12 @@ fn check_sides(config: &Config, input: Input) -> Result<()> {
 fn stem(net: &mut Builder, config: &Config, image: Feature) -> Vec<Feature> {
     let channels = |scale: usize| config.channels * config.scale_growth[scale];
     let finest = match config.stem {
-        Stem::Cifar => net.scope("layers.0.net", |net| {
-            conv_bn_relu(net, image, Conv::three(channels(0), 1))
-        }),
+        Stem::Cifar => {
+            net.scope("layers.0.net", |net| conv_bn_relu(net, image, Conv::three(channels(0), 1)))
+        }
         Stem::Imagenet => net.scope("layers.0", |net| {
             // The reference leaves a bias on this one convolution.
-            let conv = Conv {
-                channels: channels(0),
-                kernel: 7,
-                stride: 2,
-                padding: 3,
-                bias: true,
-            };
+            let conv = Conv { channels: channels(0), kernel: 7, stride: 2, padding: 3, bias: true };
             let h = conv_bn_relu(net, image, conv);
             net.max_pool(h, 3, 2, 1)
         }),
@@ -367,16 +328,8 @@ struct Grid<'a> {
 
 impl<'a> Grid<'a> {
     fn new(config: &'a Config, layers: usize) -> Grid<'a> {
-        let interval = if config.reduce {
-            layers.div_ceil(config.scales())
-        } else {
-            layers
-        };
-        Grid {
-            config,
-            interval,
-            layer: 0,
-        }
+        let interval = if config.reduce { layers.div_ceil(config.scales()) } else { layers };
+        Grid { config, interval, layer: 0 }
     }
 
     /// How many of the finest scales layer `n` no longer has (paper, section 4, "Network reduction").
@@ -399,9 +352,9 @@ impl<'a> Grid<'a> {
         *entry += 1;
         let config = self.config;
         if !config.multi_scale {
-            return Ok(vec![net.scope(name, |net| {
-                chain_layer(net, config, scales[0], finest, drops)
-            })]);
+            return Ok(vec![
+                net.scope(name, |net| chain_layer(net, config, scales[0], finest, drops)),
+            ]);
         }
         let scales = net.scope(name, |net| layer(net, config, scales, finest, drops));
         if !drops || config.compression == 0.0 || !config.dense {
@@ -429,9 +382,7 @@ fn layer(
         let scale = finest + position - first;
         let finer = position.checked_sub(1).map(|p| scales[p]);
         let place = format!("layers.{}", position - first);
-        outputs.push(net.scope(place, |net| {
-            node(net, config, scales[position], finer, scale)
-        }));
+        outputs.push(net.scope(place, |net| node(net, config, scales[position], finer, scale)));
     }
     outputs
 }
@@ -458,9 +409,9 @@ fn node(
         }
     };
     let width = config.bottleneck[scale] * regular;
-    parts.push(net.scope("conv_normal.net", |net| {
-        bottlenecked(net, x, width, Conv::three(regular, 1))
-    }));
+    parts.push(
+        net.scope("conv_normal.net", |net| bottlenecked(net, x, width, Conv::three(regular, 1))),
+    );
     net.concat(&parts)
 }
 

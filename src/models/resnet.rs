@@ -55,16 +55,8 @@ impl Config {
             "blocks_per_stage: {} cannot be",
             self.blocks_per_stage
         );
-        ensure!(
-            (1..=16_384).contains(&self.channels),
-            "channels: {} cannot be",
-            self.channels
-        );
-        ensure!(
-            input.side >= 4,
-            "an image of {} pixels a side cannot be halved twice",
-            input.side
-        );
+        ensure!((1..=16_384).contains(&self.channels), "channels: {} cannot be", self.channels);
+        ensure!(input.side >= 4, "an image of {} pixels a side cannot be halved twice", input.side);
         check_exits_after(&self.exits_after, self.blocks(), "block")
     }
 }
@@ -76,19 +68,13 @@ impl Config {
 pub fn build(config: &Config, input: Input) -> Result<Network> {
     config.validate(input)?;
     let (mut net, image) = Builder::new(input.channels, input.side);
-    let mut x = net.scope("stem", |net| {
-        conv_bn_relu(net, image, Conv::three(config.channels, 1))
-    });
+    let mut x = net.scope("stem", |net| conv_bn_relu(net, image, Conv::three(config.channels, 1)));
     for block in 0..config.blocks() {
-        let (stage, within) = (
-            block / config.blocks_per_stage,
-            block % config.blocks_per_stage,
-        );
+        let (stage, within) = (block / config.blocks_per_stage, block % config.blocks_per_stage);
         let stride = if stage > 0 && within == 0 { 2 } else { 1 };
         let channels = config.channels << stage;
-        x = net.scope(format!("stages.{stage}.{within}"), |net| {
-            basic_block(net, x, channels, stride)
-        });
+        x = net
+            .scope(format!("stages.{stage}.{within}"), |net| basic_block(net, x, channels, stride));
         if config.exits_after.contains(&(block + 1)) {
             let name = format!("exits.{}", block + 1);
             let logits = net.scope(name, |net| match config.classifier {

@@ -33,24 +33,12 @@ pub struct Conv {
 impl Conv {
     /// A 1x1 convolution without a bias.
     pub fn pointwise(channels: usize) -> Conv {
-        Conv {
-            channels,
-            kernel: 1,
-            stride: 1,
-            padding: 0,
-            bias: false,
-        }
+        Conv { channels, kernel: 1, stride: 1, padding: 0, bias: false }
     }
 
     /// A 3x3 convolution with padding 1 and without a bias.
     pub fn three(channels: usize, stride: usize) -> Conv {
-        Conv {
-            channels,
-            kernel: 3,
-            stride,
-            padding: 1,
-            bias: false,
-        }
+        Conv { channels, kernel: 3, stride, padding: 1, bias: false }
     }
 }
 
@@ -75,10 +63,7 @@ impl Builder {
         let mut builder = Builder {
             nodes: Vec::new(),
             exits: Vec::new(),
-            scopes: vec![Scope {
-                name: String::new(),
-                next: 0,
-            }],
+            scopes: vec![Scope { name: String::new(), next: 0 }],
         };
         let input = builder.push(Layer::Input, &[], channels, side, String::new());
         (builder, input)
@@ -99,21 +84,10 @@ impl Builder {
 
     /// Convolution. A strided output has `(side + 2 padding - kernel) / stride + 1` pixels a side.
     pub fn conv(&mut self, x: Feature, conv: Conv) -> Feature {
-        let Conv {
-            channels,
-            kernel,
-            stride,
-            padding,
-            bias,
-        } = conv;
+        let Conv { channels, kernel, stride, padding, bias } = conv;
         let side = windows(x.side, kernel, stride, padding);
         let name = self.numbered();
-        let layer = Layer::Conv {
-            kernel,
-            stride,
-            padding,
-            bias,
-        };
+        let layer = Layer::Conv { kernel, stride, padding, bias };
         self.push(layer, &[x], channels, side, name)
     }
 
@@ -139,30 +113,14 @@ impl Builder {
     ) -> Feature {
         self.numbered();
         let side = windows(x.side, kernel, stride, padding);
-        self.push(
-            Layer::MaxPool {
-                kernel,
-                stride,
-                padding,
-            },
-            &[x],
-            x.channels,
-            side,
-            String::new(),
-        )
+        self.push(Layer::MaxPool { kernel, stride, padding }, &[x], x.channels, side, String::new())
     }
 
     /// Average pooling over windows that do not overlap.
     pub fn avg_pool(&mut self, x: Feature, kernel: usize) -> Feature {
         self.numbered();
         let side = windows(x.side, kernel, kernel, 0);
-        self.push(
-            Layer::AvgPool { kernel },
-            &[x],
-            x.channels,
-            side,
-            String::new(),
-        )
+        self.push(Layer::AvgPool { kernel }, &[x], x.channels, side, String::new())
     }
 
     /// Average over the whole feature map: one pixel is left.
@@ -176,21 +134,14 @@ impl Builder {
             return *only;
         }
         let side = features[0].side;
-        assert!(
-            features.iter().all(|f| f.side == side),
-            "concat of different sides: {features:?}"
-        );
+        assert!(features.iter().all(|f| f.side == side), "concat of different sides: {features:?}");
         let channels = features.iter().map(|f| f.channels).sum();
         self.push(Layer::Concat, features, channels, side, String::new())
     }
 
     /// Sum of two features of one shape.
     pub fn add(&mut self, a: Feature, b: Feature) -> Feature {
-        assert_eq!(
-            (a.channels, a.side),
-            (b.channels, b.side),
-            "sum of different shapes"
-        );
+        assert_eq!((a.channels, a.side), (b.channels, b.side), "sum of different shapes");
         self.push(Layer::Add, &[a, b], a.channels, a.side, String::new())
     }
 
@@ -201,13 +152,7 @@ impl Builder {
             return x;
         }
         let side = windows(x.side, 1, stride, 0);
-        self.push(
-            Layer::Shortcut { stride },
-            &[x],
-            channels,
-            side,
-            String::new(),
-        )
+        self.push(Layer::Shortcut { stride }, &[x], channels, side, String::new())
     }
 
     /// Fully connected layer named `name` on a feature of one pixel.
@@ -219,19 +164,13 @@ impl Builder {
 
     /// Marks `logits` as the next exit, attached at `depth`.
     pub fn exit(&mut self, logits: Feature, depth: usize) {
-        self.exits.push(Exit {
-            logits: logits.id,
-            depth,
-        });
+        self.exits.push(Exit { logits: logits.id, depth });
     }
 
     /// The finished network.
     pub fn finish(self) -> Network {
         assert!(!self.exits.is_empty(), "a network without an exit");
-        Network {
-            nodes: self.nodes,
-            exits: self.exits,
-        }
+        Network { nodes: self.nodes, exits: self.exits }
     }
 
     fn push(
@@ -244,13 +183,7 @@ impl Builder {
     ) -> Feature {
         let id = self.nodes.len();
         let inputs = inputs.iter().map(|f| f.id).collect();
-        self.nodes.push(Node {
-            name,
-            layer,
-            inputs,
-            channels,
-            side,
-        });
+        self.nodes.push(Node { name, layer, inputs, channels, side });
         Feature { id, channels, side }
     }
 
@@ -270,9 +203,6 @@ impl Builder {
 }
 
 fn windows(side: usize, kernel: usize, stride: usize, padding: usize) -> usize {
-    assert!(
-        side + 2 * padding >= kernel,
-        "a {kernel}-pixel window on {side} pixels"
-    );
+    assert!(side + 2 * padding >= kernel, "a {kernel}-pixel window on {side} pixels");
     (side + 2 * padding - kernel) / stride + 1
 }

@@ -107,14 +107,7 @@ impl<'a> Pass<'a> {
         let mut values = vec![];
         values.resize_with(network.nodes().len(), || None);
         values[0] = Some(prepare(images, precision)?);
-        Ok(Pass {
-            network,
-            schedule,
-            weights,
-            mode,
-            values,
-            next: 0,
-        })
+        Ok(Pass { network, schedule, weights, mode, values, next: 0 })
     }
 
     /// Logits of the next exit `[N, classes]`, or none after the last.
@@ -128,9 +121,8 @@ impl<'a> Pass<'a> {
         let mut steps = stage.steps.iter().peekable();
         while let Some(step) = steps.next() {
             let relu = steps.next_if(|next| self.is_joined(step, next));
-            let value = self
-                .compute(step, relu.is_some())
-                .with_context(|| self.describe(step.node))?;
+            let value =
+                self.compute(step, relu.is_some()).with_context(|| self.describe(step.node))?;
             self.check_shape(step.node, &value)?;
             self.values[relu.unwrap_or(step).node] = Some(value);
             for &freed in step.frees.iter().chain(relu.iter().flat_map(|s| &s.frees)) {
@@ -161,18 +153,13 @@ impl<'a> Pass<'a> {
 
     fn input(&self, id: NodeId, index: usize) -> Result<&Tensor> {
         let input = self.network.nodes()[id].inputs[index];
-        self.values[input]
-            .as_ref()
-            .with_context(|| format!("node {input} was freed too early"))
+        self.values[input].as_ref().with_context(|| format!("node {input} was freed too early"))
     }
 
     /// Whether `next` is the ReLU of the batch normalisation `step`, and its only reader: then both
     /// are one pass over the map.
     fn is_joined(&self, step: &Step, next: &Step) -> bool {
-        let (norm, relu) = (
-            &self.network.nodes()[step.node],
-            &self.network.nodes()[next.node],
-        );
+        let (norm, relu) = (&self.network.nodes()[step.node], &self.network.nodes()[next.node]);
         norm.layer == Layer::BatchNorm
             && relu.layer == Layer::Relu
             && relu.inputs == [step.node]
@@ -185,12 +172,7 @@ impl<'a> Pass<'a> {
         let node = &self.network.nodes()[id];
         Ok(match &node.layer {
             Layer::Input => anyhow::bail!("the input cannot be computed"),
-            Layer::Conv {
-                stride,
-                padding,
-                bias,
-                ..
-            } => {
+            Layer::Conv { stride, padding, bias, .. } => {
                 let bias = bias.then(|| self.weights.of_node(id, 1));
                 self.conv(id, *stride as i64, *padding as i64, bias)?
             }
@@ -205,25 +187,18 @@ impl<'a> Pass<'a> {
             }
             Layer::Relu => return self.relu(step),
             Layer::Concat => {
-                let inputs: Vec<&Tensor> = (0..node.inputs.len())
-                    .map(|i| self.input(id, i))
-                    .collect::<Result<_>>()?;
+                let inputs: Vec<&Tensor> =
+                    (0..node.inputs.len()).map(|i| self.input(id, i)).collect::<Result<_>>()?;
                 Tensor::f_cat(&inputs, 1)?
             }
             Layer::Add => self.input(id, 0)?.f_add(self.input(id, 1)?)?,
-            Layer::MaxPool {
-                kernel,
-                stride,
-                padding,
-            } => {
+            Layer::MaxPool { kernel, stride, padding } => {
                 let (k, s, p) = (*kernel as i64, *stride as i64, *padding as i64);
-                self.input(id, 0)?
-                    .f_max_pool2d([k, k], [s, s], [p, p], [1, 1], false)?
+                self.input(id, 0)?.f_max_pool2d([k, k], [s, s], [p, p], [1, 1], false)?
             }
             Layer::AvgPool { kernel } => {
                 let k = *kernel as i64;
-                self.input(id, 0)?
-                    .f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?
+                self.input(id, 0)?.f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?
             }
             Layer::Shortcut { stride } => self.shortcut(id, *stride as i64)?,
             Layer::Linear => {
@@ -240,14 +215,7 @@ impl<'a> Pass<'a> {
         let x = self.input(id, 0)?;
         let weight = self.weights.of_node(id, 0).f_to_kind(x.kind())?;
         let bias = bias.map(|b| b.f_to_kind(x.kind())).transpose()?;
-        Ok(x.f_conv2d(
-            &weight,
-            bias.as_ref(),
-            [stride, stride],
-            [padding, padding],
-            [1, 1],
-            1,
-        )?)
+        Ok(x.f_conv2d(&weight, bias.as_ref(), [stride, stride], [padding, padding], [1, 1], 1)?)
     }
 
     /// In place where nobody else reads the input and its maker does not need it for gradients.
@@ -258,9 +226,8 @@ impl<'a> Pass<'a> {
             Layer::BatchNorm | Layer::Add | Layer::Conv { .. }
         );
         if safe && step.frees.contains(&input) {
-            let mut value = self.values[input]
-                .take()
-                .context("the input of a ReLU was freed too early")?;
+            let mut value =
+                self.values[input].take().context("the input of a ReLU was freed too early")?;
             return Ok(value.f_relu_()?);
         }
         Ok(self.input(step.node, 0)?.f_relu()?)
@@ -269,9 +236,7 @@ impl<'a> Pass<'a> {
     fn shortcut(&self, id: NodeId, stride: i64) -> Result<Tensor> {
         let x = self.input(id, 0)?;
         let added = self.network.nodes()[id].channels as i64 - x.size()[1];
-        let x = x
-            .f_slice(2, None, None, stride)?
-            .f_slice(3, None, None, stride)?;
+        let x = x.f_slice(2, None, None, stride)?.f_slice(3, None, None, stride)?;
         Ok(x.f_constant_pad_nd([0, 0, 0, 0, 0, added])?)
     }
 }
@@ -280,11 +245,7 @@ impl<'a> Pass<'a> {
 fn expected_size(network: &Network, id: NodeId) -> Vec<i64> {
     let node = &network.nodes()[id];
     let (channels, side) = (node.channels as i64, node.side as i64);
-    if node.layer == Layer::Linear {
-        vec![channels]
-    } else {
-        vec![channels, side, side]
-    }
+    if node.layer == Layer::Linear { vec![channels] } else { vec![channels, side, side] }
 }
 
 /// In the convolutions' element type and with channels last, in which they are fastest on CPU: order
@@ -294,10 +255,7 @@ fn prepare(images: &Tensor, precision: Precision) -> Result<Tensor> {
         Precision::Fp32 => images.shallow_clone(),
         Precision::Bf16 => images.f_to_kind(Kind::BFloat16)?,
     };
-    let (size, dense) = (
-        images.size(),
-        images.f_permute([0, 2, 3, 1])?.f_contiguous()?,
-    );
+    let (size, dense) = (images.size(), images.f_permute([0, 2, 3, 1])?.f_contiguous()?);
     // Strides said outright: of one channel both orders are the same in memory, and LibTorch takes
     // it for the other one.
     let (c, h, w) = (size[1], size[2], size[3]);

@@ -96,9 +96,7 @@ impl Network {
 
     /// Number of classes: channels of the logits.
     pub fn classes(&self) -> usize {
-        self.exits
-            .first()
-            .map_or(0, |exit| self.nodes[exit.logits].channels)
+        self.exits.first().map_or(0, |exit| self.nodes[exit.logits].channels)
     }
 
     /// Which nodes the given exits (from 0) depend on, by node id. This is the set that lazy
@@ -120,18 +118,12 @@ impl Network {
 
     /// Channels that node `id` reads from its first input.
     pub fn input_channels(&self, id: NodeId) -> usize {
-        self.nodes[id]
-            .inputs
-            .first()
-            .map_or(0, |&input| self.nodes[input].channels)
+        self.nodes[id].inputs.first().map_or(0, |&input| self.nodes[input].channels)
     }
 
     /// The same graph with every node passed through `rewrite`, for tools that change layers in
     /// place; inputs and exits stay.
     pub fn map_nodes(&self, rewrite: impl FnMut(&Node) -> Node) -> Network {
-        Network {
-            nodes: self.nodes.iter().map(rewrite).collect(),
-            exits: self.exits.clone(),
-        }
+        Network { nodes: self.nodes.iter().map(rewrite).collect(), exits: self.exits.clone() }
     }
 }

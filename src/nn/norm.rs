@@ -155,11 +155,7 @@ mod tests {
     fn run(case: &Case, mode: Mode, relu: bool, kind: Kind) -> Found {
         let leaf = |t: &Tensor, kind: Kind| t.to_kind(kind).detach().set_requires_grad(true);
         let slice = case.gradient.size()[1] > case.x.size()[1];
-        let other = if kind == Kind::Double {
-            kind
-        } else {
-            Kind::Float
-        };
+        let other = if kind == Kind::Double { kind } else { Kind::Float };
         let x = leaf(&case.x, kind);
         let (gamma, beta) = (leaf(&case.gamma, other), leaf(&case.beta, other));
         let statistics = Statistics {
@@ -167,12 +163,7 @@ mod tests {
             var: Tensor::full_like(&beta.detach(), 2.0),
             batches: 0,
         };
-        let norm = Norm {
-            gamma: &gamma,
-            beta: &beta,
-            statistics: &statistics,
-            relu,
-        };
+        let norm = Norm { gamma: &gamma, beta: &beta, statistics: &statistics, relu };
         assert_eq!(norm.suits(&x), kind != Kind::Double);
         let y = norm.of(&x, mode).unwrap();
         let zeros = || Tensor::zeros([1], (other, Device::Cpu));
@@ -239,17 +230,9 @@ mod tests {
                 let x = case.x.to_kind(kind).detach().set_requires_grad(true);
                 let leaf = |t: &Tensor| t.to_kind(kind);
                 let (gamma, beta) = (leaf(&case.gamma), leaf(&case.beta));
-                let statistics = Statistics {
-                    mean: beta.zeros_like(),
-                    var: beta.ones_like(),
-                    batches: 0,
-                };
-                let norm = Norm {
-                    gamma: &gamma,
-                    beta: &beta,
-                    statistics: &statistics,
-                    relu: true,
-                };
+                let statistics =
+                    Statistics { mean: beta.zeros_like(), var: beta.ones_like(), batches: 0 };
+                let norm = Norm { gamma: &gamma, beta: &beta, statistics: &statistics, relu: true };
                 assert_eq!(norm.suits(&x), kind == Kind::Float);
                 let sum = norm.of(&x, Mode::Train).unwrap().sum(kind);
                 Tensor::run_backward(&[sum], &[&x], false, false).remove(0)
@@ -263,17 +246,8 @@ mod tests {
     fn an_empty_batch_stays_one() {
         let x = Tensor::zeros([0, 1, 4, 4], (Kind::Float, Device::Cpu));
         let ones = || Tensor::ones([1], (Kind::Float, Device::Cpu));
-        let statistics = Statistics {
-            mean: ones(),
-            var: ones(),
-            batches: 0,
-        };
-        let norm = Norm {
-            gamma: &ones(),
-            beta: &ones(),
-            statistics: &statistics,
-            relu: true,
-        };
+        let statistics = Statistics { mean: ones(), var: ones(), batches: 0 };
+        let norm = Norm { gamma: &ones(), beta: &ones(), statistics: &statistics, relu: true };
         assert_eq!(norm.of(&x, Mode::Evaluate).unwrap().size(), [0, 1, 4, 4]);
     }
 

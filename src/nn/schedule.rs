@@ -43,17 +43,10 @@ impl Schedule {
             for node in 0..needed.len() {
                 if needed[node] && !done[node] {
                     done[node] = true;
-                    steps.push(Step {
-                        node,
-                        frees: Vec::new(),
-                    });
+                    steps.push(Step { node, frees: Vec::new() });
                 }
             }
-            stages.push(Stage {
-                exit,
-                steps,
-                live: Vec::new(),
-            });
+            stages.push(Stage { exit, steps, live: Vec::new() });
         }
         let last = last_readers(network, &stages);
         assign_frees(network, &mut stages, &last);

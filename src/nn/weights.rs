@@ -51,21 +51,12 @@ impl Network {
             let (inputs, outputs) = (self.input_channels(id) as i64, node.channels as i64);
             let mut push = |suffix: &str, shape: Vec<i64>, role| {
                 let name = format!("{}.{suffix}", node.name);
-                specs.push(ParameterSpec {
-                    name,
-                    shape,
-                    role,
-                    node: id,
-                });
+                specs.push(ParameterSpec { name, shape, role, node: id });
             };
             match node.layer {
                 Layer::Conv { kernel, bias, .. } => {
                     let kernel = kernel as i64;
-                    push(
-                        "weight",
-                        vec![outputs, inputs, kernel, kernel],
-                        Role::Weight,
-                    );
+                    push("weight", vec![outputs, inputs, kernel, kernel], Role::Weight);
                     if bias {
                         push("bias", vec![outputs], Role::Bias);
                     }
@@ -86,22 +77,14 @@ impl Network {
 
     /// Every tensor of the state: parameters, running statistics and their counters.
     pub fn state(&self) -> Vec<TensorSpec> {
-        let parameters = self.parameters().into_iter().map(|p| TensorSpec {
-            name: p.name,
-            shape: p.shape,
-        });
+        let parameters =
+            self.parameters().into_iter().map(|p| TensorSpec { name: p.name, shape: p.shape });
         let norms = self.nodes().iter().filter(|n| n.layer == Layer::BatchNorm);
         let statistics = norms.flat_map(|node| {
             let channels = vec![node.channels as i64];
-            [
-                ("running_mean", channels.clone()),
-                ("running_var", channels),
-                (COUNTER, vec![]),
-            ]
-            .map(|(suffix, shape)| TensorSpec {
-                name: format!("{}.{suffix}", node.name),
-                shape,
-            })
+            [("running_mean", channels.clone()), ("running_var", channels), (COUNTER, vec![])].map(
+                |(suffix, shape)| TensorSpec { name: format!("{}.{suffix}", node.name), shape },
+            )
         });
         parameters.chain(statistics).collect()
     }
@@ -160,26 +143,10 @@ impl Weights {
                 let size = [node.channels as i64];
                 let mean = Tensor::f_zeros(size, (kind, device))?;
                 let var = Tensor::f_ones(size, (kind, device))?;
-                statistics.insert(
-                    id,
-                    Statistics {
-                        mean,
-                        var,
-                        batches: 0,
-                    },
-                );
+                statistics.insert(id, Statistics { mean, var, batches: 0 });
             }
         }
-        Ok(Weights {
-            flat,
-            used,
-            specs,
-            views,
-            order,
-            used_count,
-            first_view,
-            statistics,
-        })
+        Ok(Weights { flat, used, specs, views, order, used_count, first_view, statistics })
     }
 
     /// The parameters' names and shapes, in the order of [`Weights::views`].
@@ -200,18 +167,12 @@ impl Weights {
     /// The parameters that some exit depends on, in the order in which they lie in
     /// [`Weights::flat_used`].
     pub fn used_views(&self) -> Vec<&Tensor> {
-        self.order[..self.used_count]
-            .iter()
-            .map(|&i| &self.views[i])
-            .collect()
+        self.order[..self.used_count].iter().map(|&i| &self.views[i]).collect()
     }
 
     /// Names of [`Weights::used_views`], in the same order.
     pub fn used_names(&self) -> Vec<&str> {
-        self.order[..self.used_count]
-            .iter()
-            .map(|&i| self.specs[i].name.as_str())
-            .collect()
+        self.order[..self.used_count].iter().map(|&i| self.specs[i].name.as_str()).collect()
     }
 
     /// Device that holds them.
@@ -262,18 +223,9 @@ impl Weights {
         }
         for (&node, statistics) in &self.statistics {
             let name = self.prefix(node);
-            named.push((
-                format!("{name}.running_mean"),
-                statistics.mean.shallow_clone(),
-            ));
-            named.push((
-                format!("{name}.running_var"),
-                statistics.var.shallow_clone(),
-            ));
-            named.push((
-                format!("{name}.{COUNTER}"),
-                Tensor::from(statistics.batches),
-            ));
+            named.push((format!("{name}.running_mean"), statistics.mean.shallow_clone()));
+            named.push((format!("{name}.running_var"), statistics.var.shallow_clone()));
+            named.push((format!("{name}.{COUNTER}"), Tensor::from(statistics.batches)));
         }
         Ok(named)
     }
@@ -308,16 +260,10 @@ impl Weights {
             }
         }
         wrong.extend(
-            given
-                .iter()
-                .map(|(name, tensor)| format!("left over: {name} {:?}", tensor.size())),
+            given.iter().map(|(name, tensor)| format!("left over: {name} {:?}", tensor.size())),
         );
         if !wrong.is_empty() {
-            bail!(
-                "{} tensors do not fit the network:\n  {}",
-                wrong.len(),
-                wrong.join("\n  ")
-            );
+            bail!("{} tensors do not fit the network:\n  {}", wrong.len(), wrong.join("\n  "));
         }
         for (mut target, source) in copies {
             tch::no_grad(|| target.f_copy_(source))?;
@@ -356,9 +302,7 @@ fn make_views(
     }
     let mut views = Vec::with_capacity(specs.len());
     for (i, spec) in specs.iter().enumerate() {
-        let view = flat
-            .f_narrow(0, offsets[i], sizes[i])?
-            .f_view(spec.shape.as_slice())?;
+        let view = flat.f_narrow(0, offsets[i], sizes[i])?.f_view(spec.shape.as_slice())?;
         views.push(view.f_detach()?.f_set_requires_grad(true)?);
     }
     Ok(views)

@@ -44,12 +44,8 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
                 Member::Joined(_) => continue,
             };
             for (curve, points) in curves {
-                let row = |point| Row {
-                    curve: curve.clone(),
-                    network: named.name.clone(),
-                    seed,
-                    point,
-                };
+                let row =
+                    |point| Row { curve: curve.clone(), network: named.name.clone(), seed, point };
                 rows.extend(points.into_iter().map(row));
             }
         }
@@ -73,15 +69,10 @@ fn of_network(
 ) -> Result<Vec<(String, Vec<AnytimePoint>)>> {
     let predictions = study.predictions(study.network(name)?, seed, Split::Test)?;
     let costs = study.multiply_adds(name);
-    let mut curves = vec![(
-        name.to_string(),
-        anytime::single_exit(&predictions, &costs)?,
-    )];
+    let mut curves = vec![(name.to_string(), anytime::single_exit(&predictions, &costs)?)];
     if matches!(config, NetworkConfig::Msdnet(_)) && predictions.exits > 1 {
-        curves.push((
-            format!("{name}, averaged"),
-            anytime::averaged_softmax(&predictions, &costs)?,
-        ));
+        curves
+            .push((format!("{name}, averaged"), anytime::averaged_softmax(&predictions, &costs)?));
     }
     Ok(curves)
 }

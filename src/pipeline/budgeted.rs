@@ -73,21 +73,10 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
 fn settings(study: &Study) -> Vec<Setting> {
     let asked = study.experiment.budgeted.clone().unwrap_or_default();
     let paper = Setting::paper();
-    let ratios = if asked.ratios.is_empty() {
-        paper.ratios.clone()
-    } else {
-        asked.ratios
-    };
-    let policies = if asked.policies.is_empty() {
-        vec![Policy::MaxSoftmax]
-    } else {
-        asked.policies
-    };
-    let scalings: &[bool] = if asked.temperature {
-        &[false, true]
-    } else {
-        &[false]
-    };
+    let ratios = if asked.ratios.is_empty() { paper.ratios.clone() } else { asked.ratios };
+    let policies =
+        if asked.policies.is_empty() { vec![Policy::MaxSoftmax] } else { asked.policies };
+    let scalings: &[bool] = if asked.temperature { &[false, true] } else { &[false] };
     let mut settings = Vec::new();
     for &policy in &policies {
         for &scale_temperature in scalings {
@@ -149,11 +138,7 @@ fn answers(study: &Study, named: &Named, seed: usize) -> Result<Option<Answered>
         Member::Ensemble(names) => {
             let (hold_out, _) = ensemble(study, names, seed, Split::Validation)?;
             let (test, multiply_adds) = ensemble(study, names, seed, Split::Test)?;
-            Ok(Some(Answered {
-                hold_out,
-                test,
-                multiply_adds,
-            }))
+            Ok(Some(Answered { hold_out, test, multiply_adds }))
         }
         Member::Joined(_) => Ok(None),
     }
@@ -171,15 +156,9 @@ pub fn ensemble(
 ) -> Result<(Predictions, Vec<u64>)> {
     let mut all = Vec::new();
     for name in names {
-        let cost = *study
-            .multiply_adds(name)
-            .last()
-            .with_context(|| format!("{name} has no exit"))?;
-        all.push((
-            name,
-            cost,
-            study.predictions(study.network(name)?, seed, split)?,
-        ));
+        let cost =
+            *study.multiply_adds(name).last().with_context(|| format!("{name} has no exit"))?;
+        all.push((name, cost, study.predictions(study.network(name)?, seed, split)?));
     }
     let members: Vec<Evaluated> = all
         .iter()

@@ -77,16 +77,9 @@ pub fn describe(judgements: &[Judgement]) -> String {
         return String::new();
     }
     let width = judgements.iter().map(|j| j.claim.len()).max().unwrap_or(5);
-    let mut text = format!(
-        "{:width$}  holds      measured (the paper: expected)\n",
-        "claim"
-    );
+    let mut text = format!("{:width$}  holds      measured (the paper: expected)\n", "claim");
     for j in judgements {
-        let measured = if j.measured.is_empty() {
-            &j.note
-        } else {
-            &j.measured
-        };
+        let measured = if j.measured.is_empty() { &j.note } else { &j.measured };
         text.push_str(&format!(
             "{:width$}  {:9}  {measured} ({})\n",
             j.claim,
@@ -99,9 +92,5 @@ pub fn describe(judgements: &[Judgement]) -> String {
 
 /// The claims that do not hold, by name.
 pub fn failed(judgements: &[Judgement]) -> Vec<&str> {
-    judgements
-        .iter()
-        .filter(|j| j.holds == claims::Verdict::No)
-        .map(|j| j.claim.as_str())
-        .collect()
+    judgements.iter().filter(|j| j.holds == claims::Verdict::No).map(|j| j.claim.as_str()).collect()
 }

@@ -143,11 +143,8 @@ fn thresholds(
         Leave::Ratio(ratio) => of_ratio(&hold_out()?, *ratio).context("--ratio"),
         Leave::Budget(budget) => {
             let predictions = hold_out()?;
-            let network = budgeted::Network {
-                hold_out: &predictions,
-                test: &predictions,
-                multiply_adds,
-            };
+            let network =
+                budgeted::Network { hold_out: &predictions, test: &predictions, multiply_adds };
             let ratio = solve(&network, &Setting::paper(), *budget).context("--budget")?;
             of_ratio(&predictions, ratio).context("--budget")
         }

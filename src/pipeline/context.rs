@@ -55,10 +55,7 @@ pub struct Saving {
 
 impl Default for Saving {
     fn default() -> Saving {
-        Saving {
-            epochs: 1,
-            time: Duration::from_secs(600),
-        }
+        Saving { epochs: 1, time: Duration::from_secs(600) }
     }
 }
 
@@ -133,12 +130,7 @@ impl Data {
     /// When a folder has no classes.
     pub fn of(experiment: &Experiment, settings: &Settings) -> Result<Data> {
         let validation = experiment.validation;
-        Data::new(
-            &experiment.dataset,
-            validation,
-            experiment.training_images,
-            settings,
-        )
+        Data::new(&experiment.dataset, validation, experiment.training_images, settings)
     }
 
     /// The facts of a data set, with a hold-out (none given = the data set's usual one).
@@ -158,10 +150,7 @@ impl Data {
             device: settings.device,
             skip_broken: settings.skip_broken,
             input: Input::from(&facts),
-            normalisation: Normalisation {
-                mean: facts.mean,
-                std: facts.std,
-            },
+            normalisation: Normalisation { mean: facts.mean, std: facts.std },
             validation: validation.unwrap_or(facts.default_validation),
             training_images,
             train: OnceCell::new(),
@@ -184,10 +173,7 @@ impl Data {
         let source = if self.skip_broken {
             let (source, broken) = Source::open_whole(&self.dataset, part, &self.places.data)?;
             if broken > 0 {
-                eprintln!(
-                    "warning: {broken} broken {} images are left out",
-                    part.name()
-                );
+                eprintln!("warning: {broken} broken {} images are left out", part.name());
             }
             source
         } else {
@@ -222,10 +208,6 @@ pub fn input_of(dataset: &Dataset) -> Result<Input> {
 
 impl From<&Facts> for Input {
     fn from(facts: &Facts) -> Input {
-        Input {
-            channels: facts.channels,
-            side: facts.side,
-            classes: facts.classes,
-        }
+        Input { channels: facts.channels, side: facts.side, classes: facts.classes }
     }
 }

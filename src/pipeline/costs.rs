@@ -25,15 +25,9 @@ pub struct CostRow {
 pub fn cost_rows(networks: &[(String, NetworkConfig)], input: Input) -> Result<Vec<CostRow>> {
     let mut rows = Vec::new();
     for (name, config) in networks {
-        let network = config
-            .build(input)
-            .with_context(|| format!("network {name}"))?;
+        let network = config.build(input).with_context(|| format!("network {name}"))?;
         for (exit, cost) in (1..).zip(cost::table(&network)) {
-            rows.push(CostRow {
-                network: name.clone(),
-                exit,
-                cost,
-            });
+            rows.push(CostRow { network: name.clone(), exit, cost });
         }
     }
     Ok(rows)
@@ -48,14 +42,8 @@ pub fn costs_csv(rows: &[CostRow]) -> Result<Vec<u8>> {
         .text("network", rows.iter().map(|r| &r.network))
         .count("exit", rows.iter().map(|r| r.exit))
         .count("multiply_adds", rows.iter().map(|r| r.cost.multiply_adds))
-        .count(
-            "multiply_adds_single",
-            rows.iter().map(|r| r.cost.multiply_adds_single),
-        )
-        .count(
-            "multiply_adds_eager",
-            rows.iter().map(|r| r.cost.multiply_adds_eager),
-        )
+        .count("multiply_adds_single", rows.iter().map(|r| r.cost.multiply_adds_single))
+        .count("multiply_adds_eager", rows.iter().map(|r| r.cost.multiply_adds_eager))
         .count("parameters", rows.iter().map(|r| r.cost.parameters))
         .to_csv()
 }

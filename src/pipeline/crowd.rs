@@ -20,10 +20,7 @@ impl Crowd {
     pub fn new(quiet: bool) -> Crowd {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
         let target = || ProgressDrawTarget::stderr_with_hz(4);
-        Crowd {
-            bars: on_terminal.then(|| MultiProgress::with_draw_target(target())),
-            quiet,
-        }
+        Crowd { bars: on_terminal.then(|| MultiProgress::with_draw_target(target())), quiet }
     }
 
     /// A line that stays.

@@ -13,11 +13,9 @@ pub fn parse_device(name: &str) -> Result<Device> {
         "auto" | "cpu" => Device::Cpu,
         "cuda" => Device::Cuda(0),
         other => match other.strip_prefix("cuda:") {
-            Some(number) => Device::Cuda(
-                number
-                    .parse()
-                    .with_context(|| format!("--device {other}"))?,
-            ),
+            Some(number) => {
+                Device::Cuda(number.parse().with_context(|| format!("--device {other}"))?)
+            }
             None => bail!("--device {other}: expected auto, cpu, cuda or cuda:N"),
         },
     };
@@ -55,9 +53,7 @@ pub fn set_threads(threads: usize) -> usize {
     let threads = if threads == 0 { cores } else { threads };
     tch::set_num_threads(threads as i32);
     // Images are decoded on as many; an error means that the pool is there already.
-    let _ = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global();
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     threads
 }
 

@@ -31,11 +31,7 @@ pub fn diagram(name: &str, config: &NetworkConfig, input: Input) -> Result<Diagr
     }
     mark_used(&mut diagram);
     let short = config.short_name();
-    let name = if name == short {
-        short
-    } else {
-        format!("{name}: {short}")
-    };
+    let name = if name == short { short } else { format!("{name}: {short}") };
     diagram.title = format!(
         "{name} on images of {side} x {side}, {} exits, {:.2} M parameters",
         costs.len(),
@@ -49,11 +45,8 @@ pub fn diagram(name: &str, config: &NetworkConfig, input: Input) -> Result<Diagr
 fn coarsest_at(diagram: &Diagram, depth: usize) -> Result<usize> {
     let cells = diagram.cells.iter().enumerate();
     let column = |cell: &Cell| diagram.columns[cell.column] == depth;
-    let at = cells
-        .filter(|(_, cell)| column(cell))
-        .max_by_key(|(_, cell)| cell.row);
-    at.map(|(place, _)| place)
-        .with_context(|| format!("no layer {depth}"))
+    let at = cells.filter(|(_, cell)| column(cell)).max_by_key(|(_, cell)| cell.row);
+    at.map(|(place, _)| place).with_context(|| format!("no layer {depth}"))
 }
 
 /// Walks back from the exits: the paper's lazy evaluation computes only what they depend on.
@@ -83,11 +76,7 @@ fn grid(
         let before = cells.len();
         for row in rows_of(number) {
             let place = cells.len();
-            cells.push(Cell {
-                column,
-                row,
-                is_used: false,
-            });
+            cells.push(Cell { column, row, is_used: false });
             let sources = cells[..before].iter().enumerate();
             let reads = |source: &Cell| {
                 column > 0
@@ -103,10 +92,7 @@ fn grid(
     }
     Diagram {
         title: String::new(),
-        rows: sides
-            .iter()
-            .map(|side| format!("{side} x {side}"))
-            .collect(),
+        rows: sides.iter().map(|side| format!("{side} x {side}")).collect(),
         unit: unit.to_string(),
         columns,
         cells,
@@ -128,15 +114,9 @@ fn of_msdnet(config: &msdnet::Config, input: Input) -> Result<Diagram> {
         sides.push(side);
         side = side.div_ceil(2);
     }
-    let finest: Vec<usize> = (0..=layers)
-        .map(|layer| config.finest(layer, layers))
-        .collect();
+    let finest: Vec<usize> = (0..=layers).map(|layer| config.finest(layer, layers)).collect();
     let mut diagram = grid("layer", &sides, 0..=layers, |layer| {
-        let coarsest = if config.multi_scale {
-            scales - 1
-        } else {
-            finest[layer]
-        };
+        let coarsest = if config.multi_scale { scales - 1 } else { finest[layer] };
         finest[layer]..=coarsest
     });
     for (row, name) in diagram.rows.iter_mut().enumerate() {
@@ -157,10 +137,8 @@ fn of_resnet(config: &resnet::Config, input: Input) -> Diagram {
 fn of_densenet(config: &densenet::Config, input: Input) -> Diagram {
     let per_block = config.layers_per_block;
     let mut diagram = chain("composite layer", config.layers(), per_block, input.side);
-    diagram.transitions = (1..)
-        .map(|block| block * per_block)
-        .take_while(|&layer| layer < config.layers())
-        .collect();
+    diagram.transitions =
+        (1..).map(|block| block * per_block).take_while(|&layer| layer < config.layers()).collect();
     diagram
 }
 
@@ -175,11 +153,7 @@ fn chain(unit: &str, total: usize, per_stage: usize, side: usize) -> Diagram {
 mod tests {
     use super::*;
 
-    const CIFAR: Input = Input {
-        channels: 3,
-        side: 32,
-        classes: 100,
-    };
+    const CIFAR: Input = Input { channels: 3, side: 32, classes: 100 };
 
     fn paper() -> NetworkConfig {
         let text = "{msdnet: {channels: 16, growth: 6, scale_growth: [1, 2, 4], bottleneck: [1, 2, 4], \
@@ -192,16 +166,10 @@ mod tests {
     fn the_papers_cifar_network_drops_a_scale_after_layers_8_and_16() {
         let diagram = diagram("paper", &paper(), CIFAR).unwrap();
         let rows = |layer: usize| diagram.cells.iter().filter(|c| c.column == layer).count();
-        assert_eq!(
-            [rows(0), rows(8), rows(9), rows(16), rows(17), rows(24)],
-            [3, 3, 2, 2, 1, 1]
-        );
+        assert_eq!([rows(0), rows(8), rows(9), rows(16), rows(17), rows(24)], [3, 3, 2, 2, 1, 1]);
         assert_eq!(diagram.transitions, [9, 17]);
         let depths = diagram.exits.iter().map(|e| diagram.cells[e.cell].column);
-        assert_eq!(
-            depths.collect::<Vec<_>>(),
-            (2..=12).map(|i| 2 * i).collect::<Vec<_>>()
-        );
+        assert_eq!(depths.collect::<Vec<_>>(), (2..=12).map(|i| 2 * i).collect::<Vec<_>>());
         assert!(diagram.exits.iter().all(|e| diagram.cells[e.cell].row == 2));
     }
 

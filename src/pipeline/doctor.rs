@@ -49,11 +49,7 @@ pub fn examine(places: &Places) -> Vec<Check> {
     checks.push(writable("runs", &places.runs));
     checks.push(writable("results", &places.out));
     checks.push(disk(&places.runs));
-    checks.extend(
-        Dataset::named()
-            .iter()
-            .map(|dataset| data(dataset, &places.data)),
-    );
+    checks.extend(Dataset::named().iter().map(|dataset| data(dataset, &places.data)));
     checks
 }
 
@@ -69,10 +65,7 @@ fn check(name: &str, state: State, found: impl Into<String>, mend: &str) -> Chec
 fn libtorch() -> Check {
     match tiny_step() {
         Ok(()) => {
-            let found = format!(
-                "{}, a convolution and its gradient are right",
-                libtorch_version()
-            );
+            let found = format!("{}, a convolution and its gradient are right", libtorch_version());
             check("LibTorch", State::Ok, found, "")
         }
         Err(error) => check(
@@ -95,10 +88,8 @@ fn tiny_step() -> Result<()> {
     let out = image.f_conv2d(&kernel, none, [1, 1], [0, 0], [1, 1], 1)?;
     let sum = out.f_sum(Kind::Float)?;
     sum.f_backward()?;
-    let (sum, gradient) = (
-        f64::try_from(&sum)?,
-        f64::try_from(&kernel.f_grad()?.f_mean(Kind::Float)?)?,
-    );
+    let (sum, gradient) =
+        (f64::try_from(&sum)?, f64::try_from(&kernel.f_grad()?.f_mean(Kind::Float)?)?);
     ensure!(
         sum == 36.0 && gradient == 4.0,
         "a convolution gave {sum} with gradient {gradient}, not 36 with 4"
@@ -130,11 +121,7 @@ fn cpu_features() -> Vec<&'static str> {
         ("avx512f", std::is_x86_feature_detected!("avx512f")),
         ("avx512bf16", std::is_x86_feature_detected!("avx512bf16")),
     ];
-    known
-        .into_iter()
-        .filter(|(_, is_there)| *is_there)
-        .map(|(name, _)| name)
-        .collect()
+    known.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -158,9 +145,7 @@ fn cuda() -> Check {
 
 fn threads() -> Check {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let set = std::env::var("OMP_NUM_THREADS")
-        .ok()
-        .and_then(|n| n.parse::<usize>().ok());
+    let set = std::env::var("OMP_NUM_THREADS").ok().and_then(|n| n.parse::<usize>().ok());
     match set {
         Some(n) if n > cores => check(
             "threads",
@@ -196,9 +181,7 @@ fn existing(folder: &Path) -> Result<PathBuf> {
     let here = std::env::current_dir().context("the working directory is gone")?;
     let absolute = here.join(folder);
     let mut above = absolute.ancestors();
-    let found = above
-        .find(|place| place.exists())
-        .context("no folder above it exists")?;
+    let found = above.find(|place| place.exists()).context("no folder above it exists")?;
     ensure!(found.is_dir(), "{} is a file", found.display());
     Ok(found.to_path_buf())
 }
@@ -207,12 +190,7 @@ fn disk(runs: &Path) -> Check {
     let mend = "remove what is not needed (`repro runs clean` finds unfinished runs), or give \
                 another disk with --runs DIR";
     match existing(runs).ok().and_then(|place| free_bytes(&place)) {
-        None => check(
-            "disk",
-            State::Warn,
-            "free space is unknown",
-            "look with `df -h`",
-        ),
+        None => check("disk", State::Warn, "free space is unknown", "look with `df -h`"),
         Some(free) => {
             let found = format!("{:.1} GB free for runs", free as f64 / 1e9);
             match free {
@@ -258,11 +236,7 @@ fn data(dataset: &Dataset, data_dir: &Path) -> Check {
     let built_in = place.is_none();
     match verify(dataset, data_dir) {
         Ok(report) if report.problems.is_empty() => {
-            let found = if built_in {
-                "built in, verified"
-            } else {
-                "here, verified"
-            };
+            let found = if built_in { "built in, verified" } else { "here, verified" };
             check(&name, State::Ok, found, "")
         }
         Ok(report) => damaged(&name, built_in, report.problems.join("; "), &fetch),
@@ -273,12 +247,7 @@ fn data(dataset: &Dataset, data_dir: &Path) -> Check {
 /// Damage to what is built in means a damaged program.
 fn damaged(name: &str, built_in: bool, found: String, fetch: &str) -> Check {
     if built_in {
-        return check(
-            name,
-            State::Fail,
-            found,
-            "the program is damaged; build it again",
-        );
+        return check(name, State::Fail, found, "the program is damaged; build it again");
     }
     let mend = format!("remove it and fetch it again: {fetch}");
     check(name, State::Warn, found, &mend)
@@ -304,10 +273,7 @@ mod tests {
         let check = writable("runs", &file.join("runs"));
         assert_eq!(check.state, State::Fail);
         assert!(check.mend.unwrap().contains("--runs"));
-        assert_eq!(
-            writable("runs", &folder.path().join("new/runs")).state,
-            State::Ok
-        );
+        assert_eq!(writable("runs", &folder.path().join("new/runs")).state, State::Ok);
     }
 
     #[test]

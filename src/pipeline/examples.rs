@@ -53,16 +53,8 @@ pub fn write_examples(
     let easy = by_exit(&answers, &exits, class, per_exit);
     let hard = corrected(&answers, class, per_exit * run.test.exits);
     let sheets = [
-        (
-            "by-exit",
-            by_exit_sheet(run, &answers, &point, (&exits, class), &easy)?,
-            easy,
-        ),
-        (
-            "corrected",
-            corrected_sheet(run, &answers, &hard, per_exit)?,
-            hard,
-        ),
+        ("by-exit", by_exit_sheet(run, &answers, &point, (&exits, class), &easy)?, easy),
+        ("corrected", corrected_sheet(run, &answers, &hard, per_exit)?, hard),
     ];
     let mut written = Vec::new();
     for (name, sheet, examples) in sheets {
@@ -102,15 +94,9 @@ fn point_of(run: &Opened, aim: Aim) -> Result<BudgetedPoint> {
         Aim::Budget(budget) => solve(&run.network(), &paper, budget).context("--budget")?,
         Aim::Middle => solve(&run.network(), &paper, middle)?,
     };
-    let setting = Setting {
-        ratios: vec![ratio],
-        ..paper
-    };
+    let setting = Setting { ratios: vec![ratio], ..paper };
     let points = sweep(&run.network(), &setting)?.points;
-    points
-        .into_iter()
-        .next()
-        .context("a sweep of one ratio has one point")
+    points.into_iter().next().context("a sweep of one ratio has one point")
 }
 
 fn answers_of(run: &Opened) -> Result<Answers> {
@@ -130,10 +116,7 @@ fn by_exit(
         let mut images: Vec<usize> = (0..answers.images()).filter(here).collect();
         sort_by_confidence(&mut images, &answers.confidence[exit]);
         let spread = spread(images.len(), per_exit);
-        chosen.extend(spread.into_iter().map(|i| Example {
-            exit,
-            at: images[i],
-        }));
+        chosen.extend(spread.into_iter().map(|i| Example { exit, at: images[i] }));
     }
     chosen
 }
@@ -168,9 +151,7 @@ pub(super) fn spread(count: usize, wanted: usize) -> Vec<usize> {
     if wanted == 1 {
         return vec![0];
     }
-    (0..wanted)
-        .map(|i| i * (count - 1) / (wanted - 1))
-        .collect()
+    (0..wanted).map(|i| i * (count - 1) / (wanted - 1)).collect()
 }
 
 fn table(run: &Opened, answers: &Answers, examples: &[Example]) -> Table {
@@ -181,30 +162,12 @@ fn table(run: &Opened, answers: &Answers, examples: &[Example]) -> Table {
         .count("image", each().map(|e| run.test.images[e.at]))
         .count("exit", each().map(|e| e.exit as u64 + 1))
         .text("label", each().map(|e| name(answers.labels[e.at])))
-        .text(
-            "predicted",
-            each().map(|e| name(answers.predicted[e.exit][e.at])),
-        )
-        .number(
-            "confidence",
-            each().map(|e| answers.confidence[e.exit][e.at]),
-        )
-        .text(
-            "first_predicted",
-            each().map(|e| name(answers.predicted[0][e.at])),
-        )
-        .number(
-            "first_confidence",
-            each().map(|e| answers.confidence[0][e.at]),
-        )
-        .text(
-            "last_predicted",
-            each().map(|e| name(answers.predicted[last][e.at])),
-        )
-        .number(
-            "last_confidence",
-            each().map(|e| answers.confidence[last][e.at]),
-        )
+        .text("predicted", each().map(|e| name(answers.predicted[e.exit][e.at])))
+        .number("confidence", each().map(|e| answers.confidence[e.exit][e.at]))
+        .text("first_predicted", each().map(|e| name(answers.predicted[0][e.at])))
+        .number("first_confidence", each().map(|e| answers.confidence[0][e.at]))
+        .text("last_predicted", each().map(|e| name(answers.predicted[last][e.at])))
+        .number("last_confidence", each().map(|e| answers.confidence[last][e.at]))
 }
 
 fn by_exit_sheet(
@@ -250,17 +213,9 @@ fn tile(run: &Opened, answers: &Answers, example: &Example) -> Result<Tile> {
     let lines = if label == predicted {
         vec![run.class(label), sure]
     } else {
-        vec![
-            run.class(label),
-            format!("\u{2192} {}", run.class(predicted)),
-            sure,
-        ]
+        vec![run.class(label), format!("\u{2192} {}", run.class(predicted)), sure]
     };
-    Ok(Tile {
-        picture: run.picture(run.test.images[at])?,
-        lines,
-        is_wrong: label != predicted,
-    })
+    Ok(Tile { picture: run.picture(run.test.images[at])?, lines, is_wrong: label != predicted })
 }
 
 fn corrected_sheet(
@@ -290,10 +245,7 @@ fn corrected_sheet(
     let mut rows = Vec::new();
     let mut tiles = tiles.into_iter().peekable();
     while tiles.peek().is_some() {
-        rows.push(Row {
-            notes: Vec::new(),
-            tiles: tiles.by_ref().take(per_row).collect(),
-        });
+        rows.push(Row { notes: Vec::new(), tiles: tiles.by_ref().take(per_row).collect() });
     }
     let title = format!(
         "{}: wrong at exit 1, right at exit {}",
@@ -340,10 +292,7 @@ mod tests {
 
     #[test]
     fn corrected_images_are_wrong_first_and_right_last() {
-        let chosen: Vec<usize> = corrected(&answers(), None, 9)
-            .iter()
-            .map(|e| e.at)
-            .collect();
+        let chosen: Vec<usize> = corrected(&answers(), None, 9).iter().map(|e| e.at).collect();
         assert_eq!(chosen, [3, 2]);
         assert!(corrected(&answers(), Some(1), 9).is_empty());
     }

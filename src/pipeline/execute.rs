@@ -107,10 +107,7 @@ fn train_locked(
     folder: &RunFolder,
     _lock: &Lock,
 ) -> Result<Outcome> {
-    let training = run
-        .training
-        .as_ref()
-        .context("an imported run cannot be trained")?;
+    let training = run.training.as_ref().context("an imported run cannot be trained")?;
     atomic::remove_temporaries(folder.path(), Duration::ZERO);
     let train = data.part(Part::Train)?;
     let (found, complaints) = folder.load()?;
@@ -188,10 +185,7 @@ fn fold(
         display.step(&step);
         let finished = trainer.progress().is_finished();
         let stopping = stop.is_asked() && !finished;
-        let epoch_due = step
-            .row
-            .as_ref()
-            .is_some_and(|r| r.epoch % saving.epochs == 0);
+        let epoch_due = step.row.as_ref().is_some_and(|r| r.epoch % saving.epochs == 0);
         if let Some(row) = &step.row {
             // Before the checkpoint: a run whose last one is there is finished, its log included. A
             // log that is ahead is taken back when the training goes on.
@@ -220,9 +214,7 @@ fn save(trainer: &Trainer, folder: &RunFolder) -> Result<()> {
 
 fn write_static_files(folder: &RunFolder, run: &Run, data: &str, validation: &[u32]) -> Result<()> {
     runfiles::write_run_yaml(&folder.run_yaml(), run, data, None)?;
-    Table::default()
-        .count("image", validation.iter().copied())
-        .write(&folder.holdout_csv())
+    Table::default().count("image", validation.iter().copied()).write(&folder.holdout_csv())
 }
 
 fn write_log(folder: &RunFolder, progress: &Progress) -> Result<()> {

@@ -58,11 +58,7 @@ pub fn make_figure(
     let study = Study::new(name, experiment, settings)?;
     if ask.plan {
         let plan = plan_json(&study)?;
-        return Ok(if ask.json {
-            format!("{plan:#}\n")
-        } else {
-            describe_plan(&plan)
-        });
+        return Ok(if ask.json { format!("{plan:#}\n") } else { describe_plan(&plan) });
     }
     let outputs = Outputs::new(&settings.places.out, name)?;
     study.train_all()?;
@@ -92,11 +88,7 @@ pub fn finish_figure(
     if ask.json {
         return Ok(format!("{:#}\n", summary(study, &judgements, &picture)));
     }
-    Ok(format!(
-        "{}\n{}\n",
-        claims::describe(&judgements),
-        picture.display()
-    ))
+    Ok(format!("{}\n{}\n", claims::describe(&judgements), picture.display()))
 }
 
 /// Writes `figure.csv` and judges the claims.
@@ -121,10 +113,7 @@ fn write_rows(study: &Study, outputs: &Outputs) -> Result<Vec<Judgement>> {
                 study.settings.say(format!("left out: {left_out}"));
             }
             if found.relative.rows.is_empty() {
-                bail!(
-                    "nothing can be drawn: {}",
-                    found.relative.left_out.join("; ")
-                );
+                bail!("nothing can be drawn: {}", found.relative.left_out.join("; "));
             }
             positional::table(&found.relative.rows).write(&csv)?;
             claims::judgements(figure, &found.judged)
@@ -140,11 +129,8 @@ pub fn draw(study: &Study, outputs: &Outputs) -> Result<()> {
     let figure = study.plan.figure;
     let mut members = study.plan.members.iter();
     let has_ensembles = members.any(|named| matches!(named.member, Member::Ensemble(_)));
-    let (csv, svg, png) = (
-        outputs.file("figure.csv"),
-        outputs.file("figure.svg"),
-        outputs.file("figure.png"),
-    );
+    let (csv, svg, png) =
+        (outputs.file("figure.csv"), outputs.file("figure.svg"), outputs.file("figure.png"));
     let paper = paper_curves(figure, &study.experiment.dataset, has_ensembles)?;
     match figure {
         Figure::Anytime => figures::anytime::draw(&csv, &paper, &svg, &png),
@@ -174,9 +160,8 @@ fn paper_curves(figure: Figure, dataset: &Dataset, has_ensembles: bool) -> Resul
         families.push("Ensemble");
     }
     let labels = paper::curves(&points, panel, &dataset);
-    let ours = labels
-        .into_iter()
-        .filter(|label| families.iter().any(|family| label.starts_with(family)));
+    let ours =
+        labels.into_iter().filter(|label| families.iter().any(|family| label.starts_with(family)));
     Ok(ours
         .map(|label| PaperCurve {
             label: label.to_string(),

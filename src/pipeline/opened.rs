@@ -36,9 +36,8 @@ pub struct Opened {
 /// When there is no such run, it is not finished, or it has no hold-out.
 pub fn open_run(which: &str, settings: &Settings) -> Result<Opened> {
     let folder = find_run(which, &settings.places.runs)?;
-    let (progress, _) = folder
-        .progress()
-        .with_context(|| format!("{} is not trained", folder.path().display()))?;
+    let (progress, _) =
+        folder.progress().with_context(|| format!("{} is not trained", folder.path().display()))?;
     let run = progress.run;
     ensure!(
         run.validation > 0,
@@ -46,16 +45,8 @@ pub fn open_run(which: &str, settings: &Settings) -> Result<Opened> {
          train it with `validation` above 0",
         folder.path().display()
     );
-    let data = Data::new(
-        &run.dataset,
-        Some(run.validation),
-        run.training_images,
-        settings,
-    )?;
-    let costs = cost_rows(
-        &[(run.network.short_name(), run.network.clone())],
-        data.input,
-    )?;
+    let data = Data::new(&run.dataset, Some(run.validation), run.training_images, settings)?;
+    let costs = cost_rows(&[(run.network.short_name(), run.network.clone())], data.input)?;
     Ok(Opened {
         name: folder_name(&folder),
         hold_out: predictions_of(&folder, &data, Split::Validation, settings)?,
@@ -95,20 +86,14 @@ impl Opened {
     /// When the data cannot be read.
     pub fn picture(&self, index: u32) -> Result<RgbImage> {
         let channels = self.data.input.channels;
-        let plain = Normalisation {
-            mean: vec![0.0; channels],
-            std: vec![1.0; channels],
-        };
+        let plain = Normalisation { mean: vec![0.0; channels], std: vec![1.0; channels] };
         let source = &self.data.part(Part::Test)?.source;
         let batch = source.batch(&[index], &plain, None, Device::Cpu)?;
         let (_, _, height, width) = batch.size4()?;
         // A grey image has one channel, which all three colours show.
         let colours = batch.f_expand([1, 3, height, width], false)?;
         let bytes = (colours * 255.0).f_round()?.f_to_kind(Kind::Uint8)?;
-        let bytes = bytes
-            .f_permute([0, 2, 3, 1])?
-            .f_contiguous()?
-            .f_view([-1])?;
+        let bytes = bytes.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_view([-1])?;
         let bytes = Vec::<u8>::try_from(&bytes)?;
         RgbImage::from_raw(width as u32, height as u32, bytes)
             .with_context(|| format!("test image {index} is not {width} x {height} pixels"))

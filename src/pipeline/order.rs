@@ -29,10 +29,7 @@ mod tests {
         let run = format!(
             r#"{{"network":{network},"dataset":"synthetic","validation":0,"training":{{"epochs":1}},"seed":{seed}}}"#
         );
-        Task {
-            name: name.to_string(),
-            run: serde_json::from_str(&run).unwrap(),
-        }
+        Task { name: name.to_string(), run: serde_json::from_str(&run).unwrap() }
     }
 
     #[test]

@@ -64,11 +64,7 @@ fn exits_table(study: &Study) -> Result<Table> {
             };
             for &split in splits {
                 let scores = score(&study.predictions(network, place, split)?)?;
-                rows.extend(
-                    scores
-                        .into_iter()
-                        .map(|s| (network.name.clone(), run.seed, split, s)),
-                );
+                rows.extend(scores.into_iter().map(|s| (network.name.clone(), run.seed, split, s)));
             }
         }
     }
@@ -91,19 +87,13 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
     let (libtorch, device, processor, cores) = provenance::machine(study.settings);
     let (present, missing) = study.present_and_missing();
     let folders_of = |runs: &[&Run]| -> Vec<_> {
-        runs.iter()
-            .map(|run| folder_of(run, study.settings))
-            .collect()
+        runs.iter().map(|run| folder_of(run, study.settings)).collect()
     };
     let (folders, missing) = (folders_of(&present), folders_of(&missing));
-    let name = |path: &Path| {
-        path.file_name()
-            .map_or(String::new(), |n| n.to_string_lossy().into_owned())
-    };
-    let seconds: Vec<f64> = folders
-        .iter()
-        .map(|f| runfiles::timing_seconds(&f.timing_csv()))
-        .collect();
+    let name =
+        |path: &Path| path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let seconds: Vec<f64> =
+        folders.iter().map(|f| runfiles::timing_seconds(&f.timing_csv())).collect();
     let ended = SystemTime::now();
     let provenance = Provenance {
         program: format!("repro {}", env!("CARGO_PKG_VERSION")),
@@ -118,10 +108,7 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         test_data: study.data.part(Part::Test)?.digest.clone(),
         began: provenance::utc(began),
         ended: provenance::utc(ended),
-        wall_seconds: ended
-            .duration_since(began)
-            .unwrap_or_default()
-            .as_secs_f64(),
+        wall_seconds: ended.duration_since(began).unwrap_or_default().as_secs_f64(),
         training_seconds: seconds.iter().sum(),
         seconds_of_runs: seconds,
         runs: folders.iter().map(|f| name(f.path())).collect(),

@@ -37,13 +37,8 @@ pub fn plan_json(study: &Study) -> Result<Value> {
 pub fn describe_plan(plan: &Value) -> String {
     let empty = Vec::new();
     let runs = plan["runs"].as_array().unwrap_or(&empty);
-    let width = runs
-        .iter()
-        .filter_map(|r| r["network"].as_str())
-        .map(str::len)
-        .max()
-        .unwrap_or(7)
-        .max(7);
+    let width =
+        runs.iter().filter_map(|r| r["network"].as_str()).map(str::len).max().unwrap_or(7).max(7);
     let mut text = format!("{:width$}  seed  exits  multiply-adds  state\n", "network");
     for run in runs {
         let state = match (run["done"].as_bool(), run["epochs_done"].as_u64()) {
@@ -59,10 +54,7 @@ pub fn describe_plan(plan: &Value) -> String {
             run["exits"].to_string()
         ));
     }
-    let done = runs
-        .iter()
-        .filter(|r| r["done"].as_bool() == Some(true))
-        .count();
+    let done = runs.iter().filter(|r| r["done"].as_bool() == Some(true)).count();
     text.push_str(&format!("{done} of {} runs are done\n", runs.len()));
     text
 }

@@ -56,11 +56,7 @@ pub fn rows(study: &Study) -> Result<Positional> {
     } else {
         relative::final_degradation(&trained)?
     };
-    let judged = relative
-        .rows
-        .iter()
-        .map(|row| judged(row, &answers))
-        .collect();
+    let judged = relative.rows.iter().map(|row| judged(row, &answers)).collect();
     Ok(Positional { relative, judged })
 }
 
@@ -92,12 +88,6 @@ pub fn table(rows: &[RelativeRow]) -> Table {
         .number("relative_depth", rows.iter().map(|r| r.relative_depth))
         .number("accuracy", rows.iter().map(|r| r.accuracy))
         .number("error", rows.iter().map(|r| r.error))
-        .number(
-            "reference_accuracy",
-            rows.iter().map(|r| r.reference_accuracy),
-        )
-        .number(
-            "relative_accuracy",
-            rows.iter().map(|r| r.relative_accuracy),
-        )
+        .number("reference_accuracy", rows.iter().map(|r| r.reference_accuracy))
+        .number("relative_accuracy", rows.iter().map(|r| r.relative_accuracy))
 }

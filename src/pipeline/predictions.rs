@@ -53,30 +53,15 @@ pub fn predictions_of(
     split: Split,
     settings: &Settings,
 ) -> Result<Predictions> {
-    let context = || {
-        format!(
-            "predicting {} with {}",
-            split.name(),
-            folder.path().display()
-        )
-    };
-    let (progress, weights) = folder
-        .progress()
-        .with_context(|| format!("{} is not trained", folder.path().display()))?;
+    let context = || format!("predicting {} with {}", split.name(), folder.path().display());
+    let (progress, weights) =
+        folder.progress().with_context(|| format!("{} is not trained", folder.path().display()))?;
     if !progress.is_finished() {
-        bail!(
-            "{} has only come to epoch {}",
-            folder.path().display(),
-            progress.epoch
-        );
+        bail!("{} has only come to epoch {}", folder.path().display(), progress.epoch);
     }
     let part = data.part(split.part()).with_context(context)?;
-    let made = Made {
-        format: FORMAT,
-        weights,
-        data: part.digest.clone(),
-        validation: data.validation,
-    };
+    let made =
+        Made { format: FORMAT, weights, data: part.digest.clone(), validation: data.validation };
     let path = folder.predictions(split.name());
     if predictions::made(&path).as_ref() == Some(&made) {
         return predictions::load(&path);

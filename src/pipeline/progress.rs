@@ -53,10 +53,8 @@ impl Display {
         let before = f64::from(progress.epoch);
         let bar = on_terminal.then(|| new_bar(&name, training.epochs, progress.epoch));
         if progress.epoch > 0 || progress.step > 0 {
-            let line = format!(
-                "{name}: goes on after epoch {} of {}",
-                progress.epoch, training.epochs
-            );
+            let line =
+                format!("{name}: goes on after epoch {} of {}", progress.epoch, training.epochs);
             match show {
                 Show::Parent => report(&Report::Epoch { line }),
                 Show::People if !on_terminal && !settings.quiet => tell(line),
@@ -124,11 +122,7 @@ impl Display {
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-            tell(format!(
-                "{}: trained in {}",
-                self.name,
-                readable(self.started.elapsed())
-            ));
+            tell(format!("{}: trained in {}", self.name, readable(self.started.elapsed())));
         }
     }
 
@@ -137,10 +131,8 @@ impl Display {
         if progressed <= 0.0 {
             return "time left unknown".to_string();
         }
-        let left = self
-            .started
-            .elapsed()
-            .mul_f64((f64::from(self.epochs) - self.done) / progressed);
+        let left =
+            self.started.elapsed().mul_f64((f64::from(self.epochs) - self.done) / progressed);
         format!("{} left", readable(left))
     }
 }
@@ -170,11 +162,7 @@ pub fn describe_row(row: &LogRow, images_per_second: f64) -> String {
     let accuracy = if row.accuracy.is_empty() {
         String::new()
     } else {
-        let exits: Vec<String> = row
-            .accuracy
-            .iter()
-            .map(|a| format!("{:.1}", 100.0 * a))
-            .collect();
+        let exits: Vec<String> = row.accuracy.iter().map(|a| format!("{:.1}", 100.0 * a)).collect();
         format!(", hold-out {} %", exits.join(" "))
     };
     format!(

@@ -62,11 +62,7 @@ pub fn machine(settings: &Settings) -> (String, String, String, usize) {
 /// The version of the LibTorch that was linked, as its folder says; tch has no call for it.
 pub fn libtorch_version() -> String {
     let linked = env!("REPRO_LIBTORCH_VERSION");
-    if linked.is_empty() {
-        "unknown".to_string()
-    } else {
-        linked.to_string()
-    }
+    if linked.is_empty() { "unknown".to_string() } else { linked.to_string() }
 }
 
 fn processor() -> String {
@@ -78,10 +74,7 @@ fn processor() -> String {
 
 /// A time as `2026-01-31T12:00:00Z`.
 pub fn utc(time: SystemTime) -> String {
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
-        .as_secs();
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     let (days, second) = ((seconds / 86_400) as i64, seconds % 86_400);
     let (year, month, day) = civil(days);
     format!(

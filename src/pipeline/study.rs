@@ -40,11 +40,8 @@ impl<'a> Study<'a> {
         let data = Data::of(experiment, settings)?;
         let plan = Plan::new(experiment, data.input, data.validation)
             .with_context(|| format!("in experiment {name}"))?;
-        let networks: Vec<_> = plan
-            .networks
-            .iter()
-            .map(|n| (n.name.clone(), n.config.clone()))
-            .collect();
+        let networks: Vec<_> =
+            plan.networks.iter().map(|n| (n.name.clone(), n.config.clone())).collect();
         let costs = cost_rows(&networks, data.input)?;
         let mut experiment = experiment.clone();
         experiment.validation = Some(data.validation);
@@ -103,10 +100,7 @@ impl<'a> Study<'a> {
         for network in &self.plan.networks {
             for run in &network.runs {
                 if seen.insert(run.digest()) {
-                    tasks.push(Task {
-                        name: network.name.clone(),
-                        run: run.clone(),
-                    });
+                    tasks.push(Task { name: network.name.clone(), run: run.clone() });
                 }
             }
         }
@@ -154,11 +148,8 @@ impl<'a> Study<'a> {
         let mut seeds: Vec<(usize, u64)> =
             self.experiment.seeds.iter().copied().enumerate().collect();
         for name in names {
-            let present: Vec<usize> = self
-                .runs_of(self.network(name)?)
-                .iter()
-                .map(|(place, _)| *place)
-                .collect();
+            let present: Vec<usize> =
+                self.runs_of(self.network(name)?).iter().map(|(place, _)| *place).collect();
             seeds.retain(|(place, _)| present.contains(place));
         }
         Ok(seeds)

@@ -35,9 +35,7 @@ pub fn draw_training(runs: &[RunFolder], picture: &Path) -> Result<[PathBuf; 2]>
 
 /// `picture` with `.ending`; a dot within its name stays.
 pub fn with_ending(picture: &Path, ending: &str) -> PathBuf {
-    let known = picture
-        .extension()
-        .is_some_and(|e| e == "svg" || e == "png");
+    let known = picture.extension().is_some_and(|e| e == "svg" || e == "png");
     let mut name = if known {
         picture.with_extension("").into_os_string()
     } else {
@@ -126,21 +124,8 @@ mod tests {
 
     #[test]
     fn each_epoch_gives_a_loss_a_rate_and_an_accuracy_an_exit() {
-        let row = LogRow {
-            epoch: 1,
-            learning_rate: 0.1,
-            loss: 2.0,
-            accuracy: vec![0.25, 0.5],
-        };
+        let row = LogRow { epoch: 1, learning_rate: 0.1, loss: 2.0, accuracy: vec![0.25, 0.5] };
         let tags: Vec<String> = scalars(&[row], &[7.5]).into_iter().map(|s| s.tag).collect();
-        assert_eq!(
-            tags,
-            [
-                "loss",
-                "learning_rate",
-                "accuracy/exit_1",
-                "accuracy/exit_2"
-            ]
-        );
+        assert_eq!(tags, ["loss", "learning_rate", "accuracy/exit_1", "accuracy/exit_2"]);
     }
 }

@@ -211,9 +211,7 @@ mod tests {
 
     #[test]
     fn a_report_with_a_reason_comes_back_as_it_was_said() {
-        let said = Report::Ended {
-            end: End::Failed("the loss is NaN\nat epoch 1".to_string()),
-        };
+        let said = Report::Ended { end: End::Failed("the loss is NaN\nat epoch 1".to_string()) };
         let line = serde_json::to_string(&said).unwrap();
         assert!(!line.contains('\n'), "{line}");
         assert_eq!(serde_json::from_str::<Report>(&line).unwrap(), said);

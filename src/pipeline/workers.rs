@@ -56,10 +56,7 @@ impl Failure {
     fn new(task: &Task, error: &str) -> Failure {
         let label = task.label();
         let reason = error.strip_prefix(&format!("{label}: ")).unwrap_or(error);
-        Failure {
-            reason: reason.to_string(),
-            label,
-        }
+        Failure { reason: reason.to_string(), label }
     }
 }
 
@@ -148,9 +145,7 @@ struct Shared<'a> {
 
 /// A panic elsewhere leaves plain lists whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// What failed.
@@ -174,18 +169,12 @@ fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         });
-        results
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect::<Result<()>>()
+        results.collect::<Vec<_>>().into_iter().collect::<Result<()>>()
     })?;
     if shared.stop.is_asked() {
         bail!(Interrupted);
     }
-    Ok(shared
-        .failures
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner))
+    Ok(shared.failures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
 /// No more threads in all than cores, and no more in one than asked for.
@@ -232,9 +221,7 @@ fn attend(index: usize, shared: &Shared) -> Result<()> {
 
 fn failed(task: &Task, reason: &str, shared: &Shared) {
     let failure = Failure::new(task, reason);
-    shared
-        .crowd
-        .say(&format!("failed: {}: {}", failure.label, failure.reason));
+    shared.crowd.say(&format!("failed: {}: {}", failure.label, failure.reason));
     lock(&shared.failures).push(failure);
 }
 
@@ -262,12 +249,7 @@ impl Worker {
         let program = std::env::current_exe().context("where this program is")?;
         let mut command = Command::new(&program);
         let places = &shared.settings.places;
-        command.args([
-            "sweep",
-            "worker",
-            "--device",
-            &device(index, shared.settings.device),
-        ]);
+        command.args(["sweep", "worker", "--device", &device(index, shared.settings.device)]);
         command.args(["--threads", &shared.threads.to_string()]);
         command.arg("--runs").arg(&places.runs);
         command.arg("--data").arg(&places.data);
@@ -281,10 +263,7 @@ impl Worker {
         command.env("OMP_NUM_THREADS", shared.threads.to_string());
         // A thread that waits must not keep a core from another worker.
         command.env("OMP_WAIT_POLICY", "PASSIVE");
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C reaches the parent alone, which asks its workers to stop.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -294,12 +273,7 @@ impl Worker {
         let reports = hear(child.stdout.take().context("a worker without output")?);
         let stderr = child.stderr.take().context("a worker without errors")?;
         let last_words = pass_on(stderr, shared.settings.quiet);
-        Ok(Worker {
-            orders: child.stdin.take(),
-            child,
-            reports,
-            last_words,
-        })
+        Ok(Worker { orders: child.stdin.take(), child, reports, last_words })
     }
 
     /// Has `task` carried out; a signal meanwhile is passed on.
@@ -340,16 +314,9 @@ impl Worker {
     /// How the worker ended, and the last that it said.
     fn death(&mut self) -> String {
         self.orders = None;
-        let how = self
-            .child
-            .wait()
-            .map_or_else(|e| e.to_string(), describe_status);
+        let how = self.child.wait().map_or_else(|e| e.to_string(), describe_status);
         let words = lock(&self.last_words).clone();
-        let words = if words.is_empty() {
-            words
-        } else {
-            format!(": {words}")
-        };
+        let words = if words.is_empty() { words } else { format!(": {words}") };
         format!("its process ended by itself ({how}){words}")
     }
 }
@@ -364,11 +331,7 @@ impl Drop for Worker {
 fn describe_status(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let memory = if signal == 9 {
-            ", as when memory runs out"
-        } else {
-            ""
-        };
+        let memory = if signal == 9 { ", as when memory runs out" } else { "" };
         return format!("signal {signal}{memory}");
     }
     format!("{status}")
@@ -419,28 +382,16 @@ mod tests {
     use super::*;
 
     fn failure(label: &str, reason: &str) -> Failure {
-        Failure {
-            label: label.to_string(),
-            reason: reason.to_string(),
-        }
+        Failure { label: label.to_string(), reason: reason.to_string() }
     }
 
     #[test]
     fn a_reason_that_several_runs_share_is_said_once() {
-        let both = [
-            failure("A, seed 0", "no data"),
-            failure("B, seed 0", "no data"),
-        ];
+        let both = [failure("A, seed 0", "no data"), failure("B, seed 0", "no data")];
         assert_eq!(summary(&both[..1], 1), "A, seed 0: no data");
+        assert_eq!(summary(&both, 2), "none of the 2 runs can be trained: no data");
         assert_eq!(
-            summary(&both, 2),
-            "none of the 2 runs can be trained: no data"
-        );
-        assert_eq!(
-            summary(
-                &[both.to_vec(), vec![failure("C, seed 0", "full")]].concat(),
-                4
-            ),
+            summary(&[both.to_vec(), vec![failure("C, seed 0", "full")]].concat(), 4),
             "3 of 4 runs failed, the others are trained:\n  A, seed 0; B, seed 0: no data\n  C, seed 0: full"
         );
     }

@@ -25,11 +25,7 @@ impl Verdict {
             "exit {} gives a number that is not finite: the weights are broken",
             exit + 1
         );
-        Ok(Verdict {
-            exit,
-            predicted: argmax(logits),
-            confidence: confidence(logits),
-        })
+        Ok(Verdict { exit, predicted: argmax(logits), confidence: confidence(logits) })
     }
 }
 
@@ -48,9 +44,7 @@ pub fn early_exit(
     check(engine, thresholds)?;
     let leaves = |exit: usize, logits: &[f32]| thresholds.leaves(exit, confidence(logits));
     let left = engine.until(images, threads, &leaves)?;
-    let verdicts = left
-        .iter()
-        .map(|left| Verdict::new(left.exit, &left.logits));
+    let verdicts = left.iter().map(|left| Verdict::new(left.exit, &left.logits));
     verdicts.collect()
 }
 
@@ -73,10 +67,7 @@ pub fn early_exit_one(engine: &Engine, image: &[f32], thresholds: &Thresholds) -
 
 fn check(engine: &Engine, thresholds: &Thresholds) -> Result<()> {
     let (given, exits) = (thresholds.values.len(), engine.exits());
-    ensure!(
-        given + 1 == exits,
-        "{given} thresholds for a network of {exits} exits"
-    );
+    ensure!(given + 1 == exits, "{given} thresholds for a network of {exits} exits");
     Ok(())
 }
 

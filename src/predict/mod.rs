@@ -42,18 +42,10 @@ pub fn predict(
         if let Some(next) = batches.peek() {
             source.prefetch(next, None)?;
         }
-        let mut pass = Pass::new(
-            network,
-            &schedule,
-            weights,
-            &images,
-            Mode::Evaluate,
-            Precision::Fp32,
-        )?;
+        let mut pass =
+            Pass::new(network, &schedule, weights, &images, Mode::Evaluate, Precision::Fp32)?;
         for exit in &mut logits {
-            let next = pass
-                .advance()?
-                .context("the network has fewer exits than its schedule")?;
+            let next = pass.advance()?.context("the network has fewer exits than its schedule")?;
             exit.push(next.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?);
         }
     }

@@ -37,10 +37,7 @@ pub fn save(path: &Path, predictions: &Predictions) -> Result<()> {
                 .with_context(|| format!("writing {}", path.display()))?;
             bytes
         }
-        _ => bail!(
-            "{}: expected a name that ends in .csv or .parquet",
-            path.display()
-        ),
+        _ => bail!("{}: expected a name that ends in .csv or .parquet", path.display()),
     };
     atomic::write(path, &bytes)
 }

@@ -36,11 +36,7 @@ pub fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> Result<()> {
         }
         fs::rename(temporary, path)
     };
-    put(
-        path,
-        |file| file.write_all(bytes).map_err(Into::into),
-        rotate,
-    )
+    put(path, |file| file.write_all(bytes).map_err(Into::into), rotate)
 }
 
 fn put(
@@ -80,9 +76,7 @@ pub fn remove_temporaries(folder: &Path, age: Duration) {
 
 /// A name beside `path` that does not end in its extension and that no other process uses.
 pub fn temporary_name(path: &Path) -> PathBuf {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     path.with_file_name(format!(".{name}.{}.part", std::process::id()))
 }
 

@@ -136,20 +136,11 @@ pub fn load_progress(path: &Path) -> Result<(Progress, String)> {
     let mut length = [0; 8];
     file.read_exact(&mut length).with_context(context)?;
     let length = u64::from_le_bytes(length);
-    ensure!(
-        length < 1 << 28,
-        "{}: a header of {length} bytes",
-        path.display()
-    );
+    ensure!(length < 1 << 28, "{}: a header of {length} bytes", path.display());
     let mut bytes = Vec::new();
-    file.take(length)
-        .read_to_end(&mut bytes)
-        .with_context(context)?;
+    file.take(length).read_to_end(&mut bytes).with_context(context)?;
     let header: Header = serde_json::from_slice(&bytes).with_context(context)?;
-    let text = header
-        .metadata
-        .and_then(|mut m| m.remove(KEY))
-        .with_context(context)?;
+    let text = header.metadata.and_then(|mut m| m.remove(KEY)).with_context(context)?;
     let metadata: Metadata = serde_json::from_str(&text).with_context(context)?;
     let checksum = metadata.checksum.or(metadata.sha256);
     Ok((metadata.progress, checksum.with_context(context)?))
@@ -168,21 +159,14 @@ struct Header {
 /// Says what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<(Progress, Vec<(String, Tensor)>)> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let Metadata {
-        progress,
-        checksum: said,
-        sha256,
-    } = metadata(&header)?;
+    let Metadata { progress, checksum: said, sha256 } = metadata(&header)?;
     let shapes = said.is_some();
     let said = said.or(sha256).context("it has no checksum")?;
     let file = SafeTensors::deserialize(bytes)?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
     let found = checksum(&progress, &views, shapes)?;
-    ensure!(
-        found == said,
-        "the checksum is {found}, the file says {said}"
-    );
+    ensure!(found == said, "the checksum is {found}, the file says {said}");
     let tensors = views
         .into_iter()
         .map(|(name, view)| Ok((name, tensor_of(&view)?)))
@@ -245,11 +229,7 @@ fn checksum(progress: &Progress, tensors: &[(String, TensorView)], shapes: bool)
         digest.update((view.data().len() as u64).to_le_bytes());
         digest.update(view.data());
     }
-    Ok(digest
-        .finalize()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect())
+    Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 struct Raw {
@@ -267,18 +247,11 @@ impl Raw {
             Kind::Uint8 => (Dtype::U8, 1),
             kind => bail!("a tensor of {kind:?} cannot be saved"),
         };
-        let tensor = tensor
-            .f_detach()?
-            .f_to_device(tch::Device::Cpu)?
-            .f_contiguous()?;
+        let tensor = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
         let count = tensor.numel();
         let mut data = vec![0; count * width];
         tensor.f_copy_data_u8(&mut data, count)?;
-        Ok(Raw {
-            dtype,
-            shape: tensor.size().iter().map(|&n| n as usize).collect(),
-            data,
-        })
+        Ok(Raw { dtype, shape: tensor.size().iter().map(|&n| n as usize).collect(), data })
     }
 }
 

@@ -25,9 +25,7 @@ pub struct Lock {
 impl RunFolder {
     /// The folder that `run` has under `runs`; it need not be there yet.
     pub fn of(runs: &Path, run: &Run) -> RunFolder {
-        RunFolder {
-            path: runs.join(run.folder_name()),
-        }
+        RunFolder { path: runs.join(run.folder_name()) }
     }
 
     /// An existing folder by path.
@@ -110,11 +108,7 @@ impl RunFolder {
     pub fn try_lock(&self) -> Result<Option<Lock>> {
         atomic::create_folder(&self.path)?;
         let path = self.path.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock { _file: file })),
@@ -175,9 +169,7 @@ impl RunFolder {
     /// tensors are not read.
     pub fn progress(&self) -> Option<(Progress, String)> {
         let paths = [self.checkpoint(), self.previous_checkpoint()];
-        paths
-            .iter()
-            .find_map(|path| checkpoint::load_progress(path).ok())
+        paths.iter().find_map(|path| checkpoint::load_progress(path).ok())
     }
 }
 
@@ -238,27 +230,19 @@ pub fn find_run(whole: &str, runs: &Path) -> Result<RunFolder> {
         return Ok(only.clone());
     }
     let name_of = |f: &RunFolder| {
-        f.path
-            .file_name()
-            .map_or(String::new(), |n| n.to_string_lossy().into_owned())
+        f.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned())
     };
     // `runs/msdnet` is a beginning too.
     let which = Path::new(whole).strip_prefix(runs).ok();
     let which = which.and_then(Path::to_str).unwrap_or(whole);
     let all = list_runs(runs)?;
-    let found: Vec<&RunFolder> = all
-        .iter()
-        .filter(|f| name_of(f).starts_with(which))
-        .collect();
+    let found: Vec<&RunFolder> = all.iter().filter(|f| name_of(f).starts_with(which)).collect();
     match found[..] {
         [only] => Ok(only.clone()),
         [] => {
             let shown: Vec<String> = all.iter().take(8).map(name_of).collect();
-            let known = if shown.is_empty() {
-                "there are none".to_string()
-            } else {
-                shown.join(", ")
-            };
+            let known =
+                if shown.is_empty() { "there are none".to_string() } else { shown.join(", ") };
             let names: Vec<String> = all.iter().map(name_of).collect();
             let near = nearest(which, names.iter().map(String::as_str));
             let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
@@ -269,11 +253,7 @@ pub fn find_run(whole: &str, runs: &Path) -> Result<RunFolder> {
         }
         _ => {
             let names: Vec<String> = found.iter().map(|f| name_of(f)).collect();
-            bail!(
-                "\"{which}\" is the beginning of {} runs: {}",
-                found.len(),
-                names.join(", ")
-            )
+            bail!("\"{which}\" is the beginning of {} runs: {}", found.len(), names.join(", "))
         }
     }
 }

@@ -138,26 +138,16 @@ pub fn parse(mut bytes: Vec<u8>) -> Result<Predictions> {
     check_seal(&mut bytes)?;
     let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
     let numbers = |name: &str| -> Result<Vec<u32>> {
-        let column = frame
-            .column(name)?
-            .u32()
-            .with_context(|| format!("column {name}"))?;
+        let column = frame.column(name)?.u32().with_context(|| format!("column {name}"))?;
         ensure!(column.null_count() == 0, "column {name} has gaps");
         Ok(column.into_no_null_iter().collect())
     };
     let (images, exits, labels) = (numbers("image")?, numbers("exit")?, numbers("label")?);
     let count = exits.iter().take_while(|&&exit| exit == 1).count();
-    ensure!(
-        count > 0 && exits.len() % count == 0,
-        "not a whole table of exits and images"
-    );
+    ensure!(count > 0 && exits.len() % count == 0, "not a whole table of exits and images");
     for (row, &exit) in exits.iter().enumerate() {
         let (expected, first) = (row / count, row % count);
-        ensure!(
-            exit as usize == expected + 1,
-            "row {row}: exit {exit}, expected {}",
-            expected + 1
-        );
+        ensure!(exit as usize == expected + 1, "row {row}: exit {exit}, expected {}", expected + 1);
         ensure!(
             images[row] == images[first] && labels[row] == labels[first],
             "row {row}: another image than at exit 1"
@@ -168,9 +158,7 @@ pub fn parse(mut bytes: Vec<u8>) -> Result<Predictions> {
     let mut logits = Vec::new();
     let mut classes = 0;
     for row in 0..column.len() {
-        let values = column
-            .get_as_series(row)
-            .with_context(|| format!("row {row}: no logits"))?;
+        let values = column.get_as_series(row).with_context(|| format!("row {row}: no logits"))?;
         let values = values.f32().context("column logits")?;
         classes = if row == 0 { values.len() } else { classes };
         ensure!(

@@ -29,12 +29,7 @@ pub fn write_run_yaml(
     training_data: &str,
     source: Option<&str>,
 ) -> Result<()> {
-    let file = RunFile {
-        format: FORMAT,
-        run,
-        training_data,
-        source,
-    };
+    let file = RunFile { format: FORMAT, run, training_data, source };
     // Through JSON's model, which writes enums as plain mappings and not as YAML tags.
     let text = serde_yaml::to_string(&serde_json::to_value(file)?)?;
     atomic::write(path, text.as_bytes())
@@ -107,11 +102,7 @@ fn timing(line: &str) -> Option<Timing> {
         let number = fields.next()?.parse().ok()?;
         (0.0..1e12).contains(&number).then_some(number)
     };
-    Some(Timing {
-        epoch,
-        images_per_second: number()?,
-        seconds: number()?,
-    })
+    Some(Timing { epoch, images_per_second: number()?, seconds: number()? })
 }
 
 /// Seconds in all that the clock's table at `path` holds; 0 without one.
@@ -139,10 +130,7 @@ mod tests {
         assert_eq!(timing_seconds(&path), 2.5);
         append_timing(&path, 2, 10.0, 1.5).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(
-            text,
-            "epoch,images_per_second,seconds\n1,10.0,2.500\n2,10.0,1.500\n"
-        );
+        assert_eq!(text, "epoch,images_per_second,seconds\n1,10.0,2.500\n2,10.0,1.500\n");
         assert_eq!(timing_seconds(&path), 4.0);
     }
 }

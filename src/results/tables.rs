@@ -75,9 +75,7 @@ impl Rows {
     /// The cells of a column, empty where there are none or there is no such column.
     pub fn column(&self, name: &str) -> impl Iterator<Item = &str> + use<'_> {
         let place = self.names.iter().position(|n| n == name);
-        let column = place
-            .map(|place| &self.columns[place][..])
-            .unwrap_or_default();
+        let column = place.map(|place| &self.columns[place][..]).unwrap_or_default();
         column.iter().map(String::as_str)
     }
 }
@@ -90,23 +88,13 @@ pub fn read(path: &Path) -> Result<Rows> {
     let context = || format!("cannot read {}", path.display());
     let bytes = std::fs::read(path).with_context(context)?;
     let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
-    let frame = options
-        .into_reader_with_file_handle(Cursor::new(bytes))
-        .finish();
+    let frame = options.into_reader_with_file_handle(Cursor::new(bytes)).finish();
     let frame = anyhow::Context::with_context(frame, context)?;
-    let mut rows = Rows {
-        names: Vec::new(),
-        columns: Vec::new(),
-    };
+    let mut rows = Rows { names: Vec::new(), columns: Vec::new() };
     for column in frame.columns() {
         let cells = anyhow::Context::with_context(column.str(), context)?;
         rows.names.push(column.name().to_string());
-        rows.columns.push(
-            cells
-                .iter()
-                .map(|cell| cell.unwrap_or_default().to_string())
-                .collect(),
-        );
+        rows.columns.push(cells.iter().map(|cell| cell.unwrap_or_default().to_string()).collect());
     }
     Ok(rows)
 }

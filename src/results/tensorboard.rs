@@ -117,16 +117,9 @@ mod tests {
 
     #[test]
     fn a_scalar_is_a_message_of_its_fields() {
-        let scalar = Scalar {
-            seconds: 0.0,
-            step: 3,
-            tag: "loss".to_owned(),
-            value: 1.0,
-        };
+        let scalar = Scalar { seconds: 0.0, step: 3, tag: "loss".to_owned(), value: 1.0 };
         let expected = [
-            &[
-                0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 3, 0x2a, 13, 0x0a, 11, 0x0a, 4,
-            ][..],
+            &[0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 3, 0x2a, 13, 0x0a, 11, 0x0a, 4][..],
             b"loss",
             &[0x15, 0, 0, 0x80, 0x3f],
         ]

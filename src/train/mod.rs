@@ -96,32 +96,20 @@ impl<'a> Trainer<'a> {
     /// When the checkpoint is not one of this run.
     pub fn resume(job: &'a Job<'a>, loaded: &Loaded) -> Result<Trainer<'a>> {
         let mut weights = Weights::zeros(job.network, Kind::Float, job.device)?;
-        let (momentum, named): (Vec<_>, Vec<_>) = loaded
-            .tensors
-            .iter()
-            .partition(|(name, _)| name.starts_with(sgd::PREFIX));
-        let named: Vec<(String, Tensor)> = named
-            .into_iter()
-            .map(|(n, t)| (n.clone(), t.shallow_clone()))
-            .collect();
+        let (momentum, named): (Vec<_>, Vec<_>) =
+            loaded.tensors.iter().partition(|(name, _)| name.starts_with(sgd::PREFIX));
+        let named: Vec<(String, Tensor)> =
+            named.into_iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect();
         weights.load(&named).context("the checkpoint's weights")?;
         let mut sgd = Sgd::new(&weights)?;
-        sgd.load(&weights, &momentum)
-            .context("the checkpoint's momentum")?;
+        sgd.load(&weights, &momentum).context("the checkpoint's momentum")?;
         Ok(Trainer::new(job, weights, sgd, loaded.progress.clone()))
     }
 
     fn new(job: &'a Job<'a>, weights: Weights, sgd: Sgd, progress: Progress) -> Trainer<'a> {
         let exits: Vec<usize> = (0..job.network.exits().len()).collect();
         let schedule = Schedule::new(job.network, &exits);
-        let mut trainer = Trainer {
-            job,
-            schedule,
-            weights,
-            sgd,
-            progress,
-            batches: Vec::new(),
-        };
+        let mut trainer = Trainer { job, schedule, weights, sgd, progress, batches: Vec::new() };
         trainer.draw_batches();
         trainer
     }
@@ -184,19 +172,8 @@ impl<'a> Trainer<'a> {
         self.progress.step += 1;
         let (done, of) = (self.progress.step, self.batches.len());
         let loss = self.progress.loss_sum / done as f64;
-        let row = if done == of {
-            Some(self.end_epoch()?)
-        } else {
-            None
-        };
-        Ok(Some(Step {
-            epoch,
-            done,
-            of,
-            images,
-            loss,
-            row,
-        }))
+        let row = if done == of { Some(self.end_epoch()?) } else { None };
+        Ok(Some(Step { epoch, done, of, images, loss, row }))
     }
 
     fn update(&mut self, images: &Tensor, labels: &Tensor, rate: f64) -> Result<f64> {
@@ -255,18 +232,12 @@ impl<'a> Trainer<'a> {
         if job.validation.is_empty() {
             return Ok(Vec::new());
         }
-        let predictions = predict(
-            job.network,
-            &self.weights,
-            job.source,
-            &job.validation,
-            &job.normalisation,
-        )
-        .with_context(|| format!("on the hold-out after epoch {}", self.progress.epoch + 1))?;
-        Ok(score(&predictions)?
-            .into_iter()
-            .map(|exit| exit.top1)
-            .collect())
+        let predictions =
+            predict(job.network, &self.weights, job.source, &job.validation, &job.normalisation)
+                .with_context(|| {
+                    format!("on the hold-out after epoch {}", self.progress.epoch + 1)
+                })?;
+        Ok(score(&predictions)?.into_iter().map(|exit| exit.top1).collect())
     }
 
     fn draw_batches(&mut self) {

@@ -35,9 +35,7 @@ impl Sgd {
     /// # Errors
     /// When LibTorch cannot allocate it.
     pub fn new(weights: &Weights) -> Result<Sgd> {
-        Ok(Sgd {
-            momentum: weights.flat_used().f_zeros_like()?,
-        })
+        Ok(Sgd { momentum: weights.flat_used().f_zeros_like()? })
     }
 
     /// `g += decay w; v = momentum v + g; w -= rate (g + momentum v)`, the last bracket being `v`
@@ -47,10 +45,8 @@ impl Sgd {
     /// When the gradients do not fit or LibTorch fails.
     pub fn step(&mut self, weights: &Weights, gradients: &[Tensor], hyper: Hyper) -> Result<()> {
         let _no_grad = tch::no_grad_guard();
-        let flat: Vec<Tensor> = gradients
-            .iter()
-            .map(|g| g.f_reshape([-1]))
-            .collect::<Result<_, _>>()?;
+        let flat: Vec<Tensor> =
+            gradients.iter().map(|g| g.f_reshape([-1])).collect::<Result<_, _>>()?;
         let mut gradient = Tensor::f_cat(&flat, 0)?;
         let mut w = weights.flat_used();
         ensure!(
@@ -59,16 +55,10 @@ impl Sgd {
             gradient.numel(),
             w.numel()
         );
-        let scalar = |n: f64| {
-            Tensor::f_from_slice(&[n])?
-                .f_to_kind(w.kind())?
-                .f_to_device(w.device())
-        };
-        let (decay, momentum, rate) = (
-            scalar(hyper.weight_decay)?,
-            scalar(hyper.momentum)?,
-            scalar(-hyper.rate)?,
-        );
+        let scalar =
+            |n: f64| Tensor::f_from_slice(&[n])?.f_to_kind(w.kind())?.f_to_device(w.device());
+        let (decay, momentum, rate) =
+            (scalar(hyper.weight_decay)?, scalar(hyper.momentum)?, scalar(-hyper.rate)?);
         if hyper.weight_decay != 0.0 {
             let _ = gradient.f_addcmul_(&w, &decay)?;
         }
@@ -94,10 +84,7 @@ impl Sgd {
         if !is_finite(&self.momentum)? {
             for (name, momentum) in self.named(weights)? {
                 let name = name.trim_start_matches(PREFIX);
-                ensure!(
-                    is_finite(&momentum)?,
-                    "the gradient of {name} is not finite"
-                );
+                ensure!(is_finite(&momentum)?, "the gradient of {name} is not finite");
             }
         }
         Ok(())
@@ -112,10 +99,7 @@ impl Sgd {
         let mut named = Vec::new();
         for (name, view) in weights.used_names().into_iter().zip(weights.used_views()) {
             let length = view.numel() as i64;
-            let part = self
-                .momentum
-                .f_narrow(0, start, length)?
-                .f_view(view.size().as_slice())?;
+            let part = self.momentum.f_narrow(0, start, length)?.f_view(view.size().as_slice())?;
             named.push((format!("{PREFIX}{name}"), part));
             start += length;
         }
@@ -161,12 +145,7 @@ mod tests {
         let network = net.finish();
         let weights = initialise(&network, 0, tch::Device::Cpu).unwrap();
         let mut sgd = Sgd::new(&weights).unwrap();
-        let hyper = Hyper {
-            rate: 0.1,
-            momentum: 0.9,
-            nesterov: true,
-            weight_decay: 0.0,
-        };
+        let hyper = Hyper { rate: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0 };
         let zeros = |view: &Tensor| view.f_zeros_like().unwrap();
         let mut gradients: Vec<Tensor> = weights.used_views().into_iter().map(zeros).collect();
         sgd.step(&weights, &gradients, hyper).unwrap();

@@ -28,11 +28,7 @@ fn damage(name: &str, whole: &[u8], mut check: impl FnMut(&[u8])) {
     for _ in 0..corruptions() {
         check(&corrupted(whole, &mut rng));
     }
-    println!(
-        "{name}: {} truncations, {} corruptions",
-        whole.len(),
-        corruptions()
-    );
+    println!("{name}: {} truncations, {} corruptions", whole.len(), corruptions());
 }
 
 #[test]
@@ -78,9 +74,7 @@ fn a_number_that_is_not_finite_is_never_saved() {
     let (progress, mut tensors) = fixtures::checkpoint();
     let name = tensors[0].0.clone();
     tensors[0].1 = tensors[0].1.f_mul_scalar(f64::NAN).unwrap();
-    let error = checkpoint::to_bytes(&progress, &tensors)
-        .unwrap_err()
-        .to_string();
+    let error = checkpoint::to_bytes(&progress, &tensors).unwrap_err().to_string();
     assert!(error.contains(&name) && error.contains("NaN"), "{error}");
 }
 
@@ -88,15 +82,10 @@ fn a_number_that_is_not_finite_is_never_saved() {
 fn a_training_that_diverges_says_where_and_leaves_no_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let options = ["--quiet", "--set", "training.learning_rate=1e30"];
-    let output = super::kills::command(folder.path(), &options)
-        .output()
-        .unwrap();
+    let output = super::kills::command(folder.path(), &options).output().unwrap();
     let error = super::kills::said(&output);
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(
-        error.contains("DenseNet, seed 0") && error.contains("at epoch 1, step"),
-        "{error}"
-    );
+    assert!(error.contains("DenseNet, seed 0") && error.contains("at epoch 1, step"), "{error}");
     assert!(!folder.path().join("results/tiny/figure.csv").exists());
     let run = RunFolder::at(super::kills::run_folder(folder.path()).unwrap());
     assert!(run.load().unwrap().0.is_none());
@@ -185,16 +174,8 @@ fn damaged_text_never_panics() {
 fn write_cifar(folder: &Path) {
     let place = folder.join("data/cifar-10-batches-bin");
     fs::create_dir_all(&place).unwrap();
-    let names = [
-        "data_batch_1.bin",
-        "data_batch_2.bin",
-        "data_batch_3.bin",
-        "data_batch_4.bin",
-    ];
-    for name in names
-        .into_iter()
-        .chain(["data_batch_5.bin", "test_batch.bin"])
-    {
+    let names = ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin"];
+    for name in names.into_iter().chain(["data_batch_5.bin", "test_batch.bin"]) {
         let records = (0..40u32).flat_map(|image| {
             let pixels = (0..3072u32).map(move |i| (i * (image + 3) % 253) as u8);
             std::iter::once((image % 10) as u8).chain(pixels)
@@ -235,18 +216,13 @@ fn changed_images_redo_what_depends_on_them_and_nothing_else() {
     let trained = |text: &str| text.contains("epoch 1/1");
     assert!(trained(&told(train_on_cifar(folder.path()))));
     let again = told(train_on_cifar(folder.path()));
-    assert!(
-        !trained(&again) && !again.contains("predicting again"),
-        "{again}"
-    );
+    assert!(!trained(&again) && !again.contains("predicting again"), "{again}");
 
     let place = folder.path().join("data/cifar-10-batches-bin");
     touch(&place.join("test_batch.bin"));
     let test = told(train_on_cifar(folder.path()));
     assert!(!trained(&test), "{test}");
-    let lines = test
-        .lines()
-        .filter(|line| line.contains("predicting again"));
+    let lines = test.lines().filter(|line| line.contains("predicting again"));
     let lines: Vec<_> = lines.collect();
     assert!(
         matches!(lines[..], [line] if line.contains("predictions-test") && line.contains("the data have changed")),
@@ -255,10 +231,7 @@ fn changed_images_redo_what_depends_on_them_and_nothing_else() {
 
     touch(&place.join("data_batch_3.bin"));
     let train = told(train_on_cifar(folder.path()));
-    assert!(
-        train.contains("the training data have changed") && trained(&train),
-        "{train}"
-    );
+    assert!(train.contains("the training data have changed") && trained(&train), "{train}");
 }
 
 #[test]
@@ -275,9 +248,6 @@ fn a_finished_run_whose_weights_are_damaged_is_trained_on_from_the_checkpoint_be
     fs::remove_file(run.join("predictions-test.parquet")).unwrap();
     let output = super::kills::finish(folder.path());
     let text = super::kills::said(&output);
-    assert!(
-        text.contains("checkpoint.damaged") && text.contains("after epoch 2"),
-        "{text}"
-    );
+    assert!(text.contains("checkpoint.damaged") && text.contains("after epoch 2"), "{text}");
     super::kills::assert_same(&super::kills::lasting(folder.path()), &expected);
 }

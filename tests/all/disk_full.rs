@@ -18,9 +18,7 @@ impl Small {
     /// None where this user may not mount.
     fn new(place: &Path, pages: usize) -> Option<Small> {
         fs::create_dir_all(place).unwrap();
-        let small = Small {
-            place: place.to_path_buf(),
-        };
+        let small = Small { place: place.to_path_buf() };
         let size = format!("size={}k,nr_inodes=1000", 4 * pages);
         let mounted = run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs"], place);
         if !mounted {
@@ -105,10 +103,7 @@ fn a_disk_that_fills_at_any_write_is_an_error_and_the_run_goes_on_later() {
             filled += 1;
             assert_eq!(output.status.code(), Some(1), "{size} pages: {error}");
             assert!(error.contains("No space left"), "{size} pages: {error}");
-            assert!(
-                !error.contains("mistake in the program"),
-                "{size} pages: {error}"
-            );
+            assert!(!error.contains("mistake in the program"), "{size} pages: {error}");
         }
         assert_whole(&place);
         small.grow();

@@ -27,9 +27,7 @@ pub fn moved_weights(network: &Network, input: Input) -> Weights {
     for _ in 0..3 {
         let batch = images(input, 4);
         let _grad = tch::no_grad_guard();
-        network
-            .forward(&mut weights, &batch, Mode::Train, Precision::Fp32)
-            .unwrap();
+        network.forward(&mut weights, &batch, Mode::Train, Precision::Fp32).unwrap();
     }
     weights
 }
@@ -46,9 +44,7 @@ fn plain_in(
     images: &Tensor,
 ) -> Vec<Tensor> {
     let _grad = tch::no_grad_guard();
-    network
-        .forward(weights, images, Mode::Evaluate, precision)
-        .unwrap()
+    network.forward(weights, images, Mode::Evaluate, precision).unwrap()
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
@@ -70,11 +66,7 @@ fn every_exit_of_every_family_gives_the_plain_forwards_logits() {
         let network = config.build(input).unwrap();
         let mut weights = moved_weights(&network, input);
         // One alone, a group that is not full, several groups with a rest.
-        let counts: &[i64] = if input.side > 32 {
-            &[1, 6]
-        } else {
-            &[1, 6, 21]
-        };
+        let counts: &[i64] = if input.side > 32 { &[1, 6] } else { &[1, 6, 21] };
         for &count in counts {
             let images = images(input, count);
             let expected = plain(&network, &mut weights, &images);
@@ -150,10 +142,8 @@ fn images_that_leave_a_batch_change_no_other_image() {
             let size = engine.classes();
             // Something that depends on the image alone and would let half of them go at each exit.
             let gap = |logits: &[f32]| logits[0] - logits[1];
-            let middles: Vec<f32> = all
-                .iter()
-                .map(|exit| middle(exit.chunks(size).map(gap)))
-                .collect();
+            let middles: Vec<f32> =
+                all.iter().map(|exit| middle(exit.chunks(size).map(gap))).collect();
             let leaves = |exit: usize, logits: &[f32]| gap(logits) > middles[exit];
             for threads in [1, 2] {
                 let left = engine.until(&images, threads, &leaves).unwrap();
@@ -189,16 +179,10 @@ fn is_tie(logits: &[f32]) -> bool {
 #[test]
 fn predictions_on_real_images_are_the_plain_forwards() {
     let facts = Dataset::FashionMnistMini.facts(Path::new("")).unwrap();
-    let input = Input {
-        channels: facts.channels,
-        side: facts.side,
-        classes: facts.classes,
-    };
+    let input = Input { channels: facts.channels, side: facts.side, classes: facts.classes };
     let source = Source::open(&Dataset::FashionMnistMini, Part::Test, Path::new("")).unwrap();
     let indices: Vec<u32> = (0..300).collect();
-    let images = source
-        .batch(&indices, &Normalisation::from(&facts), None, Device::Cpu)
-        .unwrap();
+    let images = source.batch(&indices, &Normalisation::from(&facts), None, Device::Cpu).unwrap();
     let (config, _) = networks().swap_remove(0);
     let network = config.build(input).unwrap();
     let mut weights = moved_weights(&network, input);
@@ -208,9 +192,7 @@ fn predictions_on_real_images_are_the_plain_forwards() {
     for (found, expected) in found.iter().zip(&expected) {
         let expected = floats(expected);
         let size = engine.classes();
-        let both = classes(found, size)
-            .into_iter()
-            .zip(classes(&expected, size));
+        let both = classes(found, size).into_iter().zip(classes(&expected, size));
         for (image, (found, wanted)) in both.enumerate() {
             let tie = is_tie(&expected[image * size..][..size]);
             assert!(found == wanted || tie, "image {image}");
@@ -269,11 +251,7 @@ fn agreement_on_the_test_images_of_a_trained_run() {
     let loaded = RunFolder::at(folder).load().unwrap().0.unwrap();
     let run = loaded.progress.run;
     let facts = run.dataset.facts(Path::new(&data)).unwrap();
-    let input = Input {
-        channels: facts.channels,
-        side: facts.side,
-        classes: facts.classes,
-    };
+    let input = Input { channels: facts.channels, side: facts.side, classes: facts.classes };
     let source = Source::open(&run.dataset, Part::Test, Path::new(&data)).unwrap();
     let network = run.network.build(input).unwrap();
     let mut weights = Weights::zeros(&network, Kind::Float, Device::Cpu).unwrap();
@@ -285,9 +263,7 @@ fn agreement_on_the_test_images_of_a_trained_run() {
     let indices: Vec<u32> = (0..source.len() as u32).collect();
     let mut agreement = [(); 3].map(|()| vec![Agreement::default(); engine.exits()]);
     for batch in indices.chunks(500) {
-        let images = source
-            .batch(batch, &Normalisation::from(&facts), None, Device::Cpu)
-            .unwrap();
+        let images = source.batch(batch, &Normalisation::from(&facts), None, Device::Cpu).unwrap();
         let labels = source.labels_of(batch, Device::Cpu).unwrap();
         let labels = Vec::<i64>::try_from(labels).unwrap();
         let flat = |logits: Vec<Tensor>| logits.iter().map(floats).collect::<Vec<_>>();
@@ -304,10 +280,7 @@ fn agreement_on_the_test_images_of_a_trained_run() {
         assert_eq!(exit.different, exit.ties, "engine: {:?}", agreement[1]);
     }
     println!("{} images, by exit:", indices.len());
-    for (name, tally) in ["plain fp32", "engine fp32", "plain bf16"]
-        .iter()
-        .zip(agreement)
-    {
+    for (name, tally) in ["plain fp32", "engine fp32", "plain bf16"].iter().zip(agreement) {
         println!("{name}: {tally:?}");
     }
 }

@@ -22,11 +22,7 @@ networks:
 ";
 
 /// What the networks of [`EXPERIMENT`] read.
-pub const INPUT: Input = Input {
-    channels: 3,
-    side: 32,
-    classes: 10,
-};
+pub const INPUT: Input = Input { channels: 3, side: 32, classes: 10 };
 
 /// The one run of [`EXPERIMENT`].
 pub fn run() -> Run {
@@ -51,12 +47,7 @@ pub fn checkpoint() -> (Progress, Vec<(String, Tensor)>) {
         epoch: 1,
         step: 2,
         loss_sum: 0.1 + 0.2,
-        log: vec![LogRow {
-            epoch: 1,
-            learning_rate: 0.05,
-            loss: 4.2,
-            accuracy: vec![0.1, 0.2],
-        }],
+        log: vec![LogRow { epoch: 1, learning_rate: 0.05, loss: 4.2, accuracy: vec![0.1, 0.2] }],
         source: None,
     };
     (progress, weights.named().unwrap())
@@ -71,9 +62,7 @@ pub fn checkpoint_file() -> Vec<u8> {
 /// The state dict of the same network, with the prefix of data-parallel training.
 pub fn state_dict_file() -> Vec<u8> {
     let (_, tensors) = checkpoint();
-    let prefixed = tensors
-        .into_iter()
-        .map(|(name, t)| (format!("module.{name}"), t));
+    let prefixed = tensors.into_iter().map(|(name, t)| (format!("module.{name}"), t));
     let named: Vec<(String, Tensor)> = prefixed.collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
@@ -90,12 +79,8 @@ pub fn predictions() -> (Predictions, Made) {
         labels: vec![0, 1, 2, 0, 1],
         logits: (0..30).map(|i| (i * 7 % 11) as f32 / 3.0).collect(),
     };
-    let made = Made {
-        format: FORMAT,
-        weights: "w".to_string(),
-        data: "d".to_string(),
-        validation: 100,
-    };
+    let made =
+        Made { format: FORMAT, weights: "w".to_string(), data: "d".to_string(), validation: 100 };
     (predictions, made)
 }
 

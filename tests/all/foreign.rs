@@ -18,12 +18,7 @@ use super::fuzz::Reader;
 /// All of them; they write below `folder`.
 pub fn readers(folder: &Path) -> Vec<Reader> {
     let path = |name: &str| folder.join(name);
-    let reader = |name, text, corpus, read| Reader {
-        name,
-        text,
-        corpus,
-        read,
-    };
+    let reader = |name, text, corpus, read| Reader { name, text, corpus, read };
     let (listing, image) = (path("listing"), path("image"));
     let (torch, pickled) = (path("x.pth.tar"), path("pickled.pth.tar"));
     let (state, manifest) = (path("state.safetensors"), path("m.jsonl"));
@@ -144,10 +139,7 @@ fn read_image(root: &Path, bytes: &[u8]) -> bool {
 
 /// A PNG with the checksum of each chunk made right, so that what a chunk says is looked at.
 fn with_right_sums(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut mended = bytes
-        .get(..8)
-        .filter(|b| b.starts_with(b"\x89PNG"))?
-        .to_vec();
+    let mut mended = bytes.get(..8).filter(|b| b.starts_with(b"\x89PNG"))?.to_vec();
     let mut rest = &bytes[8..];
     while rest.len() >= 12 {
         let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;

@@ -38,12 +38,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 fn readers(folder: &Path) -> Vec<Reader> {
     let path = |name: &str| folder.join(name);
     let built_in = || BUILT_IN.iter().map(|(_, text)| text.as_bytes().to_vec());
-    let reader = |name, text, corpus, read| Reader {
-        name,
-        text,
-        corpus,
-        read,
-    };
+    let reader = |name, text, corpus, read| Reader { name, text, corpus, read };
     let experiment = path("experiment.yaml");
     let network = path("network.yaml");
     let tensors = path("tensors.safetensors");
@@ -52,9 +47,7 @@ fn readers(folder: &Path) -> Vec<Reader> {
         reader(
             "experiment",
             true,
-            built_in()
-                .chain([fixtures::EXPERIMENT.into(), POSITIONS.into()])
-                .collect(),
+            built_in().chain([fixtures::EXPERIMENT.into(), POSITIONS.into()]).collect(),
             Box::new(move |bytes| read_experiment(&experiment, bytes)),
         ),
         reader(
@@ -80,14 +73,8 @@ fn readers(folder: &Path) -> Vec<Reader> {
             false,
             vec![fixtures::cifar(1), fixtures::cifar(2)],
             Box::new(|bytes| {
-                let labels = [
-                    cifar::Labels::Ten,
-                    cifar::Labels::Fine,
-                    cifar::Labels::Coarse,
-                ];
-                labels
-                    .map(|l| cifar::parse(bytes, "x", l).is_ok())
-                    .contains(&true)
+                let labels = [cifar::Labels::Ten, cifar::Labels::Fine, cifar::Labels::Coarse];
+                labels.map(|l| cifar::parse(bytes, "x", l).is_ok()).contains(&true)
             }),
         ),
         reader(
@@ -183,10 +170,7 @@ fn read_networks(path: &Path, bytes: &[u8]) -> bool {
     for (_, config) in &networks {
         if let Ok(network) = config.build(fixtures::INPUT) {
             let table = cost::table(&network);
-            assert!(
-                table.is_sorted_by_key(|c| c.multiply_adds),
-                "costs overflow"
-            );
+            assert!(table.is_sorted_by_key(|c| c.multiply_adds), "costs overflow");
         }
     }
     true
@@ -345,11 +329,7 @@ fn no_reader_panics_on_foreign_bytes() {
             reader.name,
             findings.len()
         );
-        wrong.extend(
-            findings
-                .into_iter()
-                .map(|f| format!("{}: {f}", reader.name)),
-        );
+        wrong.extend(findings.into_iter().map(|f| format!("{}: {f}", reader.name)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -49,22 +49,12 @@ pub fn network_of(config: &Value) -> (NetworkConfig, Input) {
     }
     let step = count(&config["step"]);
     let spacing = match config["stepmode"].as_str().unwrap() {
-        "even" => msdnet::Spacing {
-            even: Some(step),
-            growing: None,
-        },
-        "lin_grow" => msdnet::Spacing {
-            even: None,
-            growing: Some(step),
-        },
+        "even" => msdnet::Spacing { even: Some(step), growing: None },
+        "lin_grow" => msdnet::Spacing { even: None, growing: Some(step) },
         mode => panic!("stepmode: {mode}"),
     };
     let msdnet = msdnet::Config {
-        stem: if side == 32 {
-            msdnet::Stem::Cifar
-        } else {
-            msdnet::Stem::Imagenet
-        },
+        stem: if side == 32 { msdnet::Stem::Cifar } else { msdnet::Stem::Imagenet },
         channels: count(&config["nChannels"]),
         growth: count(&config["growthRate"]),
         scale_growth: dashed(&config["grFactor"]),
@@ -77,11 +67,7 @@ pub fn network_of(config: &Value) -> (NetworkConfig, Input) {
         dense: true,
         multi_scale: true,
     };
-    let input = Input {
-        channels: 3,
-        side,
-        classes,
-    };
+    let input = Input { channels: 3, side, classes };
     (NetworkConfig::Msdnet(msdnet), input)
 }
 

@@ -27,14 +27,8 @@ fn golden_costs_of_every_exit_are_the_references_to_the_unit() {
 
 fn check(golden: &Value, context: &str) {
     let (config, input) = network_of(&golden["config"]);
-    let network = config
-        .build(input)
-        .unwrap_or_else(|e| panic!("{context}: {e:#}"));
-    assert_eq!(
-        config.depth().unwrap() as u64,
-        golden["layers"].as_u64().unwrap(),
-        "{context}"
-    );
+    let network = config.build(input).unwrap_or_else(|e| panic!("{context}: {e:#}"));
+    assert_eq!(config.depth().unwrap() as u64, golden["layers"].as_u64().unwrap(), "{context}");
     let ours = cost::table(&network);
     let exits = golden["exits"].as_array().unwrap();
     assert_eq!(ours.len(), exits.len(), "{context}: number of exits");
@@ -46,18 +40,9 @@ fn check(golden: &Value, context: &str) {
             ("lazy_macs_single", ours.multiply_adds_single),
         ];
         for (key, value) in pairs {
-            assert_eq!(
-                value,
-                golden[key].as_u64().unwrap(),
-                "{context}, exit {}, {key}",
-                exit + 1
-            );
+            assert_eq!(value, golden[key].as_u64().unwrap(), "{context}, exit {}, {key}", exit + 1);
         }
     }
     let total = ours.last().unwrap().parameters;
-    assert_eq!(
-        total,
-        golden["total_params"].as_u64().unwrap(),
-        "{context}: parameters"
-    );
+    assert_eq!(total, golden["total_params"].as_u64().unwrap(), "{context}: parameters");
 }

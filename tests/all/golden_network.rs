@@ -46,10 +46,7 @@ impl Differences {
         assert_eq!(ours.size(), golden.size(), "{context}: shape");
         let (ours, golden) = (ours.to_kind(Kind::Double), golden.to_kind(Kind::Double));
         let difference = (ours - golden).abs().max().double_value(&[]);
-        assert!(
-            difference <= bound,
-            "{context}: differs by {difference:e}, bound {bound:e}"
-        );
+        assert!(difference <= bound, "{context}: differs by {difference:e}, bound {bound:e}");
         self.note(what, difference);
     }
 }
@@ -61,10 +58,7 @@ fn golden_networks_compute_the_references_logits_gradients_and_statistics() {
         check_numbers(golden, Kind::Float, &mut differences);
         check_numbers(golden, Kind::Double, &mut differences);
         for (what, difference) in differences.0 {
-            println!(
-                "{}: {what}: largest difference {difference:.1e}",
-                golden.name
-            );
+            println!("{}: {what}: largest difference {difference:.1e}", golden.name);
         }
     });
 }
@@ -109,12 +103,7 @@ fn open(file: &Path, text: Value) -> Option<Golden> {
     input.side = tensors["x"].size()[3] as usize;
     let network = config.build(input).unwrap();
     let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-    Some(Golden {
-        name,
-        text,
-        tensors,
-        network,
-    })
+    Some(Golden { name, text, tensors, network })
 }
 
 impl Golden {
@@ -125,17 +114,13 @@ impl Golden {
             .filter_map(|(name, t)| Some((name.strip_prefix("w.")?.to_string(), t.shallow_clone())))
             .collect();
         let mut weights = Weights::zeros(&self.network, kind, Device::Cpu).unwrap();
-        weights
-            .load(&named)
-            .unwrap_or_else(|e| panic!("{}: {e:#}", self.name));
+        weights.load(&named).unwrap_or_else(|e| panic!("{}: {e:#}", self.name));
         weights
     }
 
     fn forward(&self, weights: &mut Weights, mode: Mode) -> Vec<Tensor> {
         let images = self.tensors["x"].to_kind(weights.kind());
-        let logits = self
-            .network
-            .forward(weights, &images, mode, Precision::Fp32);
+        let logits = self.network.forward(weights, &images, mode, Precision::Fp32);
         logits.unwrap()
     }
 
@@ -163,10 +148,7 @@ fn depth(network: &Network) -> f64 {
     let mut depths: Vec<usize> = Vec::new();
     for node in network.nodes() {
         let before = node.inputs.iter().map(|&id| depths[id]).max().unwrap_or(0);
-        let sums = matches!(
-            node.layer,
-            Layer::Conv { .. } | Layer::BatchNorm | Layer::Linear
-        );
+        let sums = matches!(node.layer, Layer::Conv { .. } | Layer::BatchNorm | Layer::Linear);
         depths.push(before + usize::from(sums));
     }
     depths.into_iter().max().unwrap_or(0) as f64
@@ -174,15 +156,11 @@ fn depth(network: &Network) -> f64 {
 
 /// Products in a convolution's or linear layer's longest sum.
 fn longest_sum(network: &Network) -> f64 {
-    let lengths = network
-        .nodes()
-        .iter()
-        .enumerate()
-        .map(|(id, node)| match node.layer {
-            Layer::Conv { kernel, .. } => kernel * kernel * network.input_channels(id),
-            Layer::Linear => network.input_channels(id),
-            _ => 0,
-        });
+    let lengths = network.nodes().iter().enumerate().map(|(id, node)| match node.layer {
+        Layer::Conv { kernel, .. } => kernel * kernel * network.input_channels(id),
+        Layer::Linear => network.input_channels(id),
+        _ => 0,
+    });
     lengths.max().unwrap_or(0) as f64
 }
 
@@ -191,11 +169,7 @@ fn largest(tensor: &Tensor) -> f64 {
 }
 
 fn check_numbers(golden: &Golden, kind: Kind, differences: &mut Differences) {
-    let (suffix, bits) = if kind == Kind::Float {
-        ("", "f32")
-    } else {
-        ("64", "f64")
-    };
+    let (suffix, bits) = if kind == Kind::Float { ("", "f32") } else { ("64", "f64") };
     let is_double = kind == Kind::Double;
     let forward = golden.forward_bound();
     let bound = |golden: &Tensor| match is_double {
@@ -207,23 +181,14 @@ fn check_numbers(golden: &Golden, kind: Kind, differences: &mut Differences) {
     let evaluated = tch::no_grad(|| golden.forward(&mut weights, Mode::Evaluate));
     let trained = golden.forward(&mut weights, Mode::Train);
     for (mode, logits) in [("eval", &evaluated), ("train", &trained)] {
-        let count = golden
-            .tensors
-            .keys()
-            .filter(|k| k.starts_with(&format!("{mode}{suffix}.")))
-            .count();
+        let count =
+            golden.tensors.keys().filter(|k| k.starts_with(&format!("{mode}{suffix}."))).count();
         assert_eq!(logits.len(), count, "{}", context(mode));
         for (exit, ours) in logits.iter().enumerate() {
             let key = format!("{mode}{suffix}.{exit}");
             let reference = &golden.tensors[&key];
             let what = format!("{bits} {mode} logits");
-            differences.check(
-                &what,
-                &ours.detach(),
-                reference,
-                bound(reference),
-                &context(&key),
-            );
+            differences.check(&what, &ours.detach(), reference, bound(reference), &context(&key));
         }
     }
     let loss = golden.loss(&trained);
@@ -238,12 +203,8 @@ fn check_numbers(golden: &Golden, kind: Kind, differences: &mut Differences) {
     );
     let used = weights.used_views();
     let gradients = Tensor::f_run_backward(&[&loss], &used, false, false).unwrap();
-    let gradients: Tensors = weights
-        .used_names()
-        .into_iter()
-        .map(str::to_string)
-        .zip(gradients)
-        .collect();
+    let gradients: Tensors =
+        weights.used_names().into_iter().map(str::to_string).zip(gradients).collect();
     check_gradients(golden, &gradients, kind, differences);
     if kind == Kind::Float {
         check_statistics(golden, &weights, differences);
@@ -256,11 +217,7 @@ fn check_gradients(
     kind: Kind,
     differences: &mut Differences,
 ) {
-    let (suffix, bits) = if kind == Kind::Float {
-        ("", "f32")
-    } else {
-        ("64", "f64")
-    };
+    let (suffix, bits) = if kind == Kind::Float { ("", "f32") } else { ("64", "f64") };
     let norms =
         Vec::<f64>::try_from(golden.tensors[&format!("grad_norms{suffix}")].to_kind(Kind::Double))
             .unwrap();
@@ -273,12 +230,7 @@ fn check_gradients(
         golden.gradient_bound() * scale
     };
     let with_gradient = norms.iter().filter(|&&norm| norm >= 0.0).count();
-    assert_eq!(
-        gradients.len(),
-        with_gradient,
-        "{}: parameters with a gradient",
-        golden.name
-    );
+    assert_eq!(gradients.len(), with_gradient, "{}: parameters with a gradient", golden.name);
     for (name, norm) in order.iter().map(|n| n.as_str().unwrap()).zip(norms) {
         let context = format!("{}, {bits}, gradient of {name}", golden.name);
         match gradients.get(name) {
@@ -335,22 +287,13 @@ fn check_statistics(golden: &Golden, weights: &Weights, differences: &mut Differ
         }
         let bound = golden.forward_bound() * largest(reference);
         let context = format!("{}, {key}", golden.name);
-        differences.check(
-            "f32 running statistics",
-            &ours[name],
-            reference,
-            bound,
-            &context,
-        );
+        differences.check("f32 running statistics", &ours[name], reference, bound, &context);
     }
 }
 
 fn check_sgd(golden: &Golden, expected: &Value, nesterov: bool) {
-    let number = |key: &str| {
-        expected[key]
-            .as_f64()
-            .unwrap_or_else(|| panic!("{}: {key}", golden.name))
-    };
+    let number =
+        |key: &str| expected[key].as_f64().unwrap_or_else(|| panic!("{}: {key}", golden.name));
     let hyper = Hyper {
         rate: number("lr"),
         momentum: number("momentum"),

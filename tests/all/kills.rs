@@ -52,13 +52,7 @@ pub fn lasting(folder: &Path) -> Vec<(String, Vec<u8>)> {
         "predictions-validation.parquet",
         "predictions-test.parquet",
     ];
-    let of_figure = [
-        "figure.csv",
-        "exits.csv",
-        "costs.csv",
-        "figure.svg",
-        "figure.png",
-    ];
+    let of_figure = ["figure.csv", "exits.csv", "costs.csv", "figure.svg", "figure.png"];
     let results = folder.join("results/tiny");
     let paths = of_run
         .iter()
@@ -77,10 +71,7 @@ pub fn lasting(folder: &Path) -> Vec<(String, Vec<u8>)> {
 pub fn assert_same(found: &[(String, Vec<u8>)], expected: &[(String, Vec<u8>)]) {
     assert_eq!(found.len(), expected.len());
     for ((name, found), (_, expected)) in found.iter().zip(expected) {
-        assert!(
-            found == expected,
-            "{name} differs from the uninterrupted run's"
-        );
+        assert!(found == expected, "{name} differs from the uninterrupted run's");
     }
 }
 
@@ -140,11 +131,8 @@ fn a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes() {
     let (mut done, mut in_a_write, mut finished) = (0, 0, 0);
     while done < kills {
         // Most processes save after each step, so that much of their time is writing.
-        let options: &[&str] = if done % 4 == 0 {
-            &["--quiet"]
-        } else {
-            &["--quiet", "--checkpoint-minutes", "0"]
-        };
+        let options: &[&str] =
+            if done % 4 == 0 { &["--quiet"] } else { &["--quiet", "--checkpoint-minutes", "0"] };
         let mut child = command(folder.path(), options).spawn().unwrap();
         // Every eighth is killed at any moment from its start, the others once they compute.
         if done % 8 != 0 {
@@ -166,17 +154,12 @@ fn a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes() {
     }
     finish(folder.path());
     assert_same(&lasting(folder.path()), &expected);
-    println!(
-        "{kills} kills, {in_a_write} of them in a write; {} runs ended alike",
-        finished + 1
-    );
+    println!("{kills} kills, {in_a_write} of them in a write; {} runs ended alike", finished + 1);
 }
 
 fn signal(child: &Child, name: &str) {
-    let status = Command::new("sh")
-        .args(["-c", &format!("kill -{name} {}", child.id())])
-        .status()
-        .unwrap();
+    let status =
+        Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().unwrap();
     assert!(status.success());
 }
 
@@ -259,11 +242,7 @@ fn a_second_interrupt_ends_the_program_at_once() {
     signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -128,10 +128,7 @@ fn replace_a_number(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
         return;
     }
     let start = starts[below(rng, starts.len())];
-    let length = bytes[start..]
-        .iter()
-        .take_while(|b| b.is_ascii_digit())
-        .count();
+    let length = bytes[start..].iter().take_while(|b| b.is_ascii_digit()).count();
     let word = match below(rng, 2) {
         0 => WORDS[below(rng, WORDS.len())].to_string(),
         _ => below(rng, 200).to_string(),

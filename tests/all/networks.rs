@@ -5,11 +5,7 @@ use repro::models::{Classifier, Input, NetworkConfig, densenet, msdnet, resnet};
 use repro::nn::{Mode, Precision, Schedule, initialise};
 use tch::{Device, Kind, Tensor};
 
-const INPUT: Input = Input {
-    channels: 3,
-    side: 32,
-    classes: 10,
-};
+const INPUT: Input = Input { channels: 3, side: 32, classes: 10 };
 
 fn msdnet(change: impl FnOnce(&mut msdnet::Config)) -> NetworkConfig {
     let mut config = msdnet::Config {
@@ -62,30 +58,10 @@ pub fn networks() -> Vec<(NetworkConfig, Input)> {
         (msdnet(|c| c.dense = false), INPUT),
         (msdnet(|c| (c.dense, c.multi_scale) = (false, false)), INPUT),
         (msdnet(|c| c.multi_scale = false), INPUT),
-        (
-            msdnet(|c| (c.scale_growth, c.bottleneck) = (vec![1], vec![1])),
-            INPUT,
-        ),
-        (
-            msdnet(|c| (c.scale_growth, c.bottleneck) = (vec![1, 2, 2, 4], vec![1, 2, 2, 4])),
-            INPUT,
-        ),
-        (
-            msdnet(|_| {}),
-            Input {
-                channels: 1,
-                side: 28,
-                classes: 3,
-            },
-        ),
-        (
-            imagenet,
-            Input {
-                channels: 3,
-                side: 128,
-                classes: 5,
-            },
-        ),
+        (msdnet(|c| (c.scale_growth, c.bottleneck) = (vec![1], vec![1])), INPUT),
+        (msdnet(|c| (c.scale_growth, c.bottleneck) = (vec![1, 2, 2, 4], vec![1, 2, 2, 4])), INPUT),
+        (msdnet(|_| {}), Input { channels: 1, side: 28, classes: 3 }),
+        (imagenet, Input { channels: 3, side: 128, classes: 5 }),
         (resnet(Classifier::Pooled), INPUT),
         (resnet(Classifier::Convolutional), INPUT),
         (densenet(false, 1.0, false), INPUT),
@@ -97,12 +73,7 @@ pub fn networks() -> Vec<(NetworkConfig, Input)> {
 pub fn images(input: Input, count: i64) -> Tensor {
     tch::manual_seed(7);
     Tensor::randn(
-        [
-            count,
-            input.channels as i64,
-            input.side as i64,
-            input.side as i64,
-        ],
+        [count, input.channels as i64, input.side as i64, input.side as i64],
         (Kind::Float, Device::Cpu),
     )
 }
@@ -117,9 +88,7 @@ fn every_declared_shape_is_the_tensors_in_training_and_evaluation() {
         // Every node's shape is checked as it is computed.
         for mode in [Mode::Train, Mode::Evaluate] {
             for precision in [Precision::Fp32, Precision::Bf16] {
-                let logits = network
-                    .forward(&mut weights, &images, mode, precision)
-                    .unwrap();
+                let logits = network.forward(&mut weights, &images, mode, precision).unwrap();
                 assert_eq!(logits.len(), network.exits().len());
                 for exit in logits {
                     assert_eq!(exit.size(), [3, input.classes as i64]);
@@ -137,9 +106,7 @@ fn an_exits_ancestors_alone_give_the_full_forwards_logits() {
         let network = config.build(input).unwrap();
         let mut weights = initialise(&network, 1, Device::Cpu).unwrap();
         let images = images(input, 2);
-        let full = network
-            .forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32)
-            .unwrap();
+        let full = network.forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32).unwrap();
         for (exit, expected) in full.iter().enumerate() {
             let schedule = Schedule::new(&network, &[exit]);
             let alone = network
@@ -162,19 +129,12 @@ fn an_early_exit_of_msdnet_reads_less_than_all_that_was_created() {
     let cost = repro::cost::table(&network);
     assert!(cost[0].multiply_adds < cost[0].multiply_adds_eager);
     assert!(cost[1].multiply_adds_single < cost[1].multiply_adds);
-    assert!(
-        cost.windows(2)
-            .all(|pair| pair[0].multiply_adds < pair[1].multiply_adds)
-    );
+    assert!(cost.windows(2).all(|pair| pair[0].multiply_adds < pair[1].multiply_adds));
 }
 
 #[test]
 fn baselines_have_the_parameters_that_their_papers_say() {
-    let input = Input {
-        channels: 3,
-        side: 32,
-        classes: 10,
-    };
+    let input = Input { channels: 3, side: 32, classes: 10 };
     let parameters =
         |config: NetworkConfig| repro::cost::table(&config.build(input).unwrap())[0].parameters;
     let resnet = |blocks_per_stage| {

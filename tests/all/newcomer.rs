@@ -12,30 +12,12 @@ use super::program::{refused, repro};
 const USAGE: &[(&str, &[&str])] = &[
     ("anytme", &["'anytme'", "'anytime'"]),
     ("train smoke", &["'train'", "'repro anytime'"]),
-    (
-        "anytime smoke --epochs 3",
-        &["'--epochs'", "--set training.epochs=VALUE"],
-    ),
-    (
-        "anytime smoke --set training.epochs",
-        &["expected key=value"],
-    ),
-    (
-        "anytime smoke --device gpu",
-        &["'gpu'", "auto, cpu, cuda or cuda:N"],
-    ),
-    (
-        "anytime smoke --workers 0",
-        &["'0'", "a whole number from 1"],
-    ),
-    (
-        "predict msdnet --split train",
-        &["'train'", "test, validation"],
-    ),
-    (
-        "budgeted-batch --policy softmax",
-        &["`softmax`", "max-softmax, margin, entropy"],
-    ),
+    ("anytime smoke --epochs 3", &["'--epochs'", "--set training.epochs=VALUE"]),
+    ("anytime smoke --set training.epochs", &["expected key=value"]),
+    ("anytime smoke --device gpu", &["'gpu'", "auto, cpu, cuda or cuda:N"]),
+    ("anytime smoke --workers 0", &["'0'", "a whole number from 1"]),
+    ("predict msdnet --split train", &["'train'", "test, validation"]),
+    ("budgeted-batch --policy softmax", &["`softmax`", "max-softmax, margin, entropy"]),
     ("data fetch cifar", &["'cifar'", "did you mean 'cifar10'?"]),
     ("sweep run m.jsonl", &["'m.jsonl'", "--manifest m.jsonl"]),
     ("sweep plan smoke --seeds 0-4", &["'0-4'", "0..4"]),
@@ -43,51 +25,24 @@ const USAGE: &[(&str, &[&str])] = &[
 
 /// Command lines that ask for what is not there.
 const ERRORS: &[(&str, &[&str])] = &[
-    (
-        "anytime cifar100",
-        &["\"cifar100\"", "did you mean anytime-cifar100-cpu?"],
-    ),
-    (
-        "anytime quick",
-        &["\"quick\"", "-quick?", "repro experiments list"],
-    ),
-    (
-        "budgeted-batch anytime-quick",
-        &["run `repro anytime anytime-quick`"],
-    ),
+    ("anytime cifar100", &["\"cifar100\"", "did you mean anytime-cifar100-cpu?"]),
+    ("anytime quick", &["\"quick\"", "-quick?", "repro experiments list"]),
+    ("budgeted-batch anytime-quick", &["run `repro anytime anytime-quick`"]),
     (
         "budgeted-batch --set budgeted.policies=[max-softmx]",
         &["`max-softmx`", "did you mean `max-softmax`?"],
     ),
-    (
-        "budgeted-batch --policy margin,margin",
-        &["budgeted.policies: margin occurs twice"],
-    ),
+    ("budgeted-batch --policy margin,margin", &["budgeted.policies: margin occurs twice"]),
     (
         "budgeted-batch --policy patience,oracle --temperature",
         &["nothing to scale", "add max-softmax, margin or entropy"],
     ),
-    (
-        "budgeted-batch --set validation=2",
-        &["a hold-out of 2", "the 3 exits of \"MSDNet\""],
-    ),
+    ("budgeted-batch --set validation=2", &["a hold-out of 2", "the 3 exits of \"MSDNet\""]),
     ("anytime my.yaml", &["cannot read my.yaml"]),
-    (
-        "anytime smoke --set epochs=3",
-        &["`epochs`", "did you mean `training.epochs`?"],
-    ),
-    (
-        "anytime smoke --set networks.msdnet.exits=2",
-        &["\"msdnet\" is no place in the list"],
-    ),
-    (
-        "predict msdnet --split test",
-        &["there are none", "repro runs list"],
-    ),
-    (
-        "data verify cifar10",
-        &["data/cifar-10-batches-bin", "repro data fetch cifar10"],
-    ),
+    ("anytime smoke --set epochs=3", &["`epochs`", "did you mean `training.epochs`?"]),
+    ("anytime smoke --set networks.msdnet.exits=2", &["\"msdnet\" is no place in the list"]),
+    ("predict msdnet --split test", &["there are none", "repro runs list"]),
+    ("data verify cifar10", &["data/cifar-10-batches-bin", "repro data fetch cifar10"]),
     ("costs network.yml", &["cannot read network.yml"]),
     ("runs clean", &["name runs", "--unfinished"]),
 ];
@@ -105,68 +60,20 @@ networks:
 
 /// What is written in place of what, and what the program must say.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
-    (
-        "    resnet",
-        "\tresnet",
-        &["tab", "line 8", "indented by spaces"],
-    ),
+    ("    resnet", "\tresnet", &["tab", "line 8", "indented by spaces"]),
     ("figure: a", "figure:a", &["a space after the colon"]),
-    (
-        "epochs",
-        "epoch",
-        &["`epoch`", "line 5", "did you mean `epochs`?"],
-    ),
-    (
-        "epochs: 1",
-        "epochs: ten",
-        &["training.epochs", "a whole number", "line 5"],
-    ),
-    (
-        "epochs: 1",
-        "epochs: 1, learning_rate: 0,1",
-        &["line 5", "has a point"],
-    ),
-    (
-        "epochs: 1",
-        "epochs: 1, seeds: [0]",
-        &["`seeds` stands beside `training`"],
-    ),
-    (
-        "epochs: 1",
-        "epochs: 1, schedule: cosine",
-        &["training.schedule", "{ cosine: {} }"],
-    ),
-    (
-        "synthetic",
-        "CIFAR-100",
-        &["line 2", "did you mean 'cifar100'?"],
-    ),
-    (
-        "synthetic",
-        "./images",
-        &["line 2", "did you mean '{folder: ./images}'?"],
-    ),
-    (
-        "validation: 100",
-        "seeds: 0",
-        &["seeds", "a list", "line 3"],
-    ),
-    (
-        "validation: 100",
-        "validation: 2000",
-        &["validation: 2000 images", "at most 1999"],
-    ),
-    (
-        "  - name",
-        "    name",
-        &["networks", "a dash before each entry"],
-    ),
+    ("epochs", "epoch", &["`epoch`", "line 5", "did you mean `epochs`?"]),
+    ("epochs: 1", "epochs: ten", &["training.epochs", "a whole number", "line 5"]),
+    ("epochs: 1", "epochs: 1, learning_rate: 0,1", &["line 5", "has a point"]),
+    ("epochs: 1", "epochs: 1, seeds: [0]", &["`seeds` stands beside `training`"]),
+    ("epochs: 1", "epochs: 1, schedule: cosine", &["training.schedule", "{ cosine: {} }"]),
+    ("synthetic", "CIFAR-100", &["line 2", "did you mean 'cifar100'?"]),
+    ("synthetic", "./images", &["line 2", "did you mean '{folder: ./images}'?"]),
+    ("validation: 100", "seeds: 0", &["seeds", "a list", "line 3"]),
+    ("validation: 100", "validation: 2000", &["validation: 2000 images", "at most 1999"]),
+    ("  - name", "    name", &["networks", "a dash before each entry"]),
     ("resnet", "vgg", &["`vgg`", "`resnet`", "line 8"]),
-    (
-        "[1]",
-        "[9]",
-        &["\"A\"", "exits_after: 9", "which has 3 blocks"],
-    ),
+    ("[1]", "[9]", &["\"A\"", "exits_after: 9", "which has 3 blocks"]),
     ("anytime", "fig5", &["`fig5`", "`anytime`", "line 1"]),
     ("networks:", "extra:", &["`extra`", "line 6", "`networks`"]),
 ];
@@ -185,16 +92,10 @@ fn check_help(command: &mut clap::Command) {
     for line in help.lines() {
         assert!(line.chars().count() <= 80, "{name}: {line}");
     }
-    assert!(
-        command.get_about().is_some(),
-        "{name} says nothing of itself"
-    );
+    assert!(command.get_about().is_some(), "{name} says nothing of itself");
     for argument in command.get_arguments() {
         let option = argument.get_id();
-        assert!(
-            argument.get_help().is_some(),
-            "{name}: {option} says nothing"
-        );
+        assert!(argument.get_help().is_some(), "{name}: {option} says nothing");
     }
     command.get_subcommands_mut().for_each(check_help);
 }
@@ -233,10 +134,5 @@ fn a_mistake_in_an_experiment_is_told_with_its_key_and_line() {
     std::fs::write(&file, "").unwrap();
     check(folder.path(), "anytime my.yaml", 1, &["my.yaml", "empty"]);
     std::fs::write(&file, b"\xff\xfe").unwrap();
-    check(
-        folder.path(),
-        "anytime my.yaml",
-        1,
-        &["my.yaml is not text"],
-    );
+    check(folder.path(), "anytime my.yaml", 1, &["my.yaml is not text"]);
 }

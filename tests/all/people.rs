@@ -70,10 +70,7 @@ fn trained() -> tempfile::TempDir {
 pub fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = (
-            entry.as_ref().unwrap().path(),
-            to.join(entry.unwrap().file_name()),
-        );
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
         if from.is_dir() {
             copy_tree(&from, &to);
         } else {
@@ -87,9 +84,7 @@ fn rows(path: &Path) -> Vec<HashMap<String, String>> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines().map(|line| line.split(',').map(String::from));
     let header: Vec<String> = lines.next().unwrap().collect();
-    lines
-        .map(|cells| header.iter().cloned().zip(cells).collect())
-        .collect()
+    lines.map(|cells| header.iter().cloned().zip(cells).collect()).collect()
 }
 
 /// The page as a browser has it after its script ran.
@@ -117,14 +112,7 @@ fn rendered(browser: &str, page: &Path, place: &str) -> String {
 /// The numbers behind all elements whose tag holds `mark`, in the page's order.
 fn values(page: &str, mark: &str) -> Vec<f64> {
     let tags = page.split('<').filter(|tag| tag.contains(mark));
-    let value = |tag: &str| {
-        tag.split("data-value=\"")
-            .nth(1)?
-            .split('"')
-            .next()?
-            .parse()
-            .ok()
-    };
+    let value = |tag: &str| tag.split("data-value=\"").nth(1)?.split('"').next()?.parse().ok();
     tags.filter_map(value).collect()
 }
 
@@ -137,9 +125,7 @@ fn policies_and_temperatures_of_the_command_line_are_the_ones_drawn() {
     let drawn = |file: &str| -> BTreeSet<(String, bool)> {
         let swept = rows(&at.join("results/tiny").join(file));
         let swept = swept.iter().filter(|row| row["policy"] != "none");
-        swept
-            .map(|row| (row["policy"].clone(), row["temperature"] != "1"))
-            .collect()
+        swept.map(|row| (row["policy"].clone(), row["temperature"] != "1")).collect()
     };
     let expected = [("margin", false), ("margin", true), ("oracle", false)];
     let expected = expected.map(|(policy, scaled)| (policy.to_string(), scaled));
@@ -168,31 +154,12 @@ fn the_page_shows_the_numbers_of_budgeted_batch_in_a_real_browser() {
         };
         let row = figure.iter().find(is_here).unwrap();
         let number = |key: &str| row[key].parse::<f64>().unwrap();
-        assert_eq!(
-            values(&dom, "id=\"accuracy\""),
-            [number("accuracy")],
-            "{policy}"
-        );
-        assert_eq!(
-            values(&dom, "id=\"multiply-adds\""),
-            [number("multiply_adds")],
-            "{policy}"
-        );
-        let expected = taken
-            .iter()
-            .filter(is_here)
-            .map(|row| row["images"].parse().unwrap());
-        assert_eq!(
-            values(&dom, "class=\"taken\""),
-            expected.collect::<Vec<f64>>(),
-            "{policy}"
-        );
+        assert_eq!(values(&dom, "id=\"accuracy\""), [number("accuracy")], "{policy}");
+        assert_eq!(values(&dom, "id=\"multiply-adds\""), [number("multiply_adds")], "{policy}");
+        let expected = taken.iter().filter(is_here).map(|row| row["images"].parse().unwrap());
+        assert_eq!(values(&dom, "class=\"taken\""), expected.collect::<Vec<f64>>(), "{policy}");
         let right: f64 = values(&dom, "class=\"share\"").iter().sum();
-        assert_eq!(
-            right,
-            (number("accuracy") * number("images")).round(),
-            "{policy}"
-        );
+        assert_eq!(right, (number("accuracy") * number("images")).round(), "{policy}");
     }
 }
 
@@ -201,10 +168,7 @@ fn a_run_can_be_listed_shown_drawn_and_is_deleted_only_by_name() {
     let folder = trained();
     let at = folder.path();
     let listed: Value = serde_json::from_str(&said(at, &["runs", "list", "--json"])).unwrap();
-    assert_eq!(
-        (listed.as_array().unwrap().len(), &listed[0]["finished"]),
-        (1, &true.into())
-    );
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["finished"]), (1, &true.into()));
     let name = listed[0]["run"].as_str().unwrap();
     assert!(said(at, &["runs", "show", "msdnet"]).contains("state: finished, 1 epochs"));
 
@@ -231,15 +195,8 @@ fn a_run_can_be_listed_shown_drawn_and_is_deleted_only_by_name() {
     for row in rows(&at.join("sheets/corrected.csv")) {
         assert!(row["first_predicted"] != row["label"] && row["last_predicted"] == row["label"]);
     }
-    let error = complained(
-        at,
-        &["examples", "msdnet", "--class", "horse", "--threads", "1"],
-        1,
-    );
-    assert!(
-        error.contains("synthetic has no class \"horse\""),
-        "{error}"
-    );
+    let error = complained(at, &["examples", "msdnet", "--class", "horse", "--threads", "1"], 1);
+    assert!(error.contains("synthetic has no class \"horse\""), "{error}");
 
     said(at, &["watch", "msdnet", "-o", "curves"]);
     assert!(at.join("curves.svg").is_file() && at.join("curves.png").is_file());
@@ -268,10 +225,7 @@ print(json.dumps({tag: [[e.step, e.value] for e in events.Scalars(tag)] for tag 
 fn tensorboard_reads_back_what_was_written() {
     let python = |code: &str, argument: &Path| {
         let mut command = Command::new("python3");
-        command
-            .args(["-c", code])
-            .arg(argument)
-            .env("PYTHONPATH", python_packages());
+        command.args(["-c", code]).arg(argument).env("PYTHONPATH", python_packages());
         command.output().ok()
     };
     let is_there = python("import tensorboard", Path::new("")).is_some_and(|o| o.status.success());
@@ -280,30 +234,20 @@ fn tensorboard_reads_back_what_was_written() {
         return;
     }
     let folder = trained();
-    let written = said(
-        folder.path(),
-        &["watch", "msdnet", "--tensorboard", "events"],
-    );
-    let run = folder
-        .path()
-        .join(Path::new(written.trim()).parent().unwrap());
+    let written = said(folder.path(), &["watch", "msdnet", "--tensorboard", "events"]);
+    let run = folder.path().join(Path::new(written.trim()).parent().unwrap());
     let output = python(READ_EVENTS, &run).unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     let read: Value = serde_json::from_slice(&output.stdout).expect(&complaint);
     let name = run.file_name().unwrap();
     let log = rows(&folder.path().join("runs").join(name).join("train.csv"));
-    for (tag, column) in [
-        ("loss", "loss"),
-        ("learning_rate", "learning_rate"),
-        ("accuracy/exit_3", "accuracy_3"),
-    ] {
+    for (tag, column) in
+        [("loss", "loss"), ("learning_rate", "learning_rate"), ("accuracy/exit_3", "accuracy_3")]
+    {
         let expected: f64 = log[0][column].parse().unwrap();
         let [step, value] = [&read[tag][0][0], &read[tag][0][1]].map(|v| v.as_f64().unwrap());
         assert_eq!(step, 1.0);
-        assert!(
-            (value - expected).abs() < 1e-6,
-            "{tag}: {value}, not {expected}"
-        );
+        assert!((value - expected).abs() < 1e-6, "{tag}: {value}, not {expected}");
     }
 }
 
@@ -324,17 +268,9 @@ fn the_doctor_ends_well_where_the_main_job_can_run_and_with_1_where_it_cannot() 
     let folder = tempfile::tempdir().unwrap();
     let checks: Value = serde_json::from_str(&said(folder.path(), &["doctor", "--json"])).unwrap();
     let checks = checks.as_array().unwrap();
-    assert!(
-        checks
-            .iter()
-            .any(|check| check["name"] == "LibTorch" && check["state"] == "ok")
-    );
+    assert!(checks.iter().any(|check| check["name"] == "LibTorch" && check["state"] == "ok"));
     for check in checks {
-        assert_eq!(
-            check["state"] == "ok",
-            check.get("mend").is_none(),
-            "{check}"
-        );
+        assert_eq!(check["state"] == "ok", check.get("mend").is_none(), "{check}");
     }
     std::fs::write(folder.path().join("file"), "x").unwrap();
     let error = complained(folder.path(), &["doctor", "--runs", "file/runs"], 1);
@@ -354,10 +290,7 @@ fn a_reader_that_has_had_enough_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        output.status.success() && complaint.is_empty(),
-        "{complaint}"
-    );
+    assert!(output.status.success() && complaint.is_empty(), "{complaint}");
 }
 
 #[test]
@@ -367,17 +300,12 @@ fn shells_editors_and_man_are_served() {
         assert!(said(folder.path(), &["completions", shell]).contains("budgeted-batch"));
     }
     let pages = said(folder.path(), &["man", "--out", "man"]);
-    assert!(
-        pages.lines().any(|page| page == "man/repro-runs-clean.1"),
-        "{pages}"
-    );
+    assert!(pages.lines().any(|page| page == "man/repro-runs-clean.1"), "{pages}");
     assert!(said(folder.path(), &["man"]).starts_with(".ie"));
 }
 
 fn committed(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("experiments")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments").join(name);
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -385,10 +313,7 @@ fn committed(name: &str) -> String {
 fn the_committed_schema_is_the_programs() {
     let folder = tempfile::tempdir().unwrap();
     let now = said(folder.path(), &["config", "schema"]);
-    assert!(
-        now == committed("schema.json"),
-        "run `repro config schema > experiments/schema.json`"
-    );
+    assert!(now == committed("schema.json"), "run `repro config schema > experiments/schema.json`");
 }
 
 #[test]
@@ -400,32 +325,17 @@ fn the_schema_accepts_every_shipped_experiment_and_refuses_mistakes() {
     }
     let mistakes = [
         ("dataset", serde_json::json!("cifar-100")),
-        (
-            "dataset",
-            serde_json::json!({ "folder": "x", "classes": 3 }),
-        ),
+        ("dataset", serde_json::json!({ "folder": "x", "classes": 3 })),
         ("figure", serde_json::json!("fig5")),
         ("seed", serde_json::json!(0)),
-        (
-            "training",
-            serde_json::json!({ "epochs": 1, "precision": "fp8" }),
-        ),
-        (
-            "training",
-            serde_json::json!({ "epochs": 1, "augmentation": { "flips": true } }),
-        ),
+        ("training", serde_json::json!({ "epochs": 1, "precision": "fp8" })),
+        ("training", serde_json::json!({ "epochs": 1, "augmentation": { "flips": true } })),
     ];
-    let (_, smoke) = repro::experiment::BUILT_IN
-        .iter()
-        .find(|(name, _)| *name == "smoke")
-        .unwrap();
+    let (_, smoke) = repro::experiment::BUILT_IN.iter().find(|(name, _)| *name == "smoke").unwrap();
     for (key, wrong) in mistakes {
         let mut experiment: Value = serde_yaml::from_str(smoke).unwrap();
         experiment[key] = wrong.clone();
-        assert!(
-            fault(&schema, &schema, &experiment).is_some(),
-            "{key}: {wrong}"
-        );
+        assert!(fault(&schema, &schema, &experiment).is_some(), "{key}: {wrong}");
     }
 }
 
@@ -438,10 +348,7 @@ fn fault(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     }
     for (key, wanted) in [("anyOf", 1..=usize::MAX), ("oneOf", 1..=1)] {
         if let Some(choices) = schema[key].as_array() {
-            let fitting = choices
-                .iter()
-                .filter(|c| fault(root, c, value).is_none())
-                .count();
+            let fitting = choices.iter().filter(|c| fault(root, c, value).is_none()).count();
             if !wanted.contains(&fitting) {
                 return Some(format!("{value} fits {fitting} of {key}"));
             }
@@ -459,9 +366,7 @@ fn fault(root: &Value, schema: &Value, value: &Value) -> Option<String> {
         return Some(format!("{value} is not a {}", schema["type"]));
     }
     if let Some(items) = value.as_array() {
-        return items
-            .iter()
-            .find_map(|item| fault(root, &schema["items"], item));
+        return items.iter().find_map(|item| fault(root, &schema["items"], item));
     }
     let map = value.as_object()?;
     let required = schema["required"].as_array().into_iter().flatten();
@@ -469,12 +374,11 @@ fn fault(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     if let Some(key) = missing.next() {
         return Some(format!("{key} is missing"));
     }
-    map.iter()
-        .find_map(|(key, inner)| match schema["properties"].get(key) {
-            Some(property) => fault(root, property, inner),
-            None if schema["additionalProperties"] == false => Some(format!("{key} is unknown")),
-            None => None,
-        })
+    map.iter().find_map(|(key, inner)| match schema["properties"].get(key) {
+        Some(property) => fault(root, property, inner),
+        None if schema["additionalProperties"] == false => Some(format!("{key} is unknown")),
+        None => None,
+    })
 }
 
 fn has_type(types: &Value, value: &Value) -> bool {
@@ -515,10 +419,7 @@ fn own_images_are_classified_and_broken_ones_named_and_passed_over() {
         let output = repro(at, &[&start, options].concat());
         assert!(output.status.success(), "{output:?}");
         let complaint = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            complaint.contains("pictures/c.png is not a whole"),
-            "{complaint}"
-        );
+        assert!(complaint.contains("pictures/c.png is not a whole"), "{complaint}");
         let text = String::from_utf8(output.stdout).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         lines.collect::<Vec<Value>>()
@@ -526,10 +427,7 @@ fn own_images_are_classified_and_broken_ones_named_and_passed_over() {
     let costs: Vec<Value> = {
         let network = TINY.lines().last().unwrap().trim();
         std::fs::write(at.join("network.yaml"), network).unwrap();
-        let text = said(
-            at,
-            &["costs", "network.yaml", "--dataset", "synthetic", "--json"],
-        );
+        let text = said(at, &["costs", "network.yaml", "--dataset", "synthetic", "--json"]);
         serde_json::from_str(&text).unwrap()
     };
     let cost = |exit: usize| costs[exit - 1]["multiply_adds"].clone();
@@ -565,26 +463,10 @@ fn a_benchmark_tells_rates_and_draws_what_early_exit_saves() {
     let network = TINY.lines().last().unwrap().trim();
     std::fs::write(at.join("network.yaml"), network).unwrap();
     let only = "train,inference,early,data,memory";
-    let start = [
-        "bench",
-        "network.yaml",
-        "--seconds",
-        "0.001",
-        "--only",
-        only,
-    ];
+    let start = ["bench", "network.yaml", "--seconds", "0.001", "--only", only];
     let text = said(at, &[&start[..], &["--json", "--out", "speed"]].concat());
-    let rows: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    for what in [
-        "train/64/bf16",
-        "first/1",
-        "all/256",
-        "memory/256",
-        "early/1/exit 3",
-    ] {
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for what in ["train/64/bf16", "first/1", "all/256", "memory/256", "early/1/exit 3"] {
         let row = rows.iter().find(|row| row["what"] == what).unwrap();
         assert!(row["value"].as_f64().unwrap() > 0.0, "{row}");
     }

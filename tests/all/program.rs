@@ -6,11 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 /// Runs the program in `folder` with one thread's worth of work.
 pub fn repro(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_repro"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_repro")).args(arguments).current_dir(folder).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -22,10 +18,7 @@ pub fn refused(folder: &Path, arguments: &[&str], code: i32) -> String {
     let output = repro(folder, arguments);
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
-    assert!(
-        !error.contains("panicked") && !error.contains("RUST_BACKTRACE"),
-        "{error}"
-    );
+    assert!(!error.contains("panicked") && !error.contains("RUST_BACKTRACE"), "{error}");
     error
 }
 
@@ -40,12 +33,7 @@ fn costs(folder: &Path, yaml: &str, arguments: &[&str]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(yaml.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }
 
@@ -73,11 +61,7 @@ fn smoke_makes_every_file_of_its_figure_and_the_second_call_trains_nothing() {
     assert!(text(&csv).starts_with(header), "{}", text(&csv));
     let second = repro(folder.path(), &arguments);
     assert!(second.status.success());
-    assert!(
-        !text(&second.stderr).contains("epoch"),
-        "{}",
-        text(&second.stderr)
-    );
+    assert!(!text(&second.stderr).contains("epoch"), "{}", text(&second.stderr));
     assert_eq!(fs::read(figure.join("figure.csv")).unwrap(), csv);
 }
 
@@ -93,11 +77,7 @@ fn a_plan_trains_nothing_and_writes_nothing() {
 #[test]
 fn costs_of_a_network_come_from_standard_input_as_csv() {
     let folder = tempfile::tempdir().unwrap();
-    let output = costs(
-        folder.path(),
-        "resnet: { blocks_per_stage: 9 }",
-        &["--dataset", "cifar10"],
-    );
+    let output = costs(folder.path(), "resnet: { blocks_per_stage: 9 }", &["--dataset", "cifar10"]);
     let expected = "network,exit,multiply_adds,multiply_adds_single,multiply_adds_eager,parameters\n\
                     resnet-56-1exits-c16,1,125485696,125485696,125485696,853018\n";
     assert_eq!(text(&output.stdout), expected);
@@ -153,14 +133,7 @@ fn wrong_commands_are_refused_with_the_way_out() {
 #[test]
 fn a_training_that_diverges_stops_with_epoch_and_rate() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = [
-        "anytime",
-        "smoke",
-        "--threads",
-        "1",
-        "--set",
-        "training.learning_rate=1e30",
-    ];
+    let arguments = ["anytime", "smoke", "--threads", "1", "--set", "training.learning_rate=1e30"];
     let error = refused(folder.path(), &arguments, 1);
     assert!(
         error.contains("epoch 1, step 2, learning rate 9.99")

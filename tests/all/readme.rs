@@ -41,25 +41,13 @@ enum Instead {
 const NOT_RUN: &[(&str, &str, Instead)] = &[
     ("make ", "builds and tests everything", Instead::Target),
     ("cargo ", "only told not to be used", Instead::Parsed),
-    (
-        "scripts/run-notebooks.sh",
-        "installs from the network",
-        Instead::Script,
-    ),
+    ("scripts/run-notebooks.sh", "installs from the network", Instead::Script),
     ("repro data fetch", "needs the network", Instead::Parsed),
     ("repro bench", "takes minutes", Instead::Parsed),
     ("benches/", "takes minutes", Instead::Script),
-    (
-        "repro sweep slurm",
-        "needs a cluster",
-        Instead::With("--dry-run"),
-    ),
+    ("repro sweep slurm", "needs a cluster", Instead::With("--dry-run")),
     ("seq 0", "needs GNU parallel", Instead::Where("parallel")),
-    (
-        "repro budgeted-batch budgeted-batch-cifar100-cpu",
-        "takes hours",
-        Instead::With("--plan"),
-    ),
+    ("repro budgeted-batch budgeted-batch-cifar100-cpu", "takes hours", Instead::With("--plan")),
     (
         "repro fig-intermediate fig-intermediate-cifar100-cpu",
         "takes hours",
@@ -116,11 +104,7 @@ fn write_experiments(root: &Path) {
         ("anytime-quick", "anytime", &both),
         ("budgeted-batch-quick", "budgeted-batch", MSDNET),
         ("fig-intermediate-quick", "fig-intermediate", POSITIONAL),
-        (
-            "fig-final-degradation-quick",
-            "fig-final-degradation",
-            POSITIONAL,
-        ),
+        ("fig-final-degradation-quick", "fig-final-degradation", POSITIONAL),
         ("ablation-quick", "ablation", MSDNET),
     ] {
         let text = format!("figure: {figure}\n{HEAD}{networks}");
@@ -140,10 +124,7 @@ fn write_weights(root: &Path) {
     let file = root.join("network.yaml");
     std::fs::write(&file, network).unwrap();
     let (networks, _) = repro::experiment::load_networks(file.to_str().unwrap()).unwrap();
-    let input = repro::models::Input {
-        classes: 100,
-        ..fixtures::INPUT
-    };
+    let input = repro::models::Input { classes: 100, ..fixtures::INPUT };
     let weights = initialise(&networks[0].1.build(input).unwrap(), 0, Device::Cpu).unwrap();
     let named = weights.named().unwrap();
     checkpoint::save_tensors(&root.join("model.safetensors"), &named).unwrap();
@@ -189,27 +170,17 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 }
 
 fn look_at(folder: &Path, command: &str) {
-    match NOT_RUN
-        .iter()
-        .find(|(start, ..)| command.starts_with(start))
-    {
+    match NOT_RUN.iter().find(|(start, ..)| command.starts_with(start)) {
         None => run(folder, command),
         Some((_, _, Instead::With(option))) => run(folder, &format!("{command} {option}")),
         Some((_, _, Instead::Where(program))) => {
             let is_there = Command::new(program).arg("--version").output().is_ok();
-            if is_there {
-                run(folder, command)
-            } else {
-                parse(command)
-            }
+            if is_there { run(folder, command) } else { parse(command) }
         }
         Some((_, _, Instead::Parsed)) => parse(command),
         Some((_, _, Instead::Target)) => {
             let target = format!("\n{}:", command.split_whitespace().nth(1).unwrap());
-            assert!(
-                include_str!("../../Makefile").contains(&target),
-                "{command}"
-            );
+            assert!(include_str!("../../Makefile").contains(&target), "{command}");
         }
         Some((_, _, Instead::Script)) => {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -245,16 +216,9 @@ fn every_command_of_the_readme_does_what_it_says() {
         }
     }
     assert!(shown > 40, "{shown} commands were found");
-    let all: Vec<String> = TEXTS
-        .iter()
-        .flat_map(|(_, text)| commands(text))
-        .flatten()
-        .collect();
+    let all: Vec<String> = TEXTS.iter().flat_map(|(_, text)| commands(text)).flatten().collect();
     for (start, reason, _) in NOT_RUN {
-        assert!(
-            all.iter().any(|c| c.starts_with(start)),
-            "{start}: {reason}"
-        );
+        assert!(all.iter().any(|c| c.starts_with(start)), "{start}: {reason}");
     }
 }
 
@@ -269,11 +233,7 @@ fn what_the_readme_says_was_found_is_what_the_results_say() {
         .collect();
     let (_, findings) = TEXTS[0].1.split_once("<!-- findings -->").unwrap();
     let (findings, _) = findings.split_once("<!-- /findings -->").unwrap();
-    let rows: Vec<&str> = findings
-        .lines()
-        .filter(|l| l.starts_with("| "))
-        .skip(2)
-        .collect();
+    let rows: Vec<&str> = findings.lines().filter(|l| l.starts_with("| ")).skip(2).collect();
     assert!(rows.len() >= 8, "{} findings", rows.len());
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
@@ -288,10 +248,7 @@ fn what_the_readme_says_was_found_is_what_the_results_say() {
 fn what_the_readme_links_to_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, text) in TEXTS {
-        let targets = text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next());
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|t| !t.contains("://")) {
             assert!(root.join(target).exists(), "{name}: {target}");
         }

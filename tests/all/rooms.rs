@@ -8,36 +8,12 @@ const NEVER: &[(&str, &[&str])] = &[
     ("cli", &["tch", "polars", "plotters"]),
     ("experiment", &["tch", "polars", "plotters"]),
     ("data", &["crate::models", "crate::train", "crate::results"]),
-    (
-        "nn",
-        &[
-            "crate::models",
-            "crate::data",
-            "crate::train",
-            "crate::eval",
-        ],
-    ),
-    (
-        "models",
-        &["crate::data", "crate::train", "crate::experiment"],
-    ),
+    ("nn", &["crate::models", "crate::data", "crate::train", "crate::eval"]),
+    ("models", &["crate::data", "crate::train", "crate::experiment"]),
     ("train", &["crate::models", "crate::figures", "clap"]),
     ("predict", &["crate::models", "crate::figures", "clap"]),
-    (
-        "eval",
-        &[
-            "tch",
-            "polars",
-            "plotters",
-            "crate::nn",
-            "crate::models",
-            "std::fs",
-        ],
-    ),
-    (
-        "figures",
-        &["tch", "crate::nn", "crate::models", "crate::train"],
-    ),
+    ("eval", &["tch", "polars", "plotters", "crate::nn", "crate::models", "std::fs"]),
+    ("figures", &["tch", "crate::nn", "crate::models", "crate::train"]),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -55,9 +31,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 fn names(line: &str, import: &str) -> bool {
     let line = line.trim_start();
-    let used = line
-        .strip_prefix("pub use ")
-        .or_else(|| line.strip_prefix("use "));
+    let used = line.strip_prefix("pub use ").or_else(|| line.strip_prefix("use "));
     let by_use = used.is_some_and(|rest| {
         rest.strip_prefix(import)
             .is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
@@ -92,9 +66,7 @@ fn no_family_imports_another() {
     for family in ["msdnet", "resnet", "densenet"] {
         let text = fs::read_to_string(models.join(family).with_extension("rs")).unwrap();
         for other in ["msdnet", "resnet", "densenet"] {
-            let imports = text
-                .lines()
-                .any(|l| l.starts_with("use ") && l.contains(other));
+            let imports = text.lines().any(|l| l.starts_with("use ") && l.contains(other));
             assert!(!imports || other == family, "{family} imports {other}");
         }
     }

@@ -17,11 +17,7 @@ impl OneNode {
     fn start(folder: PathBuf) -> OneNode {
         let node = OneNode { folder };
         let output = node.script("start");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         node
     }
 
@@ -71,9 +67,7 @@ fn obstacle() -> Option<String> {
     };
     let programs = ["slurmctld", "slurmd", "munged", "sbatch"];
     if let Some(program) = programs.iter().find(|program| missing(program)) {
-        return Some(format!(
-            "{program} is not installed (Debian: slurm-wlm, munge)"
-        ));
+        return Some(format!("{program} is not installed (Debian: slurm-wlm, munge)"));
     }
     let id = Command::new("id").arg("-u").output().ok()?;
     (id.stdout != b"0\n").then(|| "a Slurm of one's own needs root".to_string())
@@ -111,13 +105,8 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
     let collect = jobs["collect"].as_str().unwrap();
 
     for index in [0, 1, 4] {
-        wait_until("a task is past an epoch", 120, || {
-            !epochs(&runs[index]).is_empty()
-        });
-        assert!(
-            epochs(&runs[index]).len() < 8,
-            "run {index} was too quick to be requeued"
-        );
+        wait_until("a task is past an epoch", 120, || !epochs(&runs[index]).is_empty());
+        assert!(epochs(&runs[index]).len() < 8, "run {index} was too quick to be requeued");
         let task = format!("{array}_{index}");
         if index == 4 {
             // As before a time limit: the task saves and puts itself back. That may happen before
@@ -127,13 +116,8 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
         } else {
             node.ask(folder, "scontrol", &["requeue", &task]);
         }
-        let waits = || {
-            node.ask(
-                folder,
-                "squeue",
-                &["-h", "-t", "PENDING", "-r", "-j", array, "-o", "%K"],
-            )
-        };
+        let waits =
+            || node.ask(folder, "squeue", &["-h", "-t", "PENDING", "-r", "-j", array, "-o", "%K"]);
         wait_until("the task is in the queue again", 60, || {
             waits().lines().any(|line| line == index.to_string())
         });
@@ -145,9 +129,7 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
 
     let picture = folder.join("results/x/run.json");
     wait_until("the figures are collected", 300, || picture.is_file());
-    wait_until("the queue is empty", 60, || {
-        node.ask(folder, "squeue", &["-h"]).is_empty()
-    });
+    wait_until("the queue is empty", 60, || node.ask(folder, "squeue", &["-h"]).is_empty());
     let collected = fs::read_to_string(folder.join("m.jsonl.slurm/collect.log")).unwrap();
     for index in [0, 1, 4] {
         let log = folder.join(format!("m.jsonl.slurm/{array}_{index}.log"));
@@ -155,9 +137,6 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
         assert!(log.contains("goes on after epoch"), "task {index}: {log}");
     }
     assert!(!collected.contains("partial"), "job {collect}: {collected}");
-    succeed(
-        folder,
-        "anytime x.yaml --workers 2 --threads 1 -q --runs local --out local",
-    );
+    succeed(folder, "anytime x.yaml --workers 2 --threads 1 -q --runs local --out local");
     assert!(figure_files(folder, "results") == figure_files(folder, "local"));
 }

@@ -58,9 +58,7 @@ pub fn succeed(folder: &Path, args: &str) -> String {
 
 fn run_folders(folder: &Path) -> Vec<PathBuf> {
     let runs = fs::read_dir(folder.join("runs"));
-    runs.map_or(Vec::new(), |entries| {
-        entries.map(|entry| entry.unwrap().path()).collect()
-    })
+    runs.map_or(Vec::new(), |entries| entries.map(|entry| entry.unwrap().path()).collect())
 }
 
 /// The epochs of a run's clock, in the order in which they were trained.
@@ -87,10 +85,7 @@ pub fn figure_files(folder: &Path, out: &str) -> Vec<Vec<u8>> {
 pub fn wait_until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(
-            began.elapsed() < Duration::from_secs(seconds),
-            "not within {seconds} s: {what}"
-        );
+        assert!(began.elapsed() < Duration::from_secs(seconds), "not within {seconds} s: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -101,9 +96,7 @@ fn parent_of(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     let state = fields.next()?;
-    (state != "Z")
-        .then(|| fields.next()?.parse().ok())
-        .flatten()
+    (state != "Z").then(|| fields.next()?.parse().ok()).flatten()
 }
 
 #[cfg(target_os = "linux")]
@@ -132,9 +125,7 @@ fn workers_end_when_their_parent_is_killed_and_the_next_call_goes_on() {
     assert_eq!(workers.len(), 2);
     parent.kill().unwrap();
     parent.wait().unwrap();
-    wait_until("the workers are gone", 15, || {
-        workers.iter().all(|&pid| parent_of(pid).is_none())
-    });
+    wait_until("the workers are gone", 15, || workers.iter().all(|&pid| parent_of(pid).is_none()));
     for run in run_folders(folder) {
         assert!(epochs(&run).len() < 40, "{run:?} came to its end");
     }
@@ -157,13 +148,7 @@ fn a_parent_that_is_told_to_stop_saves_in_its_workers_and_ends_with_75() {
     });
     let workers = children_of(parent.id());
     let kill = format!("kill -TERM {}", parent.id());
-    assert!(
-        Command::new("sh")
-            .args(["-c", &kill])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     assert_eq!(parent.wait().unwrap().code(), Some(75));
     assert!(workers.iter().all(|&pid| parent_of(pid).is_none()));
 }
@@ -174,20 +159,14 @@ fn two_calls_at_once_train_each_run_once_and_draw_what_one_process_draws() {
     let folder = place.path();
     let call = |out| {
         let args = format!("anytime x.yaml --workers 2 --threads 1 -q --out {out}");
-        program(folder, &args)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap()
+        program(folder, &args).stdout(Stdio::null()).spawn().unwrap()
     };
     let (mut one, mut two) = (call("one"), call("two"));
     assert!(one.wait().unwrap().success());
     assert!(two.wait().unwrap().success());
     assert_every_epoch_once(folder, 4, 2);
     assert!(figure_files(folder, "one") == figure_files(folder, "two"));
-    succeed(
-        folder,
-        "anytime x.yaml --workers 1 --threads 1 -q --runs other --out alone",
-    );
+    succeed(folder, "anytime x.yaml --workers 1 --threads 1 -q --runs other --out alone");
     assert!(figure_files(folder, "one") == figure_files(folder, "alone"));
 }
 
@@ -198,10 +177,7 @@ fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
     fs::write(folder.join("bad.yaml"), anytime("[0]", 1, "1e30")).unwrap();
     let manifest = succeed(folder, "sweep plan bad.yaml x.yaml");
     fs::write(folder.join("m.jsonl"), &manifest).unwrap();
-    let output = output(
-        folder,
-        "sweep run --manifest m.jsonl --workers 2 --threads 1",
-    );
+    let output = output(folder, "sweep run --manifest m.jsonl --workers 2 --threads 1");
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("2 of 4 runs failed"), "{said}");
@@ -212,12 +188,8 @@ fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
 
     let status = succeed(folder, "sweep status m.jsonl --json");
     let status: Value = serde_json::from_str(&status).unwrap();
-    let states: Vec<&str> = status
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|run| run["state"].as_str().unwrap())
-        .collect();
+    let states: Vec<&str> =
+        status.as_array().unwrap().iter().map(|run| run["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["failed", "failed", "done", "done"]);
     let reason = status[0]["reason"].as_str().unwrap();
     assert!(
@@ -239,20 +211,14 @@ fn a_manifest_holds_a_shared_run_once_and_the_same_ids_again() {
     let other = anytime("[0]", 1, "0.1").replace("name: ResNet", "name: Residual");
     fs::write(folder.join("y.yaml"), other).unwrap();
     let text = succeed(folder, "sweep plan x.yaml y.yaml --seeds 0..2");
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 6);
     for (index, line) in lines.iter().enumerate() {
         assert_eq!(line["index"], index);
         assert_eq!(line["experiments"], serde_json::json!(["x.yaml", "y.yaml"]));
         assert!(line["seconds"].as_f64().unwrap() > 0.0);
     }
-    assert_eq!(
-        succeed(folder, "sweep plan x.yaml y.yaml --seeds 0..2"),
-        text
-    );
+    assert_eq!(succeed(folder, "sweep plan x.yaml y.yaml --seeds 0..2"), text);
 }
 
 #[test]
@@ -288,10 +254,7 @@ fn a_figure_is_drawn_without_the_curve_whose_reference_is_missing() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("left out: curve `DenseNet`"), "{said}");
     let csv = fs::read_to_string(folder.join("results/x/figure.csv")).unwrap();
-    assert!(
-        csv.contains("ResNet at 1") && !csv.contains("DenseNet"),
-        "{csv}"
-    );
+    assert!(csv.contains("ResNet at 1") && !csv.contains("DenseNet"), "{csv}");
     let json = fs::read_to_string(folder.join("results/x/run.json")).unwrap();
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["missing"].as_array().unwrap().len(), 1);
@@ -306,18 +269,12 @@ fn a_thousand_runs_are_planned_watched_and_collected() {
     let planned = began.elapsed();
     assert_eq!(manifest.lines().count(), 1000);
     fs::write(folder.join("m.jsonl"), &manifest).unwrap();
-    succeed(
-        folder,
-        "sweep run --manifest m.jsonl --index 3 --threads 1 -q",
-    );
+    succeed(folder, "sweep run --manifest m.jsonl --index 3 --threads 1 -q");
     let began = Instant::now();
     let status = succeed(folder, "sweep status m.jsonl");
     let watched = began.elapsed();
     let counts = status.lines().last().unwrap();
-    assert_eq!(
-        counts,
-        "1000 runs: 1 done, 0 running, 0 failed, 999 waiting"
-    );
+    assert_eq!(counts, "1000 runs: 1 done, 0 running, 0 failed, 999 waiting");
     let began = Instant::now();
     let told = succeed(folder, "sweep collect m.jsonl --threads 1 -q");
     let collected = began.elapsed();

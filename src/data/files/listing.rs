@@ -52,11 +52,7 @@ pub fn list(root: &Path, part: Part) -> Result<Listing> {
             root.join("train").display()
         );
     }
-    Ok(Listing {
-        files,
-        classes: names.len(),
-        names,
-    })
+    Ok(Listing { files, classes: names.len(), names })
 }
 
 fn place(root: &Path, part: Part) -> Result<PathBuf> {
@@ -93,11 +89,7 @@ pub fn digest<'a>(
         sized.push((path, label, size));
     }
     let total: u64 = sized.iter().map(|(_, _, size)| size).sum();
-    let limit = if total > READ_WHOLE {
-        BEGINNING
-    } else {
-        u64::MAX
-    };
+    let limit = if total > READ_WHOLE { BEGINNING } else { u64::MAX };
     let mut hash = Sha256::new();
     hash.update(format!("{classes} classes, {} files\n", sized.len()));
     let mut content = Vec::new();
@@ -107,9 +99,7 @@ pub fn digest<'a>(
         hash.update(format!("{label} {name} {size}\n"));
         content.clear();
         let file = File::open(path).with_context(context)?;
-        file.take(limit)
-            .read_to_end(&mut content)
-            .with_context(context)?;
+        file.take(limit).read_to_end(&mut content).with_context(context)?;
         hash.update(&content);
     }
     Ok(hex(&hash.finalize()))

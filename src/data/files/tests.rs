@@ -33,10 +33,7 @@ fn images_are_read_by_class_and_name_ahead_of_time_or_not() {
     assert_eq!(now.size(), [2, 3, 224, 224]);
     let red = now.int64_value(&[0, 0, 100, 100]);
     let blue = now.int64_value(&[1, 2, 100, 100]);
-    assert!(
-        red.abs_diff(200) < 4 && blue.abs_diff(200) < 4,
-        "{red} {blue}"
-    );
+    assert!(red.abs_diff(200) < 4 && blue.abs_diff(200) < 4, "{red} {blue}");
     let change = Some((Augmentation::default(), 1, 0));
     let trained = files.pixels(&[3, 0], change).unwrap();
     assert_eq!(files.pixels(&[3, 0], change).unwrap(), trained);
@@ -76,12 +73,7 @@ fn a_broken_image_is_named_or_left_out_and_counted() {
 #[test]
 fn a_change_of_a_files_content_changes_the_digest() {
     let root = folder();
-    let digest = || {
-        Files::open(root.path(), Part::Train)
-            .unwrap()
-            .digest()
-            .unwrap()
-    };
+    let digest = || Files::open(root.path(), Part::Train).unwrap().digest().unwrap();
     let before = digest();
     assert_eq!(before, digest());
     let path = root.path().join("train/red/0.jpg");
@@ -101,14 +93,10 @@ fn decoding_speed() {
         panic!("REPRO_IMAGES names no folder");
     };
     for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        for (what, change) in [
-            ("evaluation", None),
-            ("training", Some((Augmentation::default(), 0, 0))),
-        ] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for (what, change) in
+            [("evaluation", None), ("training", Some((Augmentation::default(), 0, 0)))]
+        {
             // A fresh one each time, so that nothing is kept from before.
             let files = Files::open(root.as_ref(), Part::Train).unwrap();
             let indices: Vec<u32> = (0..files.len() as u32).collect();
@@ -117,10 +105,7 @@ fn decoding_speed() {
                 pool.install(|| files.shared.decode(batch, change)).unwrap();
             }
             let speed = indices.len() as f64 / start.elapsed().as_secs_f64();
-            println!(
-                "{what}, {threads} threads: {speed:.0} images/s ({} images)",
-                indices.len()
-            );
+            println!("{what}, {threads} threads: {speed:.0} images/s ({} images)", indices.len());
         }
     }
 }

@@ -142,13 +142,7 @@ fn central(width: u32, height: u32, mirrored: bool) -> Draw {
         (width, height)
     };
     let (w, h) = (w.clamp(1, width), h.clamp(1, height));
-    Draw {
-        left: (width - w) / 2,
-        top: (height - h) / 2,
-        width: w,
-        height: h,
-        mirrored,
-    }
+    Draw { left: (width - w) / 2, top: (height - h) / 2, width: w, height: h, mirrored }
 }
 
 fn uniform(rng: &mut ChaCha8Rng, (low, high): (f64, f64)) -> f64 {
@@ -175,11 +169,7 @@ pub fn training(image: &RgbImage, augmentation: Augmentation, draw: Draw, target
 /// Red, green and blue apart.
 fn planes(image: &RgbImage, mirrored: bool, target: &mut [u8]) {
     for (x, y, pixel) in image.enumerate_pixels() {
-        let x = if mirrored {
-            SIDE - 1 - x as usize
-        } else {
-            x as usize
-        };
+        let x = if mirrored { SIDE - 1 - x as usize } else { x as usize };
         for (channel, &value) in pixel.0.iter().enumerate() {
             target[(channel * SIDE + y as usize) * SIDE + x] = value;
         }

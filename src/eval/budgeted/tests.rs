@@ -9,28 +9,15 @@ fn small() -> (Predictions, Vec<u64>) {
         4., 0., 0., 1., 0., 0., 0., 0., 3., // exit 2: all right
         4., 0., 0., 0., 4., 0., 0., 4., 0.,
     ];
-    let predictions = Predictions {
-        exits: 2,
-        classes: 3,
-        images: vec![0, 1, 2],
-        labels: vec![0, 1, 1],
-        logits,
-    };
+    let predictions =
+        Predictions { exits: 2, classes: 3, images: vec![0, 1, 2], labels: vec![0, 1, 1], logits };
     (predictions, vec![100, 400])
 }
 
 fn swept(policy: Policy, ratios: &[f64]) -> Sweep {
     let (predictions, costs) = small();
-    let network = Network {
-        hold_out: &predictions,
-        test: &predictions,
-        multiply_adds: &costs,
-    };
-    let setting = Setting {
-        policy,
-        ratios: ratios.to_vec(),
-        ..Setting::paper()
-    };
+    let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
+    let setting = Setting { policy, ratios: ratios.to_vec(), ..Setting::paper() };
     sweep(&network, &setting).unwrap()
 }
 
@@ -38,20 +25,9 @@ fn swept(policy: Policy, ratios: &[f64]) -> Sweep {
 fn the_ends_of_a_sweep_are_the_first_and_the_last_exit() {
     for policy in [Policy::MaxSoftmax, Policy::Margin, Policy::Entropy] {
         let points = swept(policy, &[1e-9, 1e9]).points;
-        assert_eq!(
-            (points[0].multiply_adds, points[0].correct),
-            (100.0, 1),
-            "{policy}"
-        );
-        assert_eq!(
-            (points[1].multiply_adds, points[1].correct),
-            (400.0, 3),
-            "{policy}"
-        );
-        assert_eq!(
-            (&points[0].taken, &points[1].taken),
-            (&vec![3, 0], &vec![0, 3])
-        );
+        assert_eq!((points[0].multiply_adds, points[0].correct), (100.0, 1), "{policy}");
+        assert_eq!((points[1].multiply_adds, points[1].correct), (400.0, 3), "{policy}");
+        assert_eq!((&points[0].taken, &points[1].taken), (&vec![3, 0], &vec![0, 3]));
     }
 }
 
@@ -59,10 +35,7 @@ fn the_ends_of_a_sweep_are_the_first_and_the_last_exit() {
 fn in_between_the_surest_images_leave_first() {
     // Shares of 2/3 and 1/3: two of three leave, the unsure one stays and is put right.
     let point = &swept(Policy::MaxSoftmax, &[0.5]).points[0];
-    assert_eq!(
-        (point.taken.clone(), point.correct, point.multiply_adds),
-        (vec![2, 1], 2, 200.0)
-    );
+    assert_eq!((point.taken.clone(), point.correct, point.multiply_adds), (vec![2, 1], 2, 200.0));
     assert_eq!(*point.hits, [true, true, false]);
 }
 
@@ -71,10 +44,7 @@ fn the_oracle_leaves_at_the_first_right_exit() {
     let points = swept(Policy::Oracle, &[0.5]).points;
     assert_eq!(points.len(), 1);
     assert_eq!(points[0].ratio, None);
-    assert_eq!(
-        (points[0].taken.clone(), points[0].correct),
-        (vec![1, 2], 3)
-    );
+    assert_eq!((points[0].taken.clone(), points[0].correct), (vec![1, 2], 3));
 }
 
 #[test]
@@ -101,43 +71,21 @@ fn splits_of_different_networks_are_refused() {
     let (predictions, costs) = small();
     let mut other = predictions.clone();
     (other.exits, other.classes) = (3, 2);
-    let network = Network {
-        hold_out: &other,
-        test: &predictions,
-        multiply_adds: &costs,
-    };
+    let network = Network { hold_out: &other, test: &predictions, multiply_adds: &costs };
     let error = sweep(&network, &Setting::paper()).unwrap_err().to_string();
-    assert!(
-        error.contains("3 exits and 2 classes, the test split's 2 and 3"),
-        "{error}"
-    );
+    assert!(error.contains("3 exits and 2 classes, the test split's 2 and 3"), "{error}");
 
-    let network = Network {
-        hold_out: &predictions,
-        test: &predictions,
-        multiply_adds: &[1, 2, 3],
-    };
+    let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &[1, 2, 3] };
     let error = sweep(&network, &Setting::paper()).unwrap_err().to_string();
-    assert!(
-        error.contains("predictions of 2 exits, but costs of 3"),
-        "{error}"
-    );
+    assert!(error.contains("predictions of 2 exits, but costs of 3"), "{error}");
 }
 
 #[test]
 fn a_hold_out_of_no_image_is_refused_with_the_reason() {
     let (predictions, costs) = small();
-    let empty = Predictions {
-        images: vec![],
-        labels: vec![],
-        logits: vec![],
-        ..predictions.clone()
-    };
-    let network = Network {
-        hold_out: &empty,
-        test: &predictions,
-        multiply_adds: &costs,
-    };
+    let empty =
+        Predictions { images: vec![], labels: vec![], logits: vec![], ..predictions.clone() };
+    let network = Network { hold_out: &empty, test: &predictions, multiply_adds: &costs };
     let error = sweep(&network, &Setting::paper()).unwrap_err().to_string();
     assert!(error.contains("thresholds are chosen on images"), "{error}");
 }
@@ -145,11 +93,7 @@ fn a_hold_out_of_no_image_is_refused_with_the_reason() {
 #[test]
 fn thresholds_by_hand_are_applied_to_the_test_split() {
     let (predictions, costs) = small();
-    let network = Network {
-        hold_out: &predictions,
-        test: &predictions,
-        multiply_adds: &costs,
-    };
+    let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
     let point = with_thresholds(&network, &Setting::paper(), vec![0.9]).unwrap();
     assert_eq!((point.taken, point.thresholds), (vec![2, 1], vec![0.9]));
     assert!(with_thresholds(&network, &Setting::paper(), vec![0.9, 0.9]).is_err());
@@ -163,22 +107,13 @@ fn a_budget_just_short_of_the_last_exit_is_solved_with_many_exits_too() {
         classes: 2,
         images: (0..50).collect(),
         labels: vec![0; 50],
-        logits: (0..exits * 50)
-            .flat_map(|i| [(i * 37 % 101) as f32 / 50.0, 0.0])
-            .collect(),
+        logits: (0..exits * 50).flat_map(|i| [(i * 37 % 101) as f32 / 50.0, 0.0]).collect(),
     };
     let costs = costs_of(exits);
-    let network = Network {
-        hold_out: &predictions,
-        test: &predictions,
-        multiply_adds: &costs,
-    };
+    let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
     let last = costs[exits - 1] as f64;
     for convention in [Convention::Paper, Convention::Port] {
-        let setting = Setting {
-            convention,
-            ..Setting::paper()
-        };
+        let setting = Setting { convention, ..Setting::paper() };
         let ratio = |budget| solve(&network, &setting, budget).unwrap();
         assert!(ratio(last - 1.0) > ratio(last / 2.0), "{convention:?}");
         assert_eq!(ratio(last), f64::INFINITY);
@@ -200,22 +135,13 @@ fn without_ties() -> impl Strategy<Value = Answers> {
     (2usize..6, 6usize..60, any::<u64>()).prop_map(|(exits, images, seed)| {
         let mut state = seed | 1;
         let mut draw = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 11) as f64 / (1u64 << 53) as f64
         };
-        let confidence = (0..exits)
-            .map(|_| (0..images).map(|_| draw()).collect())
-            .collect();
-        let predicted = (0..exits)
-            .map(|_| (0..images).map(|_| u32::from(draw() < 0.5)).collect())
-            .collect();
-        Answers {
-            confidence,
-            predicted,
-            labels: vec![0; images],
-        }
+        let confidence = (0..exits).map(|_| (0..images).map(|_| draw()).collect()).collect();
+        let predicted =
+            (0..exits).map(|_| (0..images).map(|_| u32::from(draw() < 0.5)).collect()).collect();
+        Answers { confidence, predicted, labels: vec![0; images] }
     })
 }
 

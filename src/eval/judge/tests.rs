@@ -17,14 +17,8 @@ fn row(curve: &str, seed: u64, x: f64, correct: usize, images: usize) -> Row {
 
 fn relative(curve: &str, seed: u64, x: f64, correct: usize, reference: usize) -> Row {
     let of = row(curve, seed, x, reference, 10_000);
-    let reference = Some(Reference {
-        accuracy: of.accuracy,
-        hits: of.hits,
-    });
-    Row {
-        reference,
-        ..row(curve, seed, x, correct, 10_000)
-    }
+    let reference = Some(Reference { accuracy: of.accuracy, hits: of.hits });
+    Row { reference, ..row(curve, seed, x, correct, 10_000) }
 }
 
 fn judged(figure: &str, rule: &str, rows: &[Row]) -> Judgement {
@@ -47,21 +41,13 @@ fn a_curve_that_is_above_at_every_budget_is_above() {
     assert_eq!(judgement.holds, Verdict::Yes);
     assert_eq!(judgement.seeds, 1);
     // At 2: 0.7 - 0.5; at 3: 0.8 - 0.55.
-    assert!(
-        judgement.measured.starts_with("A minus B at 2.000e0"),
-        "{}",
-        judgement.measured
-    );
+    assert!(judgement.measured.starts_with("A minus B at 2.000e0"), "{}", judgement.measured);
     assert!(judgement.note.contains("one seed"), "{}", judgement.note);
 
     rows.push(row("B", 0, 2.5, 900, 1000));
     let judgement = judged("anytime", rule, &rows);
     assert_eq!(judgement.holds, Verdict::No);
-    assert!(
-        judgement.measured.contains("-0.1500"),
-        "{}",
-        judgement.measured
-    );
+    assert!(judgement.measured.contains("-0.1500"), "{}", judgement.measured);
 }
 
 #[test]
@@ -88,10 +74,7 @@ fn a_claim_about_a_curve_that_is_not_there_is_undecided_and_says_so() {
 fn claims_of_other_figures_are_not_judged() {
     let yaml = "[{id: c, figure: ablation, text: t, source: s, expected: e, \
                 rule: {rises: {curve: A, value: accuracy}}}]";
-    assert_eq!(
-        judge(&parse(yaml).unwrap(), ClaimFigure::Anytime, &[]),
-        vec![]
-    );
+    assert_eq!(judge(&parse(yaml).unwrap(), ClaimFigure::Anytime, &[]), vec![]);
 }
 
 #[test]
@@ -107,16 +90,9 @@ fn an_order_is_compared_between_positions_below_the_limit_only() {
     let judgement = judged("fig-intermediate", rule, &rows);
     assert_eq!(judgement.holds, Verdict::Yes);
     // At 0.2 A has 5/6 + 1/8 of 1/6 = 0.854; B has 0.5.
-    assert!(
-        judgement.measured.contains("0.3542"),
-        "{}",
-        judgement.measured
-    );
+    assert!(judgement.measured.contains("0.3542"), "{}", judgement.measured);
     let everywhere = rule.replace("0.6", "1.0");
-    assert_eq!(
-        judged("fig-intermediate", &everywhere, &rows).holds,
-        Verdict::No
-    );
+    assert_eq!(judged("fig-intermediate", &everywhere, &rows).holds, Verdict::No);
 }
 
 #[test]
@@ -127,45 +103,27 @@ fn a_loss_is_judged_at_each_position_of_the_range() {
         relative("A", 0, 0.3, 6600, 7000),
         relative("A", 0, 0.9, 7000, 7000),
     ];
-    assert_eq!(
-        judged("fig-final-degradation", rule, &rows).holds,
-        Verdict::Yes
-    );
+    assert_eq!(judged("fig-final-degradation", rule, &rows).holds, Verdict::Yes);
     rows[1] = relative("A", 0, 0.3, 7000, 7000);
     let judgement = judged("fig-final-degradation", rule, &rows);
     assert_eq!(judgement.holds, Verdict::No);
-    assert_eq!(
-        judgement.measured,
-        "1 - relative accuracy of A at 0.300: 0.0000 [0.0000, 0.0000]"
-    );
+    assert_eq!(judgement.measured, "1 - relative accuracy of A at 0.300: 0.0000 [0.0000, 0.0000]");
 }
 
 #[test]
 fn two_seeds_that_disagree_leave_a_claim_undecided() {
     let rule = "loss: {curve: A, between: {at_most: 0.02}}";
-    let rows = [
-        relative("A", 0, 0.1, 7000, 7000),
-        relative("A", 1, 0.1, 6930, 7000),
-    ];
+    let rows = [relative("A", 0, 0.1, 7000, 7000), relative("A", 1, 0.1, 6930, 7000)];
     let judgement = judged("fig-final-degradation", rule, &rows);
     assert_eq!((judgement.holds, judgement.seeds), (Verdict::Undecided, 2));
 }
 
 #[test]
 fn a_rise_is_from_the_first_position_to_the_last() {
-    let rows = [
-        relative("A", 0, 0.9, 6000, 6000),
-        relative("A", 0, 0.1, 3000, 6000),
-    ];
+    let rows = [relative("A", 0, 0.9, 6000, 6000), relative("A", 0, 0.1, 3000, 6000)];
     let rule = |by: f64| format!("rises: {{curve: A, value: relative_accuracy, by: {by}}}");
-    assert_eq!(
-        judged("fig-intermediate", &rule(0.4), &rows).holds,
-        Verdict::Yes
-    );
-    assert_eq!(
-        judged("fig-intermediate", &rule(0.6), &rows).holds,
-        Verdict::No
-    );
+    assert_eq!(judged("fig-intermediate", &rule(0.4), &rows).holds, Verdict::Yes);
+    assert_eq!(judged("fig-intermediate", &rule(0.6), &rows).holds, Verdict::No);
 }
 
 #[test]
@@ -177,26 +135,15 @@ fn single_networks_of_one_label_are_joined_and_sweeps_of_several_are_not() {
         row("A", 0, 2.5, 700, 1000),
     ];
     rows[1].network = "ResNet-20".to_owned();
-    let joined = judged(
-        "budgeted-batch",
-        "above: {curve: A, others: [ResNets]}",
-        &rows,
-    );
+    let joined = judged("budgeted-batch", "above: {curve: A, others: [ResNets]}", &rows);
     assert_eq!(joined.holds, Verdict::Yes);
     assert!(joined.measured.contains(": 0.0500"), "{}", joined.measured);
 
     // A second, worse network under A's label changes nothing: the best counts.
     for (x, correct) in [(2.0, 300), (2.5, 300)] {
-        rows.push(Row {
-            network: "small".to_owned(),
-            ..row("A", 0, x, correct, 1000)
-        });
+        rows.push(Row { network: "small".to_owned(), ..row("A", 0, x, correct, 1000) });
     }
-    let best = judged(
-        "budgeted-batch",
-        "above: {curve: A, others: [ResNets]}",
-        &rows,
-    );
+    let best = judged("budgeted-batch", "above: {curve: A, others: [ResNets]}", &rows);
     assert_eq!(best.measured, joined.measured);
 }
 
@@ -218,19 +165,12 @@ fn a_cheaper_curve_is_compared_at_a_fraction_of_the_others_dearest_cost() {
 
 #[test]
 fn a_saturated_curve_gains_little_in_its_second_half() {
-    let rows = [
-        row("A", 0, 0.0, 500, 1000),
-        row("A", 0, 10.0, 690, 1000),
-        row("A", 0, 20.0, 692, 1000),
-    ];
+    let rows =
+        [row("A", 0, 0.0, 500, 1000), row("A", 0, 10.0, 690, 1000), row("A", 0, 20.0, 692, 1000)];
     let rule = "gain: {curve: A, from_fraction: 0.5, between: {at_most: 0.02}}";
     let judgement = judged("anytime", rule, &rows);
     assert_eq!(judgement.holds, Verdict::Yes);
-    assert!(
-        judgement.measured.contains(": 0.0020"),
-        "{}",
-        judgement.measured
-    );
+    assert!(judgement.measured.contains(": 0.0020"), "{}", judgement.measured);
 }
 
 /// The paper's own curves, were they measured: every claim that they can decide should hold.
@@ -245,9 +185,7 @@ fn the_papers_own_curves_fulfil_the_papers_claims() {
         ("5-right", ClaimFigure::Anytime),
         ("7-right", ClaimFigure::BudgetedBatch),
     ] {
-        let own = points
-            .iter()
-            .filter(|p| p.figure == panel && p.dataset == "cifar100");
+        let own = points.iter().filter(|p| p.figure == panel && p.dataset == "cifar100");
         let rows: Vec<Row> = own
             .map(|p| Row {
                 curve: p.curve.clone(),
@@ -258,10 +196,7 @@ fn the_papers_own_curves_fulfil_the_papers_claims() {
                 // Unknown, so that only the plotted values are judged.
                 images: 0,
                 hits: None,
-                reference: Some(Reference {
-                    accuracy: 1.0,
-                    hits: None,
-                }),
+                reference: Some(Reference { accuracy: 1.0, hits: None }),
             })
             .collect();
         for judgement in judge(&claims, figure, &rows) {

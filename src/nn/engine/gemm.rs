@@ -9,9 +9,7 @@ pub(super) const ROWS: usize = 6;
 /// Sizes of the blocks of rows that `rows` output channels are cut into: few, and of like size.
 pub(super) fn blocks(rows: usize) -> Vec<usize> {
     let count = rows.div_ceil(ROWS).max(1);
-    (0..count)
-        .map(|block| rows / count + usize::from(block < rows % count))
-        .collect()
+    (0..count).map(|block| rows / count + usize::from(block < rows % count)).collect()
 }
 
 /// Weights `[rows][taps]` as the loop reads them: block by block, in each tap by tap.

@@ -105,11 +105,7 @@ impl Layout {
             floats += (channel * pool.channels).next_multiple_of(16);
         }
         floats += SLACK * lanes;
-        Layout {
-            lanes,
-            maps,
-            floats,
-        }
+        Layout { lanes, maps, floats }
     }
 
     pub(super) fn map(&self, slice: Slice) -> Map {

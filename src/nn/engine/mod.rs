@@ -63,10 +63,7 @@ impl Engine {
     /// # Errors
     /// When the machine has not got them, or a weight cannot be read.
     pub fn with(network: &Network, weights: &Weights, isa: Isa) -> Result<Engine> {
-        ensure!(
-            Isa::usable().contains(&isa),
-            "this machine has no {isa:?} instructions"
-        );
+        ensure!(Isa::usable().contains(&isa), "this machine has no {isa:?} instructions");
         let exits: Vec<usize> = (0..network.exits().len()).collect();
         let schedule = Schedule::new(network, &exits);
         let units = units::units(network, weights, &schedule)?;
@@ -137,12 +134,7 @@ impl Engine {
     /// # Errors
     /// When it is not one image.
     pub fn walk(&self, image: &[f32]) -> Result<Walk<'_>> {
-        ensure!(
-            image.len() == self.image,
-            "{} floats for an image of {}",
-            image.len(),
-            self.image
-        );
+        ensure!(image.len() == self.image, "{} floats for an image of {}", image.len(), self.image);
         Ok(Walk::new(self, image))
     }
 

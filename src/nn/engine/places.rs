@@ -56,11 +56,7 @@ impl Places {
             })
             .collect();
         let live = live(units, &parents, &lives, &slices);
-        Places {
-            pools,
-            slices,
-            live,
-        }
+        Places { pools, slices, live }
     }
 }
 
@@ -107,18 +103,12 @@ fn lives(network: &Network, units: &[Unit], parents: &Parents) -> Vec<Option<Lif
     let mut lives: Vec<Option<Life>> = vec![None; network.nodes().len()];
     let mut touch = |id: NodeId, at: usize| {
         let (root, _) = root(parents, id);
-        let life = lives[root].get_or_insert(Life {
-            first: at,
-            last: at,
-        });
+        let life = lives[root].get_or_insert(Life { first: at, last: at });
         life.last = life.last.max(at);
     };
     touch(0, 0);
     for (at, unit) in units.iter().enumerate() {
-        unit.inputs
-            .iter()
-            .chain(&unit.outputs)
-            .for_each(|&id| touch(id, at));
+        unit.inputs.iter().chain(&unit.outputs).for_each(|&id| touch(id, at));
     }
     // The caller reads the logits after the last unit of their stage.
     for (at, unit) in units.iter().enumerate() {
@@ -147,11 +137,7 @@ fn pools(network: &Network, units: &[Unit]) -> (Vec<Pool>, BTreeMap<usize, usize
         }
     }
     let pool_of = paddings.keys().enumerate().map(|(i, &side)| (side, i));
-    let pools = paddings.iter().map(|(&side, &padding)| Pool {
-        side,
-        padding,
-        channels: 0,
-    });
+    let pools = paddings.iter().map(|(&side, &padding)| Pool { side, padding, channels: 0 });
     (pools.collect(), pool_of.collect())
 }
 
@@ -162,9 +148,8 @@ fn allocate(
     pools: &mut [Pool],
     pool_of: &BTreeMap<usize, usize>,
 ) -> Vec<Option<Slice>> {
-    let mut order: Vec<(Life, NodeId)> = (0..lives.len())
-        .filter_map(|id| lives[id].map(|life| (life, id)))
-        .collect();
+    let mut order: Vec<(Life, NodeId)> =
+        (0..lives.len()).filter_map(|id| lives[id].map(|life| (life, id))).collect();
     order.sort_by_key(|&(life, id)| (life.first, id));
     let mut slices: Vec<Option<Slice>> = vec![None; lives.len()];
     let mut held: Vec<(Slice, usize)> = Vec::new();
@@ -210,18 +195,13 @@ fn live(
     let stages = units.last().map_or(0, |unit| unit.stage + 1);
     let mut live = vec![Vec::new(); stages];
     for (stage, kept) in live.iter_mut().enumerate() {
-        let end = units
-            .iter()
-            .rposition(|unit| unit.stage == stage)
-            .unwrap_or(0);
+        let end = units.iter().rposition(|unit| unit.stage == stage).unwrap_or(0);
         let written = units[..=end].iter().flat_map(|unit| {
             // A concatenation is its parts, which are listed themselves unless they were copied.
             let in_place = |&id: &NodeId| {
                 let parts = unit.inputs.iter();
                 !matches!(unit.work, Work::Concat)
-                    || parts
-                        .map(|&i| parents[i])
-                        .any(|p| p.map(|p| p.0) != Some(id))
+                    || parts.map(|&i| parents[i]).any(|p| p.map(|p| p.0) != Some(id))
             };
             unit.outputs.iter().copied().filter(move |id| in_place(id))
         });
@@ -261,11 +241,7 @@ mod tests {
 
     #[test]
     fn a_slice_within_another_is_kept_with_it_alone() {
-        let slice = |pool, first, channels| Slice {
-            pool,
-            first,
-            channels,
-        };
+        let slice = |pool, first, channels| Slice { pool, first, channels };
         let (whole, other) = (slice(0, 4, 8), slice(1, 5, 2));
         let listed = [slice(0, 5, 2), whole, slice(0, 10, 2), other, whole];
         assert_eq!(outermost(&listed), [whole, other]);

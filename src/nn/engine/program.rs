@@ -28,40 +28,17 @@ pub(super) enum Step {
         tap: usize,
     },
     /// `scale x + shift`.
-    Affine {
-        input: Slice,
-        output: Slice,
-        scale: Vec<f32>,
-        shift: Vec<f32>,
-        relu: bool,
-    },
+    Affine { input: Slice, output: Slice, scale: Vec<f32>, shift: Vec<f32>, relu: bool },
     /// `a + b`.
-    Add {
-        a: Slice,
-        b: Slice,
-        output: Slice,
-        relu: bool,
-    },
+    Add { a: Slice, b: Slice, output: Slice, relu: bool },
     /// A part of a concatenation that could not be written in place.
     Copy { input: Slice, output: Slice },
     /// Maximum over windows.
-    MaxPool {
-        input: Slice,
-        output: Slice,
-        window: Window,
-    },
+    MaxPool { input: Slice, output: Slice, window: Window },
     /// Mean over windows.
-    AvgPool {
-        input: Slice,
-        output: Slice,
-        kernel: usize,
-    },
+    AvgPool { input: Slice, output: Slice, kernel: usize },
     /// Pixels left out, channels of zeros added.
-    Shortcut {
-        input: Slice,
-        output: Slice,
-        stride: usize,
-    },
+    Shortcut { input: Slice, output: Slice, stride: usize },
 }
 
 /// See [`Product`](super::gemm::Product).
@@ -88,12 +65,8 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn new(units: &[Unit], places: &Places, isa: Isa, lanes: usize) -> Program {
         let layout = Layout::new(&places.pools, lanes);
-        let mut lowering = Lowering {
-            places,
-            floats: layout.floats,
-            layout: &layout,
-            vector: vector(isa, lanes),
-        };
+        let mut lowering =
+            Lowering { places, floats: layout.floats, layout: &layout, vector: vector(isa, lanes) };
         let count = units.last().map_or(0, |unit| unit.stage + 1);
         let mut stages: Vec<Vec<Step>> = Vec::new();
         stages.resize_with(count, Vec::new);
@@ -101,12 +74,7 @@ impl Program {
             lowering.unit(unit, &mut stages[unit.stage]);
         }
         let floats = lowering.floats;
-        Program {
-            isa,
-            stages,
-            floats,
-            layout,
-        }
+        Program { isa, stages, floats, layout }
     }
 
     /// Whether every offset is one that the steps can hold; else they must not be carried out.
@@ -136,12 +104,7 @@ impl Lowering<'_> {
         let output = self.slice(unit.outputs[0]);
         let input = self.slice(unit.inputs[0]);
         match &unit.work {
-            Work::Convolve {
-                window,
-                weights,
-                bias,
-                relu,
-            } => {
+            Work::Convolve { window, weights, bias, relu } => {
                 let outputs: Vec<Slice> = unit.outputs.iter().map(|&id| self.slice(id)).collect();
                 self.convolve(input, &outputs, *window, steps);
                 if let Some(Step::Product(product)) = steps.last_mut() {
@@ -164,21 +127,13 @@ impl Lowering<'_> {
                 relu: *relu,
             }),
             Work::Concat => self.concat(&unit.inputs, output, steps),
-            Work::MaxPool(window) => steps.push(Step::MaxPool {
-                input,
-                output,
-                window: *window,
-            }),
-            Work::AvgPool { kernel } => steps.push(Step::AvgPool {
-                input,
-                output,
-                kernel: *kernel,
-            }),
-            Work::Shortcut { stride } => steps.push(Step::Shortcut {
-                input,
-                output,
-                stride: *stride,
-            }),
+            Work::MaxPool(window) => steps.push(Step::MaxPool { input, output, window: *window }),
+            Work::AvgPool { kernel } => {
+                steps.push(Step::AvgPool { input, output, kernel: *kernel })
+            }
+            Work::Shortcut { stride } => {
+                steps.push(Step::Shortcut { input, output, stride: *stride })
+            }
         }
     }
 
@@ -186,16 +141,9 @@ impl Lowering<'_> {
         let mut first = output.first;
         for &id in inputs {
             let input = self.slice(id);
-            let part = Slice {
-                first,
-                channels: input.channels,
-                ..output
-            };
+            let part = Slice { first, channels: input.channels, ..output };
             if part != input {
-                steps.push(Step::Copy {
-                    input,
-                    output: part,
-                });
+                steps.push(Step::Copy { input, output: part });
             }
             first += input.channels;
         }
@@ -232,13 +180,7 @@ impl Lowering<'_> {
             let places = (0..tap).step_by(self.vector);
             product.sources = places.map(|at| (base + at) as u32).collect();
             self.floats = self.floats.max(base + count * tap);
-            steps.push(Step::Gather {
-                input,
-                window,
-                side: map.side,
-                row: map.row,
-                tap,
-            });
+            steps.push(Step::Gather { input, window, side: map.side, row: map.row, tap });
         }
         steps.push(Step::Product(product));
     }
@@ -248,9 +190,7 @@ impl Lowering<'_> {
         let channels = outputs
             .iter()
             .flat_map(|&slice| (0..slice.channels).map(move |channel| (slice, channel)));
-        channels
-            .map(|(slice, channel)| self.layout.channel(slice, channel) as u32)
-            .collect()
+        channels.map(|(slice, channel)| self.layout.channel(slice, channel) as u32).collect()
     }
 
     /// Where each input channel at each place of the window lies, relative to the first channel's

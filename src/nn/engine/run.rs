@@ -73,37 +73,23 @@ unsafe fn steps_with<S: Simd>(steps: &[Step], layout: &Layout, arena: &mut [f32]
                 };
                 unsafe { multiply::<S>(arena.as_mut_ptr(), &product) }
             }
-            Step::Gather {
-                input,
-                window,
-                side,
-                row,
-                tap,
-            } => gather(layout, arena, *input, *window, (*side, *row, *tap)),
-            Step::Affine {
-                input,
-                output,
-                scale,
-                shift,
-                relu,
-            } => affine(layout, arena, (*input, *output), (scale, shift, *relu)),
+            Step::Gather { input, window, side, row, tap } => {
+                gather(layout, arena, *input, *window, (*side, *row, *tap))
+            }
+            Step::Affine { input, output, scale, shift, relu } => {
+                affine(layout, arena, (*input, *output), (scale, shift, *relu))
+            }
             Step::Add { a, b, output, relu } => add(layout, arena, (*a, *b, *output), *relu),
             Step::Copy { input, output } => copy(layout, arena, *input, *output),
-            Step::MaxPool {
-                input,
-                output,
-                window,
-            } => max_pool(layout, arena, *input, *output, *window),
-            Step::AvgPool {
-                input,
-                output,
-                kernel,
-            } => avg_pool(layout, arena, *input, *output, *kernel),
-            Step::Shortcut {
-                input,
-                output,
-                stride,
-            } => shortcut(layout, arena, *input, *output, *stride),
+            Step::MaxPool { input, output, window } => {
+                max_pool(layout, arena, *input, *output, *window)
+            }
+            Step::AvgPool { input, output, kernel } => {
+                avg_pool(layout, arena, *input, *output, *kernel)
+            }
+            Step::Shortcut { input, output, stride } => {
+                shortcut(layout, arena, *input, *output, *stride)
+            }
         }
     }
 }
@@ -159,12 +145,7 @@ unsafe fn avx2_carry(from: *const f32, to: *mut f32, pixels: usize, moves: &Move
 unsafe fn carry_with<S: Simd>(from: *const f32, to: *mut f32, pixels: usize, moves: &Moves) {
     for at in (0..pixels * S::LANES).step_by(S::LANES) {
         unsafe {
-            S::pick(
-                from.add(at),
-                to.add(at),
-                moves.index.as_ptr(),
-                moves.mask.as_ptr(),
-            );
+            S::pick(from.add(at), to.add(at), moves.index.as_ptr(), moves.mask.as_ptr());
         }
     }
 }
@@ -279,11 +260,7 @@ fn max_pool(layout: &Layout, arena: &mut [f32], input: Slice, output: Slice, win
                     for ix in inside(x) {
                         let at = layout.pixel(input, channel, iy, ix);
                         for (most, &value) in most.iter_mut().zip(&arena[at..at + layout.lanes]) {
-                            *most = if value > *most || value.is_nan() {
-                                value
-                            } else {
-                                *most
-                            };
+                            *most = if value > *most || value.is_nan() { value } else { *most };
                         }
                     }
                 }

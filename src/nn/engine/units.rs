@@ -23,18 +23,9 @@ pub(super) struct Window {
 #[derive(Debug)]
 pub(super) enum Work {
     /// `weights` are `[out, in, k, k]`; several outputs one after another.
-    Convolve {
-        window: Window,
-        weights: Vec<f32>,
-        bias: Vec<f32>,
-        relu: bool,
-    },
+    Convolve { window: Window, weights: Vec<f32>, bias: Vec<f32>, relu: bool },
     /// `scale x + shift` by channel.
-    Affine {
-        scale: Vec<f32>,
-        shift: Vec<f32>,
-        relu: bool,
-    },
+    Affine { scale: Vec<f32>, shift: Vec<f32>, relu: bool },
     /// Sum of two inputs.
     Add { relu: bool },
     /// Channels of all inputs.
@@ -83,9 +74,7 @@ pub(super) fn units(
                 absorbed: &mut absorbed,
                 last: step.node,
             };
-            let work = reader
-                .work(step.node)
-                .with_context(|| format!("in node {}", step.node))?;
+            let work = reader.work(step.node).with_context(|| format!("in node {}", step.node))?;
             let unit = Unit {
                 stage,
                 work,
@@ -122,29 +111,16 @@ fn join(units: &mut Vec<Unit>, unit: Unit) {
             && match (&other.work, &unit.work) {
                 (
                     Work::Convolve { window, relu, .. },
-                    Work::Convolve {
-                        window: window2,
-                        relu: relu2,
-                        ..
-                    },
+                    Work::Convolve { window: window2, relu: relu2, .. },
                 ) => (window, relu) == (window2, relu2),
                 _ => false,
             }
     });
     match (same, unit) {
         (
-            Some(Unit {
-                work: Work::Convolve { weights, bias, .. },
-                outputs,
-                ..
-            }),
+            Some(Unit { work: Work::Convolve { weights, bias, .. }, outputs, .. }),
             Unit {
-                work:
-                    Work::Convolve {
-                        weights: more_weights,
-                        bias: more_bias,
-                        ..
-                    },
+                work: Work::Convolve { weights: more_weights, bias: more_bias, .. },
                 outputs: more,
                 ..
             },
@@ -171,12 +147,7 @@ impl Reader<'_> {
         let node = &self.network.nodes()[id];
         Ok(match node.layer {
             Layer::Input => anyhow::bail!("the input cannot be computed"),
-            Layer::Conv {
-                kernel,
-                stride,
-                padding,
-                bias,
-            } => {
+            Layer::Conv { kernel, stride, padding, bias } => {
                 let mut weights = values(self.weights.of_node(id, 0))?;
                 let mut bias = match bias {
                     true => values(self.weights.of_node(id, 1))?,
@@ -186,22 +157,14 @@ impl Reader<'_> {
                     fold(self.norm(norm)?, &mut weights, &mut bias);
                 }
                 Work::Convolve {
-                    window: Window {
-                        kernel,
-                        stride,
-                        padding,
-                    },
+                    window: Window { kernel, stride, padding },
                     weights,
                     bias,
                     relu: self.absorb(&Layer::Relu).is_some(),
                 }
             }
             Layer::Linear => Work::Convolve {
-                window: Window {
-                    kernel: 1,
-                    stride: 1,
-                    padding: 0,
-                },
+                window: Window { kernel: 1, stride: 1, padding: 0 },
                 weights: values(self.weights.of_node(id, 0))?,
                 bias: values(self.weights.of_node(id, 1))?,
                 relu: false,
@@ -219,19 +182,11 @@ impl Reader<'_> {
                 shift: vec![0.0; node.channels],
                 relu: true,
             },
-            Layer::Add => Work::Add {
-                relu: self.absorb(&Layer::Relu).is_some(),
-            },
+            Layer::Add => Work::Add { relu: self.absorb(&Layer::Relu).is_some() },
             Layer::Concat => Work::Concat,
-            Layer::MaxPool {
-                kernel,
-                stride,
-                padding,
-            } => Work::MaxPool(Window {
-                kernel,
-                stride,
-                padding,
-            }),
+            Layer::MaxPool { kernel, stride, padding } => {
+                Work::MaxPool(Window { kernel, stride, padding })
+            }
             Layer::AvgPool { kernel } => Work::AvgPool { kernel },
             Layer::Shortcut { stride } => Work::Shortcut { stride },
         })
@@ -280,9 +235,6 @@ fn fold((scale, shift): (Vec<f64>, Vec<f64>), weights: &mut [f32], bias: &mut [f
 }
 
 fn values(tensor: &Tensor) -> Result<Vec<f32>> {
-    let plain = tensor
-        .f_detach()?
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Float)?;
+    let plain = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
     Ok(Vec::<f32>::try_from(&plain.f_contiguous()?.f_view([-1])?)?)
 }

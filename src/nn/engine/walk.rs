@@ -15,11 +15,7 @@ impl<'a> Walk<'a> {
     pub(super) fn new(engine: &'a Engine, image: &[f32]) -> Walk<'a> {
         let mut group = engine.new_group(&engine.single);
         group.load(0, engine.input, 0, image);
-        Walk {
-            engine,
-            group: Some(group),
-            next: 0,
-        }
+        Walk { engine, group: Some(group), next: 0 }
     }
 
     /// Logits of the next exit, or none after the last.

@@ -40,14 +40,8 @@ impl Engine {
             waiting: (0..self.exits()).map(|_| Mutex::default()).collect(),
         };
         let work = || {
-            let mut worker = Worker {
-                engine: self,
-                images,
-                every,
-                leaves,
-                shared: &shared,
-                left: Vec::new(),
-            };
+            let mut worker =
+                Worker { engine: self, images, every, leaves, shared: &shared, left: Vec::new() };
             worker.work();
             worker.left
         };
@@ -126,11 +120,7 @@ impl<'a> Worker<'a, '_> {
     fn begin(&mut self, images: std::ops::Range<usize>) {
         let engine = self.engine;
         let few = engine.are_few(images.len());
-        let (program, size) = if few {
-            (&engine.single, 1)
-        } else {
-            (&engine.group, images.len())
-        };
+        let (program, size) = if few { (&engine.single, 1) } else { (&engine.group, images.len()) };
         for first in images.clone().step_by(size) {
             let mut group = engine.new_group(program);
             for lane in 0..size {
@@ -189,11 +179,7 @@ impl<'a> Worker<'a, '_> {
                 group.images[lane] = None;
             }
             if self.every || !stays {
-                self.left.push(Left {
-                    image,
-                    exit: stage,
-                    logits,
-                });
+                self.left.push(Left { image, exit: stage, logits });
             }
         }
     }
@@ -205,11 +191,8 @@ impl<'a> Worker<'a, '_> {
             *slot = Some(group);
             return None;
         };
-        let (mut more, mut fewer) = if waiting.len() < group.len() {
-            (group, waiting)
-        } else {
-            (waiting, group)
-        };
+        let (mut more, mut fewer) =
+            if waiting.len() < group.len() { (group, waiting) } else { (waiting, group) };
         more.take(&mut fewer, &self.engine.live[stage - 1]);
         if fewer.len() > 0 {
             *slot = Some(fewer);

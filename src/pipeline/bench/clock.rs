@@ -39,10 +39,7 @@ mod tests {
     #[test]
     fn a_call_that_sleeps_takes_as_long_as_it_sleeps() {
         let nap = std::time::Duration::from_millis(5);
-        let clock = Clock {
-            seconds: 0.02,
-            rounds: 3,
-        };
+        let clock = Clock { seconds: 0.02, rounds: 3 };
         let found = seconds_each(clock, || {
             std::thread::sleep(nap);
             Ok(())

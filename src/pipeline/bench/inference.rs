@@ -79,9 +79,7 @@ impl<'a> Ready<'a> {
     /// The forward pass of training and evaluation, for comparison.
     fn plain(&self, say: &mut dyn FnMut(&str, f64, f64) -> Result<()>) -> Result<()> {
         let subject = self.subject;
-        let mut weights = self
-            .weights
-            .converted(&subject.network, Kind::Float, Device::Cpu)?;
+        let mut weights = self.weights.converted(&subject.network, Kind::Float, Device::Cpu)?;
         let _no_grad = tch::no_grad_guard();
         let images = images(subject, BATCH)?;
         let each = seconds_each(subject.clock, || {
@@ -168,9 +166,7 @@ impl<'a> Ready<'a> {
     fn counted(&self, batch: usize, answers: &Answers, thresholds: &Thresholds) -> Result<f64> {
         let exits = thresholds.exits_of(answers)?;
         let timed = if batch == 1 { ALONE } else { BATCH };
-        let costs = exits[..timed]
-            .iter()
-            .map(|&exit| self.subject.multiply_adds[exit] as f64);
+        let costs = exits[..timed].iter().map(|&exit| self.subject.multiply_adds[exit] as f64);
         Ok(costs.sum::<f64>() / timed as f64 / self.subject.last())
     }
 
@@ -187,12 +183,7 @@ impl<'a> Ready<'a> {
             return Ok(each / ALONE as f64);
         }
         let each = seconds_each(subject.clock, || {
-            black_box(early_exit(
-                engine,
-                &self.images,
-                thresholds,
-                subject.threads,
-            )?);
+            black_box(early_exit(engine, &self.images, thresholds, subject.threads)?);
             Ok(())
         })?;
         Ok(each / BATCH as f64)
@@ -223,13 +214,7 @@ pub(super) fn memory(subject: &Subject, tell: Tell) -> Result<()> {
         .and_then(|number| number.parse().ok())
         .context("/proc/self/status has no VmHWM")?;
     let (name, threads) = (subject.name, subject.threads);
-    tell(Measured::new(
-        name,
-        "memory/256",
-        threads,
-        kibibytes / 1024.0,
-        "MiB",
-    ))
+    tell(Measured::new(name, "memory/256", threads, kibibytes / 1024.0, "MiB"))
 }
 
 /// Fresh weights whose running statistics have seen some images, so that no layer's output grows
@@ -239,9 +224,7 @@ fn weights(subject: &Subject) -> Result<Weights> {
     let _no_grad = tch::no_grad_guard();
     let images = images(subject, 32)?;
     for _ in 0..10 {
-        subject
-            .network
-            .forward(&mut weights, &images, Mode::Train, Precision::Fp32)?;
+        subject.network.forward(&mut weights, &images, Mode::Train, Precision::Fp32)?;
     }
     Ok(weights)
 }

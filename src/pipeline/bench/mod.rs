@@ -23,14 +23,8 @@ pub use saving::write_saving;
 
 /// The networks that are measured where none is named.
 pub const NETWORKS: [(&str, &str); 2] = [
-    (
-        "cifar100_budget_b5",
-        include_str!("../../../benches/cifar100_budget_b5.yaml"),
-    ),
-    (
-        "cifar100_anytime_b7",
-        include_str!("../../../benches/cifar100_anytime_b7.yaml"),
-    ),
+    ("cifar100_budget_b5", include_str!("../../../benches/cifar100_budget_b5.yaml")),
+    ("cifar100_anytime_b7", include_str!("../../../benches/cifar100_anytime_b7.yaml")),
 ];
 
 /// A thing to measure.
@@ -54,14 +48,8 @@ pub enum Topic {
 
 impl Topic {
     /// All but memory, which wants a process of its own.
-    pub const USUAL: [Topic; 6] = [
-        Topic::Matmul,
-        Topic::Train,
-        Topic::Inference,
-        Topic::Early,
-        Topic::Sweep,
-        Topic::Data,
-    ];
+    pub const USUAL: [Topic; 6] =
+        [Topic::Matmul, Topic::Train, Topic::Inference, Topic::Early, Topic::Sweep, Topic::Data];
 
     fn name(self) -> &'static str {
         match self {
@@ -203,11 +191,7 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     let facts = Dataset::Synthetic.facts(Path::new(""))?;
     let source = Source::open(&Dataset::Synthetic, Part::Train, Path::new(""))?;
     let normalisation = Normalisation::from(&facts);
-    let input = Input {
-        channels: facts.channels,
-        side: facts.side,
-        classes: CLASSES,
-    };
+    let input = Input { channels: facts.channels, side: facts.side, classes: CLASSES };
     let has = |topic| bench.topics.contains(&topic);
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);

@@ -31,13 +31,7 @@ pub(super) fn matmul(threads: usize, clock: Clock, tell: Tell) -> Result<()> {
         let rate = (SIDE as f64).powi(3) / each;
         tell(Measured {
             multiply_adds_per_s: Some(rate),
-            ..Measured::new(
-                "",
-                &format!("matmul/{name}"),
-                threads,
-                rate,
-                "multiply-adds/s",
-            )
+            ..Measured::new("", &format!("matmul/{name}"), threads, rate, "multiply-adds/s")
         })?;
     }
     Ok(())
@@ -54,9 +48,8 @@ pub(super) fn data(
     let mut epoch = 0;
     let each = seconds_each(clock, || {
         epoch += 1;
-        let indices: Vec<u32> = (0..BATCH as u32)
-            .map(|i| (i * 31 + epoch) % source.len() as u32)
-            .collect();
+        let indices: Vec<u32> =
+            (0..BATCH as u32).map(|i| (i * 31 + epoch) % source.len() as u32).collect();
         let change = Some((&augmentation, 0, epoch));
         let _ = black_box(source.batch(&indices, normalisation, change, Device::Cpu)?);
         Ok(())
@@ -72,13 +65,7 @@ pub(super) fn sweep(clock: Clock, tell: Tell) -> Result<()> {
         let multiply_adds: Vec<u64> = (1..=exits as u64).collect();
         let each = seconds_each(clock, || {
             let sorted = HoldOut::new(hold_out.clone())?;
-            black_box(sweep_answers(
-                &sorted,
-                &test,
-                &multiply_adds,
-                &ratios,
-                Convention::Paper,
-            )?);
+            black_box(sweep_answers(&sorted, &test, &multiply_adds, &ratios, Convention::Paper)?);
             Ok(())
         })?;
         let what = format!("sweep/{RATIOS}x{IMAGES}x{exits}");
@@ -91,9 +78,8 @@ pub(super) fn sweep(clock: Clock, tell: Tell) -> Result<()> {
 fn random_answers(exits: usize, seed: u64) -> Answers {
     let mut state = seed;
     let mut draw = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64
     };
     let confidence = (1..=exits).map(|exit| {

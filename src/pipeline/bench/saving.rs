@@ -14,10 +14,8 @@ use crate::results::tables::Table;
 /// # Errors
 /// When no early exit was measured, or a file cannot be written.
 pub fn write_saving(measured: &[Measured], folder: &Path) -> Result<Vec<PathBuf>> {
-    let rows: Vec<(&Measured, Early)> = measured
-        .iter()
-        .filter_map(|m| m.early.map(|early| (m, early)))
-        .collect();
+    let rows: Vec<(&Measured, Early)> =
+        measured.iter().filter_map(|m| m.early.map(|early| (m, early))).collect();
     ensure!(!rows.is_empty(), "no early exit was measured");
     atomic::create_folder(folder)?;
     let each = || rows.iter();

@@ -16,12 +16,8 @@ const PASSES: f64 = 3.0;
 
 pub(super) fn train(subject: &Subject, tell: Tell) -> Result<()> {
     for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
-        let training = Training {
-            epochs: u32::MAX,
-            batch_size: BATCH,
-            precision,
-            ..Training::default()
-        };
+        let training =
+            Training { epochs: u32::MAX, batch_size: BATCH, precision, ..Training::default() };
         let run = Run {
             network: subject.config.clone(),
             dataset: Dataset::Synthetic,

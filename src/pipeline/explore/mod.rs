@@ -67,10 +67,7 @@ fn data(run: &Opened) -> Result<Value> {
 }
 
 fn of_policy(run: &Opened, policy: Policy, label: &str, shown: &[usize]) -> Result<Value> {
-    let setting = Setting {
-        policy,
-        ..Setting::paper()
-    };
+    let setting = Setting { policy, ..Setting::paper() };
     let answers = answers_of(run, policy)?;
     let mut points = Vec::new();
     for point in sweep(&run.network(), &setting)?.points {
@@ -105,12 +102,7 @@ fn of_point(point: &BudgetedPoint, answers: &Answers) -> Result<Value> {
 
 fn answers_of(run: &Opened, policy: Policy) -> Result<Answers> {
     let kind = policy.certainty().context("a policy without thresholds")?;
-    Answers::of(
-        &run.test,
-        kind,
-        &vec![1.0; run.test.exits],
-        Precision::Double,
-    )
+    Answers::of(&run.test, kind, &vec![1.0; run.test.exits], Precision::Double)
 }
 
 fn picked<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {

@@ -27,41 +27,21 @@ pub(super) fn from_paper(here: &Value) -> Result<Vec<Difference>> {
     let all = [
         ("networks, full cost", costs(&paper)?, costs(&here)?),
         ("training images", images(&paper), images(&here)),
-        (
-            "epochs",
-            paper.training.epochs.to_string(),
-            here.training.epochs.to_string(),
-        ),
+        ("epochs", paper.training.epochs.to_string(), here.training.epochs.to_string()),
         ("learning rate", rate(&paper)?, rate(&here)?),
-        (
-            "batch",
-            paper.training.batch_size.to_string(),
-            here.training.batch_size.to_string(),
-        ),
+        ("batch", paper.training.batch_size.to_string(), here.training.batch_size.to_string()),
         ("augmentation", augmentation(&paper), augmentation(&here)),
-        (
-            "precision",
-            text(&paper.training.precision)?,
-            text(&here.training.precision)?,
-        ),
+        ("precision", text(&paper.training.precision)?, text(&here.training.precision)?),
         ("positions", positions(&paper)?, positions(&here)?),
     ];
     let differing = all.into_iter().filter(|(_, paper, here)| paper != here);
-    Ok(differing
-        .map(|(setting, paper, here)| Difference {
-            setting,
-            paper,
-            here,
-        })
-        .collect())
+    Ok(differing.map(|(setting, paper, here)| Difference { setting, paper, here }).collect())
 }
 
 fn paper_scale(here: &Experiment) -> Result<Option<Experiment>> {
     let name = format!("{}-{}-paper", here.figure.name(), text(&here.dataset)?);
     let found = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
-    Ok(found
-        .map(|(_, yaml)| serde_yaml::from_str(yaml))
-        .transpose()?)
+    Ok(found.map(|(_, yaml)| serde_yaml::from_str(yaml)).transpose()?)
 }
 
 fn text(value: &impl serde::Serialize) -> Result<String> {
@@ -79,9 +59,7 @@ fn images(experiment: &Experiment) -> String {
 fn rate(experiment: &Experiment) -> Result<String> {
     let training = &experiment.training;
     let schedule = serde_json::to_string(&training.schedule)?;
-    let schedule = schedule
-        .replace(['{', '}', '"'], "")
-        .replace([':', ','], " ");
+    let schedule = schedule.replace(['{', '}', '"'], "").replace([':', ','], " ");
     Ok(format!("{}, {}", training.learning_rate, schedule.trim()))
 }
 
@@ -91,10 +69,7 @@ fn augmentation(experiment: &Experiment) -> String {
         0 => "no crop".to_string(),
         pixels => format!("crop after padding {pixels}"),
     };
-    format!(
-        "{crop}, {}",
-        if augmentation.flip { "flip" } else { "no flip" }
-    )
+    format!("{crop}, {}", if augmentation.flip { "flip" } else { "no flip" })
 }
 
 /// Multiply-adds of the cheapest and the dearest network, all exits.

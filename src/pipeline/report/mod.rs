@@ -49,9 +49,7 @@ fn figure_folders(out: &Path) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(out).with_context(context)? {
         let path = entry.with_context(context)?.path();
-        let name = path
-            .file_name()
-            .map_or(String::new(), |n| n.to_string_lossy().into_owned());
+        let name = path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
         if path.join("run.json").is_file() && !is_scratch(&name) {
             folders.push(path);
         }
@@ -66,9 +64,7 @@ fn load(folder: &Path) -> Result<Shown> {
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
     Ok(Shown {
-        name: folder
-            .file_name()
-            .map_or(String::new(), |n| n.to_string_lossy().into_owned()),
+        name: folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()),
         experiment: serde_yaml::from_str(&text("experiment.yaml")?).context("experiment.yaml")?,
         run: serde_json::from_str(&text("run.json")?).context("run.json")?,
         claims: read(&folder.join("claims.csv"))?,
@@ -171,18 +167,9 @@ fn difference_table(page: &mut String, s: &Shown) -> Result<()> {
     if all.is_empty() {
         return Ok(());
     }
-    writeln!(
-        page,
-        "| what differs | the paper | here |\n| --- | --- | --- |"
-    )?;
+    writeln!(page, "| what differs | the paper | here |\n| --- | --- | --- |")?;
     for d in all {
-        writeln!(
-            page,
-            "| {} | {} | {} |",
-            d.setting,
-            cell(&d.paper),
-            cell(&d.here)
-        )?;
+        writeln!(page, "| {} | {} | {} |", d.setting, cell(&d.paper), cell(&d.here))?;
     }
     writeln!(page)?;
     Ok(())
@@ -190,10 +177,7 @@ fn difference_table(page: &mut String, s: &Shown) -> Result<()> {
 
 /// Best accuracy of every curve, mean over seeds.
 fn curve_table(page: &mut String, s: &Shown) -> Result<()> {
-    writeln!(
-        page,
-        "| curve | best accuracy, mean over seeds | seeds |\n| --- | --- | --- |"
-    )?;
+    writeln!(page, "| curve | best accuracy, mean over seeds | seeds |\n| --- | --- | --- |")?;
     let mut labels: Vec<&str> = Vec::new();
     for label in s.curves.column("curve") {
         if !labels.contains(&label) {
@@ -202,15 +186,11 @@ fn curve_table(page: &mut String, s: &Shown) -> Result<()> {
     }
     for label in labels {
         let mut best: Vec<(&str, f64)> = Vec::new();
-        for ((curve, seed), accuracy) in s
-            .curves
-            .column("curve")
-            .zip(s.curves.column("seed"))
-            .zip(s.curves.column("accuracy"))
+        for ((curve, seed), accuracy) in
+            s.curves.column("curve").zip(s.curves.column("seed")).zip(s.curves.column("accuracy"))
         {
-            let accuracy: f64 = accuracy
-                .parse()
-                .with_context(|| format!("figure.csv: accuracy {accuracy}"))?;
+            let accuracy: f64 =
+                accuracy.parse().with_context(|| format!("figure.csv: accuracy {accuracy}"))?;
             match best.iter_mut().find(|(s, _)| *s == seed) {
                 _ if curve != label => {}
                 Some((_, found)) => *found = found.max(accuracy),
@@ -218,33 +198,20 @@ fn curve_table(page: &mut String, s: &Shown) -> Result<()> {
             }
         }
         let mean = best.iter().map(|(_, a)| a).sum::<f64>() / best.len() as f64;
-        writeln!(
-            page,
-            "| {} | {:.1} % | {} |",
-            cell(label),
-            100.0 * mean,
-            best.len()
-        )?;
+        writeln!(page, "| {} | {:.1} % | {} |", cell(label), 100.0 * mean, best.len())?;
     }
     writeln!(page)?;
     Ok(())
 }
 
 fn claim_table(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
-    writeln!(
-        page,
-        "| the paper says | source | expected | measured here | holds | seeds |"
-    )?;
+    writeln!(page, "| the paper says | source | expected | measured here | holds | seeds |")?;
     writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
     let columns = ["claim", "expected", "measured", "note", "holds", "seeds"]
         .map(|name| s.claims.column(name));
     let [ids, expected, measured, note, holds, seeds] = columns;
-    for (((((id, expected), measured), note), holds), seeds) in ids
-        .zip(expected)
-        .zip(measured)
-        .zip(note)
-        .zip(holds)
-        .zip(seeds)
+    for (((((id, expected), measured), note), holds), seeds) in
+        ids.zip(expected).zip(measured).zip(note).zip(holds).zip(seeds)
     {
         let claim = all.iter().find(|c| c.id == id);
         let (text, source) = claim.map_or((id, ""), |c| (c.text.as_str(), c.source.as_str()));

@@ -43,9 +43,7 @@ fn collect(which: &str, changes: &[String], settings: &Settings) -> Result<Strin
     let count = study.tasks().len();
     let missing = study.leave_out_missing()?;
     if missing.len() == count {
-        return Ok(format!(
-            "{name}: none of {count} runs is finished; nothing to draw\n"
-        ));
+        return Ok(format!("{name}: none of {count} runs is finished; nothing to draw\n"));
     }
     let outputs = Outputs::new(&settings.places.out, &name)?;
     let drawn = finish_figure(&study, &outputs, began, Ask::default()).with_context(|| {
@@ -61,11 +59,7 @@ fn describe(name: &str, count: usize, missing: &[Task]) -> String {
     }
     let shown: Vec<String> = missing.iter().take(10).map(Task::label).collect();
     let more = missing.len() - shown.len();
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
         "{name}: partial, {} of {count} runs are finished; without {}{more}\n",
         count - missing.len(),

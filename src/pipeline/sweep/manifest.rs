@@ -41,10 +41,7 @@ pub struct Line {
 impl Line {
     /// The run with its name.
     pub fn task(&self) -> Task {
-        Task {
-            name: self.name.clone(),
-            run: self.run.clone(),
-        }
+        Task { name: self.name.clone(), run: self.run.clone() }
     }
 }
 

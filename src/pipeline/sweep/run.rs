@@ -28,9 +28,7 @@ pub fn run_sweep(lines: &[Line], index: Option<usize>, settings: &Settings) -> R
     let unfinished = |task: &Task| !has_everything(task, settings);
     let tasks: Vec<Task> = tasks.into_iter().filter(unfinished).collect();
     let mut known = DataSets::default();
-    train_tasks(tasks, settings, &mut |task| {
-        carry_out(task, &mut known, settings, Show::People)
-    })
+    train_tasks(tasks, settings, &mut |task| carry_out(task, &mut known, settings, Show::People))
 }
 
 /// Whether a run is trained and predicted with, as far as can be told without reading data: what is

@@ -83,10 +83,7 @@ pub fn submit(
         return Ok(format!("{array}\n{collect}"));
     }
     atomic::create_folder(&scripts.logs)?;
-    let (array_sh, collect_sh) = (
-        scripts.logs.join("array.sh"),
-        scripts.logs.join("collect.sh"),
-    );
+    let (array_sh, collect_sh) = (scripts.logs.join("array.sh"), scripts.logs.join("collect.sh"));
     atomic::write(&array_sh, array.as_bytes())?;
     atomic::write(&collect_sh, collect.as_bytes())?;
     let array = sbatch(&[], &array_sh)?;
@@ -109,24 +106,17 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 fn sbatch(options: &[String], script: &Path) -> Result<String> {
-    let output = Command::new("sbatch")
-        .arg("--parsable")
-        .args(options)
-        .arg(script)
-        .output()
-        .context("cannot start sbatch; is Slurm installed here? --dry-run prints the scripts")?;
+    let output =
+        Command::new("sbatch").arg("--parsable").args(options).arg(script).output().context(
+            "cannot start sbatch; is Slurm installed here? --dry-run prints the scripts",
+        )?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("sbatch {}: {}", script.display(), said.trim());
     }
     // JOB, or JOB;CLUSTER.
     let said = String::from_utf8_lossy(&output.stdout);
-    Ok(said
-        .trim()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .to_string())
+    Ok(said.trim().split(';').next().unwrap_or_default().to_string())
 }
 
 struct Scripts {
@@ -152,11 +142,8 @@ impl Scripts {
             slurm.cpus,
             self.logs.join("%A_%a.log").display()
         );
-        let options = [
-            ("partition", &slurm.partition),
-            ("gres", &slurm.gres),
-            ("time", &slurm.time),
-        ];
+        let options =
+            [("partition", &slurm.partition), ("gres", &slurm.gres), ("time", &slurm.time)];
         for (key, value) in options {
             if let Some(value) = value {
                 head.push_str(&format!("#SBATCH --{key}={value}\n"));
@@ -209,11 +196,7 @@ impl Scripts {
     }
 
     fn folders(&self) -> String {
-        format!(
-            "--runs {} --data {}",
-            quoted(&self.places.runs),
-            quoted(&self.places.data)
-        )
+        format!("--runs {} --data {}", quoted(&self.places.runs), quoted(&self.places.data))
     }
 }
 
@@ -232,11 +215,7 @@ fn ranges(indices: &[usize]) -> String {
         }
     }
     let word = |&(first, last): &(usize, usize)| {
-        if first == last {
-            first.to_string()
-        } else {
-            format!("{first}-{last}")
-        }
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
     };
     ranges.iter().map(word).collect::<Vec<_>>().join(",")
 }
@@ -245,19 +224,14 @@ fn ranges(indices: &[usize]) -> String {
 /// submitted or no queue can be asked.
 pub fn queue_of(manifest: &str) -> HashMap<usize, String> {
     let jobs = std::fs::read_to_string(jobs_json(Path::new(manifest)));
-    let Some(jobs) = jobs
-        .ok()
-        .and_then(|text| serde_json::from_str::<Jobs>(&text).ok())
-    else {
+    let Some(jobs) = jobs.ok().and_then(|text| serde_json::from_str::<Jobs>(&text).ok()) else {
         return HashMap::new();
     };
     let output = Command::new("squeue")
         .args(["--noheader", "--array", "--format=%K|%T|%r", "--jobs"])
         .arg(&jobs.array)
         .output();
-    let text = output.map_or(String::new(), |o| {
-        String::from_utf8_lossy(&o.stdout).into_owned()
-    });
+    let text = output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned());
     text.lines().filter_map(queued).collect()
 }
 
@@ -265,9 +239,7 @@ fn queued(line: &str) -> Option<(usize, String)> {
     let mut fields = line.trim().split('|');
     let index = fields.next()?.parse().ok()?;
     let state = fields.next()?.to_lowercase();
-    let why = fields
-        .next()
-        .filter(|why| !why.is_empty() && *why != "None");
+    let why = fields.next().filter(|why| !why.is_empty() && *why != "None");
     let why = why.map_or(String::new(), |why| format!(" ({why})"));
     Some((index, format!("{state}{why}")))
 }
@@ -284,10 +256,7 @@ mod tests {
 
     #[test]
     fn a_line_of_the_queue_names_the_index_and_why_it_waits() {
-        assert_eq!(
-            queued("3|PENDING|Resources"),
-            Some((3, "pending (Resources)".to_string()))
-        );
+        assert_eq!(queued("3|PENDING|Resources"), Some((3, "pending (Resources)".to_string())));
         assert_eq!(queued("11|RUNNING|None"), Some((11, "running".to_string())));
         assert_eq!(queued("N/A|PENDING|Priority"), None);
     }

@@ -101,9 +101,7 @@ fn one(line: &Line, settings: &Settings) -> Status {
         epoch,
         epochs,
         seconds_left: is_running.then(|| seconds_left(&folder, line, epoch, epochs)),
-        reason: reason
-            .filter(|_| state == State::Failed)
-            .map(|text| text.trim_end().to_string()),
+        reason: reason.filter(|_| state == State::Failed).map(|text| text.trim_end().to_string()),
         slurm: None,
     }
 }
@@ -128,9 +126,8 @@ fn age(folder: &RunFolder) -> Option<Duration> {
 
 /// The table for people: with `all`, every run, else those that run or failed; and the counts.
 pub fn describe_status(statuses: &[Status], all: bool) -> String {
-    let shown = statuses
-        .iter()
-        .filter(|s| all || matches!(s.state, State::Running | State::Failed));
+    let shown =
+        statuses.iter().filter(|s| all || matches!(s.state, State::Running | State::Failed));
     let width = statuses.iter().map(|s| s.name.chars().count()).max();
     let width = width.unwrap_or(0).max("network".len());
     let mut text = format!("index  {:width$}  seed  state    epoch\n", "network");
@@ -152,9 +149,8 @@ pub fn describe_status(statuses: &[Status], all: bool) -> String {
 }
 
 fn remark(status: &Status) -> String {
-    let left = status
-        .seconds_left
-        .map(|s| format!("{} left", readable(Duration::from_secs_f64(s))));
+    let left =
+        status.seconds_left.map(|s| format!("{} left", readable(Duration::from_secs_f64(s))));
     let slurm = status.slurm.as_ref().map(|s| format!("Slurm: {s}"));
     let parts = [left, status.reason.clone(), slurm];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
