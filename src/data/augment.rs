@@ -74,8 +74,81 @@ fn draw(augmentation: &Augmentation, seed: u64, epoch: u32, image: u32) -> Draw 
     Draw { top: i64::from(top), left: i64::from(left), mirrored: augmentation.flip && coin == 1 }
 }
 
-/// The images at `indices`, float32 `[B, C, H, W]` on `device`, (pixel / 255 - mean) / std. `augmentation` comes
-/// with the run's seed and the epoch. The work is done where the pixels are.
+/// How the training images of a pass are changed, with the run's seed and the epoch; none = not at all.
+pub type Change = Option<(Augmentation, u64, u32)>;
+
+/// What gathering the batches of one pass needs, put where the pixels are beforehand.
+#[derive(Debug)]
+pub(super) struct Gather {
+    /// The images in the order of the pass, int64 `[N]`.
+    order: Tensor,
+    crop: usize,
+    /// Where each image's window begins in its padded batch, int64 `[N]`.
+    places: Option<Tensor>,
+    /// Whether each image is mirrored, bool `[N, 1, 1, 1]`.
+    coins: Option<Tensor>,
+}
+
+impl Gather {
+    /// For `batches` of `images`, one after another.
+    ///
+    /// # Errors
+    /// An index out of range, a crop larger than the image, or no memory.
+    pub(super) fn new(images: &Images, batches: &[Vec<u32>], change: Change) -> Result<Gather> {
+        let home = images.pixels.device();
+        let order = index_tensor(&batches.concat(), images.len(), home)?;
+        let Some((augmentation, seed, epoch)) = change else {
+            return Ok(Gather { order, crop: 0, places: None, coins: None });
+        };
+        let (_, c, h, w) = images.pixels.size4()?;
+        let draws: Vec<Vec<Draw>> = batches
+            .iter()
+            .map(|batch| batch.iter().map(|&i| draw(&augmentation, seed, epoch, i)).collect())
+            .collect();
+        let crop = augmentation.crop;
+        let places = if crop > 0 {
+            ensure!(
+                crop as i64 <= h && crop as i64 <= w,
+                "augmentation: crop: {crop} pixels of padding around images of {h}x{w}"
+            );
+            let places = draws.iter().flat_map(|draws| places(draws, crop as i64, [c, h, w]));
+            Some(Tensor::f_from_slice(&places.collect::<Vec<i64>>())?.f_to(home)?)
+        } else {
+            None
+        };
+        let coins = if augmentation.flip {
+            let coins: Vec<bool> = draws.iter().flatten().map(|draw| draw.mirrored).collect();
+            Some(Tensor::f_from_slice(&coins)?.f_reshape([-1, 1, 1, 1])?.f_to(home)?)
+        } else {
+            None
+        };
+        Ok(Gather { order, crop, places, coins })
+    }
+
+    /// All images of the pass, int64 `[N]`.
+    pub(super) fn order(&self) -> &Tensor {
+        &self.order
+    }
+
+    /// The `length` images of the pass from `start` on, changed, uint8 `[length, C, H, W]`. They must be one batch.
+    ///
+    /// # Errors
+    /// No memory.
+    pub(super) fn pixels(&self, images: &Images, start: i64, length: i64) -> Result<Tensor> {
+        let index = self.order.f_narrow(0, start, length)?;
+        let mut pixels = images.pixels.f_index_select(0, &index)?;
+        if let Some(places) = &self.places {
+            pixels = cropped(&pixels, self.crop as i64, &places.f_narrow(0, start, length)?)?;
+        }
+        if let Some(coins) = &self.coins {
+            pixels = mirrored(&pixels, &coins.f_narrow(0, start, length)?)?;
+        }
+        Ok(pixels)
+    }
+}
+
+/// The images at `indices`, float32 `[B, C, H, W]` on `device`, (pixel / 255 - mean) / std, changed as `change`
+/// says. The work is done where the pixels are.
 ///
 /// # Errors
 /// An index out of range, a normalisation of another number of channels, a crop larger than the image, or no
@@ -84,23 +157,13 @@ pub fn batch(
     images: &Images,
     indices: &[u32],
     norm: &Normalisation,
-    augmentation: Option<(&Augmentation, u64, u32)>,
+    change: Option<(&Augmentation, u64, u32)>,
     device: Device,
 ) -> Result<Tensor> {
-    let home = images.pixels.device();
-    let index = index_tensor(indices, images.len(), home)?;
-    let mut pixels = images.pixels.f_index_select(0, &index)?;
-    if let Some((augmentation, seed, epoch)) = augmentation {
-        let draws: Vec<Draw> =
-            indices.iter().map(|&i| draw(augmentation, seed, epoch, i)).collect();
-        if augmentation.crop > 0 {
-            pixels = cropped(&pixels, augmentation.crop, &draws)?;
-        }
-        if draws.iter().any(|draw| draw.mirrored) {
-            pixels = mirrored(&pixels, &draws)?;
-        }
-    }
-    normalised(&pixels.f_to(device)?, norm)
+    let change = change.map(|(augmentation, seed, epoch)| (*augmentation, seed, epoch));
+    let gather = Gather::new(images, &[indices.to_vec()], change)?;
+    let pixels = gather.pixels(images, 0, indices.len() as i64)?;
+    Scale::new(norm, device)?.apply(&pixels.f_to(device)?)
 }
 
 /// Indices as an int64 tensor, after a check that a panic-free error needs: each is below `images`.
@@ -112,13 +175,16 @@ pub(super) fn index_tensor(indices: &[u32], images: usize, device: Device) -> Re
     Ok(Tensor::f_from_slice(&indices)?.f_to(device)?)
 }
 
-/// uint8 `[B, C, H, W]`, padded by `crop` zeros and cut at each image's offset.
-fn cropped(pixels: &Tensor, crop: usize, draws: &[Draw]) -> Result<Tensor> {
-    let (crop, (_, c, h, w)) = (crop as i64, pixels.size4()?);
-    ensure!(
-        crop <= h && crop <= w,
-        "augmentation: crop: {crop} pixels of padding around images of {h}x{w}"
-    );
+/// Where the window of each image of a batch begins, counted in the bytes of the padded batch.
+fn places(draws: &[Draw], crop: i64, [c, h, w]: [i64; 3]) -> Vec<i64> {
+    let (row, plane) = (w + 2 * crop, (h + 2 * crop) * (w + 2 * crop));
+    let place = |(image, draw): (i64, &Draw)| image * c * plane + draw.top * row + draw.left;
+    (0..).zip(draws).map(place).collect()
+}
+
+/// uint8 `[B, C, H, W]`, padded by `crop` zeros and cut at each image's place.
+fn cropped(pixels: &Tensor, crop: i64, places: &Tensor) -> Result<Tensor> {
+    let (_, c, h, w) = pixels.size4()?;
     let padded = pixels.f_constant_pad_nd([crop; 4])?.f_contiguous()?;
     // A window of C x H x W at every byte of the padded batch, overlapping, without a copy; one index an image then
     // picks its window. (An index of rows and columns takes several times as long.)
@@ -126,38 +192,60 @@ fn cropped(pixels: &Tensor, crop: usize, draws: &[Draw]) -> Result<Tensor> {
     let last = (c - 1) * plane + (h - 1) * row + w - 1;
     let starts = padded.numel() as i64 - last;
     let windows = padded.f_as_strided([starts, c, h, w], [1, plane, row, 1], None)?;
-    let places: Vec<i64> = (0..)
-        .zip(draws)
-        .map(|(image, draw)| image * c * plane + draw.top * row + draw.left)
-        .collect();
-    let places = Tensor::f_from_slice(&places)?.f_to(pixels.device())?;
-    Ok(windows.f_index_select(0, &places)?)
+    Ok(windows.f_index_select(0, places)?)
 }
 
-fn mirrored(pixels: &Tensor, draws: &[Draw]) -> Result<Tensor> {
-    let coins: Vec<bool> = draws.iter().map(|draw| draw.mirrored).collect();
-    let coins = Tensor::f_from_slice(&coins)?.f_to(pixels.device())?.f_reshape([-1, 1, 1, 1])?;
-    Ok(pixels.f_flip([3])?.f_where_self(&coins, pixels)?)
+fn mirrored(pixels: &Tensor, coins: &Tensor) -> Result<Tensor> {
+    Ok(pixels.f_flip([3])?.f_where_self(coins, pixels)?)
 }
 
-/// Elementwise in the order of torchvision's `ToTensor` and `Normalize`, so that the numbers are the same bits.
-pub(super) fn normalised(pixels: &Tensor, norm: &Normalisation) -> Result<Tensor> {
-    let (_, channels, _, _) = pixels.size4()?;
-    let a_channel = |values: &[f64]| -> Result<Tensor> {
-        ensure!(
-            values.len() as i64 == channels,
-            "a normalisation of {} channels for images of {channels}",
-            values.len()
-        );
-        let values = Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?;
-        Ok(values.f_to(pixels.device())?.f_reshape([1, channels, 1, 1])?)
-    };
-    let mut floats = pixels.f_to_kind(Kind::Float)?.f_contiguous()?;
-    floats
-        .f_div_scalar_(255.0)?
-        .f_sub_(&a_channel(&norm.mean)?)?
-        .f_div_(&a_channel(&norm.std)?)
-        .context("cannot normalise a batch")
+/// A [`Normalisation`] on a device.
+#[derive(Debug)]
+pub(super) struct Scale {
+    /// 255, as a tensor: by a plain number a GPU multiplies with its reciprocal, which is another result.
+    most: Tensor,
+    mean: Tensor,
+    std: Tensor,
+}
+
+impl Scale {
+    /// Puts it there.
+    ///
+    /// # Errors
+    /// No memory.
+    pub(super) fn new(norm: &Normalisation, device: Device) -> Result<Scale> {
+        let a_channel = |values: &[f64]| -> Result<Tensor> {
+            let values = Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?;
+            Ok(values.f_reshape([1, -1, 1, 1])?.f_to(device)?)
+        };
+        Ok(Scale {
+            most: Tensor::f_full([1], 255.0, (Kind::Float, device))?,
+            mean: a_channel(&norm.mean)?,
+            std: a_channel(&norm.std)?,
+        })
+    }
+
+    /// uint8 `[B, C, H, W]` as floats, elementwise in the order of torchvision's `ToTensor` and `Normalize`, so that
+    /// the numbers are the same bits.
+    ///
+    /// # Errors
+    /// Pixels of another number of channels.
+    pub(super) fn apply(&self, pixels: &Tensor) -> Result<Tensor> {
+        let (_, channels, _, _) = pixels.size4()?;
+        for values in [&self.mean, &self.std] {
+            ensure!(
+                values.numel() as i64 == channels,
+                "a normalisation of {} channels for images of {channels}",
+                values.numel()
+            );
+        }
+        let mut floats = pixels.f_to_kind(Kind::Float)?.f_contiguous()?;
+        floats
+            .f_div_(&self.most)?
+            .f_sub_(&self.mean)?
+            .f_div_(&self.std)
+            .context("cannot normalise a batch")
+    }
 }
 
 #[cfg(test)]
@@ -237,13 +325,13 @@ mod tests {
         let image = Tensor::from_slice(&[1u8, 2, 3, 4]).reshape([1, 1, 2, 2]);
         let cut = |top, left| {
             let draw = Draw { top, left, mirrored: false };
-            Vec::<u8>::try_from(cropped(&image, 1, &[draw]).unwrap().flatten(0, -1)).unwrap()
+            let place = Tensor::from_slice(&places(&[draw], 1, [1, 2, 2]));
+            Vec::<u8>::try_from(cropped(&image, 1, &place).unwrap().flatten(0, -1)).unwrap()
         };
         assert_eq!(cut(1, 1), [1, 2, 3, 4]);
         assert_eq!(cut(0, 0), [0, 0, 0, 1]);
         assert_eq!(cut(2, 1), [3, 4, 0, 0]);
-        let draw = Draw { top: 1, left: 1, mirrored: true };
-        let turned = mirrored(&image, &[draw]).unwrap();
+        let turned = mirrored(&image, &Tensor::from_slice(&[true])).unwrap();
         assert_eq!(Vec::<u8>::try_from(turned.flatten(0, -1)).unwrap(), [2, 1, 4, 3]);
     }
 

@@ -19,7 +19,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 use tch::Tensor;
 
-use super::{Augmentation, Part};
+use super::{Change, Part};
 use transform::SIDE;
 
 /// Most bytes of decoded images that a part of a data set keeps in memory: 4 GiB.
@@ -27,9 +27,6 @@ const CACHE: u64 = 4 << 30;
 
 /// Bytes of an image as the network sees it.
 const BYTES: usize = 3 * SIDE * SIDE;
-
-/// How a training image is changed, with the run's seed and the epoch; none = as for evaluation.
-type Change = Option<(Augmentation, u64, u32)>;
 
 /// A part of an image folder.
 pub struct Files {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use tch::{Device, Tensor};
 
 pub mod augment;
+mod batches;
 pub mod catalog;
 pub mod cifar;
 mod digest;
@@ -28,7 +29,8 @@ pub mod splits;
 mod synthetic;
 pub mod verify;
 
-pub use augment::{Augmentation, Normalisation};
+pub use augment::{Augmentation, Change, Normalisation};
+pub use batches::Batches;
 pub use catalog::{Dataset, Facts, class_names};
 pub use digest::digest;
 pub use raw::Raw;

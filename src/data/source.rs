@@ -98,37 +98,8 @@ impl Source {
             Source::Memory(images) => augment::batch(images, indices, norm, augmentation, device),
             Source::Files(files) => {
                 let pixels = files.pixels(indices, augmentation.map(|(a, s, e)| (*a, s, e)))?;
-                augment::normalised(&pixels.f_to(device)?, norm)
+                augment::Scale::new(norm, device)?.apply(&pixels.f_to(device)?)
             }
-        }
-    }
-
-    /// Says which batch will be asked for next, so that files are decoded while the network
-    /// computes.
-    ///
-    /// # Errors
-    /// When no thread can be made.
-    pub fn prefetch(
-        &self,
-        indices: &[u32],
-        augmentation: Option<(&Augmentation, u64, u32)>,
-    ) -> Result<()> {
-        match self {
-            Source::Memory(_) => Ok(()),
-            Source::Files(files) => {
-                files.prefetch(indices, augmentation.map(|(a, s, e)| (*a, s, e)))
-            }
-        }
-    }
-
-    /// The same with its images kept on `device`, so that batches are made there.
-    ///
-    /// # Errors
-    /// When the device cannot hold them.
-    pub fn to_device(self, device: Device) -> Result<Source> {
-        match self {
-            Source::Memory(images) => images.to_device(device).map(Source::Memory),
-            Source::Files(files) => Ok(Source::Files(files)),
         }
     }
 

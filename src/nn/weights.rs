@@ -115,6 +115,8 @@ pub struct Weights {
     used_count: usize,
     /// For each node the index of its first view.
     first_view: Vec<usize>,
+    /// Running mean and variance of every batch normalisation, one after another; one dimension.
+    moments: Tensor,
     statistics: BTreeMap<NodeId, Statistics>,
 }
 
@@ -137,16 +139,16 @@ impl Weights {
         for (i, spec) in specs.iter().enumerate().rev() {
             first_view[spec.node] = i;
         }
-        let mut statistics = BTreeMap::new();
-        for (id, node) in network.nodes().iter().enumerate() {
-            if node.layer == Layer::BatchNorm {
-                let size = [node.channels as i64];
-                let mean = Tensor::f_zeros(size, (kind, device))?;
-                let var = Tensor::f_ones(size, (kind, device))?;
-                statistics.insert(id, Statistics { mean, var, batches: 0 });
-            }
+        let norms = network.nodes().iter().enumerate();
+        let norms = norms.filter(|(_, node)| node.layer == Layer::BatchNorm);
+        let norms: Vec<_> = norms.map(|(id, node)| (id, node.channels as i64, 0)).collect();
+        let channels: i64 = norms.iter().map(|(_, channels, _)| channels).sum();
+        let moments = Tensor::f_zeros([2 * channels], (kind, device))?;
+        let statistics = make_statistics(&moments, norms)?;
+        for Statistics { var, .. } in statistics.values() {
+            let _ = var.shallow_clone().f_fill_(1.0)?;
         }
-        Ok(Weights { flat, used, specs, views, order, used_count, first_view, statistics })
+        Ok(Weights { flat, used, specs, views, order, used_count, first_view, moments, statistics })
     }
 
     /// The parameters' names and shapes, in the order of [`Weights::views`].
@@ -199,6 +201,29 @@ impl Weights {
         for (&node, statistics) in &mut self.statistics {
             statistics.batches += i64::from(computed[node]);
         }
+    }
+
+    /// The same on another device, by two copies; on their own device they share their memory.
+    ///
+    /// # Errors
+    /// When the device cannot hold them.
+    pub fn moved(&self, device: Device) -> Result<Weights> {
+        let flat = self.flat.f_to_device(device)?;
+        let moments = self.moments.f_to_device(device)?;
+        let sizes: Vec<i64> = self.specs.iter().map(|s| s.shape.iter().product()).collect();
+        let norms = self.statistics.iter();
+        let norms = norms.map(|(&id, s)| (id, s.mean.numel() as i64, s.batches));
+        Ok(Weights {
+            used: self.used,
+            views: make_views(&flat, &self.specs, &sizes, &self.order)?,
+            specs: self.specs.clone(),
+            order: self.order.clone(),
+            used_count: self.used_count,
+            first_view: self.first_view.clone(),
+            statistics: make_statistics(&moments, norms)?,
+            flat,
+            moments,
+        })
     }
 
     /// A copy in another element type or on another device.
@@ -286,6 +311,23 @@ impl Weights {
         let name = &self.specs[self.first_view[node]].name;
         name.rsplit_once('.').map_or(name, |(prefix, _)| prefix)
     }
+}
+
+/// Mean and variance of each batch normalisation (node, channels, batches counted) as parts of
+/// `moments`.
+fn make_statistics(
+    moments: &Tensor,
+    norms: impl IntoIterator<Item = (NodeId, i64, i64)>,
+) -> Result<BTreeMap<NodeId, Statistics>> {
+    let mut start = 0;
+    let mut statistics = BTreeMap::new();
+    for (node, channels, batches) in norms {
+        let mean = moments.f_narrow(0, start, channels)?;
+        let var = moments.f_narrow(0, start + channels, channels)?;
+        statistics.insert(node, Statistics { mean, var, batches });
+        start += 2 * channels;
+    }
+    Ok(statistics)
 }
 
 fn make_views(

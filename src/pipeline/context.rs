@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tch::Device;
 
+use crate::cuda::Numerics;
 use crate::data::{Dataset, Facts, Normalisation, Part, Source, Split, hold_out, subset};
 use crate::experiment::Experiment;
 use crate::models::Input;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub threads: usize,
     /// Processes that train side by side; 1 = this one alone.
     pub workers: usize,
+    /// Whether so many workers were asked for; else the memory of a GPU decides how many share it.
+    pub workers_asked: bool,
     /// Whether progress is kept from standard error.
     pub quiet: bool,
     /// Whether more is said of what is skipped and why.
@@ -42,6 +45,10 @@ pub struct Settings {
     pub skip_broken: bool,
     /// How often a training is saved.
     pub saving: Saving,
+    /// How a GPU computes.
+    pub numerics: Numerics,
+    /// Whether a run is trained and left without predictions; whoever needs them makes them.
+    pub only_train: bool,
 }
 
 /// How often a training is saved, besides at its end and when it is interrupted.
@@ -83,10 +90,13 @@ impl Settings {
             device: Device::Cpu,
             threads: 1,
             workers: 1,
+            workers_asked: true,
             quiet: true,
             verbose: false,
             skip_broken: false,
             saving: Saving::default(),
+            numerics: Numerics::default(),
+            only_train: false,
         }
     }
 
@@ -102,7 +112,6 @@ impl Settings {
 pub struct Data {
     dataset: Dataset,
     places: Places,
-    device: Device,
     skip_broken: bool,
     /// What the networks read.
     pub input: Input,
@@ -115,12 +124,30 @@ pub struct Data {
     test: OnceCell<Loaded>,
 }
 
-/// A part of the data in memory.
+/// A part of the data in the memory of the host.
 pub struct Loaded {
     /// Its images.
     pub source: Source,
     /// Its digest.
     pub digest: String,
+    moved: OnceCell<Source>,
+}
+
+impl Loaded {
+    /// The images on `device`; on the first call they go there. A process that only looks at the
+    /// digest takes no GPU.
+    ///
+    /// # Errors
+    /// When the device cannot hold them.
+    pub fn on(&self, device: Device) -> Result<&Source> {
+        if let (Source::Memory(images), Device::Cuda(_)) = (&self.source, device)
+            && self.moved.get().is_none()
+        {
+            let moved = Source::Memory(images.to_device(device)?);
+            return Ok(self.moved.get_or_init(|| moved));
+        }
+        Ok(self.moved.get().unwrap_or(&self.source))
+    }
 }
 
 impl Data {
@@ -147,7 +174,6 @@ impl Data {
         Ok(Data {
             dataset: dataset.clone(),
             places: settings.places.clone(),
-            device: settings.device,
             skip_broken: settings.skip_broken,
             input: Input::from(&facts),
             normalisation: Normalisation { mean: facts.mean, std: facts.std },
@@ -158,7 +184,7 @@ impl Data {
         })
     }
 
-    /// Images of `part`, read on the first call and kept on the device.
+    /// Images of `part`, read on the first call.
     ///
     /// # Errors
     /// When they cannot be read; names the file and the way out.
@@ -180,8 +206,7 @@ impl Data {
             Source::open(&self.dataset, part, &self.places.data)?
         };
         let digest = source.digest()?;
-        let source = source.to_device(self.device)?;
-        Ok(cell.get_or_init(|| Loaded { source, digest }))
+        Ok(cell.get_or_init(|| Loaded { source, digest, moved: OnceCell::new() }))
     }
 
     /// Which training images are trained on and which are held out.

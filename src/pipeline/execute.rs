@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::context::{Data, Saving, Settings};
 use super::progress::{Display, Show, describe_row};
 use super::stop::{Stop, watch_signals};
+use crate::cuda::{Trouble, plain, trouble};
 use crate::data::Part;
 use crate::experiment::{FORMAT, Run};
 use crate::results::RunFolder;
@@ -14,7 +15,7 @@ use crate::results::checkpoint::{self, Progress};
 use crate::results::folder::{Loaded, Lock};
 use crate::results::tables::Table;
 use crate::results::{atomic, runfiles};
-use crate::train::{Job, Trainer};
+use crate::train::{Job, MOMENTUM_PREFIX, Step, Trainer};
 
 /// How a call to [`train_run`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub fn train_shown(
         Ok(Outcome::Finished) => folder.forget_failure(),
         Ok(_) => {}
         // On a full disk it cannot be kept; the error that counts is the training's.
-        Err(error) => drop(folder.keep_failure(&format!("{error:#}"))),
+        Err(error) => drop(folder.keep_failure(&plain(&format!("{error:#}")))),
     }
     result
 }
@@ -122,7 +123,7 @@ fn train_locked(
         run,
         training,
         network: &network,
-        source: &train.source,
+        source: train.on(settings.device)?,
         data: train.digest.clone(),
         train: split.train,
         validation: split.validation,
@@ -180,9 +181,9 @@ fn fold(
     let mut saved = Instant::now();
     let mut epoch = Instant::now();
     let mut images = 0;
-    while let Some(step) = trainer.step()? {
+    while let Some(step) = next_step(trainer)? {
         images += step.images;
-        display.step(&step);
+        display.step(&step, || trainer.look())?;
         let finished = trainer.progress().is_finished();
         let stopping = stop.is_asked() && !finished;
         let epoch_due = step.row.as_ref().is_some_and(|r| r.epoch % saving.epochs == 0);
@@ -208,8 +209,53 @@ fn fold(
     Ok(Outcome::Finished)
 }
 
-fn save(trainer: &Trainer, folder: &RunFolder) -> Result<()> {
-    folder.save(trainer.progress(), &trainer.tensors()?)
+/// Leaves in a finished run's folder what predicting needs; false where nothing was to be done.
+///
+/// # Errors
+/// When the folder is in use or cannot be written.
+pub fn slim_run(folder: &RunFolder) -> Result<bool> {
+    let lock = folder.try_lock()?;
+    ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
+    let (found, _) = folder.load()?;
+    let Some(loaded) = found.filter(|loaded| loaded.progress.is_finished()) else {
+        return Ok(false);
+    };
+    let whole = loaded.tensors.len();
+    let state = loaded.tensors.into_iter().filter(|(name, _)| !name.starts_with(MOMENTUM_PREFIX));
+    let state: Vec<_> = state.collect();
+    if state.len() == whole {
+        return Ok(false);
+    }
+    folder.save(&loaded.progress, &state)?;
+    // What it was made from is the larger file.
+    let previous = folder.previous_checkpoint();
+    std::fs::remove_file(&previous).with_context(|| previous.display().to_string())?;
+    Ok(true)
+}
+
+/// The next step. Where the GPU's memory is too small for it, the batch that would fit is named.
+fn next_step(trainer: &mut Trainer) -> Result<Option<Step>> {
+    let error = match trainer.step() {
+        Err(error) if trouble(&format!("{error:#}")) == Some(Trouble::Memory) => error,
+        other => return other,
+    };
+    let batch = trainer.progress().run.training.as_ref().map_or(0, |t| t.batch_size);
+    let fits = match trainer.fitting_batch() {
+        Some(fits) => {
+            format!("training.batch_size={fits} would fit (it was tried), and is another run")
+        }
+        None => "no smaller batch fits either".to_string(),
+    };
+    bail!(
+        "the GPU's memory does not hold a step with a batch of {batch}: {fits}; where processes share the GPU, \
+         fewer --workers leave more to each ({})",
+        plain(&error.root_cause().to_string())
+    )
+}
+
+fn save(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
+    let tensors = trainer.tensors()?;
+    folder.save(trainer.progress(), &tensors)
 }
 
 fn write_static_files(folder: &RunFolder, run: &Run, data: &str, validation: &[u32]) -> Result<()> {

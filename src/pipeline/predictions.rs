@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tch::Kind;
+use tch::{Device, Kind};
 
 use super::context::{Data, Settings};
 use super::stop::{Interrupted, watch_signals};
@@ -139,7 +139,7 @@ fn fresh(
 ) -> Result<Predictions> {
     let network = progress.run.network.build(data.input)?;
     let weights = load_weights(folder, &network, settings)?;
-    let source = &data.part(split.part())?.source;
+    let source = data.part(split.part())?.on(settings.device)?;
     let indices = match split {
         Split::Test => (0..source.len() as u32).collect(),
         Split::Validation => data.split()?.validation,
@@ -166,7 +166,7 @@ pub fn load_weights(folder: &RunFolder, network: &Network, settings: &Settings) 
         .tensors
         .into_iter()
         .filter(|(name, _)| !name.starts_with(crate::train::MOMENTUM_PREFIX));
-    let mut weights = Weights::zeros(network, Kind::Float, settings.device)?;
+    let mut weights = Weights::zeros(network, Kind::Float, Device::Cpu)?;
     weights.load(&state.collect::<Vec<_>>())?;
-    Ok(weights)
+    weights.moved(settings.device)
 }

@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::{Settings, tell};
@@ -21,7 +22,7 @@ pub enum Show {
     Parent,
 }
 
-/// A parent hears of steps so often.
+/// People and a parent hear of steps so often: reading a loss makes a GPU wait.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
 /// The display of one training.
@@ -74,30 +75,34 @@ impl Display {
         }
     }
 
-    /// One step more.
-    pub fn step(&mut self, step: &Step) {
+    /// One step more; its loss is asked for only where it is shown.
+    ///
+    /// # Errors
+    /// Those of `loss`.
+    pub fn step(&mut self, step: &Step, loss: impl FnOnce() -> Result<f64>) -> Result<()> {
         self.done = f64::from(step.epoch) + step.done as f64 / step.of as f64;
         if let Some(bar) = &self.bar {
             bar.set_position((self.done * 1000.0) as u64);
-            bar.set_message(self.describe_step(step));
-        } else if self.show == Show::Parent && self.reported.elapsed() > REPORT_EVERY {
-            self.reported = Instant::now();
-            report(&Report::Step {
-                done: self.done,
-                of: self.epochs,
-                message: self.describe_step(step),
-            });
         }
+        let is_shown = self.bar.is_some() || self.show == Show::Parent;
+        if !is_shown || self.reported.elapsed() < REPORT_EVERY {
+            return Ok(());
+        }
+        self.reported = Instant::now();
+        // Of a step that ended an epoch the log's row tells more.
+        if step.row.is_some() {
+            return Ok(());
+        }
+        let message = self.describe_step(step, loss()?);
+        match &self.bar {
+            Some(bar) => bar.set_message(message),
+            None => report(&Report::Step { done: self.done, of: self.epochs, message }),
+        }
+        Ok(())
     }
 
-    fn describe_step(&self, step: &Step) -> String {
-        format!(
-            "epoch {}/{}, loss {:.3}, {}",
-            step.epoch + 1,
-            self.epochs,
-            step.loss,
-            self.time_left()
-        )
+    fn describe_step(&self, step: &Step, loss: f64) -> String {
+        format!("epoch {}/{}, loss {:.3}, {}", step.epoch + 1, self.epochs, loss, self.time_left())
     }
 
     /// An epoch is over.

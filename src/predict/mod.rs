@@ -2,16 +2,19 @@
 //! more than it must.
 
 mod early_exit;
+mod on_device;
 
 use anyhow::{Context, Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-use crate::data::Source;
+use crate::cuda::{Trouble, trouble};
 use crate::data::augment::Normalisation;
+use crate::data::{Batches, Source};
 use crate::eval::Predictions;
 use crate::nn::{Mode, Network, Pass, Precision, Schedule, Weights};
 
 pub use early_exit::{Verdict, early_exit, early_exit_one};
+pub use on_device::early_exit_on_device;
 
 /// Images that are evaluated together.
 pub const BATCH: usize = 256;
@@ -31,45 +34,72 @@ pub fn predict(
 ) -> Result<Predictions> {
     ensure!(!indices.is_empty(), "no image to predict");
     let _no_grad = tch::no_grad_guard();
-    let exits: Vec<usize> = (0..network.exits().len()).collect();
-    let schedule = Schedule::new(network, &exits);
-    let mut logits: Vec<Vec<Tensor>> = exits.iter().map(|_| Vec::new()).collect();
-    let mut batches = indices.chunks(BATCH).peekable();
-    while let Some(batch) = batches.next() {
-        let images = source
-            .batch(batch, normalisation, None, weights.device())?
-            .f_to_kind(weights.kind())?;
-        if let Some(next) = batches.peek() {
-            source.prefetch(next, None)?;
-        }
-        let mut pass =
-            Pass::new(network, &schedule, weights, &images, Mode::Evaluate, Precision::Fp32)?;
-        for exit in &mut logits {
-            let next = pass.advance()?.context("the network has fewer exits than its schedule")?;
-            exit.push(next.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?);
-        }
-    }
-    let mut flat = Vec::with_capacity(exits.len() * indices.len() * network.classes());
-    for (exit, parts) in logits.iter().enumerate() {
-        let all = Tensor::f_cat(parts, 0)?.f_contiguous()?.f_view([-1])?;
-        let values = Vec::<f32>::try_from(&all)?;
-        if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
-            let image = indices[bad / network.classes()];
-            anyhow::bail!(
-                "exit {} gives {} for image {image}: the weights are broken",
-                exit + 1,
-                values[bad]
-            );
-        }
-        flat.extend(values);
+    let classes = network.classes();
+    let logits = logits(network, weights, source, indices, normalisation)?;
+    let flat = Vec::<f32>::try_from(&logits.f_to_device(Device::Cpu)?.f_view([-1])?)?;
+    if let Some(bad) = flat.iter().position(|v| !v.is_finite()) {
+        let (exit, image) = (bad / (indices.len() * classes), bad / classes % indices.len());
+        anyhow::bail!(
+            "exit {} gives {} for image {}: the weights are broken",
+            exit + 1,
+            flat[bad],
+            indices[image]
+        );
     }
     let labels = Vec::<i64>::try_from(&source.labels_of(indices, Device::Cpu)?)?;
     let labels = labels.into_iter().map(|label| label as u32).collect();
     Ok(Predictions {
-        exits: exits.len(),
-        classes: network.classes(),
+        exits: network.exits().len(),
+        classes,
         images: indices.to_vec(),
         labels,
         logits: flat,
     })
+}
+
+/// float32 `[exits, N, classes]`, on the device. Where its memory does not hold a batch, smaller ones are taken.
+fn logits(
+    network: &Network,
+    weights: &Weights,
+    source: &Source,
+    indices: &[u32],
+    normalisation: &Normalisation,
+) -> Result<Tensor> {
+    let mut size = BATCH;
+    loop {
+        let batches = indices.chunks(size).map(<[u32]>::to_vec).collect();
+        let batches = Batches::new(source, batches, normalisation, None, weights.device())?;
+        match logits_of(network, weights, &batches, indices.len()) {
+            Err(error) if size > 1 && trouble(&format!("{error:#}")) == Some(Trouble::Memory) => {
+                size /= 2;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn logits_of(
+    network: &Network,
+    weights: &Weights,
+    batches: &Batches,
+    count: usize,
+) -> Result<Tensor> {
+    let exits: Vec<usize> = (0..network.exits().len()).collect();
+    let schedule = Schedule::new(network, &exits);
+    let size = [exits.len(), count, network.classes()].map(|n| n as i64);
+    // On the device until all is computed, and then one copy: a GPU would idle at every one.
+    let logits = Tensor::f_empty(size, (Kind::Float, weights.device()))?;
+    let mut start = 0;
+    for batch in 0..batches.len() {
+        let images = batches.images(batch)?.f_to_kind(weights.kind())?;
+        let length = batches.size(batch) as i64;
+        let mut pass =
+            Pass::new(network, &schedule, weights, &images, Mode::Evaluate, Precision::Fp32)?;
+        for &exit in &exits {
+            let next = pass.advance()?.context("the network has fewer exits than its schedule")?;
+            logits.f_select(0, exit as i64)?.f_narrow(0, start, length)?.f_copy_(&next)?;
+        }
+        start += length;
+    }
+    Ok(logits)
 }

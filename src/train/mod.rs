@@ -1,13 +1,15 @@
 //! Training: a fold over steps, each a pure function of (seed, epoch, images), so that a run that
 //! was interrupted ends with the same bits as one that was not.
 
+mod memory;
+mod record;
 mod sgd;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::data::augment::Normalisation;
-use crate::data::{Source, splits};
+use crate::data::{Batches, Source, splits};
 use crate::eval::exits::score;
 use crate::experiment::{FORMAT, Run, Training};
 use crate::nn::{Mode, Network, Schedule, Weights, initialise};
@@ -15,6 +17,7 @@ use crate::predict::predict;
 use crate::results::checkpoint::{LogRow, Progress};
 use crate::results::folder::Loaded;
 
+use record::{Record, Row};
 pub use sgd::{Hyper, PREFIX as MOMENTUM_PREFIX, Sgd};
 
 /// Everything that a training reads.
@@ -50,8 +53,6 @@ pub struct Step {
     pub of: usize,
     /// Images of this step.
     pub images: usize,
-    /// Mean loss of this epoch so far.
-    pub loss: f64,
     /// The log's row, where the step ended the epoch.
     pub row: Option<LogRow>,
 }
@@ -66,7 +67,8 @@ pub struct Trainer<'a> {
     weights: Weights,
     sgd: Sgd,
     progress: Progress,
-    batches: Vec<Vec<u32>>,
+    batches: Batches<'a>,
+    record: Record,
 }
 
 impl<'a> Trainer<'a> {
@@ -75,7 +77,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// When LibTorch cannot allocate it.
     pub fn begin(job: &'a Job<'a>) -> Result<Trainer<'a>> {
-        let weights = initialise(job.network, job.run.seed, job.device)?;
+        let weights = initialise(job.network, job.run.seed, Device::Cpu)?.moved(job.device)?;
         let sgd = Sgd::new(&weights)?;
         let progress = Progress {
             format: FORMAT,
@@ -87,7 +89,7 @@ impl<'a> Trainer<'a> {
             log: Vec::new(),
             source: None,
         };
-        Ok(Trainer::new(job, weights, sgd, progress))
+        Trainer::new(job, weights, sgd, progress)
     }
 
     /// A training that goes on from a checkpoint.
@@ -95,26 +97,31 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// When the checkpoint is not one of this run.
     pub fn resume(job: &'a Job<'a>, loaded: &Loaded) -> Result<Trainer<'a>> {
-        let mut weights = Weights::zeros(job.network, Kind::Float, job.device)?;
+        let mut weights = Weights::zeros(job.network, Kind::Float, Device::Cpu)?;
         let (momentum, named): (Vec<_>, Vec<_>) =
             loaded.tensors.iter().partition(|(name, _)| name.starts_with(sgd::PREFIX));
         let named: Vec<(String, Tensor)> =
             named.into_iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect();
         weights.load(&named).context("the checkpoint's weights")?;
+        let weights = weights.moved(job.device)?;
         let mut sgd = Sgd::new(&weights)?;
         sgd.load(&weights, &momentum).context("the checkpoint's momentum")?;
-        Ok(Trainer::new(job, weights, sgd, loaded.progress.clone()))
+        Trainer::new(job, weights, sgd, loaded.progress.clone())
     }
 
-    fn new(job: &'a Job<'a>, weights: Weights, sgd: Sgd, progress: Progress) -> Trainer<'a> {
+    fn new(
+        job: &'a Job<'a>,
+        weights: Weights,
+        sgd: Sgd,
+        progress: Progress,
+    ) -> Result<Trainer<'a>> {
         let exits: Vec<usize> = (0..job.network.exits().len()).collect();
         let schedule = Schedule::new(job.network, &exits);
-        let mut trainer = Trainer { job, schedule, weights, sgd, progress, batches: Vec::new() };
-        trainer.draw_batches();
-        trainer
+        let (batches, record) = epoch(job, progress.epoch, progress.step)?;
+        Ok(Trainer { job, schedule, weights, sgd, progress, batches, record })
     }
 
-    /// How far it has come.
+    /// How far it has come; the sum of losses as far as [`Trainer::look`] has read it.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -124,59 +131,43 @@ impl<'a> Trainer<'a> {
         &self.weights
     }
 
-    /// What a checkpoint holds: the state by name, and the momentum of each trained parameter.
+    /// What a checkpoint holds: the state by name, and the momentum of each trained parameter, in
+    /// the memory of the host. [`Trainer::progress`] is then as far.
     ///
     /// # Errors
-    /// When LibTorch fails.
-    pub fn tensors(&self) -> Result<Vec<(String, Tensor)>> {
-        let mut tensors = self.weights.named()?;
+    /// Those of [`Trainer::look`].
+    pub fn tensors(&mut self) -> Result<Vec<(String, Tensor)>> {
+        self.look()?;
+        let mut tensors = self.weights.moved(Device::Cpu)?.named()?;
         tensors.extend(self.sgd.named(&self.weights)?);
         Ok(tensors)
     }
 
     /// One step: set the rate; augment, forward, loss, step; after the last of an epoch, measure
-    /// and log. None when the training is finished.
+    /// and log. None when the training is finished. On a GPU nothing is waited for before the end
+    /// of the epoch, and numbers that are not finite are found by [`Trainer::look`].
     ///
     /// # Errors
     /// When the loss is not a finite number (the state is then not to be saved), or LibTorch fails.
     pub fn step(&mut self) -> Result<Option<Step>> {
-        let training = self.job.training;
         let (epoch, step) = (self.progress.epoch, self.progress.step);
-        if epoch >= training.epochs {
+        if epoch >= self.job.training.epochs {
             return Ok(None);
         }
-        let rate = self.rate(step);
-        let indices = std::mem::take(&mut self.batches[step]);
-        let augmentation = Some((&training.augmentation, self.job.run.seed, epoch));
-        let images = self.job.source.batch(
-            &indices,
-            &self.job.normalisation,
-            augmentation,
-            self.job.device,
-        )?;
-        if let Some(next) = self.batches.get(step + 1) {
-            self.job.source.prefetch(next, augmentation)?;
-        }
-        let labels = self.job.source.labels_of(&indices, self.job.device)?;
-        let loss = self.update(&images, &labels, rate)?;
-        if !loss.is_finite() {
-            bail!(
-                "the loss is {loss} at epoch {}, step {}, learning rate {rate:?}; the last checkpoint is kept; \
-                 {SMALLER}",
-                epoch + 1,
-                step + 1
-            );
-        }
-        let images = indices.len();
-        self.progress.loss_sum += loss;
+        let (images, labels) = (self.batches.images(step)?, self.batches.labels(step)?);
+        let loss = self.update(&images, &labels, self.rate(step))?;
+        self.record.note(step, &loss, self.sgd.momentum())?;
         self.progress.step += 1;
         let (done, of) = (self.progress.step, self.batches.len());
-        let loss = self.progress.loss_sum / done as f64;
+        if self.job.device == Device::Cpu || done == of {
+            self.look()?;
+        }
+        let images = self.batches.size(step);
         let row = if done == of { Some(self.end_epoch()?) } else { None };
-        Ok(Some(Step { epoch, done, of, images, loss, row }))
+        Ok(Some(Step { epoch, done, of, images, row }))
     }
 
-    fn update(&mut self, images: &Tensor, labels: &Tensor, rate: f64) -> Result<f64> {
+    fn update(&mut self, images: &Tensor, labels: &Tensor, rate: f64) -> Result<Tensor> {
         let network = self.job.network;
         let logits = network.forward_scheduled(
             &self.schedule,
@@ -195,15 +186,40 @@ impl<'a> Trainer<'a> {
             weight_decay: training.weight_decay,
         };
         self.sgd.step(&self.weights, &gradients, hyper)?;
-        self.sgd.check_finite(&self.weights).with_context(|| {
-            let (epoch, step) = (self.progress.epoch + 1, self.progress.step + 1);
-            format!(
-                "at epoch {epoch}, step {step}, learning rate {rate:?}, loss {:?}; the last checkpoint is kept; \
-                 {SMALLER}",
-                f64::try_from(&loss).unwrap_or(f64::NAN)
-            )
-        })?;
-        Ok(f64::try_from(&loss)?)
+        Ok(loss)
+    }
+
+    /// Mean loss of the epoch under way, read from the device with everything that the steps since
+    /// the last look have left; 0 before its first step.
+    ///
+    /// # Errors
+    /// When a step's loss or gradient was not a finite number: the first such step is named, and
+    /// the state is not to be saved.
+    pub fn look(&mut self) -> Result<f64> {
+        for row in self.record.take(self.progress.step)? {
+            self.check(row)?;
+            self.progress.loss_sum += row.loss;
+        }
+        Ok(self.progress.loss_sum / self.progress.step.max(1) as f64)
+    }
+
+    fn check(&self, row: Row) -> Result<()> {
+        let (loss, rate) = (row.loss, self.rate(row.step));
+        let place = || {
+            let (epoch, step) = (self.progress.epoch + 1, row.step + 1);
+            format!("at epoch {epoch}, step {step}, learning rate {rate:?}")
+        };
+        if !row.is_finite {
+            self.sgd.check_finite(&self.weights).with_context(|| {
+                format!("{}, loss {loss:?}; the last checkpoint is kept; {SMALLER}", place())
+            })?;
+        }
+        ensure!(
+            loss.is_finite(),
+            "the loss is {loss} {}; the last checkpoint is kept; {SMALLER}",
+            place()
+        );
+        Ok(())
     }
 
     fn rate(&self, step: usize) -> f64 {
@@ -223,7 +239,9 @@ impl<'a> Trainer<'a> {
         self.progress.epoch += 1;
         self.progress.step = 0;
         self.progress.loss_sum = 0.0;
-        self.draw_batches();
+        if self.progress.epoch < self.job.training.epochs {
+            (self.batches, self.record) = epoch(self.job, self.progress.epoch, 0)?;
+        }
         Ok(row)
     }
 
@@ -239,11 +257,16 @@ impl<'a> Trainer<'a> {
                 })?;
         Ok(score(&predictions)?.into_iter().map(|exit| exit.top1).collect())
     }
+}
 
-    fn draw_batches(&mut self) {
-        let order = splits::epoch_order(&self.job.train, self.job.run.seed, self.progress.epoch);
-        self.batches = batches_of(&order, self.job.training.batch_size);
-    }
+/// The batches of an epoch, and the record of its steps from `first` on.
+fn epoch<'a>(job: &'a Job<'a>, epoch: u32, first: usize) -> Result<(Batches<'a>, Record)> {
+    let order = splits::epoch_order(&job.train, job.run.seed, epoch);
+    let batches = batches_of(&order, job.training.batch_size);
+    let change = Some((job.training.augmentation, job.run.seed, epoch));
+    let steps = batches.len();
+    let batches = Batches::new(job.source, batches, &job.normalisation, change, job.device)?;
+    Ok((batches, Record::new(steps, first, job.device)?))
 }
 
 /// Consecutive batches; a last one of a single image, which batch normalisation cannot take, joins

@@ -2,7 +2,7 @@
 //! have names and can be saved. All parameters are one vector, so a step is a few operations.
 
 use anyhow::{Result, bail, ensure};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::nn::Weights;
 
@@ -55,12 +55,11 @@ impl Sgd {
             gradient.numel(),
             w.numel()
         );
-        let scalar =
-            |n: f64| Tensor::f_from_slice(&[n])?.f_to_kind(w.kind())?.f_to_device(w.device());
-        let (decay, momentum, rate) =
-            (scalar(hyper.weight_decay)?, scalar(hyper.momentum)?, scalar(-hyper.rate)?);
+        // Filled on the device: a number that is copied there would be waited for.
+        let scalar = |n: f64| Tensor::f_full([1], n, (w.kind(), w.device()));
+        let (momentum, rate) = (scalar(hyper.momentum)?, scalar(-hyper.rate)?);
         if hyper.weight_decay != 0.0 {
-            let _ = gradient.f_addcmul_(&w, &decay)?;
+            let _ = gradient.f_addcmul_(&w, &scalar(hyper.weight_decay)?)?;
         }
         let _ = self.momentum.f_mul_(&momentum)?.f_add_(&gradient)?;
         if hyper.nesterov {
@@ -70,6 +69,11 @@ impl Sgd {
             let _ = w.f_addcmul_(&self.momentum, &rate)?;
         }
         Ok(())
+    }
+
+    /// The momentum of all parameters as one vector.
+    pub(super) fn momentum(&self) -> &Tensor {
+        &self.momentum
     }
 
     /// Whether every gradient so far was a finite number: one that was not stays in the momentum.
@@ -90,20 +94,13 @@ impl Sgd {
         Ok(())
     }
 
-    /// The momentum of each parameter, by name.
+    /// The momentum of each parameter, by name, in the memory of the host.
     ///
     /// # Errors
     /// When LibTorch fails.
     pub fn named(&self, weights: &Weights) -> Result<Vec<(String, Tensor)>> {
-        let mut start = 0;
-        let mut named = Vec::new();
-        for (name, view) in weights.used_names().into_iter().zip(weights.used_views()) {
-            let length = view.numel() as i64;
-            let part = self.momentum.f_narrow(0, start, length)?.f_view(view.size().as_slice())?;
-            named.push((format!("{PREFIX}{name}"), part));
-            start += length;
-        }
-        Ok(named)
+        // All at once: of a GPU every copy is waited for.
+        named(&self.momentum.f_to_device(Device::Cpu)?, weights)
     }
 
     /// Takes the state that [`Sgd::named`] gave.
@@ -111,7 +108,8 @@ impl Sgd {
     /// # Errors
     /// When a buffer is missing, left over or of another shape.
     pub fn load(&mut self, weights: &Weights, saved: &[&(String, Tensor)]) -> Result<()> {
-        let targets = self.named(weights)?;
+        let flat = self.momentum.f_to_device(Device::Cpu)?;
+        let targets = named(&flat, weights)?;
         ensure!(
             targets.len() == saved.len(),
             "{} momenta, expected {}",
@@ -124,8 +122,22 @@ impl Sgd {
                 _ => bail!("{name} is missing or of another shape"),
             }
         }
+        self.momentum = flat.f_to_device(weights.device())?;
         Ok(())
     }
+}
+
+/// The parts of a vector that is laid out as the parameters are.
+fn named(flat: &Tensor, weights: &Weights) -> Result<Vec<(String, Tensor)>> {
+    let mut start = 0;
+    let mut named = Vec::new();
+    for (name, view) in weights.used_names().into_iter().zip(weights.used_views()) {
+        let length = view.numel() as i64;
+        let part = flat.f_narrow(0, start, length)?.f_view(view.size().as_slice())?;
+        named.push((format!("{PREFIX}{name}"), part));
+        start += length;
+    }
+    Ok(named)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::Augmentation;
 
 /// Two classes of small images in `train/` and `val/`.
 fn folder() -> tempfile::TempDir {

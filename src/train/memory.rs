@@ -1,0 +1,38 @@
+//! Which batch a GPU's memory holds, found by trying.
+
+use anyhow::Result;
+use tch::{Device, Kind, Tensor};
+
+use super::{Trainer, loss};
+use crate::nn::Mode;
+
+impl Trainer<'_> {
+    /// The largest of a half, a quarter, ... of the batch size whose step the memory holds; none where not even one
+    /// of two images. The training cannot go on afterwards: statistics were moved by images that are none.
+    pub fn fitting_batch(&mut self) -> Option<usize> {
+        let mut size = self.job.training.batch_size / 2;
+        while size > 1 && self.pass(size).is_err() {
+            size /= 2;
+        }
+        (size > 1).then_some(size)
+    }
+
+    fn pass(&mut self, size: usize) -> Result<()> {
+        let (network, device) = (self.job.network, self.job.device);
+        let input = &network.nodes()[0];
+        let shape = [size, input.channels, input.side, input.side].map(|n| n as i64);
+        let images = Tensor::f_zeros(shape, (Kind::Float, device))?;
+        let labels = Tensor::f_zeros([size as i64], (Kind::Int64, device))?;
+        let precision = self.job.training.precision;
+        let (schedule, weights) = (&self.schedule, &mut self.weights);
+        let logits =
+            network.forward_scheduled(schedule, weights, &images, Mode::Train, precision)?;
+        let loss = loss(&logits, &labels)?;
+        let gradients = Tensor::f_run_backward(&[&loss], &weights.used_views(), false, false)?;
+        // The device reports what went wrong no later than here; the vector of gradients is there twice in a step.
+        let flat: Vec<Tensor> =
+            gradients.iter().map(|g| g.f_reshape([-1])).collect::<Result<_, _>>()?;
+        let _ = Tensor::f_cat(&flat, 0)?.f_sum(Kind::Float)?.f_to_device(Device::Cpu)?;
+        Ok(())
+    }
+}
