@@ -9,16 +9,18 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
         println!("cargo:rustc-link-arg=-L{lib}");
     }
-    compile_norm(&lib);
+    compile_ours(&lib);
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg=-ltorch");
     println!("cargo:rustc-env=REPRO_LIBTORCH_VERSION={}", libtorch_version(&lib));
 }
 
-/// Our batch normalisation, with the headers of the LibTorch that is linked.
-fn compile_norm(lib: &str) {
-    const SOURCE: &str = "src/nn/norm.cpp";
-    println!("cargo:rerun-if-changed={SOURCE}");
+/// Our batch normalisation and the switches of CUDA, with the headers of the LibTorch that is linked.
+fn compile_ours(lib: &str) {
+    const SOURCES: [&str; 2] = ["src/nn/norm.cpp", "src/cuda.cpp"];
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={source}");
+    }
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let named = ["LIBTORCH_INCLUDE", "LIBTORCH"].map(|name| std::env::var(name).ok());
@@ -41,8 +43,8 @@ fn compile_norm(lib: &str) {
         .define("GLOG_USE_GLOG_EXPORT", None)
         .include(headers.join("torch/csrc/api/include"))
         .include(headers)
-        .file(SOURCE)
-        .compile("repro_norm");
+        .files(SOURCES)
+        .compile("repro_ours");
 }
 
 /// From `version.py` of a Python torch or `build-version` of a LibTorch archive.

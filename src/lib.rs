@@ -46,6 +46,7 @@
 
 pub mod cli;
 pub mod cost;
+pub mod cuda;
 pub mod data;
 pub mod eval;
 pub mod experiment;

@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::cuda::{Trouble, plain, trouble};
 use crate::pipeline::{ClaimFailed, Interrupted};
 
 /// Everything went well.
@@ -35,7 +36,7 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// A claim failed under --require-claims.
 const CLAIM_FAILED: u8 = 3;
-/// Interrupted and saved; the same command goes on (EX_TEMPFAIL of sysexits.h).
+/// Interrupted and saved, or the GPU was lost; the same command goes on (EX_TEMPFAIL of sysexits.h).
 const RESUMABLE: u8 = 75;
 
 /// Reproduces "Multi-Scale Dense Networks for Resource Efficient Image Classification"
@@ -48,7 +49,7 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "Exit codes: 0 done; 1 error; 2 usage; 3 a claim failed under --require-claims; \
-75 interrupted, the same command goes on.";
+75 interrupted or the GPU was lost, the same command goes on.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -118,7 +119,7 @@ pub fn main() -> ExitCode {
         Ok(Ok(())) => DONE,
         Ok(Err(error)) if is_broken_pipe(&error) => DONE,
         Ok(Err(error)) => {
-            tell(&format!("error: {error:#}"));
+            tell(&format!("error: {}", plain(&format!("{error:#}"))));
             code_of(&error)
         }
         Err(_) => FAILED,
@@ -138,7 +139,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.is::<Interrupted>() {
+    let is_lost = || trouble(&format!("{error:#}")) == Some(Trouble::Lost);
+    if error.is::<Interrupted>() || is_lost() {
         RESUMABLE
     } else if error.is::<ClaimFailed>() {
         CLAIM_FAILED

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::cuda::Numerics;
 use crate::pipeline::{Places, Saving, Settings, crew, device_name, parse_device, set_threads};
 
 /// Where runs and data sets are.
@@ -33,12 +34,41 @@ pub struct Compute {
     /// Threads of one process; 0 = all cores, shared among the workers
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
+    #[command(flatten)]
+    gpu: Gpu,
     /// Leave out image files that cannot be read, and say how many
     #[arg(long)]
     skip_broken: bool,
     /// No progress on standard error
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// How a GPU computes.
+#[derive(Debug, clap::Args)]
+pub struct Gpu {
+    /// On a GPU, whether convolutions of 32-bit numbers round their factors to TF32 (10 bits of
+    /// mantissa), which is several times faster: on or off
+    #[arg(long, default_value = "on", value_name = "on|off", value_parser = switch)]
+    tf32: Switch,
+    /// On a GPU, the same bits every time, which is slower
+    #[arg(long)]
+    deterministic: bool,
+    /// On a GPU, try cuDNN's algorithms out for every size: takes seconds at the start of each
+    /// process, which a long training of a wide network repays
+    #[arg(long, conflicts_with = "deterministic")]
+    cudnn_benchmark: bool,
+}
+
+impl Gpu {
+    /// The same for the library.
+    pub fn numerics(&self) -> Numerics {
+        Numerics {
+            tf32: self.tf32.0,
+            deterministic: self.deterministic,
+            benchmark: self.cudnn_benchmark,
+        }
+    }
 }
 
 impl Compute {
@@ -49,24 +79,41 @@ impl Compute {
     /// When the device is not there.
     pub fn settings(&self, places: Places, workers: Option<usize>) -> Result<Settings> {
         let device = parse_device(&self.device)?;
+        let numerics = self.gpu.numerics();
+        numerics.set();
         Ok(Settings {
             places,
             device,
             threads: set_threads(self.threads),
             workers: crew(workers, self.threads, device),
+            workers_asked: workers.is_some(),
             quiet: self.quiet,
             verbose: false,
             skip_broken: self.skip_broken,
             saving: Saving::default(),
+            numerics,
+            only_train: false,
         })
+    }
+}
+
+/// `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Switch(bool);
+
+fn switch(text: &str) -> Result<Switch> {
+    match text {
+        "on" => Ok(Switch(true)),
+        "off" => Ok(Switch(false)),
+        _ => bail!("expected on or off"),
     }
 }
 
 /// How many processes train.
 #[derive(Debug, clap::Args)]
 pub struct Workers {
-    /// Processes that train side by side, on the GPUs from --device on [default: one a core, or
-    /// one a GPU; 1 with --threads]
+    /// Processes that train side by side; several share a GPU, and they take the GPUs from --device
+    /// on [default: one a core, 1 with --threads; as many as a GPU's memory holds, up to 4]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub workers: Option<usize>,
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::pipeline::folder_name;
+use crate::pipeline::{folder_name, slim_run};
 use crate::results::{RunFolder, find_run, list_runs};
 
 /// Trained and half-trained runs.
@@ -36,6 +36,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Leave in finished runs what predicting needs: half their size. Predictions made before are
+    /// made again
+    Slim {
+        /// Run folders, or beginnings of their names; none = all
+        named: Vec<String>,
+    },
     /// Delete runs; a finished one only if it is named
     Clean {
         /// Run folders, or beginnings of their names
@@ -60,6 +66,7 @@ pub fn run(args: &RunsArgs) -> Result<()> {
     match &args.command {
         Command::List { json } => list(&args.runs, *json),
         Command::Show { run, json } => show(run, &args.runs, *json),
+        Command::Slim { named } => slim(named, &args.runs),
         Command::Clean { named, unfinished, older, yes } => {
             let chosen = chosen(named, *unfinished, *older, &args.runs)?;
             clean(&chosen, *yes)
@@ -200,6 +207,19 @@ fn clean(chosen: &[RunFolder], yes: bool) -> Result<()> {
         std::fs::remove_dir_all(folder.path())
             .with_context(|| format!("cannot delete {}", folder.path().display()))?;
         println!("{}", folder.path().display());
+    }
+    Ok(())
+}
+
+fn slim(named: &[String], runs: &Path) -> Result<()> {
+    let folders = match named {
+        [] => list_runs(runs)?,
+        named => named.iter().map(|which| find_run(which, runs)).collect::<Result<_>>()?,
+    };
+    for folder in folders {
+        if slim_run(&folder)? {
+            println!("{}", folder.path().display());
+        }
     }
     Ok(())
 }

@@ -44,11 +44,15 @@ struct Training {
     compute: Compute,
     #[command(flatten)]
     saving: SavingArgs,
+    /// Train and do not predict: whoever needs predictions makes them, here or on another machine
+    #[arg(long)]
+    only_train: bool,
 }
 
 impl Training {
     fn settings(&self, places: Places, workers: Option<usize>) -> Result<Settings> {
-        Ok(Settings { saving: self.saving.saving(), ..self.compute.settings(places, workers)? })
+        let settings = self.compute.settings(places, workers)?;
+        Ok(Settings { saving: self.saving.saving(), only_train: self.only_train, ..settings })
     }
 }
 

@@ -29,7 +29,6 @@ pub fn parse_device(name: &str) -> Result<Device> {
             (index as i64) < count,
             "--device {name}: there are {count} CUDA devices, counted from 0"
         );
-        Cuda::cudnn_set_benchmark(true);
     }
     Ok(device)
 }
@@ -57,7 +56,7 @@ pub fn set_threads(threads: usize) -> usize {
     threads
 }
 
-/// How many processes train side by side: as many as asked for; else one a GPU, one alone where
+/// How many processes train side by side: as many as asked for; else at least one a GPU, one alone where
 /// `threads` were asked for (0 = none), or one a core.
 pub fn crew(workers: Option<usize>, threads: usize, device: Device) -> usize {
     let gpus = || usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);

@@ -1,6 +1,7 @@
 //! An experiment carried out: its plan, its trainings, its predictions, its figure. Every step's
 //! result is a file, and a step whose file is there for the same inputs is skipped.
 
+mod agreement;
 mod anytime;
 mod bench;
 mod budgeted;
@@ -26,6 +27,7 @@ mod predictions;
 mod progress;
 mod provenance;
 mod report;
+mod sharing;
 mod stop;
 mod study;
 mod sweep;
@@ -33,6 +35,7 @@ mod watch;
 mod worker;
 mod workers;
 
+pub use agreement::examine_numbers;
 pub use bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
 pub use classify::{Classified, Classifier, Leave};
 pub use context::{Data, Places, Saving, Settings};
@@ -40,7 +43,7 @@ pub use costs::{CostRow, cost_rows, costs_csv};
 pub use device::{crew, device_name, parse_device, set_threads};
 pub use diagram::diagram;
 pub use examples::{Aim, write_examples};
-pub use execute::{Outcome, train_run};
+pub use execute::{Outcome, slim_run, train_run};
 pub use explore::page;
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use import::{Import, export_run, import_run};

@@ -16,6 +16,7 @@ use super::execute::{Outcome, folder_of, train_shown};
 use super::predictions::{Split, predictions_of};
 use super::progress::Show;
 use super::stop::{Interrupted, Stop, watch_signals};
+use crate::cuda::plain;
 use crate::data::Dataset;
 use crate::experiment::Run;
 
@@ -112,7 +113,7 @@ pub fn serve(settings: &Settings) -> Result<()> {
             Ok(Outcome::Finished) => End::Finished,
             Ok(Outcome::Interrupted) => End::Interrupted,
             Ok(Outcome::Busy) => End::Busy,
-            Err(error) => End::Failed(format!("{error:#}")),
+            Err(error) => End::Failed(plain(&format!("{error:#}"))),
         };
         report(&Report::Ended { end });
         if stop.is_asked() {
@@ -152,7 +153,8 @@ fn read_orders(sender: &Sender<Result<Task>>, stop: &Stop) {
     }
 }
 
-/// Trains a run and predicts with it on both splits, so that drawing finds everything made.
+/// Trains a run and, unless only that is asked for, predicts with it on both splits, so that drawing
+/// finds everything made.
 ///
 /// # Errors
 /// What training and prediction say.
@@ -164,7 +166,7 @@ pub fn carry_out(
 ) -> Result<Outcome> {
     let data = known.of(&task.run, settings)?;
     let outcome = train_shown(&task.name, &task.run, data, settings, show)?;
-    if outcome == Outcome::Finished {
+    if outcome == Outcome::Finished && !settings.only_train {
         let folder = folder_of(&task.run, settings);
         for split in [Split::Validation, Split::Test] {
             if split == Split::Test || data.validation > 0 {

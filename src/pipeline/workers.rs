@@ -14,8 +14,10 @@ use super::context::Settings;
 use super::crowd::{Crowd, Member};
 use super::execute::{Outcome, folder_of};
 use super::order::longest_first;
+use super::sharing::workers_for;
 use super::stop::{Interrupted, Stop, watch_signals};
 use super::worker::{End, Order, Report, Task};
+use crate::cuda::{Trouble, plain, trouble};
 
 /// How often a signal is looked for while a worker is silent.
 const LOOK: Duration = Duration::from_millis(100);
@@ -33,7 +35,11 @@ pub fn train_tasks(
     train: &mut dyn FnMut(&Task) -> Result<Outcome>,
 ) -> Result<()> {
     let count = tasks.len();
-    let workers = settings.workers.min(count);
+    let workers = match settings.device {
+        Device::Cuda(_) if !settings.workers_asked => workers_for(&tasks, settings.device),
+        _ => settings.workers,
+    };
+    let workers = workers.min(count);
     let failures = if workers > 1 {
         side_by_side(tasks, workers, settings)?
     } else {
@@ -102,7 +108,11 @@ fn in_turn(
                 Ok(Outcome::Finished) => {}
                 Ok(Outcome::Busy) => busy.push(task),
                 Ok(Outcome::Interrupted) => bail!(Interrupted),
-                Err(error) => failures.push(Failure::new(&task, &format!("{error:#}"))),
+                // Every later call of this process would fail as well.
+                Err(error) if trouble(&format!("{error:#}")) == Some(Trouble::Lost) => {
+                    return Err(error);
+                }
+                Err(error) => failures.push(Failure::new(&task, &plain(&format!("{error:#}")))),
             }
         }
         if let Some(task) = busy.first() {
@@ -202,7 +212,8 @@ fn attend(index: usize, shared: &Shared) -> Result<()> {
                 put_back(task, shared);
             }
             Ok(End::Failed(reason)) => {
-                idle = Some(worker);
+                // On a GPU a failure can spoil all that its process does afterwards.
+                idle = (shared.settings.device == Device::Cpu).then_some(worker);
                 failed(&task, &reason, shared);
             }
             Err(error) if shared.stop.is_asked() => {
@@ -260,6 +271,10 @@ impl Worker {
         command.args(["--checkpoint-epochs", &saving.epochs.to_string()]);
         let minutes = saving.time.as_secs_f64() / 60.0;
         command.args(["--checkpoint-minutes", &minutes.to_string()]);
+        command.args(shared.settings.numerics.options());
+        if shared.settings.only_train {
+            command.arg("--only-train");
+        }
         command.env("OMP_NUM_THREADS", shared.threads.to_string());
         // A thread that waits must not keep a core from another worker.
         command.env("OMP_WAIT_POLICY", "PASSIVE");

@@ -36,7 +36,6 @@ pub fn run_sweep(lines: &[Line], index: Option<usize>, settings: &Settings) -> R
 fn has_everything(task: &Task, settings: &Settings) -> bool {
     let folder = folder_of(&task.run, settings);
     let hold_out = task.run.validation == 0 || folder.predictions("validation").is_file();
-    hold_out
-        && folder.predictions("test").is_file()
-        && folder.progress().is_some_and(|(p, _)| p.is_finished())
+    let is_predicted = hold_out && folder.predictions("test").is_file();
+    (is_predicted || settings.only_train) && folder.progress().is_some_and(|(p, _)| p.is_finished())
 }

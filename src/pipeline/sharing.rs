@@ -1,0 +1,52 @@
+//! How many processes share a GPU when nobody says.
+
+use tch::{Cuda, Device};
+
+use super::context::input_of;
+use super::worker::Task;
+use crate::cost::feature_elements;
+use crate::cuda::free_memory;
+
+/// Most processes on one GPU: they take turns on it, so that more than fill each other's gaps gain nothing. Taken
+/// from a count of launches, not measured.
+const MOST: usize = 4;
+/// What a process takes on a GPU before it computes: its context, LibTorch's kernels, the images of a data set.
+const START: u64 = 3 << 29;
+/// A value and its gradient, 4 bytes each.
+const BYTES: u64 = 8;
+
+/// Processes that may train `tasks` on `device` and the GPUs after it.
+pub(super) fn workers_for(tasks: &[Task], device: Device) -> usize {
+    let gpus = usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
+    let largest = tasks.iter().map(need).max().unwrap_or(START);
+    gpus * each_gpu(free_memory(device), largest)
+}
+
+/// Processes on one GPU with `free` bytes, each of which takes `need`; one where nothing is known.
+fn each_gpu(free: Option<u64>, need: u64) -> usize {
+    let fitting = free.map_or(1, |free| free / 10 * 9 / need.max(1));
+    usize::try_from(fitting).unwrap_or(MOST).clamp(1, MOST)
+}
+
+/// Bytes that the training of a task takes on a GPU, roughly and rather too many.
+fn need(task: &Task) -> u64 {
+    let run = &task.run;
+    let batch = run.training.as_ref().map_or(0, |training| training.batch_size as u64);
+    let network = input_of(&run.dataset).and_then(|input| run.network.build(input));
+    let elements = network.map_or(0, |network| feature_elements(&network));
+    START + BYTES * batch * elements
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_share_a_gpu_as_its_memory_holds_up_to_the_most() {
+        let gib = |n: u64| n << 30;
+        assert_eq!(each_gpu(Some(gib(80)), gib(2)), MOST);
+        assert_eq!(each_gpu(Some(gib(8)), gib(3)), 2);
+        assert_eq!(each_gpu(Some(gib(8)), gib(30)), 1);
+        assert_eq!(each_gpu(None, gib(2)), 1);
+    }
+}
