@@ -3,10 +3,14 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
+use super::options::Gpu;
 use crate::experiment::{load_networks, networks_of};
-use crate::pipeline::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
+use crate::nn::Precision;
+use crate::pipeline::{
+    Bench, Clock, Measured, NETWORKS, Topic, device_name, measure, parse_device, write_saving,
+};
 
 /// How fast this machine trains and infers.
 #[derive(Debug, clap::Args)]
@@ -20,6 +24,17 @@ pub struct BenchArgs {
     /// Numbers of threads, each measured
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [1])]
     threads: Vec<usize>,
+    /// Batch sizes of the trainings
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [64])]
+    batch: Vec<usize>,
+    /// Element types of the trainings: fp32, bf16 [default: both]
+    #[arg(long, value_name = "TYPE,..", value_delimiter = ',', value_parser = precision)]
+    precision: Vec<Precision>,
+    /// cpu, cuda or cuda:N; on a GPU matmul, train, inference and early are measured
+    #[arg(long, default_value = "cpu", value_parser = device_name)]
+    device: String,
+    #[command(flatten)]
+    gpu: Gpu,
     /// Least seconds of a timing
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
@@ -43,6 +58,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     ensure!(args.seconds > 0.0 && args.seconds <= 60.0, "--seconds: from above 0 to 60");
     ensure!((1..=1000).contains(&args.rounds), "--rounds: from 1 to 1000");
     ensure!(args.threads.iter().all(|n| (1..=1024).contains(n)), "--threads: from 1 to 1024");
+    ensure!(args.batch.iter().all(|n| (2..=65_536).contains(n)), "--batch: from 2 to 65536");
     let topics = match (args.only.is_empty(), &args.out) {
         (false, _) => args.only.clone(),
         (true, Some(_)) => vec![Topic::Early],
@@ -52,10 +68,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         args.out.is_none() || topics.contains(&Topic::Early),
         "--out draws what `early` measures, which --only leaves out"
     );
+    args.gpu.numerics().set();
     let bench = Bench {
         networks: networks(&args.networks)?,
         topics,
         threads: args.threads.clone(),
+        batches: args.batch.clone(),
+        precisions: args.precision.clone(),
+        device: parse_device(&args.device)?,
         clock: Clock { seconds: args.seconds, rounds: args.rounds },
     };
     let mut all = Vec::new();
@@ -77,6 +97,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn precision(text: &str) -> Result<Precision> {
+    match text {
+        "fp32" => Ok(Precision::Fp32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => bail!("expected fp32 or bf16"),
+    }
 }
 
 fn networks(given: &[String]) -> Result<Vec<(String, crate::models::NetworkConfig)>> {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::pipeline::Places;
+use super::options::Gpu;
 use crate::pipeline::doctor::{Check, State, examine};
+use crate::pipeline::{Places, device_name, examine_numbers, parse_device, set_threads};
 
 /// Look whether this machine can run the experiments, and how to mend it.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,15 @@ pub struct DoctorArgs {
     /// Folder with the data sets
     #[arg(long, default_value = "data", value_name = "DIR")]
     data: PathBuf,
+    /// Compare the numbers of --device instead: with the golden networks of a folder, and with the
+    /// processor's over 20 steps of each family
+    #[arg(long, value_name = "DIR")]
+    golden: Option<PathBuf>,
+    /// With --golden: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = device_name, requires = "golden")]
+    device: String,
+    #[command(flatten)]
+    gpu: Gpu,
     /// JSON instead of lines
     #[arg(long)]
     json: bool,
@@ -30,11 +40,19 @@ pub struct DoctorArgs {
 /// # Errors
 /// When something stands in the way of the main job; the report says what and how to mend it.
 pub fn run(args: &DoctorArgs) -> Result<()> {
-    let checks = examine(&Places {
-        out: args.out.clone(),
-        runs: args.runs.clone(),
-        data: args.data.clone(),
-    });
+    let checks = match &args.golden {
+        Some(golden) => {
+            let numerics = args.gpu.numerics();
+            numerics.set();
+            set_threads(0);
+            examine_numbers(parse_device(&args.device)?, numerics, golden)?
+        }
+        None => examine(&Places {
+            out: args.out.clone(),
+            runs: args.runs.clone(),
+            data: args.data.clone(),
+        }),
+    };
     let out = std::io::stdout();
     // NO_COLOR: no-color.org.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
@@ -50,7 +68,10 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
         .map(|check| check.name.as_str())
         .collect();
     if !failed.is_empty() {
-        bail!("the experiments cannot run: {}", failed.join(", "));
+        match args.golden {
+            Some(_) => bail!("other numbers: {}", failed.join(", ")),
+            None => bail!("the experiments cannot run: {}", failed.join(", ")),
+        }
     }
     Ok(())
 }

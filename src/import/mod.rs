@@ -2,6 +2,7 @@
 //! writes it.
 
 mod pickle;
+pub mod port;
 mod torch_file;
 
 use std::path::Path;

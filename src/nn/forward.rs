@@ -134,6 +134,24 @@ impl<'a> Pass<'a> {
         Ok(self.values[id].as_ref().map(Tensor::shallow_clone))
     }
 
+    /// Goes on with some of the images alone: `rows` are their places in the batch, int64 `[M]`.
+    ///
+    /// # Errors
+    /// When LibTorch fails.
+    pub fn keep(&mut self, rows: &Tensor) -> Result<()> {
+        for value in self.values.iter_mut().flatten() {
+            *value = match value.dim() {
+                // Picked with channels last, as they lie.
+                4 => value
+                    .f_permute([0, 2, 3, 1])?
+                    .f_index_select(0, rows)?
+                    .f_permute([0, 3, 1, 2])?,
+                _ => value.f_index_select(0, rows)?,
+            };
+        }
+        Ok(())
+    }
+
     /// Every declared shape is the tensor's: costs are counted from the declared ones.
     fn check_shape(&self, id: NodeId, value: &Tensor) -> Result<()> {
         let expected = expected_size(self.network, id);

@@ -9,6 +9,7 @@ use tch::{Cuda, Device, Kind, Tensor};
 
 use super::context::Places;
 use super::provenance::libtorch_version;
+use crate::cuda::{Gpu, plain};
 use crate::data::Dataset;
 use crate::data::verify::verify;
 
@@ -63,7 +64,7 @@ fn check(name: &str, state: State, found: impl Into<String>, mend: &str) -> Chec
 }
 
 fn libtorch() -> Check {
-    match tiny_step() {
+    match tiny_step(Device::Cpu) {
         Ok(()) => {
             let found = format!("{}, a convolution and its gradient are right", libtorch_version());
             check("LibTorch", State::Ok, found, "")
@@ -78,10 +79,10 @@ fn libtorch() -> Check {
 }
 
 /// A convolution of ones and its gradient, against numbers worked by hand.
-fn tiny_step() -> Result<()> {
+fn tiny_step(device: Device) -> Result<()> {
     let (image, kernel) = (
-        Tensor::f_ones([1, 1, 4, 4], (Kind::Float, Device::Cpu))?,
-        Tensor::f_ones([1, 1, 3, 3], (Kind::Float, Device::Cpu))?,
+        Tensor::f_ones([1, 1, 4, 4], (Kind::Float, device))?,
+        Tensor::f_ones([1, 1, 3, 3], (Kind::Float, device))?,
     );
     let kernel = kernel.f_set_requires_grad(true)?;
     let none: Option<Tensor> = None;
@@ -129,19 +130,40 @@ fn cpu_features() -> Vec<&'static str> {
     Vec::new()
 }
 
+/// The GPU that `--device auto` takes, tried out.
 fn cuda() -> Check {
-    if Cuda::is_available() {
-        let found = format!("{} devices", Cuda::device_count());
-        return check("CUDA", State::Ok, found, "");
+    let (device, count) = (Device::Cuda(0), Cuda::device_count());
+    let found = Gpu::of(device).map_or("a GPU without a driver".to_string(), |gpu| {
+        let ((major, minor), driver) = (gpu.capability, gpu.driver);
+        format!(
+            "{}, compute capability {major}.{minor}, driver for CUDA {}.{}",
+            gpu.name, driver.0, driver.1
+        )
+    });
+    if !Cuda::is_available() {
+        let none = Gpu::of(device).is_none();
+        let found = match none {
+            true => "none; everything runs on the processor".to_string(),
+            false => format!("{found}, which this LibTorch cannot use"),
+        };
+        return check("CUDA", State::Warn, found, CUDA_WANTED);
     }
-    check(
-        "CUDA",
-        State::Warn,
-        "none; everything runs on the processor",
-        "the paper's sizes need a GPU: point LIBTORCH at a CUDA build of LibTorch and build again \
-         (`nvidia-smi` must show the device)",
-    )
+    match tiny_step(device) {
+        Ok(()) => {
+            let found = format!("{count} x {found}; a convolution and its gradient are right");
+            check("CUDA", State::Ok, found, "")
+        }
+        Err(error) => check(
+            "CUDA",
+            State::Fail,
+            format!("{found}: {}", plain(&format!("{error:#}"))),
+            &format!("use --device cpu, or mend the GPU: {CUDA_WANTED}"),
+        ),
+    }
 }
+
+const CUDA_WANTED: &str = "the paper's sizes need a GPU. The LibTorch of `make setup` is built for CUDA 13.0: it wants \
+                           driver 580 or newer and compute capability 7.5 or newer (`nvidia-smi` shows both)";
 
 fn threads() -> Check {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -287,6 +309,6 @@ mod tests {
     #[test]
     fn libtorch_convolves_rightly() {
         tch::set_num_threads(1);
-        tiny_step().unwrap();
+        tiny_step(Device::Cpu).unwrap();
     }
 }

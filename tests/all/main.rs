@@ -15,6 +15,7 @@ mod mutate;
 mod networks;
 mod newcomer;
 mod people;
+mod pretend;
 mod program;
 mod readme;
 mod rooms;

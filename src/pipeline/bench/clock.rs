@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use tch::{Cuda, Device};
 
 /// How long and how often to measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,10 +15,26 @@ pub struct Clock {
 }
 
 /// Median over rounds of the seconds of one call. Two calls before the first round are not counted.
-pub(super) fn seconds_each(clock: Clock, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
+pub(super) fn seconds_each(clock: Clock, call: impl FnMut() -> Result<()>) -> Result<f64> {
+    seconds_each_on(Device::Cpu, clock, call)
+}
+
+/// [`seconds_each`] of calls that compute on `device`: a round ends when the device has done all of it.
+pub(super) fn seconds_each_on(
+    device: Device,
+    clock: Clock,
+    mut call: impl FnMut() -> Result<()>,
+) -> Result<f64> {
+    let finish = || {
+        if let Device::Cuda(index) = device {
+            Cuda::synchronize(index as i64);
+        }
+    };
     call()?;
+    finish();
     let start = Instant::now();
     call()?;
+    finish();
     let once = start.elapsed().as_secs_f64().max(1e-9);
     let calls = (clock.seconds / once).ceil().max(1.0) as usize;
     let mut rounds = Vec::with_capacity(clock.rounds);
@@ -26,6 +43,7 @@ pub(super) fn seconds_each(clock: Clock, mut call: impl FnMut() -> Result<()>) -
         for _ in 0..calls {
             call()?;
         }
+        finish();
         rounds.push(start.elapsed().as_secs_f64() / calls as f64);
     }
     rounds.sort_by(f64::total_cmp);

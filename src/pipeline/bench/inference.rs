@@ -32,7 +32,7 @@ pub(super) struct Ready<'a> {
 
 impl<'a> Ready<'a> {
     pub(super) fn new(subject: &'a Subject<'a>) -> Result<Ready<'a>> {
-        let weights = weights(subject)?;
+        let weights = fresh_weights(subject)?;
         Ok(Ready {
             engine: Engine::new(&subject.network, &weights)?,
             images: floats(&images(subject, BATCH)?)?,
@@ -93,10 +93,11 @@ impl<'a> Ready<'a> {
     pub(super) fn early(&self, tell: Tell) -> Result<()> {
         let predictions = self.predictions()?;
         let answers = Answers::plain(&predictions)?;
-        let settings = self.settings(&predictions, &answers)?;
+        let settings = settings(self.subject, &predictions, &answers)?;
         let costs = &self.subject.multiply_adds;
         for batch in [1, BATCH] {
-            let everything = Thresholds::by_hand(self.closed(), self.engine.exits())?;
+            let exits = self.engine.exits();
+            let everything = Thresholds::by_hand(closed(exits), exits)?;
             let whole = self.time(batch, &everything)?;
             let whole_cost = costs.last().map_or(0.0, |&cost| cost as f64);
             for (exit, ratio, thresholds) in &settings {
@@ -121,45 +122,6 @@ impl<'a> Ready<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Thresholds that nobody passes.
-    fn closed(&self) -> Vec<f64> {
-        vec![f64::INFINITY; self.engine.exits() - 1]
-    }
-
-    /// Every exit for all images, and ratios that cost certain shares: exit, ratio, thresholds.
-    #[allow(clippy::type_complexity)]
-    fn settings(
-        &self,
-        predictions: &Predictions,
-        answers: &Answers,
-    ) -> Result<Vec<(Option<usize>, Option<f64>, Thresholds)>> {
-        let exits = self.engine.exits();
-        let mut settings = Vec::new();
-        for exit in 1..=exits {
-            let mut thresholds = self.closed();
-            if exit < exits {
-                thresholds[exit - 1] = f64::NEG_INFINITY;
-            }
-            settings.push((Some(exit), None, Thresholds::by_hand(thresholds, exits)?));
-        }
-        let hold_out = HoldOut::new(answers.clone())?;
-        let network = Network {
-            hold_out: predictions,
-            test: predictions,
-            multiply_adds: &self.subject.multiply_adds,
-        };
-        for share in SHARES {
-            let budget = share * self.subject.last();
-            if budget < self.subject.multiply_adds[0] as f64 {
-                continue;
-            }
-            let ratio = solve(&network, &Setting::paper(), budget)?;
-            let thresholds = search(&hold_out, ratio, Convention::Paper)?;
-            settings.push((None, Some(ratio), thresholds));
-        }
-        Ok(settings)
     }
 
     /// Share of the last exit's multiply-adds that the images which are timed cost.
@@ -200,6 +162,42 @@ impl<'a> Ready<'a> {
     }
 }
 
+/// Thresholds that nobody passes.
+fn closed(exits: usize) -> Vec<f64> {
+    vec![f64::INFINITY; exits - 1]
+}
+
+/// Every exit for all images, and ratios that cost certain shares: exit, ratio, thresholds.
+#[allow(clippy::type_complexity)]
+pub(super) fn settings(
+    subject: &Subject,
+    predictions: &Predictions,
+    answers: &Answers,
+) -> Result<Vec<(Option<usize>, Option<f64>, Thresholds)>> {
+    let exits = predictions.exits;
+    let mut settings = Vec::new();
+    for exit in 1..=exits {
+        let mut thresholds = closed(exits);
+        if exit < exits {
+            thresholds[exit - 1] = f64::NEG_INFINITY;
+        }
+        settings.push((Some(exit), None, Thresholds::by_hand(thresholds, exits)?));
+    }
+    let hold_out = HoldOut::new(answers.clone())?;
+    let network =
+        Network { hold_out: predictions, test: predictions, multiply_adds: &subject.multiply_adds };
+    for share in SHARES {
+        let budget = share * subject.last();
+        if budget < subject.multiply_adds[0] as f64 {
+            continue;
+        }
+        let ratio = solve(&network, &Setting::paper(), budget)?;
+        let thresholds = search(&hold_out, ratio, Convention::Paper)?;
+        settings.push((None, Some(ratio), thresholds));
+    }
+    Ok(settings)
+}
+
 /// Largest memory of this process after all exits of one batch.
 pub(super) fn memory(subject: &Subject, tell: Tell) -> Result<()> {
     let weights = initialise(&subject.network, 0, Device::Cpu)?;
@@ -219,7 +217,7 @@ pub(super) fn memory(subject: &Subject, tell: Tell) -> Result<()> {
 
 /// Fresh weights whose running statistics have seen some images, so that no layer's output grows
 /// beyond reason.
-fn weights(subject: &Subject) -> Result<Weights> {
+pub(super) fn fresh_weights(subject: &Subject) -> Result<Weights> {
     let mut weights = initialise(&subject.network, 0, Device::Cpu)?;
     let _no_grad = tch::no_grad_guard();
     let images = images(subject, 32)?;
@@ -230,7 +228,7 @@ fn weights(subject: &Subject) -> Result<Weights> {
 }
 
 /// The first images of the source, normalised.
-fn images(subject: &Subject, count: usize) -> Result<Tensor> {
+pub(super) fn images(subject: &Subject, count: usize) -> Result<Tensor> {
     let indices: Vec<u32> = (0..count as u32).collect();
     let (source, normalisation) = (subject.source, subject.normalisation);
     source.batch(&indices, normalisation, None, Device::Cpu)

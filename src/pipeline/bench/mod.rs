@@ -1,6 +1,7 @@
 //! How fast this machine trains, infers and searches: medians of repeated timings.
 
 mod clock;
+mod gpu;
 mod inference;
 mod rest;
 mod saving;
@@ -12,11 +13,12 @@ use std::str::FromStr;
 
 use anyhow::{Error, Result, bail};
 use serde::Serialize;
+use tch::Device;
 
 use crate::cost;
 use crate::data::{Dataset, Normalisation, Part, Source};
 use crate::models::{Input, NetworkConfig};
-use crate::nn::Network;
+use crate::nn::{Network, Precision};
 
 pub use clock::Clock;
 pub use saving::write_saving;
@@ -32,7 +34,7 @@ pub const NETWORKS: [(&str, &str); 2] = [
 pub enum Topic {
     /// A large matrix product, fp32 and bf16: what the machine can do at most.
     Matmul,
-    /// Steps of 64 images, data pipeline included, fp32 and bf16.
+    /// Steps, data pipeline included, fp32 and bf16.
     Train,
     /// All exits and the first one, at batch 1, 64 and 256.
     Inference,
@@ -95,6 +97,13 @@ pub struct Bench {
     pub topics: Vec<Topic>,
     /// Numbers of threads, each measured.
     pub threads: Vec<usize>,
+    /// Batch sizes of the trainings.
+    pub batches: Vec<usize>,
+    /// Element types of the trainings; none = all.
+    pub precisions: Vec<Precision>,
+    /// Where to compute. On a GPU a matrix product, training, all exits of 256 images and their early exit are
+    /// measured; what is left of the topics is the processor's.
+    pub device: Device,
     /// How long and how often.
     pub clock: Clock,
 }
@@ -171,6 +180,9 @@ struct Subject<'a> {
     source: &'a Source,
     normalisation: &'a Normalisation,
     threads: usize,
+    batches: &'a [usize],
+    precisions: &'a [Precision],
+    device: Device,
     clock: Clock,
 }
 
@@ -189,16 +201,19 @@ const CLASSES: usize = 100;
 /// When a network cannot be built or LibTorch fails.
 pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     let facts = Dataset::Synthetic.facts(Path::new(""))?;
-    let source = Source::open(&Dataset::Synthetic, Part::Train, Path::new(""))?;
+    let source = match Source::open(&Dataset::Synthetic, Part::Train, Path::new(""))? {
+        Source::Memory(images) => Source::Memory(images.to_device(bench.device)?),
+        files => files,
+    };
     let normalisation = Normalisation::from(&facts);
     let input = Input { channels: facts.channels, side: facts.side, classes: CLASSES };
     let has = |topic| bench.topics.contains(&topic);
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);
         if has(Topic::Matmul) {
-            rest::matmul(threads, bench.clock, tell)?;
+            rest::matmul(threads, bench.device, bench.clock, tell)?;
         }
-        if has(Topic::Data) {
+        if has(Topic::Data) && bench.device == Device::Cpu {
             rest::data(&source, &normalisation, threads, bench.clock, tell)?;
         }
         for (name, config) in &bench.networks {
@@ -212,12 +227,15 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
                 source: &source,
                 normalisation: &normalisation,
                 threads,
+                batches: &bench.batches,
+                precisions: &bench.precisions,
+                device: bench.device,
                 clock: bench.clock,
             };
             one(&subject, bench, tell)?;
         }
     }
-    if has(Topic::Sweep) {
+    if has(Topic::Sweep) && bench.device == Device::Cpu {
         rest::sweep(bench.clock, tell)?;
     }
     Ok(())
@@ -230,6 +248,9 @@ fn one(subject: &Subject, bench: &Bench, tell: Tell) -> Result<()> {
     }
     if has(Topic::Memory) {
         inference::memory(subject, tell)?;
+    }
+    if let Device::Cuda(_) = subject.device {
+        return gpu::measure(subject, (has(Topic::Inference), has(Topic::Early)), tell);
     }
     if has(Topic::Inference) || has(Topic::Early) {
         let ready = inference::Ready::new(subject)?;

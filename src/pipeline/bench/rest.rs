@@ -5,7 +5,7 @@ use std::hint::black_box;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::clock::{Clock, seconds_each};
+use super::clock::{Clock, seconds_each, seconds_each_on};
 use super::{Measured, Tell};
 use crate::data::{Augmentation, Normalisation, Source};
 use crate::eval::answers::Answers;
@@ -20,11 +20,11 @@ const EXITS: [usize; 2] = [7, 8];
 const IMAGES: usize = 10_000;
 const RATIOS: u32 = 39;
 
-pub(super) fn matmul(threads: usize, clock: Clock, tell: Tell) -> Result<()> {
+pub(super) fn matmul(threads: usize, device: Device, clock: Clock, tell: Tell) -> Result<()> {
     for (kind, name) in [(Kind::Float, "fp32"), (Kind::BFloat16, "bf16")] {
-        let random = || Tensor::f_randn([SIDE, SIDE], (Kind::Float, Device::Cpu))?.f_to_kind(kind);
+        let random = || Tensor::f_randn([SIDE, SIDE], (Kind::Float, device))?.f_to_kind(kind);
         let (a, b) = (random()?, random()?);
-        let each = seconds_each(clock, || {
+        let each = seconds_each_on(device, clock, || {
             let _ = black_box(a.f_matmul(&b)?);
             Ok(())
         })?;

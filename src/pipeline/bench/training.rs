@@ -1,56 +1,71 @@
-//! Training steps of 64 images, as `repro anytime` and its like take them.
+//! Training steps, as `repro anytime` and its like take them.
 
 use anyhow::{Context, Result};
-use tch::Device;
 
-use super::clock::seconds_each;
+use super::clock::seconds_each_on;
 use super::{Measured, Subject, Tell};
 use crate::data::Dataset;
 use crate::experiment::{Run, Training};
 use crate::nn::Precision;
 use crate::train::{Job, Trainer};
 
-const BATCH: usize = 64;
+/// Images of an epoch, about as many as CIFAR's: what an epoch costs besides its steps counts as it does there.
+const EPOCH: usize = 45_000;
 /// Forward, and twice as much backward.
 const PASSES: f64 = 3.0;
 
 pub(super) fn train(subject: &Subject, tell: Tell) -> Result<()> {
-    for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
-        let training =
-            Training { epochs: u32::MAX, batch_size: BATCH, precision, ..Training::default() };
-        let run = Run {
-            network: subject.config.clone(),
-            dataset: Dataset::Synthetic,
-            validation: 0,
-            training_images: None,
-            training: Some(training.clone()),
-            seed: 0,
-        };
-        // Whole batches only.
-        let images = (subject.source.len() / BATCH * BATCH) as u32;
-        let job = Job {
-            run: &run,
-            training: &training,
-            network: &subject.network,
-            source: subject.source,
-            data: String::new(),
-            train: (0..images).collect(),
-            validation: Vec::new(),
-            normalisation: subject.normalisation.clone(),
-            device: Device::Cpu,
-        };
-        let mut trainer = Trainer::begin(&job)?;
-        let each = seconds_each(subject.clock, || {
-            trainer.step()?.context("the training has no end")?;
-            Ok(())
-        })?;
-        tell(Measured::images(
-            subject.name,
-            &format!("train/{BATCH}/{name}"),
-            subject.threads,
-            BATCH as f64 / each,
-            PASSES * subject.last(),
-        ))?;
+    for &batch in subject.batches {
+        for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
+            if subject.precisions.is_empty() || subject.precisions.contains(&precision) {
+                one(subject, batch, (precision, name), tell)?;
+            }
+        }
     }
     Ok(())
+}
+
+fn one(
+    subject: &Subject,
+    batch: usize,
+    (precision, name): (Precision, &str),
+    tell: Tell,
+) -> Result<()> {
+    let training =
+        Training { epochs: u32::MAX, batch_size: batch, precision, ..Training::default() };
+    let run = Run {
+        network: subject.config.clone(),
+        dataset: Dataset::Synthetic,
+        validation: 0,
+        training_images: None,
+        training: Some(training.clone()),
+        seed: 0,
+    };
+    // Whole batches only.
+    let images = (EPOCH / batch).max(1) * batch;
+    let train = (0..images).map(|image| (image % subject.source.len()) as u32).collect();
+    let job = Job {
+        run: &run,
+        training: &training,
+        network: &subject.network,
+        source: subject.source,
+        data: String::new(),
+        train,
+        validation: Vec::new(),
+        normalisation: subject.normalisation.clone(),
+        device: subject.device,
+    };
+    let mut trainer = Trainer::begin(&job)?;
+    let each = seconds_each_on(subject.device, subject.clock, || {
+        trainer.step()?.context("the training has no end")?;
+        Ok(())
+    })?;
+    trainer.look()?;
+    tell(Measured::images(
+        subject.name,
+        &format!("train/{batch}/{name}"),
+        subject.threads,
+        batch as f64 / each,
+        PASSES * subject.last(),
+    ))
 }

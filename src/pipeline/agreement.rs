@@ -1,0 +1,266 @@
+//! Whether a device computes what the reference port and the processor compute.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+use super::doctor::{Check, State};
+use crate::cuda::{Numerics, plain};
+use crate::data::{Dataset, Normalisation, Part, Source};
+use crate::experiment::{Run, Training};
+use crate::import::port::network_of;
+use crate::models::{Input, NetworkConfig};
+use crate::nn::{Mode, Network, Precision, Weights};
+use crate::results::checkpoint::load_tensors;
+use crate::train::{Job, Trainer, loss};
+
+/// Networks whose trainings on both devices are compared.
+const NETWORKS: [(&str, &str); 3] = [
+    (
+        "MSDNet",
+        r#"{"msdnet":{"channels":4,"growth":2,"scale_growth":[1,2,4],"bottleneck":[1,2,4],"exits":2,"first_exit":1,"spacing":{"even":1}}}"#,
+    ),
+    ("ResNet", r#"{"resnet":{"blocks_per_stage":1,"channels":8,"exits_after":[1]}}"#),
+    (
+        "DenseNet",
+        r#"{"densenet":{"layers_per_block":1,"growth":4,"bottleneck":true,"compression":0.5,"exits_after":[1]}}"#,
+    ),
+];
+const STEPS: usize = 20;
+const BATCH: usize = 20;
+
+/// How far apart two right results may be, relative to the largest number.
+struct Bounds {
+    logits: f64,
+    gradients: f64,
+}
+
+const DOUBLE: Bounds = Bounds { logits: 1e-9, gradients: 1e-9 };
+/// Sums of some thousand products in another order, layer after layer.
+const SINGLE: Bounds = Bounds { logits: 5e-4, gradients: 5e-3 };
+/// 10 bits of mantissa.
+const TF32: Bounds = Bounds { logits: 3e-2, gradients: 1e-1 };
+
+/// Losses relative to the processor's: of the first step, and the mean of all [`STEPS`], into which
+/// what the first ones differ by has grown.
+fn loss_bounds(precision: Precision, numerics: Numerics) -> (f64, f64) {
+    match (precision, numerics.tf32) {
+        (Precision::Fp32, false) => (1e-4, 1e-2),
+        (Precision::Fp32, true) => (1e-2, 5e-2),
+        (Precision::Bf16, _) => (2e-2, 1e-1),
+    }
+}
+
+/// Compares `device` with the golden networks of a folder, and with the processor over [`STEPS`]
+/// steps of each family.
+///
+/// # Errors
+/// When the folder cannot be read or holds no golden network.
+pub fn examine_numbers(device: Device, numerics: Numerics, golden: &Path) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for file in golden_networks(golden)? {
+        let name = file.file_stem().map_or(String::new(), |s| s.display().to_string());
+        let single = if numerics.tf32 && device != Device::Cpu { TF32 } else { SINGLE };
+        for (kind, what, bounds) in [(Kind::Double, "fp64", DOUBLE), (Kind::Float, "fp32", single)]
+        {
+            let found = compare_golden(&file, device, kind, &bounds);
+            checks.push(check(format!("golden {name} {what}"), found));
+        }
+    }
+    for (name, config) in NETWORKS {
+        for (precision, what) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
+            let found = compare_steps(config, device, precision, numerics);
+            checks.push(check(format!("{STEPS} steps of {name} {what}"), found));
+        }
+    }
+    Ok(checks)
+}
+
+fn check(name: String, found: Result<String>) -> Check {
+    let (state, found) = match found {
+        Ok(found) => (State::Ok, found),
+        Err(error) => (State::Fail, plain(&format!("{error:#}"))),
+    };
+    Check { name, state, found, mend: None }
+}
+
+/// Files of the golden networks: those with tensors and the reference port's arguments beside them.
+fn golden_networks(folder: &Path) -> Result<Vec<PathBuf>> {
+    let context = || format!("cannot read {}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        if path.extension().is_some_and(|e| e == "json")
+            && path.with_extension("safetensors").is_file()
+            && text(&path)?["config"]["nBlocks"].is_number()
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    ensure!(!files.is_empty(), "{} holds no golden network", folder.display());
+    Ok(files)
+}
+
+fn text(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+struct Golden {
+    text: Value,
+    tensors: BTreeMap<String, Tensor>,
+    network: Network,
+}
+
+fn open(file: &Path) -> Result<Golden> {
+    let text = text(file)?;
+    let tensors: BTreeMap<_, _> =
+        load_tensors(&file.with_extension("safetensors"))?.into_iter().collect();
+    let (config, mut input) = network_of(&text["config"])?;
+    let images = tensors.get("x").context("no images x")?;
+    input.side = images.size4()?.3 as usize;
+    Ok(Golden { network: config.build(input)?, text, tensors })
+}
+
+impl Golden {
+    fn tensor(&self, name: &str) -> Result<&Tensor> {
+        self.tensors.get(name).with_context(|| format!("no tensor {name}"))
+    }
+
+    fn weights(&self, kind: Kind) -> Result<Weights> {
+        let named = self.tensors.iter().filter_map(|(name, tensor)| {
+            Some((name.strip_prefix("w.")?.to_string(), tensor.shallow_clone()))
+        });
+        let mut weights = Weights::zeros(&self.network, kind, Device::Cpu)?;
+        weights.load(&named.collect::<Vec<_>>())?;
+        Ok(weights)
+    }
+}
+
+/// Logits in both modes and the norms of all gradients.
+fn compare_golden(file: &Path, device: Device, kind: Kind, bounds: &Bounds) -> Result<String> {
+    let golden = open(file)?;
+    let suffix = if kind == Kind::Double { "64" } else { "" };
+    let mut weights = golden.weights(kind)?.moved(device)?;
+    let images = golden.tensor("x")?.f_to_kind(kind)?.f_to_device(device)?;
+    let labels = golden.tensor("target")?.f_to_device(device)?;
+    let network = &golden.network;
+    let evaluated =
+        tch::no_grad(|| network.forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32))?;
+    let trained = network.forward(&mut weights, &images, Mode::Train, Precision::Fp32)?;
+    let mut logits: f64 = 0.0;
+    for (mode, found) in [("eval", &evaluated), ("train", &trained)] {
+        for (exit, found) in found.iter().enumerate() {
+            logits = logits.max(apart(found, golden.tensor(&format!("{mode}{suffix}.{exit}"))?)?);
+        }
+    }
+    ensure!(logits <= bounds.logits, "logits differ by {logits:.1e}, bound {:.0e}", bounds.logits);
+    let loss = loss(&trained, &labels)?;
+    let used = weights.used_views();
+    let gradients = Tensor::f_run_backward(&[&loss], &used, false, false)?;
+    let names = weights.used_names().into_iter().zip(&gradients).collect();
+    let norms = golden.tensor(&format!("grad_norms{suffix}"))?;
+    let gradients = norms_apart(&golden.text, &names, norms)?;
+    ensure!(
+        gradients <= bounds.gradients,
+        "gradients differ by {gradients:.1e}, bound {:.0e}",
+        bounds.gradients
+    );
+    Ok(format!("logits differ by {logits:.1e}, norms of gradients by {gradients:.1e}"))
+}
+
+/// Largest difference, relative to the largest expected number.
+fn apart(found: &Tensor, expected: &Tensor) -> Result<f64> {
+    let found = found.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
+    let expected = expected.f_to_kind(Kind::Double)?;
+    let largest = f64::try_from(expected.f_abs()?.f_max()?)?.max(f64::MIN_POSITIVE);
+    let difference = f64::try_from((found - expected).f_abs()?.f_max()?)?;
+    // What is not a number is larger than every bound.
+    Ok(if difference.is_nan() { f64::INFINITY } else { difference / largest })
+}
+
+/// Largest difference of a gradient's norm, relative to the largest norm.
+fn norms_apart(text: &Value, found: &BTreeMap<&str, &Tensor>, norms: &Tensor) -> Result<f64> {
+    let norms = Vec::<f64>::try_from(&norms.f_to_kind(Kind::Double)?)?;
+    let order = text["param_order"].as_array().context("no param_order")?;
+    let largest = norms.iter().copied().fold(0.0, f64::max);
+    let mut apart: f64 = 0.0;
+    for (name, norm) in order.iter().filter_map(Value::as_str).zip(norms) {
+        if let Some(gradient) = found.get(name) {
+            let gradient = gradient.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
+            let difference = (f64::try_from(gradient.f_norm()?)? - norm).abs();
+            apart = apart.max(if difference.is_nan() { f64::INFINITY } else { difference });
+        }
+    }
+    Ok(apart / largest)
+}
+
+/// The losses of a training on the device against the processor's.
+fn compare_steps(
+    config: &str,
+    device: Device,
+    precision: Precision,
+    numerics: Numerics,
+) -> Result<String> {
+    let ours = losses(config, device, precision)?;
+    let expected = losses(config, Device::Cpu, precision)?;
+    let apart = [0, 1].map(|i| (ours[i] - expected[i]).abs() / expected[i]);
+    let (first, mean) = loss_bounds(precision, numerics);
+    ensure!(
+        apart[0] <= first && apart[1] <= mean,
+        "the first loss differs by {:.1e} (bound {first:.0e}), the mean by {:.1e} (bound {mean:.0e})",
+        apart[0],
+        apart[1]
+    );
+    Ok(format!("the first loss differs by {:.1e}, the mean by {:.1e}", apart[0], apart[1]))
+}
+
+/// Loss of the first step, and the mean of all.
+fn losses(config: &str, device: Device, precision: Precision) -> Result<[f64; 2]> {
+    let network: NetworkConfig = serde_json::from_str(config)?;
+    let facts = Dataset::Synthetic.facts(Path::new(""))?;
+    let source = Source::open(&Dataset::Synthetic, Part::Train, Path::new(""))?;
+    let source = match source {
+        Source::Memory(images) => Source::Memory(images.to_device(device)?),
+        files => files,
+    };
+    let training = Training {
+        epochs: 1,
+        batch_size: BATCH,
+        learning_rate: 0.01,
+        precision,
+        ..Training::default()
+    };
+    let run = Run {
+        network: network.clone(),
+        dataset: Dataset::Synthetic,
+        validation: 0,
+        training_images: None,
+        training: Some(training.clone()),
+        seed: 0,
+    };
+    let built = network.build(Input::from(&facts))?;
+    let job = Job {
+        run: &run,
+        training: &training,
+        network: &built,
+        source: &source,
+        data: String::new(),
+        // One batch more than there are steps, so that the epoch does not end.
+        train: (0..((STEPS + 1) * BATCH) as u32).collect(),
+        validation: Vec::new(),
+        normalisation: Normalisation::from(&facts),
+        device,
+    };
+    let mut trainer = Trainer::begin(&job)?;
+    trainer.step()?;
+    let first = trainer.look()?;
+    for _ in 1..STEPS {
+        trainer.step()?;
+    }
+    Ok([first, trainer.look()?])
+}

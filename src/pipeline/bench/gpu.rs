@@ -1,0 +1,111 @@
+//! All exits and early exit of 256 images on a GPU.
+
+use std::hint::black_box;
+
+use anyhow::Result;
+use tch::{Device, Kind, Tensor};
+
+use super::clock::seconds_each_on;
+use super::inference::{fresh_weights, images, settings};
+use super::{Early, Measured, Subject, Tell};
+use crate::eval::Predictions;
+use crate::eval::answers::Answers;
+use crate::nn::{Mode, Precision, Weights};
+use crate::predict::early_exit_on_device;
+
+/// Images together.
+const BATCH: usize = 256;
+
+/// Measures inference and early exit as asked for.
+pub(super) fn measure(
+    subject: &Subject,
+    (inference, early): (bool, bool),
+    tell: Tell,
+) -> Result<()> {
+    if !inference && !early {
+        return Ok(());
+    }
+    let _no_grad = tch::no_grad_guard();
+    let host = fresh_weights(subject)?;
+    let images = images(subject, BATCH)?.f_to_device(subject.device)?;
+    if inference {
+        for (kind, name) in [(Kind::Float, "fp32"), (Kind::BFloat16, "bf16")] {
+            let weights = host.converted(&subject.network, kind, Device::Cpu)?;
+            all_exits(
+                subject,
+                weights.moved(subject.device)?,
+                &images.f_to_kind(kind)?,
+                name,
+                tell,
+            )?;
+        }
+    }
+    if early {
+        early_exits(subject, host.moved(subject.device)?, &images, tell)?;
+    }
+    Ok(())
+}
+
+fn all_exits(
+    subject: &Subject,
+    mut weights: Weights,
+    images: &Tensor,
+    name: &str,
+    tell: Tell,
+) -> Result<()> {
+    let each = seconds_each_on(subject.device, subject.clock, || {
+        let logits =
+            subject.network.forward(&mut weights, images, Mode::Evaluate, Precision::Fp32)?;
+        black_box(logits);
+        Ok(())
+    })?;
+    let (rate, what) = (BATCH as f64 / each, format!("all/{BATCH}/{name}"));
+    tell(Measured::images(subject.name, &what, subject.threads, rate, subject.last()))
+}
+
+/// Every exit for all images, and ratios: shares of the last exit's multiply-adds and of its time.
+fn early_exits(subject: &Subject, mut weights: Weights, images: &Tensor, tell: Tell) -> Result<()> {
+    let network = &subject.network;
+    let logits = network.forward(&mut weights, images, Mode::Evaluate, Precision::Fp32)?;
+    let logits = Tensor::f_cat(&logits, 0)?.f_to_device(Device::Cpu)?.f_view([-1])?;
+    let predictions = Predictions {
+        exits: network.exits().len(),
+        classes: network.classes(),
+        images: (0..BATCH as u32).collect(),
+        labels: vec![0; BATCH],
+        logits: Vec::<f32>::try_from(&logits)?,
+    };
+    let answers = Answers::plain(&predictions)?;
+    let time = |thresholds: &_| {
+        seconds_each_on(subject.device, subject.clock, || {
+            black_box(early_exit_on_device(network, &weights, images, thresholds)?);
+            Ok(())
+        })
+    };
+    let settings = settings(subject, &predictions, &answers)?;
+    let Some((.., everything)) =
+        settings.iter().find(|(exit, ..)| *exit == Some(predictions.exits))
+    else {
+        return Ok(());
+    };
+    let whole = time(everything)?;
+    for (exit, ratio, thresholds) in &settings {
+        let took = time(thresholds)?;
+        let exits = thresholds.exits_of(&answers)?;
+        let costs = exits.iter().map(|&exit| subject.multiply_adds[exit] as f64);
+        let counted = costs.sum::<f64>() / BATCH as f64 / subject.last();
+        let place = match (exit, ratio) {
+            (Some(exit), _) => format!("exit {exit}"),
+            (None, ratio) => format!("ratio {:.3}", ratio.unwrap_or(0.0)),
+        };
+        let what = format!("early/{BATCH}/{place}");
+        let (rate, cost) = (BATCH as f64 / took, counted * subject.last());
+        let early =
+            Early { batch: BATCH, exit: *exit, ratio: *ratio, counted, measured: took / whole };
+        tell(Measured {
+            early: Some(early),
+            ..Measured::images(subject.name, &what, subject.threads, rate, cost)
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Early exit on a GPU: after each exit the images that stay go on as a smaller batch.
+
+use anyhow::{Context, Result, ensure};
+use tch::{Device, Kind, Tensor};
+
+use super::Verdict;
+use crate::eval::thresholds::Thresholds;
+use crate::nn::{Mode, Network, Pass, Precision, Schedule, Weights};
+
+/// Each image's verdict, for normalised images `[N, C, H, W]` where the weights are. One value is read back an exit:
+/// how many images stay.
+///
+/// # Errors
+/// When the thresholds are not one for every exit but the last, or LibTorch fails.
+pub fn early_exit_on_device(
+    network: &Network,
+    weights: &Weights,
+    images: &Tensor,
+    thresholds: &Thresholds,
+) -> Result<Vec<Verdict>> {
+    let (given, exits) = (thresholds.values.len(), network.exits().len());
+    ensure!(given + 1 == exits, "{given} thresholds for a network of {exits} exits");
+    let _no_grad = tch::no_grad_guard();
+    let all: Vec<usize> = (0..exits).collect();
+    let schedule = Schedule::new(network, &all);
+    let (mode, precision) = (Mode::Evaluate, Precision::Fp32);
+    let mut pass = Pass::new(network, &schedule, weights, images, mode, precision)?;
+    let count = images.size()[0];
+    let mut rows = Tensor::f_arange(count, (Kind::Int64, weights.device()))?;
+    let mut left = Vec::with_capacity(exits);
+    for exit in all {
+        let logits = pass.advance()?.context("a pass ends with the last exit")?;
+        let (confidence, class) = logits.f_softmax(-1, Kind::Double)?.f_max_dim(1, false)?;
+        let stays = match thresholds.values.get(exit) {
+            Some(&threshold) if thresholds.equal_leaves => confidence.f_lt(threshold)?,
+            Some(&threshold) => confidence.f_le(threshold)?,
+            None => confidence.f_lt(f64::NEG_INFINITY)?,
+        };
+        let staying = stays.f_nonzero()?.f_view([-1])?;
+        let leaving = stays.f_logical_not()?.f_nonzero()?.f_view([-1])?;
+        let picked = |tensor: &Tensor| tensor.f_index_select(0, &leaving);
+        left.push((picked(&rows)?, picked(&class)?, picked(&confidence)?));
+        if staying.numel() == 0 {
+            break;
+        }
+        rows = rows.f_index_select(0, &staying)?;
+        pass.keep(&staying)?;
+    }
+    gather(&left, count as usize)
+}
+
+/// Verdicts in the order of the images, from what left at each exit: places, classes, confidences.
+fn gather(left: &[(Tensor, Tensor, Tensor)], count: usize) -> Result<Vec<Verdict>> {
+    let mut verdicts = vec![Verdict { exit: 0, predicted: 0, confidence: f64::NAN }; count];
+    for (exit, (rows, class, confidence)) in left.iter().enumerate() {
+        let rows = Vec::<i64>::try_from(&rows.f_to_device(Device::Cpu)?)?;
+        let class = Vec::<i64>::try_from(&class.f_to_device(Device::Cpu)?)?;
+        let confidence = Vec::<f64>::try_from(&confidence.f_to_device(Device::Cpu)?)?;
+        for ((row, class), confidence) in rows.into_iter().zip(class).zip(confidence) {
+            verdicts[row as usize] = Verdict { exit, predicted: class as u32, confidence };
+        }
+    }
+    Ok(verdicts)
+}
