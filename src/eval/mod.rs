@@ -7,6 +7,7 @@ pub mod answers;
 pub mod anytime;
 pub mod budgeted;
 pub mod claims;
+pub mod combine;
 pub mod curve;
 pub mod exits;
 pub mod judge;

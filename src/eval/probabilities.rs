@@ -37,9 +37,14 @@ pub fn log_sum_exp(values: &[f64]) -> f64 {
 
 /// Index of the largest logit; of equal ones the first.
 pub fn argmax(logits: &[f32]) -> u32 {
+    largest(logits)
+}
+
+/// Index of the largest number; of equal ones the first.
+pub(crate) fn largest<T: PartialOrd>(values: &[T]) -> u32 {
     let mut best = 0;
-    for (class, &logit) in logits.iter().enumerate() {
-        if logit > logits[best] {
+    for (class, value) in values.iter().enumerate() {
+        if *value > values[best] {
             best = class;
         }
     }
@@ -59,12 +64,16 @@ pub enum Certainty {
 
 /// Certainty of the softmax of C logits divided by `temperature`.
 pub fn certainty(logits: &[f32], temperature: f64, kind: Certainty) -> f64 {
-    let logs = log_softmax(logits, temperature);
+    certainty_of(&log_softmax(logits, temperature), kind)
+}
+
+/// Certainty of C probabilities that are given as logarithms, minus infinity for 0.
+pub fn certainty_of(logs: &[f64], kind: Certainty) -> f64 {
     match kind {
         Certainty::MaxSoftmax => logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).exp(),
         Certainty::Margin => {
             let (mut first, mut second) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-            for &log in &logs {
+            for &log in logs {
                 if log > first {
                     (first, second) = (log, first);
                 } else if log > second {
@@ -73,7 +82,11 @@ pub fn certainty(logits: &[f32], temperature: f64, kind: Certainty) -> f64 {
             }
             first.exp() - second.exp()
         }
-        Certainty::NegativeEntropy => logs.iter().map(|&log| log.exp() * log).sum(),
+        Certainty::NegativeEntropy => {
+            // 0 ln 0 = 0.
+            let possible = logs.iter().filter(|&&log| log > f64::NEG_INFINITY);
+            possible.map(|&log| log.exp() * log).sum()
+        }
     }
 }
 

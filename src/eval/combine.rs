@@ -1,0 +1,342 @@
+//! Exits combined before one of them is believed: what exit k says of an image is a function of
+//! the logits of exits 1 to k, which cost nothing more than exit k alone.
+//!
+//! With z_j the logits of exit j, p_j their softmax, c_j the multiply-adds of exits 1 to j, and K
+//! exits, exit k answers with the probabilities q_k:
+//!
+//! | rule | q_k | source |
+//! | --- | --- | --- |
+//! | single | p_k | |
+//! | mean | (p_1 + .. + p_k) / k | |
+//! | mie | sum of c_j p_j / sum of c_j, j to k | Meronen et al., 2024 |
+//! | product | product of max(z_j, 0)^(j/K), normalised; p_k where every class is 0 | Jazbec et al., 2023 |
+//! | caching | p_j of the exit j to k with the largest confidence; of equals the latest | Jazbec et al., 2023 |
+//! | geometric | (product of p_j)^(1/k), normalised | Wołczyk et al., 2021, with equal weights |
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Error, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::eval::Predictions;
+use crate::eval::answers::Answers;
+use crate::eval::anytime::check_costs;
+use crate::eval::probabilities::{Certainty, certainty_of, largest, log_softmax, log_sum_exp};
+
+/// How exits are combined; see the module's table.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Combine {
+    /// Each exit by itself.
+    #[default]
+    Single,
+    /// The mean of the softmaxes so far.
+    Mean,
+    /// The mean of the softmaxes so far, each weighted by its cost.
+    Mie,
+    /// Product of experts of the logits above 0.
+    Product,
+    /// The most confident softmax so far.
+    Caching,
+    /// The geometric mean of the softmaxes so far.
+    Geometric,
+}
+
+impl Combine {
+    /// Every rule, in the order of the documentation.
+    pub const ALL: [Combine; 6] = [
+        Combine::Single,
+        Combine::Mean,
+        Combine::Mie,
+        Combine::Product,
+        Combine::Caching,
+        Combine::Geometric,
+    ];
+
+    /// Its name in options and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Combine::Single => "single",
+            Combine::Mean => "mean",
+            Combine::Mie => "mie",
+            Combine::Product => "product",
+            Combine::Caching => "caching",
+            Combine::Geometric => "geometric",
+        }
+    }
+}
+
+impl fmt::Display for Combine {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Combine {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known = Combine::ALL.map(Combine::name).join(", ");
+        let rule = Combine::ALL.into_iter().find(|rule| rule.name() == name);
+        rule.with_context(|| format!("unknown way to combine exits `{name}`: one of {known}"))
+    }
+}
+
+/// Combines the exits of one image, one after another.
+#[derive(Debug, Clone)]
+pub struct Combiner<'a> {
+    rule: Combine,
+    multiply_adds: &'a [u64],
+    /// Exits taken in so far.
+    exits: usize,
+    /// What the rule has gathered, C logarithms.
+    gathered: Vec<f64>,
+    /// Sum of the weights of the means; the largest confidence of caching.
+    weight: f64,
+    fell_back: bool,
+}
+
+impl<'a> Combiner<'a> {
+    /// Before the first exit of an image; `multiply_adds` of exits 1..k, K numbers.
+    pub fn new(rule: Combine, multiply_adds: &'a [u64]) -> Self {
+        let gathered = Vec::new();
+        Combiner { rule, multiply_adds, exits: 0, gathered, weight: 0.0, fell_back: false }
+    }
+
+    /// Takes in the C logits of the next exit, divided by `temperature`, and gives the
+    /// logarithms of q_k: C numbers, minus infinity where a probability is 0.
+    ///
+    /// # Panics
+    /// After K exits.
+    pub fn next(&mut self, logits: &[f32], temperature: f64) -> Vec<f64> {
+        let own = log_softmax(logits, temperature);
+        let cost = self.multiply_adds[self.exits] as f64;
+        self.exits += 1;
+        match self.rule {
+            Combine::Single => own,
+            Combine::Mean => self.weighted_mean(&own, 1.0),
+            Combine::Mie => self.weighted_mean(&own, cost),
+            Combine::Product => self.product(logits, temperature, own),
+            Combine::Caching => self.caching(own),
+            Combine::Geometric => {
+                self.add(&own);
+                let count = self.exits as f64;
+                normalised(self.gathered.iter().map(|sum| sum / count).collect())
+            }
+        }
+    }
+
+    /// Whether the last answer is p_k for want of a class with a positive product.
+    pub fn fell_back(&self) -> bool {
+        self.fell_back
+    }
+
+    fn weighted_mean(&mut self, own: &[f64], weight: f64) -> Vec<f64> {
+        self.gathered.resize(own.len(), f64::NEG_INFINITY);
+        self.weight += weight;
+        for (sum, log) in self.gathered.iter_mut().zip(own) {
+            *sum = add_in_logs(*sum, log + weight.ln());
+        }
+        self.gathered.iter().map(|sum| sum - self.weight.ln()).collect()
+    }
+
+    fn product(&mut self, logits: &[f32], temperature: f64, own: Vec<f64>) -> Vec<f64> {
+        let power = self.exits as f64 / self.multiply_adds.len() as f64;
+        let positive = |&z: &f32| power * (f64::from(z) / temperature).max(0.0).ln();
+        self.add(&logits.iter().map(positive).collect::<Vec<_>>());
+        self.fell_back = self.gathered.iter().all(|&log| log == f64::NEG_INFINITY);
+        if self.fell_back { own } else { normalised(self.gathered.clone()) }
+    }
+
+    fn caching(&mut self, own: Vec<f64>) -> Vec<f64> {
+        let confidence = certainty_of(&own, Certainty::MaxSoftmax);
+        if confidence >= self.weight {
+            (self.weight, self.gathered) = (confidence, own);
+        }
+        self.gathered.clone()
+    }
+
+    fn add(&mut self, logs: &[f64]) {
+        self.gathered.resize(logs.len(), 0.0);
+        self.gathered.iter_mut().zip(logs).for_each(|(sum, log)| *sum += log);
+    }
+}
+
+/// `ln(exp(a) + exp(b))` without overflow.
+fn add_in_logs(a: f64, b: f64) -> f64 {
+    let (high, low) = if a > b { (a, b) } else { (b, a) };
+    if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
+}
+
+fn normalised(mut logs: Vec<f64>) -> Vec<f64> {
+    let sum = log_sum_exp(&logs);
+    logs.iter_mut().for_each(|log| *log -= sum);
+    logs
+}
+
+/// Answers of checked predictions whose exits are combined, exit k's logits divided by
+/// `temperatures[k]` first.
+///
+/// # Errors
+/// When the predictions are unusable, or the costs or temperatures are not one for each exit.
+pub fn answers(
+    predictions: &Predictions,
+    rule: Combine,
+    multiply_adds: &[u64],
+    kind: Certainty,
+    temperatures: &[f64],
+) -> Result<Answers> {
+    let (exits, images) = (predictions.exits, predictions.len());
+    let mut confidence = vec![Vec::with_capacity(images); exits];
+    let mut predicted = vec![Vec::with_capacity(images); exits];
+    for_each_image(predictions, rule, multiply_adds, temperatures, |_, says| {
+        for (exit, logs) in says.iter().enumerate() {
+            confidence[exit].push(certainty_of(logs, kind));
+            predicted[exit].push(largest(logs));
+        }
+    })?;
+    Ok(Answers { confidence, predicted, labels: predictions.labels.clone() })
+}
+
+/// Probability of the true class by each exit, `[K][N]`, of combined exits.
+///
+/// # Errors
+/// When the predictions are unusable, or the costs are not one for each exit.
+pub fn true_class(
+    predictions: &Predictions,
+    rule: Combine,
+    multiply_adds: &[u64],
+) -> Result<Vec<Vec<f64>>> {
+    let mut probability = vec![Vec::with_capacity(predictions.len()); predictions.exits];
+    let plain = vec![1.0; predictions.exits];
+    for_each_image(predictions, rule, multiply_adds, &plain, |image, says| {
+        let label = predictions.labels[image] as usize;
+        for (exit, logs) in says.iter().enumerate() {
+            probability[exit].push(logs[label].exp());
+        }
+    })?;
+    Ok(probability)
+}
+
+/// Hands over each image's number and the logarithms of q_1 to q_K, `[K][C]`.
+fn for_each_image(
+    predictions: &Predictions,
+    rule: Combine,
+    multiply_adds: &[u64],
+    temperatures: &[f64],
+    mut see: impl FnMut(usize, &[Vec<f64>]),
+) -> Result<()> {
+    predictions.check()?;
+    check_costs(predictions.exits, multiply_adds)?;
+    let (given, exits) = (temperatures.len(), predictions.exits);
+    ensure!(given == exits, "{given} temperatures for {exits} exits");
+    for image in 0..predictions.len() {
+        let mut combiner = Combiner::new(rule, multiply_adds);
+        let says = temperatures.iter().enumerate().map(|(exit, &temperature)| {
+            combiner.next(predictions.logits_of(exit, image), temperature)
+        });
+        see(image, &says.collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Probabilities that two exits give in turn; costs 1 and 3.
+    fn said(rule: Combine, exits: [[f32; 2]; 2]) -> Vec<Vec<f64>> {
+        let mut combiner = Combiner::new(rule, &[1, 3]);
+        let next = |logits: &[f32; 2]| {
+            let logs = combiner.next(logits, 1.0);
+            logs.into_iter().map(f64::exp).collect()
+        };
+        exits.iter().map(next).collect()
+    }
+
+    fn near(found: &[f64], expected: [f64; 2]) {
+        let close = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-7);
+        assert!(close, "{found:?} instead of {expected:?}");
+    }
+
+    #[test]
+    fn two_exits_are_combined_as_worked_by_hand() {
+        // Exit 1 says 3/4 and 1/4, exit 2 says 1/10 and 9/10.
+        let exits = [[3f32.ln(), 0.0], [0.0, 9f32.ln()]];
+        for rule in Combine::ALL {
+            near(
+                &said(rule, exits)[0],
+                if rule == Combine::Product { [1.0, 0.0] } else { [0.75, 0.25] },
+            );
+        }
+        near(&said(Combine::Single, exits)[1], [0.1, 0.9]);
+        near(&said(Combine::Mean, exits)[1], [0.425, 0.575]);
+        near(&said(Combine::Mie, exits)[1], [0.2625, 0.7375]);
+        near(&said(Combine::Caching, exits)[1], [0.1, 0.9]);
+        let (a, b) = (0.075f64.sqrt(), 0.225f64.sqrt());
+        near(&said(Combine::Geometric, exits)[1], [a / (a + b), b / (a + b)]);
+    }
+
+    #[test]
+    fn a_product_is_of_logits_above_zero_and_later_exits_weigh_more() {
+        let says = said(Combine::Product, [[4.0, 1.0], [1.0, 3.0]]);
+        near(&says[0], [2.0 / 3.0, 1.0 / 3.0]);
+        near(&says[1], [2.0 / 5.0, 3.0 / 5.0]);
+        // Nothing above zero in the first exit, or nothing that both have above zero.
+        let mut combiner = Combiner::new(Combine::Product, &[1, 3]);
+        let softmax = log_softmax(&[-1.0, -2.0], 1.0);
+        assert_eq!(combiner.next(&[-1.0, -2.0], 1.0), softmax);
+        assert!(combiner.fell_back());
+    }
+
+    #[test]
+    fn a_sure_early_exit_is_kept_until_a_later_one_is_as_sure() {
+        near(&said(Combine::Caching, [[0.0, 9f32.ln()], [3f32.ln(), 0.0]])[1], [0.1, 0.9]);
+        near(
+            &said(Combine::Caching, [[0.0, 2.0], [2.0, 0.0]])[1],
+            [1.0 / (1.0 + (-2f64).exp()), 1.0 / (1.0 + 2f64.exp())],
+        );
+    }
+
+    #[test]
+    fn single_exits_answer_as_they_do_alone() {
+        let predictions = Predictions {
+            exits: 2,
+            classes: 2,
+            images: vec![0, 1],
+            labels: vec![0, 1],
+            logits: vec![1., 0., 0., 3., 0.5, 0.25, 7., 0.],
+        };
+        for kind in [Certainty::MaxSoftmax, Certainty::Margin, Certainty::NegativeEntropy] {
+            let combined = answers(&predictions, Combine::Single, &[1, 2], kind, &[1.0, 2.0]);
+            let precision = crate::eval::answers::Precision::Double;
+            let plain = Answers::of(&predictions, kind, &[1.0, 2.0], precision).unwrap();
+            assert_eq!(combined.unwrap(), plain, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn costs_of_another_network_are_refused() {
+        let predictions = Predictions {
+            exits: 1,
+            classes: 2,
+            images: vec![0],
+            labels: vec![0],
+            logits: vec![1., 0.],
+        };
+        let found = true_class(&predictions, Combine::Mean, &[1, 2]).unwrap_err().to_string();
+        assert!(found.contains("predictions of 1 exits, but costs of 2"), "{found}");
+    }
+
+    #[test]
+    fn rules_are_read_by_the_name_they_are_written_with() {
+        for rule in Combine::ALL {
+            assert_eq!(rule.to_string().parse::<Combine>().unwrap(), rule);
+        }
+        let error = "sum".parse::<Combine>().unwrap_err().to_string();
+        assert!(error.contains("single, mean"), "{error}");
+    }
+}
