@@ -10,6 +10,7 @@ pub mod claims;
 pub mod combine;
 pub mod curve;
 pub mod exits;
+pub mod guarantee;
 pub mod judge;
 pub mod paper;
 pub mod predictions;
