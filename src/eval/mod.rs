@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod anytime;
+pub mod bins;
 pub mod budgeted;
 pub mod claims;
 pub mod combine;
@@ -12,11 +13,13 @@ pub mod curve;
 pub mod exits;
 pub mod guarantee;
 pub mod judge;
+pub mod optimise;
 pub mod paper;
 pub mod predictions;
 pub mod probabilities;
 pub mod relative;
 pub mod statistics;
+pub mod target;
 pub mod temperature;
 pub mod thresholds;
 
