@@ -247,7 +247,11 @@ fn bisect(hold_out: &HoldOut, convention: Convention, costs: &[u64], budget: f64
 }
 
 impl Network<'_> {
-    fn check(&self) -> Result<()> {
+    /// Refuses predictions and costs of different networks, and a hold-out of no image.
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    pub fn check(&self) -> Result<()> {
         ensure!(
             !self.hold_out.is_empty(),
             "early exit needs a hold-out: thresholds are chosen on images that were neither \
@@ -363,6 +367,16 @@ pub fn evaluate(
     let left = thresholds.exits_of(answers)?;
     let point = outcome(answers, &left, multiply_adds, convention);
     Ok(BudgetedPoint { thresholds: thresholds.values.clone(), ..point })
+}
+
+/// The point of a split whose images leave at the exits (from 0) `left`; `ratio` is left none.
+///
+/// # Errors
+/// When the costs are not the answers', or there is no image.
+pub fn leaving(answers: &Answers, left: &[usize], multiply_adds: &[u64]) -> Result<BudgetedPoint> {
+    check_costs(answers.exits(), multiply_adds)?;
+    ensure!(!left.is_empty() && left.len() == answers.images(), "there is no image to leave");
+    Ok(outcome(answers, left, multiply_adds, Convention::Paper))
 }
 
 /// What follows from the exit (from 0) at which each image left.

@@ -19,6 +19,7 @@ pub mod predictions;
 pub mod probabilities;
 pub mod relative;
 pub mod statistics;
+pub mod summary;
 pub mod target;
 pub mod temperature;
 pub mod thresholds;
