@@ -6,11 +6,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Experiment, Figure, Named, Training};
 use crate::data::catalog::Dataset;
-use crate::models::{Input, NetworkConfig, msdnet};
+use crate::models::{Classifier, Input, NetworkConfig, densenet, msdnet, resnet};
 
 /// Raised when a change to the program changes the numbers that a run gives: results of another
 /// format are never taken for this one's.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What is trained: everything that its weights depend on, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -200,17 +200,26 @@ fn run(
     })
 }
 
-/// The same network however its exits were written.
+/// The same network however its exits were written: runs are one where their networks are.
 pub(super) fn canonical(config: &NetworkConfig) -> Result<NetworkConfig> {
     let mut config = config.clone();
-    if let NetworkConfig::Msdnet(msdnet) = &mut config {
-        let layers = msdnet.exit_layers()?;
-        *msdnet = msdnet::Config {
-            exits: msdnet::Exits::Layers(layers),
-            first_exit: None,
-            spacing: None,
-            ..msdnet.clone()
-        };
+    match &mut config {
+        NetworkConfig::Msdnet(msdnet) => {
+            let layers = msdnet.exit_layers()?;
+            *msdnet = msdnet::Config {
+                exits: msdnet::Exits::Layers(layers),
+                first_exit: None,
+                spacing: None,
+                ..msdnet.clone()
+            };
+        }
+        NetworkConfig::Resnet(resnet::Config { exits_after, classifier, .. })
+        | NetworkConfig::Densenet(densenet::Config { exits_after, classifier, .. }) => {
+            // The key is of intermediate classifiers alone.
+            if exits_after.is_empty() {
+                *classifier = Classifier::Pooled;
+            }
+        }
     }
     Ok(config)
 }
@@ -244,7 +253,8 @@ fn intermediate_depths(config: &NetworkConfig) -> Result<Vec<usize>> {
 fn group_by_position(networks: &mut [Trained], figure: Figure) -> Result<()> {
     let bases: Vec<String> = networks
         .iter()
-        .map(|n| Ok(serde_json::to_string(&canonical(&n.config.with_single_exit(None)?)?)?))
+        // Not the canonical form: networks of either classifier have a curve each.
+        .map(|n| Ok(serde_json::to_string(&n.config.with_single_exit(None)?)?))
         .collect::<Result<_>>()?;
     let mut labels: Vec<(String, String)> = Vec::new();
     for base in &bases {
@@ -341,5 +351,23 @@ mod tests {
             common_label(&["MSDNet (wide) at 3", "MSDNet (wide) at 6"], "MSDNet"),
             "MSDNet (wide)"
         );
+    }
+
+    #[test]
+    fn a_reference_is_one_run_whatever_its_intermediate_classifiers_would_be() {
+        let run = |family: &str, exits: &[usize], classifier: &str| {
+            let mut config = serde_json::json!({ "exits_after": exits, "classifier": classifier });
+            let sizes = match family {
+                "resnet" => serde_json::json!({ "blocks_per_stage": 1 }),
+                _ => serde_json::json!({ "layers_per_block": 1, "growth": 4 }),
+            };
+            config.as_object_mut().unwrap().extend(sizes.as_object().unwrap().clone());
+            let network = serde_json::from_value(serde_json::json!({ family: config })).unwrap();
+            Run::of_weights(&network, &"cifar100".parse().unwrap(), 0).unwrap().digest()
+        };
+        for family in ["resnet", "densenet"] {
+            assert_eq!(run(family, &[], "pooled"), run(family, &[], "convolutional"));
+            assert_ne!(run(family, &[1], "pooled"), run(family, &[1], "convolutional"));
+        }
     }
 }

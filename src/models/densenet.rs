@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{bn_relu_conv, convolutional_classifier, pooled_classifier};
+use super::units::{bn_relu_conv, classifier_place, convolutional_classifier, pooled_classifier};
 use super::{Classifier, Input, check_exits_after};
 use crate::nn::{Builder, Conv, Feature, Network};
 
@@ -93,26 +93,32 @@ impl Config {
 pub fn build(config: &Config, input: Input) -> Result<Network> {
     config.validate(input)?;
     let (mut net, image) = Builder::new(input.channels, input.side);
-    let mut x = net.scope("stem", |net| net.conv(image, Conv::three(config.first_channels(), 1)));
+    let mut x =
+        net.at("stem", "stem", |net| net.conv(image, Conv::three(config.first_channels(), 1)));
     for layer in 0..config.layers() {
         let (block, within) = (layer / config.layers_per_block, layer % config.layers_per_block);
         if block > 0 && within == 0 {
-            x = net.scope(format!("transitions.{}", block - 1), |net| {
+            let place = format!("transition {block}");
+            x = net.at(format!("transitions.{}", block - 1), place, |net| {
                 transition(net, x, config.compression)
             })?;
         }
         let growth = if config.growth_doubles { config.growth << block } else { config.growth };
         let name = format!("blocks.{block}.{within}");
-        x = net.scope(name, |net| composite_layer(net, x, growth, config.bottleneck));
+        let place = format!("block {}, layer {}", block + 1, within + 1);
+        x = net.at(name, place, |net| composite_layer(net, x, growth, config.bottleneck));
         if config.exits_after.contains(&(layer + 1)) {
-            let logits = net.scope(format!("exits.{}", layer + 1), |net| match config.classifier {
+            let (name, place) = (format!("exits.{}", layer + 1), classifier_place(layer + 1));
+            let logits = net.at(name, place, |net| match config.classifier {
                 Classifier::Pooled => pre_activation_classifier(net, x, input.classes),
                 Classifier::Convolutional => convolutional_classifier(net, x, 128, input.classes),
             });
             net.exit(logits, layer + 1);
         }
     }
-    let logits = net.scope("classifier", |net| pre_activation_classifier(net, x, input.classes));
+    let place = classifier_place(config.layers());
+    let logits =
+        net.at("classifier", place, |net| pre_activation_classifier(net, x, input.classes));
     net.exit(logits, config.layers());
     Ok(net.finish())
 }

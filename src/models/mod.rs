@@ -3,6 +3,8 @@
 pub mod densenet;
 pub mod msdnet;
 pub mod resnet;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use anyhow::{Result, ensure};
@@ -61,7 +63,8 @@ impl NetworkConfig {
             NetworkConfig::Msdnet(config) => msdnet::build(config, input),
             NetworkConfig::Resnet(config) => resnet::build(config, input),
             NetworkConfig::Densenet(config) => densenet::build(config, input),
-        }?;
+        }?
+        .of_family(self.family());
         let widest = network.nodes().iter().map(|node| node.channels).max();
         ensure!(
             widest <= Some(MOST_CHANNELS),

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Input;
-use super::units::{conv_bn_relu, convolutional_classifier};
+use super::units::{classifier_place, conv_bn_relu, convolutional_classifier};
 use crate::nn::{Builder, Conv, Feature, Network};
 
 /// The first layer and the classifiers' width.
@@ -264,7 +264,8 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
             Stem::Cifar => 128,
             Stem::Imagenet => coarsest.channels,
         };
-        let logits = net.scope(format!("classifier.{block}"), |net| {
+        // The name counts exits, as the port's does; the place must not.
+        let logits = net.at(format!("classifier.{block}"), classifier_place(last), |net| {
             convolutional_classifier(net, coarsest, width, input.classes)
         });
         net.exit(logits, last);
@@ -297,10 +298,10 @@ fn check_sides(config: &Config, input: Input) -> Result<()> {
 fn stem(net: &mut Builder, config: &Config, image: Feature) -> Vec<Feature> {
     let channels = |scale: usize| config.channels * config.scale_growth[scale];
     let finest = match config.stem {
-        Stem::Cifar => {
-            net.scope("layers.0.net", |net| conv_bn_relu(net, image, Conv::three(channels(0), 1)))
-        }
-        Stem::Imagenet => net.scope("layers.0", |net| {
+        Stem::Cifar => net.at("layers.0.net", grid_place(0, 0), |net| {
+            conv_bn_relu(net, image, Conv::three(channels(0), 1))
+        }),
+        Stem::Imagenet => net.at("layers.0", grid_place(0, 0), |net| {
             // The reference leaves a bias on this one convolution.
             let conv = Conv { channels: channels(0), kernel: 7, stride: 2, padding: 3, bias: true };
             let h = conv_bn_relu(net, image, conv);
@@ -310,11 +311,16 @@ fn stem(net: &mut Builder, config: &Config, image: Feature) -> Vec<Feature> {
     let mut scales = vec![finest];
     for scale in 1..config.scales() {
         let finer = scales[scale - 1];
-        scales.push(net.scope(format!("layers.{scale}.net"), |net| {
+        scales.push(net.at(format!("layers.{scale}.net"), grid_place(0, scale), |net| {
             conv_bn_relu(net, finer, Conv::three(channels(scale), 2))
         }));
     }
     scales
+}
+
+/// Layer and scale (from 0) in words.
+fn grid_place(layer: usize, scale: usize) -> String {
+    format!("layer {layer}, scale {}", scale + 1)
 }
 
 /// Where in the grid of layers and scales the definition is.
@@ -350,39 +356,44 @@ impl<'a> Grid<'a> {
         let drops = finest > self.dropped(self.layer - 1);
         let name = format!("blocks.{block}.{entry}");
         *entry += 1;
-        let config = self.config;
+        let (config, number) = (self.config, self.layer);
         if !config.multi_scale {
+            let place = grid_place(number, finest);
             return Ok(vec![
-                net.scope(name, |net| chain_layer(net, config, scales[0], finest, drops)),
+                net.at(name, place, |net| chain_layer(net, config, scales[0], finest, drops)),
             ]);
         }
-        let scales = net.scope(name, |net| layer(net, config, scales, finest, drops));
+        let scales = net.scope(name, |net| layer(net, config, scales, number, (finest, drops)));
         if !drops || config.compression == 0.0 || !config.dense {
             return Ok(scales);
         }
         let name = format!("blocks.{block}.{entry}");
         *entry += 1;
-        net.scope(name, |net| transition(net, config, &scales, finest))
+        net.place(format!("transition {finest}"), |net| {
+            net.scope(name, |net| transition(net, config, &scales, finest))
+        })
     }
 }
 
-/// One layer: at each scale the input, a strided part from the finer scale, a regular part.
+/// Layer `number`: at each scale the input, a strided part from the finer scale, a regular part.
 /// `scales` are those of the layer before; when it `drops` one, the first of them is read for the
 /// last time.
 fn layer(
     net: &mut Builder,
     config: &Config,
     scales: &[Feature],
-    finest: usize,
-    drops: bool,
+    number: usize,
+    (finest, drops): (usize, bool),
 ) -> Vec<Feature> {
     let first = usize::from(drops);
     let mut outputs = Vec::with_capacity(scales.len());
     for position in first..scales.len() {
         let scale = finest + position - first;
         let finer = position.checked_sub(1).map(|p| scales[p]);
-        let place = format!("layers.{}", position - first);
-        outputs.push(net.scope(place, |net| node(net, config, scales[position], finer, scale)));
+        let name = format!("layers.{}", position - first);
+        outputs.push(net.at(name, grid_place(number, scale), |net| {
+            node(net, config, scales[position], finer, scale)
+        }));
     }
     outputs
 }
@@ -402,16 +413,16 @@ fn node(
         Some(finer) => {
             let strided = growth / 2;
             let width = config.bottleneck[scale - 1] * strided;
-            parts.push(net.scope("conv_down.net", |net| {
+            parts.push(net.at("conv_down.net", "strided", |net| {
                 bottlenecked(net, finer, width, Conv::three(strided, 2))
             }));
             growth - strided
         }
     };
     let width = config.bottleneck[scale] * regular;
-    parts.push(
-        net.scope("conv_normal.net", |net| bottlenecked(net, x, width, Conv::three(regular, 1))),
-    );
+    parts.push(net.at("conv_normal.net", "regular", |net| {
+        bottlenecked(net, x, width, Conv::three(regular, 1))
+    }));
     net.concat(&parts)
 }
 
@@ -439,7 +450,8 @@ fn transition(
             config.compression,
             x.channels
         );
-        outputs.push(net.scope(format!("m.{position}.net"), |net| {
+        let place = format!("scale {}", finest + position + 1);
+        outputs.push(net.at(format!("m.{position}.net"), place, |net| {
             conv_bn_relu(net, x, Conv::pointwise(channels))
         }));
     }

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{conv_bn_relu, convolutional_classifier, pooled_classifier};
+use super::units::{classifier_place, conv_bn_relu, convolutional_classifier, pooled_classifier};
 use super::{Classifier, Input, check_exits_after};
 use crate::nn::{Builder, Conv, Feature, Network};
 
@@ -68,23 +68,28 @@ impl Config {
 pub fn build(config: &Config, input: Input) -> Result<Network> {
     config.validate(input)?;
     let (mut net, image) = Builder::new(input.channels, input.side);
-    let mut x = net.scope("stem", |net| conv_bn_relu(net, image, Conv::three(config.channels, 1)));
+    let mut x =
+        net.at("stem", "stem", |net| conv_bn_relu(net, image, Conv::three(config.channels, 1)));
     for block in 0..config.blocks() {
         let (stage, within) = (block / config.blocks_per_stage, block % config.blocks_per_stage);
         let stride = if stage > 0 && within == 0 { 2 } else { 1 };
         let channels = config.channels << stage;
-        x = net
-            .scope(format!("stages.{stage}.{within}"), |net| basic_block(net, x, channels, stride));
+        let place = format!("stage {}, block {}", stage + 1, within + 1);
+        x = net.at(format!("stages.{stage}.{within}"), place, |net| {
+            basic_block(net, x, channels, stride)
+        });
         if config.exits_after.contains(&(block + 1)) {
             let name = format!("exits.{}", block + 1);
-            let logits = net.scope(name, |net| match config.classifier {
+            let place = classifier_place(block + 1);
+            let logits = net.at(name, place, |net| match config.classifier {
                 Classifier::Pooled => pooled_classifier(net, x, input.classes),
                 Classifier::Convolutional => convolutional_classifier(net, x, 128, input.classes),
             });
             net.exit(logits, block + 1);
         }
     }
-    let logits = net.scope("classifier", |net| pooled_classifier(net, x, input.classes));
+    let place = classifier_place(config.blocks());
+    let logits = net.at("classifier", place, |net| pooled_classifier(net, x, input.classes));
     net.exit(logits, config.blocks());
     Ok(net.finish())
 }

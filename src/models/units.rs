@@ -16,6 +16,11 @@ pub fn bn_relu_conv(net: &mut Builder, x: Feature, conv: Conv) -> Feature {
     net.conv(h, conv)
 }
 
+/// Place of the classifier behind the layer or block of this number.
+pub fn classifier_place(depth: usize) -> String {
+    format!("classifier after {depth}")
+}
+
 /// MSDNet's classifier: two strided 3x3 convolutions of `width` channels, average pooling, a
 /// linear layer (paper, section 4, "Classifiers").
 pub fn convolutional_classifier(

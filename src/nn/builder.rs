@@ -47,14 +47,24 @@ struct Scope {
     next: usize,
 }
 
+/// Where layers are, in a family's own words.
+struct Place {
+    name: String,
+    convolutions: usize,
+}
+
 /// Collects nodes and exits into a [`Network`].
 ///
 /// Weights are named by scopes; within a scope, layers are numbered in the order of their
 /// creation, ReLU and pooling included, as in a PyTorch `Sequential`.
+///
+/// Initial weights are drawn by places: what [`Builder::place`] says and the number of the
+/// convolution there, or else the layer's name.
 pub struct Builder {
     nodes: Vec<Node>,
     exits: Vec<Exit>,
     scopes: Vec<Scope>,
+    places: Vec<Place>,
 }
 
 impl Builder {
@@ -64,6 +74,7 @@ impl Builder {
             nodes: Vec::new(),
             exits: Vec::new(),
             scopes: vec![Scope { name: String::new(), next: 0 }],
+            places: Vec::new(),
         };
         let input = builder.push(Layer::Input, &[], channels, side, String::new());
         (builder, input)
@@ -80,6 +91,34 @@ impl Builder {
         let result = define(self);
         self.scopes.pop();
         result
+    }
+
+    /// Runs `define` with all layers that it creates at the place `name`; a place within a place
+    /// stands after it.
+    pub fn place<T>(
+        &mut self,
+        name: impl Into<String>,
+        define: impl FnOnce(&mut Builder) -> T,
+    ) -> T {
+        let name = name.into();
+        let name = match self.places.last() {
+            Some(outer) => format!("{}, {name}", outer.name),
+            None => name,
+        };
+        self.places.push(Place { name, convolutions: 0 });
+        let result = define(self);
+        self.places.pop();
+        result
+    }
+
+    /// [`Builder::scope`] and [`Builder::place`] in one.
+    pub fn at<T>(
+        &mut self,
+        name: impl Into<String>,
+        place: impl Into<String>,
+        define: impl FnOnce(&mut Builder) -> T,
+    ) -> T {
+        self.place(place, |net| net.scope(name, define))
     }
 
     /// Convolution. A strided output has `(side + 2 padding - kernel) / stride + 1` pixels a side.
@@ -170,7 +209,7 @@ impl Builder {
     /// The finished network.
     pub fn finish(self) -> Network {
         assert!(!self.exits.is_empty(), "a network without an exit");
-        Network { nodes: self.nodes, exits: self.exits }
+        Network { family: "", nodes: self.nodes, exits: self.exits }
     }
 
     fn push(
@@ -183,8 +222,20 @@ impl Builder {
     ) -> Feature {
         let id = self.nodes.len();
         let inputs = inputs.iter().map(|f| f.id).collect();
-        self.nodes.push(Node { name, layer, inputs, channels, side });
+        let place = self.place_of(&layer, &name);
+        self.nodes.push(Node { name, place, layer, inputs, channels, side });
         Feature { id, channels, side }
+    }
+
+    fn place_of(&mut self, layer: &Layer, name: &str) -> String {
+        match (self.places.last_mut(), layer) {
+            (None, _) => name.to_string(),
+            (Some(place), Layer::Conv { .. }) => {
+                place.convolutions += 1;
+                format!("{}, convolution {}", place.name, place.convolutions)
+            }
+            (Some(place), _) => place.name.clone(),
+        }
     }
 
     fn full_name(&self, name: &str) -> String {

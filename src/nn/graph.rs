@@ -56,6 +56,9 @@ pub enum Layer {
 pub struct Node {
     /// Name of its weights, for a layer that has some; empty for one that has none.
     pub name: String,
+    /// Where it is in its family's own words, such as `layer 3, scale 1, regular, convolution 2`:
+    /// what its initial weights are drawn by. It does not depend on the exits of the network.
+    pub place: String,
     /// What it computes.
     pub layer: Layer,
     /// Nodes that it reads, all with a smaller id.
@@ -79,11 +82,23 @@ pub struct Exit {
 /// The directed graph with its marked exits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
+    pub(super) family: &'static str,
     pub(super) nodes: Vec<Node>,
     pub(super) exits: Vec<Exit>,
 }
 
 impl Network {
+    /// Name of its family; empty for a graph of no family.
+    pub fn family(&self) -> &'static str {
+        self.family
+    }
+
+    /// The same network as one of `family`.
+    #[must_use]
+    pub fn of_family(self, family: &'static str) -> Network {
+        Network { family, ..self }
+    }
+
     /// All nodes in topological order; the first one is the input.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -124,6 +139,7 @@ impl Network {
     /// The same graph with every node passed through `rewrite`, for tools that change layers in
     /// place; inputs and exits stay.
     pub fn map_nodes(&self, rewrite: impl FnMut(&Node) -> Node) -> Network {
-        Network { nodes: self.nodes.iter().map(rewrite).collect(), exits: self.exits.clone() }
+        let nodes = self.nodes.iter().map(rewrite).collect();
+        Network { nodes, ..self.clone() }
     }
 }

@@ -1,28 +1,45 @@
 //! Initial weights, as in the authors' Torch code: convolutions from N(0, 2 / (k k c_out)), batch
 //! normalisation 1 and 0, linear layers uniform in +-1/sqrt(fan_in), every other bias 0.
+//!
+//! Each parameter has a random stream of its own, which the seed and the text `FAMILY/PLACE/ROLE`
+//! determine. So networks that differ in an exit alone begin with equal weights elsewhere, and
+//! their difference is the exit's.
 
 use anyhow::Result;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
+use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::graph::{Layer, Network};
 use super::weights::{ParameterSpec, Role, Weights};
 
-/// Fresh weights in 32-bit floats, drawn from `seed` alone.
+/// Fresh weights in 32-bit floats, which `seed` and each parameter's place determine.
 ///
 /// # Errors
 /// When LibTorch cannot allocate them.
 pub fn initialise(network: &Network, seed: u64, device: Device) -> Result<Weights> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let weights = Weights::zeros(network, Kind::Float, device)?;
     for (spec, view) in weights.specs().iter().zip(weights.views()) {
-        let values = draw(network, spec, &mut rng)?;
+        let values = draw(network, spec, &mut stream(network, spec, seed))?;
         let tensor = Tensor::f_from_slice(&values)?.f_view(spec.shape.as_slice())?;
         tch::no_grad(|| view.shallow_clone().f_copy_(&tensor))?;
     }
     Ok(weights)
+}
+
+/// The parameter's random stream: its seed is SHA-256 of `SEED/FAMILY/PLACE/ROLE`.
+fn stream(network: &Network, spec: &ParameterSpec, seed: u64) -> ChaCha8Rng {
+    let role = match spec.role {
+        Role::Weight => "weight",
+        Role::Bias => "bias",
+        Role::Gamma => "gamma",
+        Role::Beta => "beta",
+    };
+    let place = &network.nodes()[spec.node].place;
+    let text = format!("{seed}/{}/{place}/{role}", network.family());
+    ChaCha8Rng::from_seed(Sha256::digest(text).into())
 }
 
 fn draw(network: &Network, spec: &ParameterSpec, rng: &mut ChaCha8Rng) -> Result<Vec<f32>> {
