@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cuda::Numerics;
-use crate::pipeline::{Places, Saving, Settings, crew, device_name, parse_device, set_threads};
+use crate::pipeline::{
+    Places, Saving, Settings, crew, device_name, limit_decoders, parse_device, set_threads,
+    training_threads,
+};
 
 /// Where runs and data sets are.
 #[derive(Debug, clap::Args)]
@@ -31,9 +34,10 @@ pub struct Compute {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto", value_parser = device_name)]
     device: String,
-    /// Threads of one process; 0 = all cores, shared among the workers
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    threads: usize,
+    /// Threads of one process; 0 = all cores, shared among the workers [default: 1 for training,
+    /// whose last digits depend on it; else all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
     #[command(flatten)]
     gpu: Gpu,
     /// Leave out image files that cannot be read, and say how many
@@ -72,8 +76,8 @@ impl Gpu {
 }
 
 impl Compute {
-    /// Settings of a command that computes with `workers` processes, by default as many as
-    /// [`crew`] says.
+    /// Settings of a command that trains with `workers` processes, by default as many as [`crew`]
+    /// says.
     ///
     /// # Errors
     /// When the device is not there.
@@ -81,12 +85,19 @@ impl Compute {
         let device = parse_device(&self.device)?;
         let numerics = self.gpu.numerics();
         numerics.set();
+        let asked = workers.is_some();
+        let workers = crew(workers, self.threads.is_some(), device);
+        let threads = training_threads(self.threads, workers);
+        if self.threads.is_some() {
+            limit_decoders(threads);
+        }
         Ok(Settings {
             places,
             device,
-            threads: set_threads(self.threads),
-            workers: crew(workers, self.threads, device),
-            workers_asked: workers.is_some(),
+            threads: set_threads(threads),
+            threads_asked: self.threads.is_some(),
+            workers,
+            workers_asked: asked,
             quiet: self.quiet,
             verbose: false,
             skip_broken: self.skip_broken,
@@ -94,6 +105,15 @@ impl Compute {
             numerics,
             only_train: false,
         })
+    }
+
+    /// Settings of a command that looks at what is trained.
+    ///
+    /// # Errors
+    /// When the device is not there.
+    pub fn looking(&self, places: Places) -> Result<Settings> {
+        let settings = self.settings(places, Some(1))?;
+        Ok(Settings { threads: set_threads(self.threads.unwrap_or(0)), ..settings })
     }
 }
 

@@ -42,7 +42,7 @@ enum Which {
 /// What went wrong and where.
 pub fn run(args: &PredictArgs) -> Result<()> {
     let places = args.folders.places(PathBuf::new());
-    let settings = args.compute.settings(places, Some(1))?;
+    let settings = args.compute.looking(places)?;
     let split = match args.split {
         Which::Test => Split::Test,
         Which::Validation => Split::Validation,

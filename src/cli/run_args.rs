@@ -23,6 +23,6 @@ impl RunArgs {
     /// Those of [`open_run`].
     pub fn open(&self) -> Result<Opened> {
         let places = self.folders.places("results");
-        open_run(&self.run, &self.compute.settings(places, Some(1))?)
+        open_run(&self.run, &self.compute.looking(places)?)
     }
 }

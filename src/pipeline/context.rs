@@ -33,6 +33,8 @@ pub struct Settings {
     pub device: Device,
     /// Threads of one process.
     pub threads: usize,
+    /// Whether so many threads were asked for; else a training that is gone on with keeps its own.
+    pub threads_asked: bool,
     /// Processes that train side by side; 1 = this one alone.
     pub workers: usize,
     /// Whether so many workers were asked for; else the memory of a GPU decides how many share it.
@@ -89,6 +91,7 @@ impl Settings {
             places,
             device: Device::Cpu,
             threads: 1,
+            threads_asked: false,
             workers: 1,
             workers_asked: true,
             quiet: true,

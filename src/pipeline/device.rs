@@ -48,22 +48,53 @@ pub fn device_name(name: &str) -> Result<String> {
 
 /// Sets LibTorch's threads: `threads`, or all cores for 0. Returns what was set.
 pub fn set_threads(threads: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = if threads == 0 { cores } else { threads };
+    let threads = if threads == 0 { cores() } else { threads };
     tch::set_num_threads(threads as i32);
-    // Images are decoded on as many; an error means that the pool is there already.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     threads
 }
 
-/// How many processes train side by side: as many as asked for; else at least one a GPU, one alone where
-/// `threads` were asked for (0 = none), or one a core.
-pub fn crew(workers: Option<usize>, threads: usize, device: Device) -> usize {
+/// Decodes images on `threads` threads; otherwise on all cores.
+pub fn limit_decoders(threads: usize) {
+    // An error means that the pool is there already.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
+/// The processor's cores.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Threads of a process that trains: one, unless others were asked for (0 = all cores, shared among
+/// `workers`). They never depend on how many runs are left, for the last digits depend on them.
+pub fn training_threads(asked: Option<usize>, workers: usize) -> usize {
+    match asked {
+        None => 1,
+        Some(0) => (cores() / workers).max(1),
+        Some(threads) => threads,
+    }
+}
+
+/// How many processes train side by side: as many as asked for; else at least one a GPU, one alone
+/// where threads were asked for, or one a core.
+pub fn crew(workers: Option<usize>, threads_asked: bool, device: Device) -> usize {
     let gpus = || usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
     match (workers, device) {
         (Some(workers), _) => workers.max(1),
         (None, Device::Cuda(_)) => gpus(),
-        (None, _) if threads > 0 => 1,
-        (None, _) => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        (None, _) if threads_asked => 1,
+        (None, _) => cores(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_training_has_one_thread_unless_asked() {
+        assert_eq!(training_threads(None, 1), 1);
+        assert_eq!(training_threads(Some(3), 2), 3);
+        assert_eq!(training_threads(Some(0), 1), cores());
+        assert_eq!(training_threads(Some(0), 10_000), 1);
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::context::{Data, Saving, Settings};
+use super::machine::{self, Threads};
 use super::progress::{Display, Show, describe_row};
 use super::stop::{Stop, watch_signals};
 use crate::cuda::{Trouble, plain, trouble};
@@ -116,9 +117,13 @@ fn train_locked(
         settings.say(format!("warning: {complaint}"));
     }
     let found = fitting(found, run, &train.digest, folder, settings)?;
+    let began = machine::began(folder, training, found.is_some(), settings)?;
+    let _threads = Threads::of(began.threads);
     let network = run.network.build(data.input)?;
     let split = data.split()?;
-    write_static_files(folder, run, &train.digest, &split.validation)?;
+    runfiles::write_run_yaml(&folder.run_yaml(), run, &train.digest, None, Some(&began))?;
+    let held_out = Table::default().count("image", split.validation.iter().copied());
+    held_out.write(&folder.holdout_csv())?;
     let job = Job {
         run,
         training,
@@ -256,11 +261,6 @@ fn next_step(trainer: &mut Trainer) -> Result<Option<Step>> {
 fn save(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
     let tensors = trainer.tensors()?;
     folder.save(trainer.progress(), &tensors)
-}
-
-fn write_static_files(folder: &RunFolder, run: &Run, data: &str, validation: &[u32]) -> Result<()> {
-    runfiles::write_run_yaml(&folder.run_yaml(), run, data, None)?;
-    Table::default().count("image", validation.iter().copied()).write(&folder.holdout_csv())
 }
 
 fn write_log(folder: &RunFolder, progress: &Progress) -> Result<()> {

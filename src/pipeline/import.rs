@@ -54,7 +54,7 @@ pub fn import_run(import: &Import) -> Result<RunFolder> {
         return Ok(folder);
     }
     let source = source(import.weights)?;
-    runfiles::write_run_yaml(&folder.run_yaml(), &run, "", Some(&source))?;
+    runfiles::write_run_yaml(&folder.run_yaml(), &run, "", Some(&source), None)?;
     let progress = Progress {
         format: FORMAT,
         run,

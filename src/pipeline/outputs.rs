@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 
 use super::costs::costs_csv;
+use super::device::cores;
 use super::execute::folder_of;
+use super::machine;
 use super::predictions::Split;
 use super::provenance::{self, Provenance};
 use super::study::Study;
@@ -14,6 +16,7 @@ use crate::data::Part;
 use crate::eval::exits::{ExitScore, score};
 use crate::experiment::{FORMAT, Run};
 use crate::results::atomic;
+use crate::results::began::Began;
 use crate::results::runfiles;
 use crate::results::tables::Table;
 
@@ -84,7 +87,6 @@ fn exits_table(study: &Study) -> Result<Table> {
 /// # Errors
 /// Names the file that cannot be written.
 pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> Result<()> {
-    let (libtorch, device, processor, cores) = provenance::machine(study.settings);
     let (present, missing) = study.present_and_missing();
     let folders_of = |runs: &[&Run]| -> Vec<_> {
         runs.iter().map(|run| folder_of(run, study.settings)).collect()
@@ -92,17 +94,25 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
     let (folders, missing) = (folders_of(&present), folders_of(&missing));
     let name =
         |path: &Path| path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let runs: Vec<Began> =
+        folders.iter().filter_map(|f| runfiles::read_began(&f.run_yaml())).collect();
     let seconds: Vec<f64> =
         folders.iter().map(|f| runfiles::timing_seconds(&f.timing_csv())).collect();
     let ended = SystemTime::now();
     let provenance = Provenance {
         program: format!("repro {}", env!("CARGO_PKG_VERSION")),
         format: FORMAT,
-        libtorch,
-        device,
-        processor,
-        cores,
-        threads: study.settings.threads,
+        commit: provenance::distinct(&runs, |began| began.commit.clone()),
+        dirty: provenance::any_dirty(&runs),
+        command: machine::command(),
+        libtorch: provenance::libtorch_version(),
+        device: provenance::distinct(&runs, |began| began.device.clone()),
+        processor: provenance::distinct(&runs, |began| began.processor.clone()),
+        matmul_fp32: provenance::best(&runs, |began| began.matmul_fp32),
+        matmul_bf16: provenance::best(&runs, |began| began.matmul_bf16),
+        precision: study.experiment.training.precision,
+        cores: cores(),
+        threads: provenance::distinct(&runs, |began| began.threads),
         workers: study.settings.workers,
         training_data: study.data.part(Part::Train)?.digest.clone(),
         test_data: study.data.part(Part::Test)?.digest.clone(),

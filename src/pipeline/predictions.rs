@@ -6,16 +6,18 @@ use anyhow::{Context, Result, bail};
 use tch::{Device, Kind};
 
 use super::context::{Data, Settings};
+use super::machine::Threads;
 use super::stop::{Interrupted, watch_signals};
+use crate::cuda::describe;
 use crate::data::Part;
 use crate::eval::Predictions;
 use crate::experiment::FORMAT;
-use crate::nn::{Network, Weights};
+use crate::nn::{Network, Precision, Weights};
 use crate::predict::predict;
 use crate::results::checkpoint::Progress;
 use crate::results::folder::Lock;
 use crate::results::predictions::{self, Made};
-use crate::results::{RunFolder, atomic};
+use crate::results::{RunFolder, atomic, runfiles};
 
 /// Which images of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +62,23 @@ pub fn predictions_of(
         bail!("{} has only come to epoch {}", folder.path().display(), progress.epoch);
     }
     let part = data.part(split.part()).with_context(context)?;
-    let made =
-        Made { format: FORMAT, weights, data: part.digest.clone(), validation: data.validation };
+    let made = Made {
+        format: FORMAT,
+        weights,
+        data: part.digest.clone(),
+        validation: data.validation,
+        device: describe(settings.device, settings.numerics),
+        precision: Precision::Fp32,
+    };
     let path = folder.predictions(split.name());
-    if predictions::made(&path).as_ref() == Some(&made) {
+    if predictions::made(&path).is_some_and(|found| found.is_of_the_same(&made)) {
         return predictions::load(&path);
     }
     let _lock = lock(folder, settings)?;
     atomic::remove_temporaries(folder.path(), Duration::ZERO);
     match predictions::made(&path) {
         // Another process has made them while this one waited.
-        Some(found) if found == made => return predictions::load(&path),
+        Some(found) if found.is_of_the_same(&made) => return predictions::load(&path),
         None if !path.exists() => {}
         found => settings.say(format!(
             "{}: {}; predicting again",
@@ -78,6 +86,9 @@ pub fn predictions_of(
             found.map_or("damaged", |found| difference(&found, &made))
         )),
     }
+    // Those of the training, so that its predictions are the same whoever asks first.
+    let began = runfiles::read_began(&folder.run_yaml());
+    let _threads = began.map(|began| Threads::of(began.threads));
     let predictions = fresh(folder, data, split, &progress, settings).with_context(context)?;
     predictions::save(&path, &predictions, &made)?;
     Ok(predictions)

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::context::Settings;
+use crate::nn::Precision;
 use crate::results::atomic;
+use crate::results::began::{Began, Processor};
 
 /// What made a figure.
 #[derive(Debug, Serialize)]
@@ -16,16 +17,28 @@ pub struct Provenance {
     pub program: String,
     /// `experiment::FORMAT`.
     pub format: u32,
+    /// Commits of the source that the runs were begun from, each once.
+    pub commit: Vec<String>,
+    /// Whether the source of some run had changes which were not committed; none = unknown.
+    pub dirty: Option<bool>,
+    /// The command line that made the figure.
+    pub command: String,
     /// Version of LibTorch.
     pub libtorch: String,
-    /// Where it was computed.
-    pub device: String,
-    /// The processor's name.
-    pub processor: String,
-    /// Its cores.
+    /// Devices that the runs were begun on, each once.
+    pub device: Vec<String>,
+    /// Processors that the runs were begun on, each once.
+    pub processor: Vec<Processor>,
+    /// Multiply-adds a second of a 32-bit matrix product, the best that a run measured.
+    pub matmul_fp32: Option<f64>,
+    /// The same in bfloat16.
+    pub matmul_bf16: Option<f64>,
+    /// Element type of the trainings' convolutions.
+    pub precision: Precision,
+    /// Cores of the machine that made the figure.
     pub cores: usize,
-    /// Threads of one process.
-    pub threads: usize,
+    /// Threads that the runs were begun with, each once.
+    pub threads: Vec<usize>,
     /// Processes that trained side by side.
     pub workers: usize,
     /// Digest of the training data.
@@ -49,27 +62,32 @@ pub struct Provenance {
     pub missing: Vec<String>,
 }
 
-/// What does not depend on the figure.
-pub fn machine(settings: &Settings) -> (String, String, String, usize) {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let device = match settings.device {
-        tch::Device::Cpu => "cpu".to_string(),
-        other => format!("{other:?}").to_lowercase(),
-    };
-    (libtorch_version(), device, processor(), cores)
+/// Distinct values of what began `runs`, in the order in which they come.
+pub fn distinct<T: PartialEq>(runs: &[Began], value: impl Fn(&Began) -> T) -> Vec<T> {
+    let mut found = Vec::new();
+    for value in runs.iter().map(value) {
+        if !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found
+}
+
+/// The largest of a rate that `runs` measured; none where there are no runs.
+pub fn best(runs: &[Began], rate: impl Fn(&Began) -> f64) -> Option<f64> {
+    runs.iter().map(rate).max_by(f64::total_cmp)
+}
+
+/// Whether some run began from source with changes; none where that is not known of all.
+pub fn any_dirty(runs: &[Began]) -> Option<bool> {
+    let all: Vec<Option<bool>> = runs.iter().map(|began| began.dirty).collect();
+    if all.contains(&Some(true)) { Some(true) } else { (!all.contains(&None)).then_some(false) }
 }
 
 /// The version of the LibTorch that was linked, as its folder says; tch has no call for it.
 pub fn libtorch_version() -> String {
     let linked = env!("REPRO_LIBTORCH_VERSION");
     if linked.is_empty() { "unknown".to_string() } else { linked.to_string() }
-}
-
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("model name"));
-    line.and_then(|line| line.split_once(':'))
-        .map_or("unknown".to_string(), |(_, name)| name.trim().to_string())
 }
 
 /// A time as `2026-01-31T12:00:00Z`.

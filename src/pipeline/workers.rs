@@ -12,7 +12,9 @@ use tch::{Cuda, Device};
 
 use super::context::Settings;
 use super::crowd::{Crowd, Member};
+use super::device::cores;
 use super::execute::{Outcome, folder_of};
+use super::machine;
 use super::order::longest_first;
 use super::sharing::workers_for;
 use super::stop::{Interrupted, Stop, watch_signals};
@@ -149,8 +151,8 @@ struct Shared<'a> {
     crowd: Crowd,
     stop: Stop,
     settings: &'a Settings,
-    /// Threads of one worker.
-    threads: usize,
+    /// How many workers there are.
+    workers: usize,
 }
 
 /// A panic elsewhere leaves plain lists whole.
@@ -166,7 +168,7 @@ fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result
         crowd: Crowd::new(settings.quiet),
         stop: watch_signals()?,
         settings,
-        threads: threads_of_one(workers, settings.threads),
+        workers,
     };
     std::thread::scope(|scope| {
         let attending: Vec<_> = (0..workers)
@@ -185,12 +187,6 @@ fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result
         bail!(Interrupted);
     }
     Ok(shared.failures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
-}
-
-/// No more threads in all than cores, and no more in one than asked for.
-fn threads_of_one(workers: usize, threads: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    threads.min(cores / workers).max(1)
 }
 
 /// Keeps one worker busy until the queue is empty. The thread's error is one of starting a worker.
@@ -261,7 +257,14 @@ impl Worker {
         let mut command = Command::new(&program);
         let places = &shared.settings.places;
         command.args(["sweep", "worker", "--device", &device(index, shared.settings.device)]);
-        command.args(["--threads", &shared.threads.to_string()]);
+        let threads = shared.settings.threads.to_string();
+        if shared.settings.threads_asked {
+            command.args(["--threads", &threads]);
+        } else {
+            // Images are decoded on as many threads as there are cores for.
+            let decoders = (cores() / shared.workers).max(1);
+            command.env("RAYON_NUM_THREADS", decoders.to_string());
+        }
         command.arg("--runs").arg(&places.runs);
         command.arg("--data").arg(&places.data);
         if shared.settings.skip_broken {
@@ -275,7 +278,8 @@ impl Worker {
         if shared.settings.only_train {
             command.arg("--only-train");
         }
-        command.env("OMP_NUM_THREADS", shared.threads.to_string());
+        command.env("OMP_NUM_THREADS", &threads);
+        command.env(machine::PARENT_COMMAND, machine::command());
         // A thread that waits must not keep a core from another worker.
         command.env("OMP_WAIT_POLICY", "PASSIVE");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod atomic;
+pub mod began;
 pub mod checkpoint;
 pub mod folder;
 pub mod predictions;

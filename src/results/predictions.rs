@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::atomic;
 use crate::eval::Predictions;
+use crate::nn::Precision;
 
 /// What predictions were made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,21 @@ pub struct Made {
     pub data: String,
     /// Number of held-out images that the split leaves; it decides which images are meant.
     pub validation: usize,
+    /// `cpu`, or the GPU's name and how it computes: where they were computed. The last digits depend on it, which images and
+    /// weights are meant does not.
+    pub device: String,
+    /// Element type that they were computed in.
+    pub precision: Precision,
+}
+
+impl Made {
+    /// Whether both are predictions of the same weights on the same images, wherever they were
+    /// computed.
+    pub fn is_of_the_same(&self, other: &Made) -> bool {
+        let Made { format, weights, data, validation, device: _, precision: _ } = self;
+        (*format, weights, data, *validation)
+            == (other.format, &other.weights, &other.data, other.validation)
+    }
 }
 
 const KEY: &str = "repro";

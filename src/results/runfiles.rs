@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::atomic;
+use super::began::Began;
 use super::checkpoint::LogRow;
 use super::tables::Table;
 use crate::experiment::{FORMAT, Run};
@@ -17,9 +18,12 @@ struct RunFile<'a> {
     training_data: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    began: Option<&'a Began>,
 }
 
-/// Writes the configuration as people read it, and what `source` it was imported from.
+/// Writes the configuration as people read it, what `source` it was imported from, and what
+/// `began` it.
 ///
 /// # Errors
 /// Names the path.
@@ -28,8 +32,9 @@ pub fn write_run_yaml(
     run: &Run,
     training_data: &str,
     source: Option<&str>,
+    began: Option<&Began>,
 ) -> Result<()> {
-    let file = RunFile { format: FORMAT, run, training_data, source };
+    let file = RunFile { format: FORMAT, run, training_data, source, began };
     // Through JSON's model, which writes enums as plain mappings and not as YAML tags.
     let text = serde_yaml::to_string(&serde_json::to_value(file)?)?;
     atomic::write(path, text.as_bytes())
@@ -43,6 +48,16 @@ pub fn read_run_yaml(path: &Path) -> Option<Run> {
     }
     let text = std::fs::read_to_string(path).ok()?;
     serde_yaml::from_str::<File>(&text).ok().map(|f| f.run)
+}
+
+/// What began the run, as `run.yaml` at `path` says; none where it does not.
+pub fn read_began(path: &Path) -> Option<Began> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        began: Began,
+    }
+    let text = std::fs::read_to_string(path).ok()?;
+    serde_yaml::from_str::<File>(&text).ok().map(|f| f.began)
 }
 
 /// The log as CSV: epoch, learning_rate, loss, and the accuracy of each exit on the hold-out.

@@ -3,7 +3,7 @@
 use repro::eval::Predictions;
 use repro::experiment::{FORMAT, Plan, Run, load};
 use repro::models::Input;
-use repro::nn::initialise;
+use repro::nn::{Precision, initialise};
 use repro::results::checkpoint::{self, LogRow, Progress};
 use repro::results::predictions::{self, Made};
 use tch::{Device, Tensor};
@@ -79,8 +79,14 @@ pub fn predictions() -> (Predictions, Made) {
         labels: vec![0, 1, 2, 0, 1],
         logits: (0..30).map(|i| (i * 7 % 11) as f32 / 3.0).collect(),
     };
-    let made =
-        Made { format: FORMAT, weights: "w".to_string(), data: "d".to_string(), validation: 100 };
+    let made = Made {
+        format: FORMAT,
+        weights: "w".to_string(),
+        data: "d".to_string(),
+        validation: 100,
+        device: "cpu".to_string(),
+        precision: Precision::Fp32,
+    };
     (predictions, made)
 }
 

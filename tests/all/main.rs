@@ -1,10 +1,12 @@
 //! All integration tests in one binary: each would link LibTorch and polars once more.
 
+mod began;
 mod corruption;
 mod disk_full;
 mod engine;
 mod fixtures;
 mod foreign;
+mod format;
 mod fuzz;
 mod golden;
 mod golden_costs;

@@ -154,7 +154,7 @@ fn section(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
         plain(&run["device"]),
         plain(&run["ended"]),
         run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0,
-        run["threads"]
+        plain(&run["threads"])
     )?;
     difference_table(page, s)?;
     curve_table(page, s)?;
@@ -237,6 +237,8 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "unknown".to_string(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) if fields.contains_key("name") => plain(&fields["name"]),
         other => other.to_string().replace(',', ", "),
     }
 }
