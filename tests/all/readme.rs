@@ -47,17 +47,6 @@ const NOT_RUN: &[(&str, &str, Instead)] = &[
     ("benches/", "takes minutes", Instead::Script),
     ("repro sweep slurm", "needs a cluster", Instead::With("--dry-run")),
     ("seq 0", "needs GNU parallel", Instead::Where("parallel")),
-    ("repro budgeted-batch budgeted-batch-cifar100-cpu", "takes hours", Instead::With("--plan")),
-    (
-        "repro fig-intermediate fig-intermediate-cifar100-cpu",
-        "takes hours",
-        Instead::With("--plan"),
-    ),
-    (
-        "repro fig-final-degradation fig-final-degradation-cifar100-cpu",
-        "takes hours",
-        Instead::With("--plan"),
-    ),
 ];
 
 const HEAD: &str = "\
@@ -234,7 +223,8 @@ fn what_the_readme_says_was_found_is_what_the_results_say() {
     let (_, findings) = TEXTS[0].1.split_once("<!-- findings -->").unwrap();
     let (findings, _) = findings.split_once("<!-- /findings -->").unwrap();
     let rows: Vec<&str> = findings.lines().filter(|l| l.starts_with("| ")).skip(2).collect();
-    assert!(rows.len() >= 8, "{} findings", rows.len());
+    // Until there are results nothing is said to be found.
+    assert_eq!(rows.len() >= 8, !claims.is_empty(), "{} findings", rows.len());
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let (measured, holds) = (cells[1], cells[2]);
