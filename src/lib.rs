@@ -42,20 +42,25 @@
 //! ```
 //!
 //! Training is [`train::Trainer`], predictions [`predict::predict`], the evaluation [`eval`] (pure
-//! functions over numbers), a whole experiment [`pipeline::make_figure`].
+//! functions over numbers), a whole experiment [`study::make_figure`].
 
+pub mod bench;
 pub mod cli;
 pub mod cost;
 pub mod cuda;
 pub mod data;
+pub mod engine;
 pub mod eval;
 pub mod experiment;
 pub mod figures;
 pub mod heap;
 pub mod import;
+pub mod look;
 pub mod models;
 pub mod nn;
-pub mod pipeline;
 pub mod predict;
 pub mod results;
+pub mod runs;
+pub mod study;
+pub mod sweep;
 pub mod train;

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 
 use super::options::Gpu;
+use crate::bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
 use crate::experiment::{load_networks, networks_of};
 use crate::nn::Precision;
-use crate::pipeline::{
-    Bench, Clock, Measured, NETWORKS, Topic, device_name, measure, parse_device, write_saving,
-};
+use crate::runs::device::{device_name, parse_device};
 
 /// How fast this machine trains and infers.
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,9 @@ use anyhow::{Result, ensure};
 
 use super::options::Folders;
 use crate::data::picture;
-use crate::pipeline::{Classified, Classifier, Leave, Settings, set_threads};
+use crate::look::classify::{Classified, Classifier, Leave};
+use crate::runs::Settings;
+use crate::runs::device::set_threads;
 
 /// What a run says of your own images, and at which exit.
 #[derive(Debug, clap::Args)]

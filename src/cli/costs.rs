@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
 use crate::models::Input;
-use crate::pipeline::{cost_rows, costs_csv};
+use crate::runs::costs::{cost_rows, costs_csv};
 
 /// Multiply-adds and parameters of every exit, as CSV.
 #[derive(Debug, clap::Args)]

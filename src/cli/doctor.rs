@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::options::Gpu;
-use crate::pipeline::doctor::{Check, State, examine};
-use crate::pipeline::{Places, device_name, examine_numbers, parse_device, set_threads};
+use crate::look::agreement::examine_numbers;
+use crate::look::doctor::{Check, State, examine};
+use crate::runs::Places;
+use crate::runs::device::{device_name, parse_device, set_threads};
 
 /// Look whether this machine can run the experiments, and how to mend it.
 #[derive(Debug, clap::Args)]

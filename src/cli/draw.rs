@@ -6,8 +6,9 @@ use anyhow::{Result, ensure};
 
 use crate::data::Dataset;
 use crate::experiment::load_networks;
+use crate::look::draw::diagram;
+use crate::look::watch::with_ending;
 use crate::models::Input;
-use crate::pipeline::{diagram, with_ending};
 
 /// Draw a network: scales as rows, layers as columns, exits with their cost.
 #[derive(Debug, clap::Args)]

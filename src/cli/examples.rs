@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::run_args::RunArgs;
-use crate::pipeline::{Aim, write_examples};
+use crate::look::examples::{Aim, write_examples};
 
 /// Sheets of easy and hard test images of a run (Figs. 1 and 6).
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::run_args::RunArgs;
-use crate::pipeline::page;
+use crate::look::explore::page;
 use crate::results::atomic;
 
 /// A web page of a run to play with: the budget on a slider, what leaves where.

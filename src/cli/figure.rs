@@ -9,7 +9,8 @@ use super::options::{Compute, Folders, Workers, change};
 use super::saving::SavingArgs;
 use crate::eval::budgeted::Policy;
 use crate::experiment::{Experiment, Figure, load};
-use crate::pipeline::{Ask, Settings, make_figure};
+use crate::runs::Settings;
+use crate::study::{Ask, make_figure};
 
 /// Options of every figure command.
 #[derive(Debug, clap::Args)]

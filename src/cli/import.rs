@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use crate::data::Dataset;
 use crate::experiment::load_networks;
-use crate::pipeline::{Import, export_run, import_run};
 use crate::results::find_run;
+use crate::runs::import::{Import, export_run, import_run};
 
 /// Options of `repro import`.
 #[derive(Debug, clap::Args)]

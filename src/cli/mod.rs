@@ -28,7 +28,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::cuda::{Trouble, plain, trouble};
-use crate::pipeline::{ClaimFailed, Interrupted};
+use crate::runs::Interrupted;
+use crate::study::ClaimFailed;
 
 /// Everything went well.
 const DONE: u8 = 0;

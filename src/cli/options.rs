@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cuda::Numerics;
-use crate::pipeline::{
-    Places, Saving, Settings, crew, device_name, limit_decoders, parse_device, set_threads,
-    training_threads,
+use crate::runs::device::{
+    crew, device_name, limit_decoders, parse_device, set_threads, training_threads,
 };
+use crate::runs::{Places, Saving, Settings};
 
 /// Where runs and data sets are.
 #[derive(Debug, clap::Args)]

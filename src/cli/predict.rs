@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::options::{Compute, Folders};
-use crate::pipeline::{Split, predict_run};
 use crate::results::{answers, find_run};
+use crate::runs::predictions::{Split, predict_run};
 
 /// Options of `repro predict`.
 #[derive(Debug, clap::Args)]

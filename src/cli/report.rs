@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::pipeline::write_report;
+use crate::study::write_report;
 
 /// Gather what is in the results folder into its README.md.
 #[derive(Debug, clap::Args)]

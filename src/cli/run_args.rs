@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::options::{Compute, Folders};
-use crate::pipeline::{Opened, open_run};
+use crate::runs::opened::{Opened, open_run};
 
 /// Which run, where it is, and how to predict what was not predicted yet.
 #[derive(Debug, clap::Args)]

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::pipeline::{folder_name, slim_run};
 use crate::results::{RunFolder, find_run, list_runs};
+use crate::runs::execute::slim_run;
+use crate::runs::opened::folder_name;
 
 /// Trained and half-trained runs.
 #[derive(Debug, clap::Args)]

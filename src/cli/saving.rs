@@ -1,6 +1,6 @@
 //! How often a training is saved.
 
-use crate::pipeline::Saving;
+use crate::runs::Saving;
 
 /// Options of every command that trains.
 #[derive(Debug, clap::Args)]

@@ -8,10 +8,13 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::options::{Compute, Folders, Workers, change};
 use super::saving::SavingArgs;
-use crate::pipeline::{
-    Line, Places, Settings, Slurm, State, collect_figures, describe_status, device_name,
-    lines_of_runs, manifest, manifest_text, read_manifest, run_sweep, serve, set_threads,
-    status_of, submit, watch_signals,
+use crate::runs::device::{device_name, set_threads};
+use crate::runs::worker::serve;
+use crate::runs::{Places, Settings, watch_signals};
+use crate::study::collect_figures;
+use crate::sweep::{
+    Line, Slurm, State, describe_status, lines_of_runs, manifest, manifest_text, read_manifest,
+    run_sweep, status_of, submit,
 };
 
 /// Plan many runs once and carry them out on this machine or by Slurm
@@ -255,7 +258,7 @@ fn watch(lines: &[Line], path: Option<&str>, settings: &Settings) -> Result<()> 
         let statuses = status_of(lines, path, settings);
         let text = describe_status(&statuses, lines.len() <= 30);
         print(&format!("{clear}{text}"))?;
-        let is_over = |s: &crate::pipeline::Status| matches!(s.state, State::Done | State::Failed);
+        let is_over = |s: &crate::sweep::Status| matches!(s.state, State::Done | State::Failed);
         if statuses.iter().all(is_over) {
             return Ok(());
         }

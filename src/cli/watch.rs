@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::pipeline::{draw_training, write_tensorboard};
+use crate::look::watch::{draw_training, write_tensorboard};
 use crate::results::find_run;
 
 /// Draw training curves of runs: loss, accuracy of the exits, learning rate.

@@ -3,11 +3,10 @@
 //!
 //! [`Builder`] makes a [`Network`], a value without tensors: it can be counted, checked and drawn.
 //! [`Weights`] are its tensors, and [`Pass`] runs it, exit by exit, computing only what the next
-//! exit still needs (the paper's lazy evaluation, section 4). [`Engine`] does the same for inference
-//! alone, in its own loops.
+//! exit still needs (the paper's lazy evaluation, section 4). The room `engine` does
+//! the same for inference alone, in its own loops.
 
 mod builder;
-pub mod engine;
 mod forward;
 mod graph;
 mod init;
@@ -16,7 +15,6 @@ mod schedule;
 mod weights;
 
 pub use builder::{Builder, Conv, Feature};
-pub use engine::Engine;
 pub use forward::{Mode, Pass, Precision};
 pub use graph::{Exit, Layer, Network, Node, NodeId};
 pub use init::initialise;

@@ -94,9 +94,9 @@ const COUNTER: &str = "num_batches_tracked";
 
 /// Running statistics of one batch normalisation.
 #[derive(Debug)]
-pub(super) struct Statistics {
-    pub(super) mean: Tensor,
-    pub(super) var: Tensor,
+pub(crate) struct Statistics {
+    pub(crate) mean: Tensor,
+    pub(crate) var: Tensor,
     pub(super) batches: i64,
 }
 
@@ -188,11 +188,11 @@ impl Weights {
     }
 
     /// The `index`-th parameter of a node (weight, bias; gamma, beta).
-    pub(super) fn of_node(&self, node: NodeId, index: usize) -> &Tensor {
+    pub(crate) fn of_node(&self, node: NodeId, index: usize) -> &Tensor {
         &self.views[self.first_view[node] + index]
     }
 
-    pub(super) fn statistics(&self, node: NodeId) -> &Statistics {
+    pub(crate) fn statistics(&self, node: NodeId) -> &Statistics {
         &self.statistics[&node]
     }
 

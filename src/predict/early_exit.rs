@@ -3,9 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 
+use crate::engine::Engine;
 use crate::eval::probabilities::{Certainty, argmax, certainty};
 use crate::eval::thresholds::Thresholds;
-use crate::nn::Engine;
 
 /// What a network says of an image, and where.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use repro::data::{Dataset, Normalisation, Part, Source};
+use repro::engine::{Engine, Isa};
 use repro::eval::Predictions;
 use repro::eval::answers::Answers;
 use repro::eval::probabilities::argmax;
 use repro::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use repro::models::Input;
-use repro::nn::engine::{Engine, Isa};
 use repro::nn::{Mode, Network, Precision, Weights, initialise};
 use repro::predict::{Verdict, early_exit, early_exit_one};
 use repro::results::RunFolder;

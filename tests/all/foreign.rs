@@ -9,7 +9,8 @@ use repro::data::files::Files;
 use repro::data::{Augmentation, Part, folder};
 use repro::experiment::Run;
 use repro::import;
-use repro::pipeline::{self, Places, Settings};
+use repro::runs::{Places, Settings};
+use repro::sweep;
 use serde_json::Value;
 
 use super::fixtures;
@@ -204,19 +205,19 @@ fn planned(experiment: &Path) -> Vec<u8> {
     std::fs::write(experiment, text).unwrap();
     let which = experiment.to_str().unwrap().to_string();
     let changes = ["training.epochs=2".to_string()];
-    let lines = pipeline::manifest(&[which], &changes, &settings(Path::new("no-runs"))).unwrap();
-    pipeline::manifest_text(&lines).unwrap().into_bytes()
+    let lines = sweep::manifest(&[which], &changes, &settings(Path::new("no-runs"))).unwrap();
+    sweep::manifest_text(&lines).unwrap().into_bytes()
 }
 
 fn read_manifest(path: &Path, runs: &Path, bytes: &[u8]) -> bool {
     std::fs::write(path, bytes).unwrap();
     let path = path.to_str().unwrap();
-    let Ok(lines) = pipeline::read_manifest(path) else {
+    let Ok(lines) = sweep::read_manifest(path) else {
         return false;
     };
-    let statuses = pipeline::status_of(&lines, Some(path), &settings(runs));
+    let statuses = sweep::status_of(&lines, Some(path), &settings(runs));
     assert_eq!(statuses.len(), lines.len());
-    !pipeline::describe_status(&statuses, true).is_empty()
+    !sweep::describe_status(&statuses, true).is_empty()
 }
 
 /// A manifest with each line's place and id made right, so that what a line says is looked at.

@@ -6,9 +6,16 @@ use std::path::{Path, PathBuf};
 /// Room, and the crates and rooms that its files must not name in a `use`.
 const NEVER: &[(&str, &[&str])] = &[
     ("cli", &["tch", "polars", "plotters"]),
+    ("study", &["clap", "crate::look", "crate::sweep", "crate::bench"]),
+    ("sweep", &["clap", "crate::bench", "crate::look"]),
+    ("bench", &["clap", "crate::sweep", "crate::look", "crate::study", "crate::runs"]),
+    ("look", &["clap", "crate::sweep", "crate::bench", "crate::study"]),
+    ("runs", &["clap", "crate::study", "crate::figures"]),
+    ("results", &["clap", "crate::models"]),
     ("experiment", &["tch", "polars", "plotters"]),
     ("data", &["crate::models", "crate::train", "crate::results"]),
-    ("nn", &["crate::models", "crate::data", "crate::train", "crate::eval"]),
+    ("engine", &["crate::models", "crate::data", "crate::train", "crate::eval"]),
+    ("nn", &["crate::engine", "crate::models", "crate::data", "crate::train", "crate::eval"]),
     ("models", &["crate::data", "crate::train", "crate::experiment"]),
     ("train", &["crate::models", "crate::figures", "clap"]),
     ("predict", &["crate::models", "crate::figures", "clap"]),

@@ -1,0 +1,240 @@
+//! All exits, the first exit, and early exit whose saving is counted and measured.
+
+use std::hint::black_box;
+
+use anyhow::{Context, Result};
+use tch::{Device, Kind, Tensor};
+
+use super::clock::seconds_each;
+use super::{Early, Measured, Subject, Tell};
+use crate::engine::Engine;
+use crate::eval::Predictions;
+use crate::eval::answers::Answers;
+use crate::eval::budgeted::{Network, Setting, solve};
+use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
+use crate::nn::{Mode, Precision, Weights, initialise};
+use crate::predict::{early_exit, early_exit_one};
+
+/// Images together.
+const BATCH: usize = 256;
+/// Images that are timed one by one.
+const ALONE: usize = 32;
+/// Shares of the last exit's multiply-adds that early exit is asked for.
+const SHARES: [f64; 5] = [0.3, 0.4, 0.5, 0.6, 0.8];
+
+/// A network with weights and images.
+pub(super) struct Ready<'a> {
+    subject: &'a Subject<'a>,
+    weights: Weights,
+    engine: Engine,
+    /// [`BATCH`] normalised images one after another.
+    images: Vec<f32>,
+}
+
+impl<'a> Ready<'a> {
+    pub(super) fn new(subject: &'a Subject<'a>) -> Result<Ready<'a>> {
+        let weights = fresh_weights(subject)?;
+        Ok(Ready {
+            engine: Engine::new(&subject.network, &weights)?,
+            images: floats(&images(subject, BATCH)?)?,
+            weights,
+            subject,
+        })
+    }
+
+    fn image(&self, number: usize) -> &[f32] {
+        let size = self.images.len() / BATCH;
+        &self.images[number * size..][..size]
+    }
+
+    pub(super) fn inference(&self, tell: Tell) -> Result<()> {
+        let subject = self.subject;
+        let last = subject.last();
+        let mut say = |what: &str, per_s: f64, each: f64| {
+            let (name, threads) = (subject.name, subject.threads);
+            tell(Measured::images(name, what, threads, per_s, each))
+        };
+        for exits in [1, self.engine.exits()] {
+            let mut number = 0;
+            let each = seconds_each(subject.clock, || {
+                number = (number + 1) % BATCH;
+                let mut walk = self.engine.walk(self.image(number))?;
+                (0..exits).for_each(|_| drop(black_box(walk.advance())));
+                Ok(())
+            })?;
+            let cost = subject.multiply_adds[exits - 1] as f64;
+            let what = if exits == 1 { "first/1" } else { "all/1" };
+            say(what, 1.0 / each, cost)?;
+        }
+        for batch in [64, BATCH] {
+            let images = &self.images[..self.images.len() / BATCH * batch];
+            let each = seconds_each(subject.clock, || {
+                black_box(self.engine.logits(images, subject.threads)?);
+                Ok(())
+            })?;
+            say(&format!("all/{batch}"), batch as f64 / each, last)?;
+        }
+        self.plain(&mut say)
+    }
+
+    /// The forward pass of training and evaluation, for comparison.
+    fn plain(&self, say: &mut dyn FnMut(&str, f64, f64) -> Result<()>) -> Result<()> {
+        let subject = self.subject;
+        let mut weights = self.weights.converted(&subject.network, Kind::Float, Device::Cpu)?;
+        let _no_grad = tch::no_grad_guard();
+        let images = images(subject, BATCH)?;
+        let each = seconds_each(subject.clock, || {
+            let network = &subject.network;
+            black_box(network.forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32)?);
+            Ok(())
+        })?;
+        say("plain/256", BATCH as f64 / each, subject.last())
+    }
+
+    pub(super) fn early(&self, tell: Tell) -> Result<()> {
+        let predictions = self.predictions()?;
+        let answers = Answers::plain(&predictions)?;
+        let settings = settings(self.subject, &predictions, &answers)?;
+        let costs = &self.subject.multiply_adds;
+        for batch in [1, BATCH] {
+            let exits = self.engine.exits();
+            let everything = Thresholds::by_hand(closed(exits), exits)?;
+            let whole = self.time(batch, &everything)?;
+            let whole_cost = costs.last().map_or(0.0, |&cost| cost as f64);
+            for (exit, ratio, thresholds) in &settings {
+                let took = self.time(batch, thresholds)?;
+                let counted = self.counted(batch, &answers, thresholds)?;
+                let place = match (exit, ratio) {
+                    (Some(exit), _) => format!("exit {exit}"),
+                    (None, ratio) => format!("ratio {:.3}", ratio.unwrap_or(0.0)),
+                };
+                let what = format!("early/{batch}/{place}");
+                let (name, threads) = (self.subject.name, self.subject.threads);
+                tell(Measured {
+                    early: Some(Early {
+                        batch,
+                        exit: *exit,
+                        ratio: *ratio,
+                        counted,
+                        measured: took / whole,
+                    }),
+                    ..Measured::images(name, &what, threads, 1.0 / took, counted * whole_cost)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Share of the last exit's multiply-adds that the images which are timed cost.
+    fn counted(&self, batch: usize, answers: &Answers, thresholds: &Thresholds) -> Result<f64> {
+        let exits = thresholds.exits_of(answers)?;
+        let timed = if batch == 1 { ALONE } else { BATCH };
+        let costs = exits[..timed].iter().map(|&exit| self.subject.multiply_adds[exit] as f64);
+        Ok(costs.sum::<f64>() / timed as f64 / self.subject.last())
+    }
+
+    /// Seconds an image.
+    fn time(&self, batch: usize, thresholds: &Thresholds) -> Result<f64> {
+        let (subject, engine) = (self.subject, &self.engine);
+        if batch == 1 {
+            let each = seconds_each(subject.clock, || {
+                for number in 0..ALONE {
+                    black_box(early_exit_one(engine, self.image(number), thresholds)?);
+                }
+                Ok(())
+            })?;
+            return Ok(each / ALONE as f64);
+        }
+        let each = seconds_each(subject.clock, || {
+            black_box(early_exit(engine, &self.images, thresholds, subject.threads)?);
+            Ok(())
+        })?;
+        Ok(each / BATCH as f64)
+    }
+
+    fn predictions(&self) -> Result<Predictions> {
+        Ok(Predictions {
+            exits: self.engine.exits(),
+            classes: self.engine.classes(),
+            images: (0..BATCH as u32).collect(),
+            labels: vec![0; BATCH],
+            logits: self.engine.logits(&self.images, 1)?.concat(),
+        })
+    }
+}
+
+/// Thresholds that nobody passes.
+fn closed(exits: usize) -> Vec<f64> {
+    vec![f64::INFINITY; exits - 1]
+}
+
+/// Every exit for all images, and ratios that cost certain shares: exit, ratio, thresholds.
+#[allow(clippy::type_complexity)]
+pub(super) fn settings(
+    subject: &Subject,
+    predictions: &Predictions,
+    answers: &Answers,
+) -> Result<Vec<(Option<usize>, Option<f64>, Thresholds)>> {
+    let exits = predictions.exits;
+    let mut settings = Vec::new();
+    for exit in 1..=exits {
+        let mut thresholds = closed(exits);
+        if exit < exits {
+            thresholds[exit - 1] = f64::NEG_INFINITY;
+        }
+        settings.push((Some(exit), None, Thresholds::by_hand(thresholds, exits)?));
+    }
+    let hold_out = HoldOut::new(answers.clone())?;
+    let network =
+        Network { hold_out: predictions, test: predictions, multiply_adds: &subject.multiply_adds };
+    for share in SHARES {
+        let budget = share * subject.last();
+        if budget < subject.multiply_adds[0] as f64 {
+            continue;
+        }
+        let ratio = solve(&network, &Setting::paper(), budget)?;
+        let thresholds = search(&hold_out, ratio, Convention::Paper)?;
+        settings.push((None, Some(ratio), thresholds));
+    }
+    Ok(settings)
+}
+
+/// Largest memory of this process after all exits of one batch.
+pub(super) fn memory(subject: &Subject, tell: Tell) -> Result<()> {
+    let weights = initialise(&subject.network, 0, Device::Cpu)?;
+    let engine = Engine::new(&subject.network, &weights)?;
+    let images = floats(&images(subject, BATCH)?)?;
+    black_box(engine.logits(&images, subject.threads)?);
+    let status = std::fs::read_to_string("/proc/self/status")
+        .context("the peak of memory is known on Linux only")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kibibytes: f64 = line
+        .and_then(|line| line.split_whitespace().nth(1))
+        .and_then(|number| number.parse().ok())
+        .context("/proc/self/status has no VmHWM")?;
+    let (name, threads) = (subject.name, subject.threads);
+    tell(Measured::new(name, "memory/256", threads, kibibytes / 1024.0, "MiB"))
+}
+
+/// Fresh weights whose running statistics have seen some images, so that no layer's output grows
+/// beyond reason.
+pub(super) fn fresh_weights(subject: &Subject) -> Result<Weights> {
+    let mut weights = initialise(&subject.network, 0, Device::Cpu)?;
+    let _no_grad = tch::no_grad_guard();
+    let images = images(subject, 32)?;
+    for _ in 0..10 {
+        subject.network.forward(&mut weights, &images, Mode::Train, Precision::Fp32)?;
+    }
+    Ok(weights)
+}
+
+/// The first images of the source, normalised.
+pub(super) fn images(subject: &Subject, count: usize) -> Result<Tensor> {
+    let indices: Vec<u32> = (0..count as u32).collect();
+    let (source, normalisation) = (subject.source, subject.normalisation);
+    source.batch(&indices, normalisation, None, Device::Cpu)
+}
+
+fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
+    Ok(Vec::<f32>::try_from(&tensor.f_contiguous()?.f_view([-1])?)?)
+}

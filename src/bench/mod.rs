@@ -1,0 +1,265 @@
+//! How fast this machine trains, infers and searches: medians of repeated timings.
+
+mod clock;
+mod gpu;
+mod inference;
+mod rest;
+mod saving;
+mod training;
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::{Error, Result, bail};
+use serde::Serialize;
+use tch::Device;
+
+use crate::cost;
+use crate::data::{Dataset, Normalisation, Part, Source};
+use crate::models::{Input, NetworkConfig};
+use crate::nn::{Network, Precision};
+
+pub use clock::Clock;
+pub use saving::write_saving;
+
+/// The networks that are measured where none is named.
+pub const NETWORKS: [(&str, &str); 2] = [
+    ("cifar100_budget_b5", include_str!("../../benches/cifar100_budget_b5.yaml")),
+    ("cifar100_anytime_b7", include_str!("../../benches/cifar100_anytime_b7.yaml")),
+];
+
+/// A thing to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// A large matrix product, fp32 and bf16: what the machine can do at most.
+    Matmul,
+    /// Steps, data pipeline included, fp32 and bf16.
+    Train,
+    /// All exits and the first one, at batch 1, 64 and 256.
+    Inference,
+    /// Early exit at every exit and several ratios, batch 1 and 256.
+    Early,
+    /// Threshold sweep.
+    Sweep,
+    /// Augmented batches.
+    Data,
+    /// Largest memory of the process after all exits at batch 256.
+    Memory,
+}
+
+impl Topic {
+    /// All but memory, which wants a process of its own.
+    pub const USUAL: [Topic; 6] =
+        [Topic::Matmul, Topic::Train, Topic::Inference, Topic::Early, Topic::Sweep, Topic::Data];
+
+    fn name(self) -> &'static str {
+        match self {
+            Topic::Matmul => "matmul",
+            Topic::Train => "train",
+            Topic::Inference => "inference",
+            Topic::Early => "early",
+            Topic::Sweep => "sweep",
+            Topic::Data => "data",
+            Topic::Memory => "memory",
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Topic {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Topic> {
+        let mut all = Topic::USUAL.to_vec();
+        all.push(Topic::Memory);
+        match all.iter().find(|topic| topic.name() == name) {
+            Some(&topic) => Ok(topic),
+            None => {
+                let known: Vec<&str> = all.iter().map(|topic| topic.name()).collect();
+                bail!("unknown topic `{name}`: one of {}", known.join(", "))
+            }
+        }
+    }
+}
+
+/// What is measured and how.
+#[derive(Debug, Clone)]
+pub struct Bench {
+    /// Names and networks.
+    pub networks: Vec<(String, NetworkConfig)>,
+    /// What of each.
+    pub topics: Vec<Topic>,
+    /// Numbers of threads, each measured.
+    pub threads: Vec<usize>,
+    /// Batch sizes of the trainings.
+    pub batches: Vec<usize>,
+    /// Element types of the trainings; none = all.
+    pub precisions: Vec<Precision>,
+    /// Where to compute. On a GPU a matrix product, training, all exits of 256 images and their early exit are
+    /// measured; what is left of the topics is the processor's.
+    pub device: Device,
+    /// How long and how often.
+    pub clock: Clock,
+}
+
+/// A result.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// Empty where it does not depend on one.
+    pub network: String,
+    /// What, such as `all/256/fp32`.
+    pub what: String,
+    /// Threads.
+    pub threads: usize,
+    /// How much.
+    pub value: f64,
+    /// Of what: images/s, multiply-adds/s, s, MiB.
+    pub unit: &'static str,
+    /// Multiply-adds a second where they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiply_adds_per_s: Option<f64>,
+    /// Early exit: the batch, the exit that all images leave at or the ratio, and the shares of the
+    /// last exit's multiply-adds and time that were spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early: Option<Early>,
+}
+
+/// Counted and measured cost of an early exit, as shares of those of the last exit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Early {
+    /// Images together.
+    pub batch: usize,
+    /// From 1; none for a ratio.
+    pub exit: Option<usize>,
+    /// None for an exit.
+    pub ratio: Option<f64>,
+    /// Share of multiply-adds.
+    pub counted: f64,
+    /// Share of time.
+    pub measured: f64,
+}
+
+impl Measured {
+    fn new(network: &str, what: &str, threads: usize, value: f64, unit: &'static str) -> Measured {
+        Measured {
+            network: network.to_string(),
+            what: what.to_string(),
+            threads,
+            value,
+            unit,
+            multiply_adds_per_s: None,
+            early: None,
+        }
+    }
+
+    /// Images a second, each of so many multiply-adds.
+    fn images(network: &str, what: &str, threads: usize, per_s: f64, each: f64) -> Measured {
+        Measured {
+            multiply_adds_per_s: Some(per_s * each),
+            ..Measured::new(network, what, threads, per_s, "images/s")
+        }
+    }
+}
+
+/// What is told of each result as soon as it is there.
+type Tell<'a> = &'a mut dyn FnMut(Measured) -> Result<()>;
+
+/// A network under measurement.
+struct Subject<'a> {
+    name: &'a str,
+    config: &'a NetworkConfig,
+    network: Network,
+    /// Multiply-adds of exits 1..k.
+    multiply_adds: Vec<u64>,
+    source: &'a Source,
+    normalisation: &'a Normalisation,
+    threads: usize,
+    batches: &'a [usize],
+    precisions: &'a [Precision],
+    device: Device,
+    clock: Clock,
+}
+
+impl Subject<'_> {
+    fn last(&self) -> f64 {
+        self.multiply_adds.last().copied().unwrap_or(0) as f64
+    }
+}
+
+/// Classes of the networks, as CIFAR-100 has.
+const CLASSES: usize = 100;
+
+/// Measures everything and tells each result as soon as it is there.
+///
+/// # Errors
+/// When a network cannot be built or LibTorch fails.
+pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
+    let facts = Dataset::Synthetic.facts(Path::new(""))?;
+    let source = match Source::open(&Dataset::Synthetic, Part::Train, Path::new(""))? {
+        Source::Memory(images) => Source::Memory(images.to_device(bench.device)?),
+        files => files,
+    };
+    let normalisation = Normalisation::from(&facts);
+    let input = Input { channels: facts.channels, side: facts.side, classes: CLASSES };
+    let has = |topic| bench.topics.contains(&topic);
+    for &threads in &bench.threads {
+        tch::set_num_threads(threads as i32);
+        if has(Topic::Matmul) {
+            rest::matmul(threads, bench.device, bench.clock, tell)?;
+        }
+        if has(Topic::Data) && bench.device == Device::Cpu {
+            rest::data(&source, &normalisation, threads, bench.clock, tell)?;
+        }
+        for (name, config) in &bench.networks {
+            let network = config.build(input)?;
+            let costs = cost::table(&network);
+            let subject = Subject {
+                name,
+                config,
+                network,
+                multiply_adds: costs.iter().map(|cost| cost.multiply_adds).collect(),
+                source: &source,
+                normalisation: &normalisation,
+                threads,
+                batches: &bench.batches,
+                precisions: &bench.precisions,
+                device: bench.device,
+                clock: bench.clock,
+            };
+            one(&subject, bench, tell)?;
+        }
+    }
+    if has(Topic::Sweep) && bench.device == Device::Cpu {
+        rest::sweep(bench.clock, tell)?;
+    }
+    Ok(())
+}
+
+fn one(subject: &Subject, bench: &Bench, tell: Tell) -> Result<()> {
+    let has = |topic| bench.topics.contains(&topic);
+    if has(Topic::Train) {
+        training::train(subject, tell)?;
+    }
+    if has(Topic::Memory) {
+        inference::memory(subject, tell)?;
+    }
+    if let Device::Cuda(_) = subject.device {
+        return gpu::measure(subject, (has(Topic::Inference), has(Topic::Early)), tell);
+    }
+    if has(Topic::Inference) || has(Topic::Early) {
+        let ready = inference::Ready::new(subject)?;
+        if has(Topic::Inference) {
+            ready.inference(tell)?;
+        }
+        if has(Topic::Early) {
+            ready.early(tell)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Looking at a run: its answers, images, training and network, and whether this machine is ready.
+
+pub mod agreement;
+pub mod classify;
+pub mod doctor;
+pub mod draw;
+pub mod examples;
+pub mod explore;
+pub mod watch;

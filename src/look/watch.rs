@@ -1,0 +1,131 @@
+//! Training curves of runs, as pictures and for TensorBoard.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::figures::training;
+use crate::results::checkpoint::LogRow;
+use crate::results::tensorboard::{self, Scalar};
+use crate::results::{RunFolder, atomic, runfiles};
+use crate::runs::opened::folder_name;
+
+/// Draws the training curves of `runs` to `picture` with the endings `.svg` and `.png`.
+///
+/// # Errors
+/// When a run has no finished epoch, or a file cannot be written.
+pub fn draw_training(runs: &[RunFolder], picture: &Path) -> Result<[PathBuf; 2]> {
+    let mut labelled = Vec::new();
+    for run in runs {
+        let csv = run.train_csv();
+        ensure!(
+            csv.is_file() && !log_of(run)?.is_empty(),
+            "{} has no finished epoch yet",
+            run.path().display()
+        );
+        labelled.push((short(&folder_name(run)), csv));
+    }
+    let [svg, png] = ["svg", "png"].map(|ending| with_ending(picture, ending));
+    if let Some(folder) = picture.parent().filter(|p| !p.as_os_str().is_empty()) {
+        atomic::create_folder(folder)?;
+    }
+    training::draw(&labelled, &svg, &png)?;
+    Ok([svg, png])
+}
+
+/// `picture` with `.ending`; a dot within its name stays.
+pub fn with_ending(picture: &Path, ending: &str) -> PathBuf {
+    let known = picture.extension().is_some_and(|e| e == "svg" || e == "png");
+    let mut name = if known {
+        picture.with_extension("").into_os_string()
+    } else {
+        picture.as_os_str().to_owned()
+    };
+    name.push(format!(".{ending}"));
+    PathBuf::from(name)
+}
+
+/// A run's name without its digest, but for the four digits that tell twins apart.
+fn short(name: &str) -> String {
+    match name.rsplit_once('-') {
+        Some((rest, digest)) if digest.len() == 16 => format!("{rest} ({})", &digest[..4]),
+        _ => name.to_string(),
+    }
+}
+
+/// Writes an event file of each run to a folder of its name under `folder`; returns them.
+///
+/// # Errors
+/// When a run has not begun, or a file cannot be written.
+pub fn write_tensorboard(runs: &[RunFolder], folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    for run in runs {
+        let place = folder.join(folder_name(run));
+        atomic::create_folder(&place)?;
+        // TensorBoard knows its files by this beginning; the rest is the same every time, so that
+        // writing again replaces.
+        let path = place.join("events.out.tfevents.0.repro");
+        tensorboard::write(&path, &scalars(&log_of(run)?, &seconds_of(run)))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn log_of(run: &RunFolder) -> Result<Vec<LogRow>> {
+    let progress = run.progress();
+    let (progress, _) =
+        progress.with_context(|| format!("{} has no checkpoint", run.path().display()))?;
+    Ok(progress.log)
+}
+
+/// Seconds of training after each epoch, where the clock's table has it.
+fn seconds_of(run: &RunFolder) -> Vec<f64> {
+    let mut sum = 0.0;
+    let each = runfiles::timing_each(&run.timing_csv());
+    each.into_iter()
+        .map(|seconds| {
+            sum += seconds;
+            sum
+        })
+        .collect()
+}
+
+fn scalars(log: &[LogRow], seconds: &[f64]) -> Vec<Scalar> {
+    let mut scalars = Vec::new();
+    for (place, row) in log.iter().enumerate() {
+        let mut push = |tag: String, value: f64| {
+            scalars.push(Scalar {
+                seconds: seconds.get(place).copied().unwrap_or(place as f64),
+                step: row.epoch.into(),
+                tag,
+                value: value as f32,
+            });
+        };
+        push("loss".to_string(), row.loss);
+        push("learning_rate".to_string(), row.learning_rate);
+        for (exit, accuracy) in (1..).zip(&row.accuracy) {
+            push(format!("accuracy/exit_{exit}"), *accuracy);
+        }
+    }
+    scalars
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_that_is_there_is_not_doubled_and_a_dotted_name_stays() {
+        let at = |name: &str| with_ending(Path::new(name), "png").display().to_string();
+        assert_eq!(at("a/b"), "a/b.png");
+        assert_eq!(at("b.svg"), "b.png");
+        assert_eq!(at("v0.5"), "v0.5.png");
+    }
+
+    #[test]
+    fn each_epoch_gives_a_loss_a_rate_and_an_accuracy_an_exit() {
+        let row = LogRow { epoch: 1, learning_rate: 0.1, loss: 2.0, accuracy: vec![0.25, 0.5] };
+        let tags: Vec<String> = scalars(&[row], &[7.5]).into_iter().map(|s| s.tag).collect();
+        assert_eq!(tags, ["loss", "learning_rate", "accuracy/exit_1", "accuracy/exit_2"]);
+    }
+}

@@ -1,0 +1,277 @@
+//! Rows of the budgeted-batch figure (Fig. 7).
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::Study;
+use crate::eval::anytime::{self, Member as Evaluated};
+use crate::eval::budgeted::{Network, Policy, Setting, Sweep, sweep};
+use crate::eval::{Predictions, temperature};
+use crate::experiment::{Member, Named};
+use crate::models::NetworkConfig;
+use crate::results::tables::Table;
+use crate::runs::predictions::Split;
+
+/// One row of `figure.csv`, with each image's answer for paired comparisons.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Label of the curve.
+    pub curve: String,
+    /// The entry's name.
+    pub network: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Policy by name; `none` where no image leaves early.
+    pub policy: &'static str,
+    /// Temperature of each exit, as text.
+    pub temperature: String,
+    /// The ratio, where the policy has one.
+    pub ratio: Option<f64>,
+    /// Mean over the test images of what each has cost.
+    pub multiply_adds: f64,
+    /// Share of test images answered rightly.
+    pub accuracy: f64,
+    /// Test images.
+    pub images: usize,
+    /// Whether each test image was answered rightly.
+    pub hits: Arc<[bool]>,
+    /// Thresholds, and the images that left at each exit.
+    pub taken: Option<(Vec<f64>, Vec<usize>)>,
+}
+
+/// A network's or an ensemble's answers on both splits.
+struct Answered {
+    hold_out: Predictions,
+    test: Predictions,
+    multiply_adds: Vec<u64>,
+}
+
+/// All rows: early exit of every network and ensemble with more than one exit, MSDNet without
+/// dynamic evaluation, and single networks as points.
+///
+/// # Errors
+/// When predictions cannot be had, or the hold-out is too small.
+pub fn rows(study: &Study) -> Result<Vec<Row>> {
+    let settings = settings(study);
+    let mut rows = Vec::new();
+    for named in &study.plan.members {
+        for (place, seed) in study.seeds_of(named)? {
+            let context = || format!("{}, seed {seed}", named.name);
+            if let Some(answered) = answers(study, named, place).with_context(context)? {
+                let label = Label::of(study, named);
+                rows.extend(
+                    of_entry(&label, &named.name, seed, &answered, &settings)
+                        .with_context(context)?,
+                );
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn settings(study: &Study) -> Vec<Setting> {
+    let asked = study.experiment.budgeted.clone().unwrap_or_default();
+    let paper = Setting::paper();
+    let ratios = if asked.ratios.is_empty() { paper.ratios.clone() } else { asked.ratios };
+    let policies =
+        if asked.policies.is_empty() { vec![Policy::MaxSoftmax] } else { asked.policies };
+    let scalings: &[bool] = if asked.temperature { &[false, true] } else { &[false] };
+    let mut settings = Vec::new();
+    for &policy in &policies {
+        for &scale_temperature in scalings {
+            if policy.certainty().is_some() || !scale_temperature {
+                settings.push(Setting {
+                    policy,
+                    scale_temperature,
+                    ratios: ratios.clone(),
+                    ..paper.clone()
+                });
+            }
+        }
+    }
+    settings
+}
+
+/// How an entry's curves are called.
+struct Label {
+    /// The joined curve's name, or the entry's own.
+    base: String,
+    is_msdnet: bool,
+}
+
+impl Label {
+    fn of(study: &Study, named: &Named) -> Label {
+        let joined = study.plan.members.iter().find(|other| match &other.member {
+            Member::Joined(names) => names.contains(&named.name),
+            _ => false,
+        });
+        Label {
+            base: joined.map_or(&named.name, |other| &other.name).clone(),
+            is_msdnet: matches!(named.network(), Some(NetworkConfig::Msdnet(_))),
+        }
+    }
+
+    fn dynamic(&self) -> String {
+        if self.is_msdnet {
+            format!("{} with dynamic evaluation", self.base)
+        } else {
+            self.base.clone()
+        }
+    }
+
+    fn fixed(&self) -> String {
+        format!("{} without dynamic evaluation", self.base)
+    }
+}
+
+fn answers(study: &Study, named: &Named, seed: usize) -> Result<Option<Answered>> {
+    match &named.member {
+        Member::Network(_) => {
+            let network = study.network(&named.name)?;
+            Ok(Some(Answered {
+                hold_out: study.predictions(network, seed, Split::Validation)?,
+                test: study.predictions(network, seed, Split::Test)?,
+                multiply_adds: study.multiply_adds(&named.name),
+            }))
+        }
+        Member::Ensemble(names) => {
+            let (hold_out, _) = ensemble(study, names, seed, Split::Validation)?;
+            let (test, multiply_adds) = ensemble(study, names, seed, Split::Test)?;
+            Ok(Some(Answered { hold_out, test, multiply_adds }))
+        }
+        Member::Joined(_) => Ok(None),
+    }
+}
+
+/// An ensemble as if it were one network with an exit a member.
+///
+/// # Errors
+/// When a member's predictions cannot be had.
+pub fn ensemble(
+    study: &Study,
+    names: &[String],
+    seed: usize,
+    split: Split,
+) -> Result<(Predictions, Vec<u64>)> {
+    let mut all = Vec::new();
+    for name in names {
+        let cost =
+            *study.multiply_adds(name).last().with_context(|| format!("{name} has no exit"))?;
+        all.push((name, cost, study.predictions(study.network(name)?, seed, split)?));
+    }
+    let members: Vec<Evaluated> = all
+        .iter()
+        .map(|(name, multiply_adds, predictions)| Evaluated {
+            name,
+            multiply_adds: *multiply_adds,
+            predictions,
+        })
+        .collect();
+    anytime::ensemble(&members)
+}
+
+fn of_entry(
+    label: &Label,
+    network: &str,
+    seed: u64,
+    answered: &Answered,
+    settings: &[Setting],
+) -> Result<Vec<Row>> {
+    if answered.multiply_adds.len() == 1 {
+        return fixed_points(&label.base, network, seed, answered);
+    }
+    let mut rows = Vec::new();
+    let both = Network {
+        hold_out: &answered.hold_out,
+        test: &answered.test,
+        multiply_adds: &answered.multiply_adds,
+    };
+    for setting in settings {
+        let curve = sweep(&both, setting)?;
+        rows.extend(swept(&label.dynamic(), network, seed, curve));
+    }
+    if label.is_msdnet {
+        rows.extend(fixed_points(&label.fixed(), network, seed, answered)?);
+    }
+    Ok(rows)
+}
+
+fn swept(curve: &str, network: &str, seed: u64, sweep: Sweep) -> Vec<Row> {
+    let temperature = temperature::label(&sweep.temperatures);
+    let policy = sweep.policy.name();
+    let row = |point: crate::eval::budgeted::BudgetedPoint| Row {
+        curve: curve.to_string(),
+        network: network.to_string(),
+        seed,
+        policy,
+        temperature: temperature.clone(),
+        ratio: point.ratio,
+        multiply_adds: point.multiply_adds,
+        accuracy: point.accuracy,
+        images: point.images,
+        hits: point.hits,
+        taken: Some((point.thresholds, point.taken)),
+    };
+    sweep.points.into_iter().map(row).collect()
+}
+
+/// Every image leaves at the same exit.
+fn fixed_points(curve: &str, network: &str, seed: u64, answered: &Answered) -> Result<Vec<Row>> {
+    let points = anytime::single_exit(&answered.test, &answered.multiply_adds)?;
+    let row = |point: anytime::AnytimePoint| Row {
+        curve: curve.to_string(),
+        network: network.to_string(),
+        seed,
+        policy: "none",
+        temperature: "1".to_string(),
+        ratio: None,
+        multiply_adds: point.multiply_adds as f64,
+        accuracy: point.accuracy,
+        images: point.images,
+        hits: point.hits,
+        taken: None,
+    };
+    Ok(points.into_iter().map(row).collect())
+}
+
+/// The rows as `figure.csv` has them.
+pub fn table(rows: &[Row]) -> Table {
+    Table::default()
+        .text("curve", rows.iter().map(|r| &r.curve))
+        .text("network", rows.iter().map(|r| &r.network))
+        .count("seed", rows.iter().map(|r| r.seed))
+        .text("policy", rows.iter().map(|r| r.policy))
+        .text("temperature", rows.iter().map(|r| &r.temperature))
+        .optional("ratio", rows.iter().map(|r| r.ratio))
+        .number("multiply_adds", rows.iter().map(|r| r.multiply_adds))
+        .number("accuracy", rows.iter().map(|r| r.accuracy))
+        .count("images", rows.iter().map(|r| r.images as u64))
+}
+
+/// The rows of `exits_taken.csv`: which exits the images of each point took. The last exit has no
+/// threshold. Where temperatures were fitted, a last column tells their rows from the others.
+pub fn taken_table(rows: &[Row]) -> Table {
+    let mut flat = Vec::new();
+    for row in rows {
+        let Some((thresholds, taken)) = &row.taken else {
+            continue;
+        };
+        for (exit, &images) in taken.iter().enumerate() {
+            flat.push((row, exit + 1, thresholds.get(exit).copied(), images));
+        }
+    }
+    let table = Table::default()
+        .text("curve", flat.iter().map(|f| &f.0.curve))
+        .text("network", flat.iter().map(|f| &f.0.network))
+        .count("seed", flat.iter().map(|f| f.0.seed))
+        .text("policy", flat.iter().map(|f| f.0.policy))
+        .optional("ratio", flat.iter().map(|f| f.0.ratio))
+        .count("exit", flat.iter().map(|f| f.1 as u64))
+        .optional("threshold", flat.iter().map(|f| f.2))
+        .count("images", flat.iter().map(|f| f.3 as u64));
+    if flat.iter().all(|f| f.0.temperature == "1") {
+        return table;
+    }
+    table.text("temperature", flat.iter().map(|f| &f.0.temperature))
+}

@@ -1,0 +1,182 @@
+//! From an experiment to its figure.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use super::Study;
+use super::outputs::{self, Outputs};
+use super::plan::{describe_plan, plan_json};
+use super::{anytime, budgeted, claims, positional};
+use crate::data::Dataset;
+use crate::eval::claims::Judgement;
+use crate::eval::paper;
+use crate::experiment::{Experiment, Figure, Member, paper_curves_csv};
+use crate::figures::{self, PaperCurve};
+use crate::runs::{Settings, watch_signals};
+
+/// What a figure command was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Only tell what would be done.
+    pub plan: bool,
+    /// Print JSON on standard output.
+    pub json: bool,
+    /// A claim that fails is an error.
+    pub require_claims: bool,
+}
+
+/// The error of claims that failed under --require-claims.
+#[derive(Debug)]
+pub struct ClaimFailed(pub String);
+
+impl std::fmt::Display for ClaimFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "claims that do not hold: {}", self.0)
+    }
+}
+
+impl std::error::Error for ClaimFailed {}
+
+/// Carries out an experiment: trains what is missing, predicts, writes the figure's files. Returns
+/// what is to be printed on standard output.
+///
+/// # Errors
+/// [`crate::runs::Interrupted`] after a signal, [`ClaimFailed`] where claims are required; else what
+/// went wrong and where.
+pub fn make_figure(
+    name: &str,
+    experiment: &Experiment,
+    settings: &Settings,
+    ask: Ask,
+) -> Result<String> {
+    let began = SystemTime::now();
+    // From the start: a signal while data are read is not to end the program without its code.
+    watch_signals()?;
+    let study = Study::new(name, experiment, settings)?;
+    if ask.plan {
+        let plan = plan_json(&study)?;
+        return Ok(if ask.json { format!("{plan:#}\n") } else { describe_plan(&plan) });
+    }
+    let outputs = Outputs::new(&settings.places.out, name)?;
+    study.train_all()?;
+    finish_figure(&study, &outputs, began, ask)
+}
+
+/// Writes the files of a figure whose runs are trained.
+///
+/// # Errors
+/// As [`make_figure`].
+pub fn finish_figure(
+    study: &Study,
+    outputs: &Outputs,
+    began: SystemTime,
+    ask: Ask,
+) -> Result<String> {
+    outputs::write_common(study, outputs)?;
+    let judgements = write_rows(study, outputs)?;
+    claims::table(&judgements).write(&outputs.file("claims.csv"))?;
+    draw(study, outputs)?;
+    outputs::write_provenance(study, outputs, began)?;
+    let failed = claims::failed(&judgements);
+    if ask.require_claims && !failed.is_empty() {
+        bail!(ClaimFailed(failed.join(", ")));
+    }
+    let picture = outputs.file("figure.png");
+    if ask.json {
+        return Ok(format!("{:#}\n", summary(study, &judgements, &picture)));
+    }
+    Ok(format!("{}\n{}\n", claims::describe(&judgements), picture.display()))
+}
+
+/// Writes `figure.csv` and judges the claims.
+fn write_rows(study: &Study, outputs: &Outputs) -> Result<Vec<Judgement>> {
+    let figure = study.plan.figure;
+    let csv = outputs.file("figure.csv");
+    match figure {
+        Figure::Anytime | Figure::Ablation => {
+            let rows = anytime::rows(study)?;
+            anytime::table(&rows).write(&csv)?;
+            claims::judgements(figure, &claims::of_anytime(&rows))
+        }
+        Figure::BudgetedBatch => {
+            let rows = budgeted::rows(study)?;
+            budgeted::table(&rows).write(&csv)?;
+            budgeted::taken_table(&rows).write(&outputs.file("exits_taken.csv"))?;
+            claims::judgements(figure, &claims::of_budgeted(&rows))
+        }
+        Figure::FigIntermediate | Figure::FigFinalDegradation => {
+            let found = positional::rows(study)?;
+            for left_out in &found.relative.left_out {
+                study.settings.say(format!("left out: {left_out}"));
+            }
+            if found.relative.rows.is_empty() {
+                bail!("nothing can be drawn: {}", found.relative.left_out.join("; "));
+            }
+            positional::table(&found.relative.rows).write(&csv)?;
+            claims::judgements(figure, &found.judged)
+        }
+    }
+}
+
+/// Draws the picture from the CSV just written, with the paper's curves beside ours.
+///
+/// # Errors
+/// Names the file that cannot be read or written.
+pub fn draw(study: &Study, outputs: &Outputs) -> Result<()> {
+    let figure = study.plan.figure;
+    let mut members = study.plan.members.iter();
+    let has_ensembles = members.any(|named| matches!(named.member, Member::Ensemble(_)));
+    let (csv, svg, png) =
+        (outputs.file("figure.csv"), outputs.file("figure.svg"), outputs.file("figure.png"));
+    let paper = paper_curves(figure, &study.experiment.dataset, has_ensembles)?;
+    match figure {
+        Figure::Anytime => figures::anytime::draw(&csv, &paper, &svg, &png),
+        Figure::BudgetedBatch => figures::budgeted::draw(&csv, &paper, &svg, &png),
+        Figure::FigIntermediate => figures::intermediate::draw(&csv, &paper, &svg, &png),
+        Figure::FigFinalDegradation => figures::degradation::draw(&csv, &paper, &svg, &png),
+        Figure::Ablation => figures::ablation::draw(&csv, &paper, &svg, &png),
+    }
+}
+
+/// The paper's curves of the same figure, those of ensembles only beside ours; only where the data
+/// set is the paper's too.
+fn paper_curves(figure: Figure, dataset: &Dataset, has_ensembles: bool) -> Result<Vec<PaperCurve>> {
+    let dataset = dataset.to_string();
+    let panel = match (figure, dataset.as_str()) {
+        (Figure::Anytime, "imagenet") => "5-left",
+        (Figure::Anytime, _) => "5-right",
+        (Figure::BudgetedBatch, "imagenet") => "7-left",
+        (Figure::BudgetedBatch, _) => "7-right",
+        (Figure::FigIntermediate, _) => "3-left",
+        (Figure::FigFinalDegradation, _) => "3-right",
+        (Figure::Ablation, _) => return Ok(Vec::new()),
+    };
+    let points = paper::parse(paper_curves_csv())?;
+    let mut families = vec!["MSDNet", "ResNet", "DenseNet"];
+    if has_ensembles {
+        families.push("Ensemble");
+    }
+    let labels = paper::curves(&points, panel, &dataset);
+    let ours =
+        labels.into_iter().filter(|label| families.iter().any(|family| label.starts_with(family)));
+    Ok(ours
+        .map(|label| PaperCurve {
+            label: label.to_string(),
+            points: paper::curve(&points, panel, &dataset, label),
+        })
+        .collect())
+}
+
+fn summary(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
+    let claims: Vec<_> = judgements
+        .iter()
+        .map(|j| {
+            json!({ "claim": j.claim, "holds": j.holds.to_string(), "measured": j.measured,
+                    "expected": j.expected, "seeds": j.seeds, "note": j.note })
+        })
+        .collect();
+    json!({ "experiment": study.name, "figure": study.plan.figure.name(), "picture": picture, "claims": claims })
+}

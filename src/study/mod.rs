@@ -1,0 +1,193 @@
+//! An experiment carried out: its plan, its trainings, its predictions, its figure. Every step's
+//! result is a file, and a step whose file is there for the same inputs is skipped.
+
+mod anytime;
+mod budgeted;
+mod claims;
+mod collect;
+mod figure;
+mod outputs;
+mod plan;
+mod positional;
+mod report;
+
+use std::collections::HashSet;
+
+use anyhow::{Context, Result, bail};
+
+use crate::eval::Predictions;
+use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained};
+use crate::runs::costs::{CostRow, cost_rows};
+use crate::runs::execute::{folder_of, is_finished, train_run};
+use crate::runs::predictions::{Split, predictions_of};
+use crate::runs::worker::Task;
+use crate::runs::workers::train_tasks;
+use crate::runs::{Data, Settings};
+
+pub use collect::collect_figures;
+pub use figure::{Ask, ClaimFailed, make_figure};
+pub use plan::{describe_plan, plan_json};
+pub use report::write_report;
+
+/// An experiment with its plan, data and costs: all that is known before anything is trained.
+pub struct Study<'a> {
+    /// Its name: the file's.
+    pub name: String,
+    /// The experiment.
+    pub experiment: Experiment,
+    /// Its runs.
+    pub plan: Plan,
+    /// Its data.
+    pub data: Data,
+    /// Costs of all its networks.
+    pub costs: Vec<CostRow>,
+    /// How to compute.
+    pub settings: &'a Settings,
+    /// Digests of runs that are left out because they are not finished.
+    left_out: HashSet<String>,
+}
+
+impl<'a> Study<'a> {
+    /// Everything that can be checked without training.
+    ///
+    /// # Errors
+    /// Names the network or key that cannot be.
+    pub fn new(name: &str, experiment: &Experiment, settings: &'a Settings) -> Result<Study<'a>> {
+        let data = Data::of(experiment, settings)?;
+        let plan = Plan::new(experiment, data.input, data.validation)
+            .with_context(|| format!("in experiment {name}"))?;
+        let networks: Vec<_> =
+            plan.networks.iter().map(|n| (n.name.clone(), n.config.clone())).collect();
+        let costs = cost_rows(&networks, data.input)?;
+        let mut experiment = experiment.clone();
+        experiment.validation = Some(data.validation);
+        Ok(Study {
+            name: name.to_string(),
+            experiment,
+            plan,
+            data,
+            costs,
+            settings,
+            left_out: HashSet::new(),
+        })
+    }
+
+    /// Multiply-adds of exits 1..k of the network called `name`.
+    pub fn multiply_adds(&self, name: &str) -> Vec<u64> {
+        self.costs
+            .iter()
+            .filter(|row| row.network == name)
+            .map(|row| row.cost.multiply_adds)
+            .collect()
+    }
+
+    /// The network called `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn network(&self, name: &str) -> Result<&Trained> {
+        self.plan
+            .networks
+            .iter()
+            .find(|n| n.name == name)
+            .with_context(|| format!("no network is called \"{name}\""))
+    }
+
+    /// Trains every run that is not finished.
+    ///
+    /// # Errors
+    /// [`crate::runs::Interrupted`] after a signal; what a run says when it fails.
+    pub fn train_all(&self) -> Result<()> {
+        let mut missing = Vec::new();
+        for task in self.tasks() {
+            if !is_finished(&folder_of(&task.run, self.settings), &self.data)? {
+                missing.push(task);
+            }
+        }
+        train_tasks(missing, self.settings, &mut |task| {
+            train_run(&task.name, &task.run, &self.data, self.settings)
+        })
+    }
+
+    /// Every run once, with the name of the first network that needs it.
+    pub fn tasks(&self) -> Vec<Task> {
+        let mut seen = HashSet::new();
+        let mut tasks = Vec::new();
+        for network in &self.plan.networks {
+            for run in &network.runs {
+                if seen.insert(run.digest()) {
+                    tasks.push(Task { name: network.name.clone(), run: run.clone() });
+                }
+            }
+        }
+        tasks
+    }
+
+    /// Leaves runs that are not finished out of everything that follows, and tells which.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    pub fn leave_out_missing(&mut self) -> Result<Vec<Task>> {
+        let mut missing = Vec::new();
+        for task in self.tasks() {
+            if !is_finished(&folder_of(&task.run, self.settings), &self.data)? {
+                self.left_out.insert(task.run.digest());
+                missing.push(task);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The runs that the figure stands on, and those left out.
+    pub fn present_and_missing(&self) -> (Vec<&Run>, Vec<&Run>) {
+        let runs = self.plan.runs().into_iter();
+        runs.partition(|run| !self.left_out.contains(&run.digest()))
+    }
+
+    /// The runs of `network` that are not left out, each with the place of its seed.
+    pub fn runs_of<'n>(&self, network: &'n Trained) -> Vec<(usize, &'n Run)> {
+        let runs = network.runs.iter().enumerate();
+        runs.filter(|(_, run)| self.left_out.is_empty() || !self.left_out.contains(&run.digest()))
+            .collect()
+    }
+
+    /// The seeds, each with its place, for which every network that `named` needs is there.
+    ///
+    /// # Errors
+    /// When it names a network that is not.
+    pub fn seeds_of(&self, named: &Named) -> Result<Vec<(usize, u64)>> {
+        let own = std::slice::from_ref(&named.name);
+        let names = match &named.member {
+            Member::Network(_) => own,
+            Member::Ensemble(names) | Member::Joined(names) => names,
+        };
+        let mut seeds: Vec<(usize, u64)> =
+            self.experiment.seeds.iter().copied().enumerate().collect();
+        for name in names {
+            let present: Vec<usize> =
+                self.runs_of(self.network(name)?).iter().map(|(place, _)| *place).collect();
+            seeds.retain(|(place, _)| present.contains(place));
+        }
+        Ok(seeds)
+    }
+
+    /// Predictions of one seed of a network.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn predictions(&self, network: &Trained, seed: usize, split: Split) -> Result<Predictions> {
+        let folder = folder_of(&network.runs[seed], self.settings);
+        let predictions = predictions_of(&folder, &self.data, split, self.settings)?;
+        let expected = self.multiply_adds(&network.name).len();
+        if predictions.exits != expected || predictions.classes != self.data.input.classes {
+            bail!(
+                "{}: predictions of {} exits and {} classes, but the network has {expected} and {}",
+                network.name,
+                predictions.exits,
+                predictions.classes,
+                self.data.input.classes
+            );
+        }
+        Ok(predictions)
+    }
+}

@@ -1,0 +1,128 @@
+//! The files of a figure's folder that every figure has.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+
+use super::Study;
+use crate::data::Part;
+use crate::eval::exits::{ExitScore, score};
+use crate::experiment::{FORMAT, Run};
+use crate::results::atomic;
+use crate::results::began::Began;
+use crate::results::runfiles;
+use crate::results::tables::Table;
+use crate::runs::costs::costs_csv;
+use crate::runs::device::cores;
+use crate::runs::execute::folder_of;
+use crate::runs::machine;
+use crate::runs::predictions::Split;
+use crate::runs::provenance::{self, Provenance};
+
+/// Names of the files in a figure's folder.
+pub struct Outputs {
+    folder: PathBuf,
+}
+
+impl Outputs {
+    /// The folder of experiment `name` under `out`, made if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(out: &Path, name: &str) -> Result<Outputs> {
+        let folder = out.join(name);
+        atomic::create_folder(&folder)?;
+        // Another process may be drawing the same figure; nothing takes it an hour to write a file.
+        atomic::remove_temporaries(&folder, Duration::from_secs(3600));
+        Ok(Outputs { folder })
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// Costs, the effective experiment, and scores of every exit.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn write_common(study: &Study, outputs: &Outputs) -> Result<()> {
+    atomic::write(&outputs.file("costs.csv"), &costs_csv(&study.costs)?)?;
+    let yaml = serde_yaml::to_string(&serde_json::to_value(&study.experiment)?)?;
+    atomic::write(&outputs.file("experiment.yaml"), yaml.as_bytes())?;
+    exits_table(study)?.write(&outputs.file("exits.csv"))
+}
+
+/// Scores of every exit on the test images, and on the hold-out where there is one.
+fn exits_table(study: &Study) -> Result<Table> {
+    let mut rows: Vec<(String, u64, Split, ExitScore)> = Vec::new();
+    for network in &study.plan.networks {
+        for (place, run) in study.runs_of(network) {
+            let splits = if study.data.validation > 0 {
+                &[Split::Validation, Split::Test][..]
+            } else {
+                &[Split::Test]
+            };
+            for &split in splits {
+                let scores = score(&study.predictions(network, place, split)?)?;
+                rows.extend(scores.into_iter().map(|s| (network.name.clone(), run.seed, split, s)));
+            }
+        }
+    }
+    Ok(Table::default()
+        .text("network", rows.iter().map(|r| &r.0))
+        .count("seed", rows.iter().map(|r| r.1))
+        .text("split", rows.iter().map(|r| r.2.name()))
+        .count("exit", rows.iter().map(|r| r.3.exit as u64))
+        .number("top1", rows.iter().map(|r| r.3.top1))
+        .number("top5", rows.iter().map(|r| r.3.top5))
+        .number("nll", rows.iter().map(|r| r.3.nll))
+        .number("ece", rows.iter().map(|r| r.3.ece)))
+}
+
+/// `run.json`.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> Result<()> {
+    let (present, missing) = study.present_and_missing();
+    let folders_of = |runs: &[&Run]| -> Vec<_> {
+        runs.iter().map(|run| folder_of(run, study.settings)).collect()
+    };
+    let (folders, missing) = (folders_of(&present), folders_of(&missing));
+    let name =
+        |path: &Path| path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let runs: Vec<Began> =
+        folders.iter().filter_map(|f| runfiles::read_began(&f.run_yaml())).collect();
+    let seconds: Vec<f64> =
+        folders.iter().map(|f| runfiles::timing_seconds(&f.timing_csv())).collect();
+    let ended = SystemTime::now();
+    let provenance = Provenance {
+        program: format!("repro {}", env!("CARGO_PKG_VERSION")),
+        format: FORMAT,
+        commit: provenance::distinct(&runs, |began| began.commit.clone()),
+        dirty: provenance::any_dirty(&runs),
+        command: machine::command(),
+        libtorch: provenance::libtorch_version(),
+        device: provenance::distinct(&runs, |began| began.device.clone()),
+        processor: provenance::distinct(&runs, |began| began.processor.clone()),
+        matmul_fp32: provenance::best(&runs, |began| began.matmul_fp32),
+        matmul_bf16: provenance::best(&runs, |began| began.matmul_bf16),
+        precision: study.experiment.training.precision,
+        cores: cores(),
+        threads: provenance::distinct(&runs, |began| began.threads),
+        workers: study.settings.workers,
+        training_data: study.data.part(Part::Train)?.digest.clone(),
+        test_data: study.data.part(Part::Test)?.digest.clone(),
+        began: provenance::utc(began),
+        ended: provenance::utc(ended),
+        wall_seconds: ended.duration_since(began).unwrap_or_default().as_secs_f64(),
+        training_seconds: seconds.iter().sum(),
+        seconds_of_runs: seconds,
+        runs: folders.iter().map(|f| name(f.path())).collect(),
+        missing: missing.iter().map(|f| name(f.path())).collect(),
+    };
+    provenance::write(&outputs.file("run.json"), &provenance)
+}

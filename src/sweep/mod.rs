@@ -1,0 +1,12 @@
+//! Many runs: one manifest that this machine, a scheduler or a shell loop can carry out.
+
+mod estimate;
+mod manifest;
+mod run;
+mod slurm;
+mod status;
+
+pub use manifest::{Line, lines_of_runs, manifest, manifest_text, read_manifest};
+pub use run::run_sweep;
+pub use slurm::{Slurm, submit};
+pub use status::{State, Status, describe_status, status_of};
