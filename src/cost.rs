@@ -51,6 +51,26 @@ pub fn multiply_adds(network: &Network, id: NodeId) -> u64 {
     }
 }
 
+/// What the authors' PyTorch port counts of all layers that exits 1 to k (from 0) depend on, for
+/// one image: multiply-adds, the elements of ReLUs, those that pooling reads, and the biases of
+/// linear layers. The paper's axes of costs are of this count.
+pub fn port_operations(network: &Network, exit: usize) -> u64 {
+    let needed = network.ancestors(0..=exit);
+    let beside = |id: NodeId| {
+        let node = &network.nodes()[id];
+        let elements = (node.channels * node.side * node.side) as u64;
+        match node.layer {
+            Layer::Relu | Layer::Linear => elements,
+            Layer::MaxPool { kernel, .. } | Layer::AvgPool { kernel } => {
+                elements * (kernel * kernel) as u64
+            }
+            _ => 0,
+        }
+    };
+    let nodes = (0..network.nodes().len()).filter(|&id| needed[id]);
+    nodes.map(|id| multiply_adds(network, id) + beside(id)).sum()
+}
+
 /// Numbers in all feature maps that some exit depends on, for one image. In narrow networks on a CPU
 /// these, which every layer reads and writes, tell more of the time than the multiply-adds.
 pub fn feature_elements(network: &Network) -> u64 {

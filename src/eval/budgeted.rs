@@ -109,12 +109,38 @@ impl Setting {
     }
 }
 
-/// The port's 39 ratios 0.05, 0.1, ..., 1.95, and a few beyond so that the ends are drawn too.
+/// The port's 39 ratios 0.05, 0.1, ..., 1.95, a few beyond, and both limits: at 0 every image leaves
+/// at the first exit, at infinity at the last, as without dynamic evaluation.
 pub fn default_ratios() -> Vec<f64> {
-    let mut ratios = vec![0.001, 0.01, 0.025];
+    let mut ratios = vec![0.0, 0.001, 0.01, 0.025];
     ratios.extend((1..40).map(|p| f64::from(p) / 20.0));
-    ratios.extend([2.5, 3.5, 5.0, 10.0, 100.0]);
+    ratios.extend([2.5, 3.5, 5.0, 10.0, 100.0, f64::INFINITY]);
     ratios
+}
+
+/// Accuracy on the hold-out at each point of a sweep by thresholds, by which the best of several
+/// networks is chosen without a look at the test images.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn hold_out_accuracies(
+    network: &Network,
+    setting: &Setting,
+    points: &[BudgetedPoint],
+) -> Result<Vec<f64>> {
+    let Some(kind) = setting.policy.certainty() else {
+        bail!("the policy {} has no thresholds", setting.policy);
+    };
+    let temperatures = network.temperatures(setting.scale_temperature)?;
+    let precision = setting.convention.precision();
+    let answers = Answers::of(network.hold_out, kind, &temperatures, precision)?;
+    let accuracy = |point: &BudgetedPoint| {
+        let equal_leaves = setting.convention == Convention::Port;
+        let thresholds = Thresholds { values: point.thresholds.clone(), equal_leaves };
+        let there = evaluate(&answers, &thresholds, network.multiply_adds, setting.convention)?;
+        Ok(there.accuracy)
+    };
+    points.iter().map(accuracy).collect()
 }
 
 /// One network's predictions on both splits and what its exits cost.
@@ -147,6 +173,8 @@ pub struct BudgetedPoint {
     pub taken: Vec<usize>,
     /// Whether each image was answered rightly, for paired comparisons.
     pub hits: Arc<[bool]>,
+    /// The exit, from 0, at which each image left.
+    pub left: Arc<[u16]>,
 }
 
 /// A network's curve under one policy.
@@ -404,6 +432,7 @@ fn outcome(
         thresholds: Vec::new(),
         taken,
         hits,
+        left: left.iter().map(|&exit| exit as u16).collect(),
     }
 }
 

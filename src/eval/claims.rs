@@ -1,11 +1,13 @@
 //! The paper's claims as data: what each says, where, and a rule that a program can check.
 
-use std::fmt;
+mod pattern;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-/// A claim of the paper.
+pub use pattern::Curves;
+
+/// A claim of the paper: one number, the effect, which is 0 where nothing is to be seen.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
@@ -17,11 +19,30 @@ pub struct Claim {
     pub text: String,
     /// Where it says so.
     pub source: String,
-    /// What is expected, with the paper's numbers, for the table.
-    pub expected: String,
-    /// How it is checked.
+    /// What is asked of the effect.
+    pub kind: Kind,
+    /// How the effect is measured.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub rule: Rule,
+    /// Unit of effect, margin and paper; exact claims have none.
+    #[serde(default)]
+    pub unit: Option<Unit>,
+    /// How large an effect counts as none, above 0; exact claims have none.
+    #[serde(default)]
+    pub margin: Option<f64>,
+    /// The paper's effect, where it gives one; of an exact claim its numbers.
+    #[serde(default)]
+    pub paper: Option<Paper>,
+}
+
+impl Claim {
+    /// The paper's effect, where there is one.
+    pub fn paper_effect(&self) -> Option<f64> {
+        match &self.paper {
+            Some(Paper::One(value)) => Some(*value),
+            _ => None,
+        }
+    }
 }
 
 /// The figures, by the names of their commands.
@@ -40,15 +61,58 @@ pub enum ClaimFigure {
     Ablation,
 }
 
-/// What is measured of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Share of test images answered rightly.
-    #[default]
+/// What is asked of an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Above 0.
+    Direction,
+    /// Below the margin.
+    Harmless,
+    /// Within the margin on both sides of 0.
+    Equal,
+    /// Equal to the paper's numbers, to the unit or to their last digit.
+    Exact,
+}
+
+/// Unit of an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// A difference of accuracies, a fraction.
     Accuracy,
-    /// Accuracy by its reference's.
-    RelativeAccuracy,
+    /// A difference of logarithms of accuracies.
+    Ln,
+}
+
+impl Unit {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Accuracy => "accuracy",
+            Unit::Ln => "ln",
+        }
+    }
+}
+
+/// The paper's effect, or the numbers of an exact claim.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Paper {
+    /// One.
+    One(f64),
+    /// Several, in the order in which they are counted.
+    Several(Vec<f64>),
+}
+
+impl Paper {
+    /// All numbers.
+    pub fn all(&self) -> &[f64] {
+        match self {
+            Paper::One(value) => std::slice::from_ref(value),
+            Paper::Several(values) => values,
+        }
+    }
 }
 
 /// An interval open where a limit is missing.
@@ -61,230 +125,252 @@ pub struct Range {
     pub at_most: Option<f64>,
 }
 
-impl Range {
-    /// Whether a number lies within the limits.
-    pub fn contains(&self, x: f64) -> bool {
-        self.at_least.is_none_or(|low| x >= low) && self.at_most.is_none_or(|high| x <= high)
-    }
+/// Which positions of figure 3 a loss is of. The first stage is up to a relative depth of 0.34,
+/// late is from 0.74 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contrast {
+    /// Mean loss of the first stage.
+    First,
+    /// Mean loss of the late positions.
+    Late,
+    /// Mean loss of the first stage minus that of the late positions.
+    Fall,
+    /// Mean loss of every position.
+    All,
+    /// Loss of the first position.
+    Rise,
 }
 
-/// Selects curves by their labels: alternatives separated by `|`, each a beginning of the label in
-/// which `*` stands for anything, or a whole label where it ends in `$`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Curves(pub String);
-
-impl Curves {
-    /// Whether a label is selected.
-    pub fn matches(&self, label: &str) -> bool {
-        self.0.split('|').any(|pattern| begins(label, pattern.trim()))
-    }
-}
-
-fn begins(label: &str, pattern: &str) -> bool {
-    if let Some(whole) = pattern.strip_suffix('$') {
-        return label == whole;
-    }
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = label.strip_prefix(parts.next().unwrap_or_default()) else {
-        return false;
-    };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
-}
-
-/// A rule; `x` is the relative depth in both fig-* figures and multiply-adds elsewhere.
+/// How an effect is measured. In figure 3 a loss is `ln(reference) - ln(accuracy there)`, whose
+/// reference is the network without an intermediate classifier (right) or the same curve's last
+/// position (left). Elsewhere lines are accuracies by multiply-adds.
 ///
 /// A rule about several places or curves holds where each does.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rule {
-    /// At every common depth below the limit each curve lies above the next.
-    Order {
-        /// From the highest to the lowest.
-        curves: Vec<Curves>,
-        /// The limit.
-        below_depth: f64,
-        /// Of what.
-        value: Measure,
-    },
-    /// 1 - relative accuracy, at each of the curve's own positions in the range.
+    /// A loss of one family.
     Loss {
-        /// The curve.
+        /// The family.
         curve: Curves,
-        /// Where.
-        #[serde(default)]
-        depth: Range,
-        /// What the loss should be.
-        between: Range,
+        /// Of which positions.
+        of: Contrast,
     },
-    /// The value at each of the curve's own positions in the range.
-    Level {
-        /// The curve.
-        curve: Curves,
-        /// Where.
-        #[serde(default)]
-        depth: Range,
-        /// Of what.
-        value: Measure,
-        /// What it should be.
-        between: Range,
-    },
-    /// The value at the curve's last point exceeds the one at its first.
-    Rises {
-        /// The curve.
-        curve: Curves,
-        /// Of what.
-        value: Measure,
-        /// By at least this much.
-        #[serde(default)]
-        by: f64,
-    },
-    /// At every budget that both cover, accuracy is higher than each other curve's.
-    Above {
-        /// The curve; of several the best at each budget.
-        curve: Curves,
-        /// Each of these is compared.
-        others: Vec<Curves>,
-        /// Parts of the common range of budgets, 0 its start and 1 its end.
-        #[serde(default)]
-        range_fraction: Range,
-    },
-    /// As accurate as the other's dearest point, at a fraction of that point's cost.
-    Cheaper {
-        /// The curve; of several the best at each budget.
+    /// The loss of `than` minus that of `curve`.
+    KeepsMore {
+        /// The family that loses less.
         curve: Curves,
         /// The other.
         than: Curves,
-        /// The fraction.
-        cost_fraction: f64,
-        /// Accuracy that may be missing.
+        /// Of which positions.
+        of: Contrast,
+    },
+    /// Accuracy above each other curve's, seed by seed, as a mean over the budgets that both cover.
+    MeanAbove {
+        /// The curve.
+        curve: Curves,
+        /// Each of these is compared.
+        others: Vec<Curves>,
+        /// Parts of the common budgets, 0 their start and 1 their end.
         #[serde(default)]
-        tolerance: f64,
+        range: Range,
+    },
+    /// Accuracy that is missing to each other curve's, at every budget from which both have begun.
+    Below {
+        /// The curve.
+        curve: Curves,
+        /// Each of these is compared.
+        others: Vec<Curves>,
+    },
+    /// Accuracy above each other curve's at the lowest budget at which both have begun.
+    AboveAtLowest {
+        /// The curve.
+        curve: Curves,
+        /// Each of these is compared.
+        others: Vec<Curves>,
+    },
+    /// Accuracy that is missing at the curve's own end to the other's at the same cost.
+    BelowAtEnd {
+        /// The curve.
+        curve: Curves,
+        /// The other.
+        than: Curves,
+    },
+    /// Accuracy that is missing to the other's dearest point, at a fraction of that point's cost.
+    BelowAtFraction {
+        /// The curve.
+        curve: Curves,
+        /// The other.
+        than: Curves,
+        /// The fraction, above 0.
+        fraction: f64,
     },
     /// Accuracy gained from part of the curve's range of budgets to its end.
     Gain {
         /// The curve.
         curve: Curves,
         /// The part: 0 the curve's start, 1 its end.
-        from_fraction: f64,
-        /// What the gain should be.
-        between: Range,
+        from: f64,
     },
+    /// At the last exit, the mean of the exits' answers above that exit's own.
+    Averaged {
+        /// The network.
+        curve: Curves,
+    },
+    /// Accuracy of the images that leave at the first exit, minus that of those that leave at the
+    /// last one.
+    EasierFirst {
+        /// The curve with dynamic evaluation.
+        curve: Curves,
+        /// At this ratio of its sweep.
+        ratio: f64,
+    },
+    /// What the last exit would gain on the images that leave at the first one.
+    GainOfStaying {
+        /// The curve with dynamic evaluation.
+        curve: Curves,
+        /// At this ratio of its sweep.
+        ratio: f64,
+    },
+    /// Counts of networks of a shipped experiment; exact claims only.
+    Count(Count),
 }
 
-/// Reads a list of claims; fails on unknown keys, on an id used twice and on rules that say
-/// nothing.
+/// Counts of networks of a shipped experiment.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    /// The experiment's name.
+    pub experiment: String,
+    /// Names of its networks.
+    pub networks: Vec<String>,
+    /// What is counted.
+    pub column: Counted,
+    /// Whether every exit is counted, or the last one alone.
+    #[serde(default)]
+    pub every_exit: bool,
+    /// Counts are rounded to this unit before they are compared.
+    pub to: f64,
+}
+
+/// What an exact claim counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    /// Multiply-adds of exits 1..k.
+    MultiplyAdds,
+    /// Parameters of exits 1..k.
+    Parameters,
+    /// Multiply-adds of exits 1..k, and what the authors' PyTorch port counts beside them.
+    Operations,
+}
+
+impl Rule {
+    /// The patterns of curves that it names.
+    pub fn patterns(&self) -> Vec<&Curves> {
+        match self {
+            Rule::Loss { curve, .. }
+            | Rule::Gain { curve, .. }
+            | Rule::Averaged { curve }
+            | Rule::EasierFirst { curve, .. }
+            | Rule::GainOfStaying { curve, .. } => vec![curve],
+            Rule::KeepsMore { curve, than, .. }
+            | Rule::BelowAtEnd { curve, than }
+            | Rule::BelowAtFraction { curve, than, .. } => vec![curve, than],
+            Rule::MeanAbove { curve, others, .. }
+            | Rule::Below { curve, others }
+            | Rule::AboveAtLowest { curve, others } => {
+                std::iter::once(curve).chain(others).collect()
+            }
+            Rule::Count(_) => Vec::new(),
+        }
+    }
+
+    fn unit(&self) -> Option<Unit> {
+        match self {
+            Rule::Loss { .. } | Rule::KeepsMore { .. } => Some(Unit::Ln),
+            Rule::Count(_) => None,
+            _ => Some(Unit::Accuracy),
+        }
+    }
+}
+
+/// Reads a list of claims.
+///
+/// # Errors
+/// Names the claim and the key: an unknown key, kind or unit, an id used twice, a margin or a
+/// paper's value that the kind needs and that is not there, a rule that says nothing.
 pub fn parse(yaml: &str) -> Result<Vec<Claim>> {
-    let claims: Vec<Claim> = serde_yaml::from_str(yaml).context("the claims")?;
-    for (index, claim) in claims.iter().enumerate() {
+    let entries: Vec<serde_yaml::Value> = serde_yaml::from_str(yaml).context("the claims")?;
+    let mut claims: Vec<Claim> = Vec::new();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let id = entry.get("id").and_then(|id| id.as_str());
+        let name = id.map_or_else(|| format!("claim {}", index + 1), |id| format!("claim `{id}`"));
+        let claim: Claim = serde_yaml::from_value(entry).with_context(|| name.clone())?;
         ensure!(
-            claims[..index].iter().all(|earlier| earlier.id != claim.id),
+            claims.iter().all(|earlier| earlier.id != claim.id),
             "two claims are called `{}`",
             claim.id
         );
-        check(&claim.rule).with_context(|| format!("claim `{}`", claim.id))?;
+        check(&claim).with_context(|| name)?;
+        claims.push(claim);
     }
     Ok(claims)
 }
 
-fn check(rule: &Rule) -> Result<()> {
+fn check(claim: &Claim) -> Result<()> {
+    check_rule(&claim.rule)?;
+    let exact = claim.kind == Kind::Exact;
+    ensure!(
+        exact == matches!(claim.rule, Rule::Count(_)),
+        "kind: `exact` and the rule `count` belong together"
+    );
+    ensure!(
+        claim.unit == claim.rule.unit(),
+        "unit: {} is expected by the rule",
+        claim.rule.unit().map_or("none", Unit::name)
+    );
+    let numbers = claim.paper.iter().flat_map(Paper::all);
+    ensure!(
+        numbers.clone().all(|value| value.is_finite()),
+        "paper: a value is not a finite number"
+    );
+    if exact {
+        ensure!(numbers.count() > 0, "paper: an exact claim needs the paper's numbers");
+        ensure!(claim.margin.is_none(), "margin: an exact claim has none");
+        return Ok(());
+    }
+    ensure!(
+        !matches!(claim.paper, Some(Paper::Several(_))),
+        "paper: one number; only exact claims have several"
+    );
+    match claim.margin {
+        Some(margin) if margin > 0.0 && margin.is_finite() => Ok(()),
+        Some(margin) => bail!("margin: {margin} is out of range (above 0)"),
+        None => bail!("margin: a claim of this kind needs one, above 0"),
+    }
+}
+
+fn check_rule(rule: &Rule) -> Result<()> {
     match rule {
-        Rule::Order { curves, .. } => {
-            ensure!(curves.len() >= 2, "an order needs at least two curves");
+        Rule::MeanAbove { others, .. }
+        | Rule::Below { others, .. }
+        | Rule::AboveAtLowest { others, .. } => ensure!(!others.is_empty(), "`others` is empty"),
+        Rule::BelowAtFraction { fraction, .. } => {
+            ensure!(*fraction > 0.0, "`fraction` must be above 0");
         }
-        Rule::Loss { between, .. } | Rule::Level { between, .. } | Rule::Gain { between, .. } => {
-            ensure!(*between != Range::default(), "`between` needs at_least or at_most");
+        Rule::EasierFirst { ratio, .. } | Rule::GainOfStaying { ratio, .. } => {
+            ensure!(*ratio >= 0.0, "`ratio` must be 0 or more");
         }
-        Rule::Above { others, .. } => ensure!(!others.is_empty(), "`others` is empty"),
-        Rule::Cheaper { cost_fraction, .. } => {
-            ensure!(*cost_fraction > 0.0, "`cost_fraction` must be above 0");
+        Rule::Count(count) => {
+            ensure!(!count.networks.is_empty(), "`networks` is empty");
+            ensure!(count.to > 0.0, "`to` must be above 0");
         }
-        Rule::Rises { .. } => {}
+        _ => {}
     }
     Ok(())
 }
 
-/// Whether a claim holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The whole 95 % interval is within the bound.
-    Yes,
-    /// The whole interval is outside.
-    No,
-    /// The interval crosses the bound, or the curves are not there.
-    Undecided,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Verdict::Yes => "yes",
-            Verdict::No => "no",
-            Verdict::Undecided => "undecided",
-        })
-    }
-}
-
-/// A row of `claims.csv`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Judgement {
-    /// The claim's id.
-    pub claim: String,
-    /// Whether it holds.
-    pub holds: Verdict,
-    /// The value that decided it, its 95 % interval and where; empty where nothing was measured.
-    pub measured: String,
-    /// The claim's expectation.
-    pub expected: String,
-    /// Number of seeds behind it.
-    pub seeds: usize,
-    /// What to keep in mind.
-    pub note: String,
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_is_a_beginning_with_gaps_and_alternatives() {
-        let matches = |pattern: &str, label| Curves(pattern.to_owned()).matches(label);
-        assert!(matches("MSDNet", "MSDNet with dynamic evaluation"));
-        assert!(!matches("Net", "MSDNet"));
-        assert!(matches("MSDNet$", "MSDNet") && !matches("MSDNet$", "MSDNet without"));
-        assert!(matches("Ensemble*ResNet*shallow", "Ensemble of ResNets (all shallow)"));
-        assert!(!matches("Ensemble*ResNet*shallow", "Ensemble of DenseNets (all shallow)"));
-        assert!(matches("ResNet^MC | ResNet (", "ResNet (6 classifiers)"));
-    }
-
-    #[test]
-    fn the_projects_claims_cover_every_figure() {
-        let claims = parse(include_str!("../../experiments/claims.yaml")).unwrap();
-        assert!(claims.len() >= 12);
-        for figure in [
-            ClaimFigure::Anytime,
-            ClaimFigure::BudgetedBatch,
-            ClaimFigure::FigIntermediate,
-            ClaimFigure::FigFinalDegradation,
-            ClaimFigure::Ablation,
-        ] {
-            assert!(claims.iter().any(|claim| claim.figure == figure), "{figure:?}");
-        }
-    }
-
-    #[test]
-    fn unknown_keys_and_double_ids_are_refused() {
-        let claim = "- {id: a, figure: anytime, text: t, source: s, expected: e, \
-                     rule: {rises: {curve: A, value: accuracy}}}\n";
-        assert_eq!(parse(claim).unwrap().len(), 1);
-        assert!(parse(&claim.repeat(2)).unwrap_err().to_string().contains("`a`"));
-        assert!(parse(&claim.replace("value:", "valeu:")).is_err());
-        assert!(parse(&claim.replace("text:", "txt:")).is_err());
-    }
-}
+mod tests;

@@ -1,20 +1,20 @@
-//! How sure a measured difference is, over two kinds of noise: seeds and test images.
+//! How sure a measured quantity is, over two kinds of noise: seeds and test images.
 //!
-//! A quantity (a difference of two accuracies, a ratio of one to another) has a value for each
-//! seed, made of accuracies of networks of that seed. Its 95 % interval is closed-form, so it is
-//! the same on every run:
+//! A quantity (a difference of two accuracies, of their logarithms, a mean over budgets) has a
+//! value for each seed, made of accuracies of networks of that seed. With S seeds and N test
+//! images, `d(s, i)` is the influence of image i at seed s: the sum of gradient x (right or wrong).
 //!
-//! - **seeds**: the variance of the values between seeds, divided by their number;
-//! - **images**: to first order the quantity is a mean over test images of
-//!   `sum(gradient x (right or wrong))`; averaged over seeds, which share the test images, the
-//!   variance of that between images, divided by their number. Two networks that are wrong on the
-//!   same images hence differ by less noise than each has. Without the answers image by image,
-//!   accuracies count as binomial and independent between networks, which is never narrower for
-//!   networks that tend to be right on the same images;
-//! - both are added; the half-width is Student's t times the root, with Welch and Satterthwaite's
-//!   degrees of freedom: few where the seeds' noise dominates, many where the images' does.
+//! - **Seeds**: `V_s`, the variance of the seeds' values by S. The test images' noise that differs
+//!   between seeds is in it.
+//! - **Images**: `V_i`, what the seeds share because they answer the same images:
+//!   `max(0, MS_image - MS_interaction) / (S N)` of `d` in two ways without replication. Without
+//!   the answers image by image, accuracies count as binomial and as independent between networks.
+//! - The half-width of an interval is the larger of `t(f) sqrt(V_s)` and `t(v) sqrt(V_s + V_i)`
+//!   with `f = S - 1` and `v = f ((V_s + V_i) / V_s)^2` (Welch, Satterthwaite).
 //!
-//! With one seed only the images' noise is known, and the estimate says so.
+//! With one seed only the images' noise is known.
+
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// One accuracy that a quantity is made of.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct Term<'a> {
 }
 
 /// A quantity of one seed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Sample<'a> {
     /// Its value.
     pub value: f64,
@@ -38,19 +38,103 @@ pub struct Sample<'a> {
     pub terms: Vec<Term<'a>>,
 }
 
+impl Sample<'_> {
+    /// The quantity times `factor`.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.value *= factor;
+        self.terms.iter_mut().for_each(|term| term.gradient *= factor);
+        self
+    }
+
+    /// The sum of two quantities.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        self.value += other.value;
+        self.terms.extend(other.terms);
+        self
+    }
+
+    /// The difference of two quantities.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        self.plus(other.scaled(-1.0))
+    }
+}
+
+/// What the seeds' noise of one model is known from: its variance of the estimate, and the
+/// degrees of freedom that each seed but the first brings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SeedNoise {
+    /// Variance of the estimate.
+    pub variance: f64,
+    /// Degrees of freedom a seed: 1 for plain values, P in a model of P + 1 networks.
+    pub freedom_per_seed: usize,
+}
+
 /// A quantity over all seeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// Mean over the seeds.
     pub value: f64,
-    /// Lower end of the 95 % interval.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
     /// Number of seeds.
     pub seeds: usize,
-    /// Whether images were paired one by one.
+    /// Seeds' noise, a part for each model that the quantity is made of; empty with one seed.
+    pub seed_noise: Vec<SeedNoise>,
+    /// Variance of the estimate from the test images that the seeds share.
+    pub image_variance: f64,
+    /// Whether the answers image by image were there.
     pub paired: bool,
+}
+
+impl Estimate {
+    /// Variance of the estimate from the seeds; 0 with one seed.
+    pub fn seed_variance(&self) -> f64 {
+        self.seed_noise.iter().map(|part| part.variance).sum()
+    }
+
+    /// Degrees of freedom of the seeds' variance, were there `seeds` of them: of several parts
+    /// Welch and Satterthwaite's.
+    pub fn freedom(&self, seeds: usize) -> f64 {
+        let own = |part: &SeedNoise| (part.freedom_per_seed * seeds.saturating_sub(1)) as f64;
+        let squares: f64 = self.seed_noise.iter().map(|p| p.variance.powi(2) / own(p)).sum();
+        if squares > 0.0 {
+            self.seed_variance().powi(2) / squares
+        } else {
+            self.seed_noise.iter().map(own).sum()
+        }
+    }
+
+    /// Half the width of the two-sided interval of `level` (0 to 1).
+    pub fn half_width(&self, level: f64) -> f64 {
+        let p = 1.0 - (1.0 - level) / 2.0;
+        let (seeds, images) = (self.seed_variance(), self.image_variance);
+        if self.seeds < 2 {
+            return student(p, f64::INFINITY) * images.sqrt();
+        }
+        let freedom = self.freedom(self.seeds);
+        let all = seeds + images;
+        let welch = if seeds > 0.0 { freedom * (all / seeds).powi(2) } else { f64::INFINITY };
+        f64::max(student(p, freedom) * seeds.sqrt(), student(p, welch) * all.sqrt())
+    }
+
+    /// The two-sided interval of `level` (0 to 1).
+    pub fn interval(&self, level: f64) -> (f64, f64) {
+        let half = self.half_width(level);
+        (self.value - half, self.value + half)
+    }
+
+    /// This estimate minus another of networks trained apart: their variances add up.
+    #[must_use]
+    pub fn minus(&self, other: &Estimate) -> Estimate {
+        Estimate {
+            value: self.value - other.value,
+            seeds: self.seeds.min(other.seeds),
+            seed_noise: [&self.seed_noise[..], &other.seed_noise[..]].concat(),
+            image_variance: self.image_variance + other.image_variance,
+            paired: self.paired && other.paired,
+        }
+    }
 }
 
 /// Mean and, of two or more values, the sample standard deviation; NaN of none.
@@ -61,41 +145,37 @@ pub fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
     (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
 }
 
-/// Mean and 95 % interval of a quantity; none without a seed.
+/// Half the width of the 95 % interval of a mean over seeds by Student's t; none below two values.
+pub fn seeds_half_width(values: &[f64]) -> Option<f64> {
+    let (_, deviation) = mean_and_deviation(values);
+    let n = values.len() as f64;
+    deviation.map(|deviation| student(0.975, n - 1.0) * deviation / n.sqrt())
+}
+
+/// A quantity with its noise; none without a seed.
 pub fn estimate(samples: &[Sample]) -> Option<Estimate> {
-    if samples.is_empty() {
+    let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+    let seeds = values.len();
+    if seeds == 0 {
         return None;
     }
-    let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
     let (value, deviation) = mean_and_deviation(&values);
-    let seeds = samples.len();
-    let between_seeds = deviation.map_or(0.0, |d| d * d / seeds as f64);
-    let paired = images_if_paired(samples);
-    let between_images = match paired {
-        Some(images) => paired_variance(samples, images),
-        None => binomial_variance(samples),
-    };
-    let variance = between_seeds + between_images;
-    let half = student(freedom(between_seeds, variance, seeds)) * variance.sqrt();
-    Some(Estimate { value, low: value - half, high: value + half, seeds, paired: paired.is_some() })
+    let noise = deviation
+        .map(|d| SeedNoise { variance: d * d / seeds as f64, freedom_per_seed: 1 })
+        .into_iter();
+    let (image_variance, paired) = images_noise(samples);
+    Some(Estimate { value, seeds, seed_noise: noise.collect(), image_variance, paired })
 }
 
-/// Difference in accuracy of two networks, first minus second: a pair of answers for each seed,
-/// image by image on the same images.
-pub fn paired_difference(seeds: &[(&[bool], &[bool])]) -> Option<Estimate> {
-    let term = |gradient, hits| {
-        let accuracy = share(hits);
-        Term { gradient, accuracy, images: hits.len(), hits: Some(hits) }
-    };
-    let sample = |&(first, second): &(_, _)| Sample {
-        value: share(first) - share(second),
-        terms: vec![term(1.0, first), term(-1.0, second)],
-    };
-    estimate(&seeds.iter().map(sample).collect::<Vec<_>>())
-}
-
-fn share(hits: &[bool]) -> f64 {
-    hits.iter().filter(|&&hit| hit).count() as f64 / hits.len() as f64
+/// `V_i` of the samples, and whether it comes from the answers image by image.
+pub(crate) fn images_noise(samples: &[Sample]) -> (f64, bool) {
+    match images_if_paired(samples) {
+        Some(images) => {
+            let influences: Vec<_> = samples.iter().map(|s| influence(s, images)).collect();
+            (shared_variance(&influences), true)
+        }
+        None => (binomial_variance(samples), false),
+    }
 }
 
 /// The number of images, where every term has its answers and all have as many.
@@ -105,17 +185,37 @@ fn images_if_paired(samples: &[Sample]) -> Option<usize> {
     (first > 1 && lengths.all(|length| length == Some(first))).then_some(first)
 }
 
-fn paired_variance(samples: &[Sample], images: usize) -> f64 {
+/// `d(s, i)` of one seed, N.
+fn influence(sample: &Sample, images: usize) -> Vec<f64> {
     let mut influence = vec![0.0; images];
-    for term in samples.iter().flat_map(|sample| &sample.terms) {
-        let gradient = term.gradient / samples.len() as f64;
-        let hits = term.hits.unwrap_or_default();
-        for (sum, &hit) in influence.iter_mut().zip(hits) {
-            *sum += if hit { gradient } else { 0.0 };
+    for term in &sample.terms {
+        for (sum, &hit) in influence.iter_mut().zip(term.hits.unwrap_or_default()) {
+            *sum += if hit { term.gradient } else { 0.0 };
         }
     }
-    let (_, deviation) = mean_and_deviation(&influence);
-    deviation.map_or(0.0, |d| d * d / images as f64)
+    influence
+}
+
+/// `V_i` of the influences `[S][N]`; of one seed the variance of their mean over the images.
+fn shared_variance(influences: &[Vec<f64>]) -> f64 {
+    let (seeds, images) = (influences.len() as f64, influences[0].len());
+    let n = images as f64;
+    let of_seed: Vec<f64> = influences.iter().map(|d| d.iter().sum::<f64>() / n).collect();
+    let grand = of_seed.iter().sum::<f64>() / seeds;
+    let (mut between, mut interaction) = (0.0, 0.0);
+    for i in 0..images {
+        let of_image = influences.iter().map(|d| d[i]).sum::<f64>() / seeds;
+        between += (of_image - grand).powi(2);
+        for (d, mean) in influences.iter().zip(&of_seed) {
+            interaction += (d[i] - mean - of_image + grand).powi(2);
+        }
+    }
+    let ms_image = seeds * between / (n - 1.0);
+    if influences.len() < 2 {
+        return ms_image / n;
+    }
+    let ms_interaction = interaction / ((seeds - 1.0) * (n - 1.0));
+    (ms_image - ms_interaction).max(0.0) / (seeds * n)
 }
 
 /// Terms of a seed independent, seeds fully dependent: they share their images.
@@ -128,93 +228,14 @@ fn binomial_variance(samples: &[Sample]) -> f64 {
     (deviations.sum::<f64>() / samples.len() as f64).powi(2)
 }
 
-/// Welch and Satterthwaite: the images' variance counts as known.
-fn freedom(between_seeds: f64, variance: f64, seeds: usize) -> f64 {
-    if between_seeds <= 0.0 {
-        return f64::INFINITY;
+/// Quantile `p` (above 0.5) of Student's t; from a million degrees of freedom on the normal's.
+/// Infinity without a degree of freedom.
+pub fn student(p: f64, freedom: f64) -> f64 {
+    if freedom >= 1e6 {
+        return Normal::standard().inverse_cdf(p);
     }
-    (seeds - 1) as f64 * (variance / between_seeds).powi(2)
-}
-
-/// 97.5 % quantiles of Student's t by degrees of freedom.
-const STUDENT: [(f64, f64); 14] = [
-    (1.0, 12.706),
-    (2.0, 4.303),
-    (3.0, 3.182),
-    (4.0, 2.776),
-    (5.0, 2.571),
-    (6.0, 2.447),
-    (7.0, 2.365),
-    (8.0, 2.306),
-    (10.0, 2.228),
-    (12.0, 2.179),
-    (15.0, 2.131),
-    (20.0, 2.086),
-    (30.0, 2.042),
-    (60.0, 2.000),
-];
-
-/// The quantile between the table's entries: straight in 1 / freedom, to the normal's at 0.
-fn student(freedom: f64) -> f64 {
-    let inverse = 1.0 / freedom.max(1.0);
-    let mut right = (0.0, 1.960);
-    for &(entry, quantile) in STUDENT.iter().rev() {
-        let left = (1.0 / entry, quantile);
-        if inverse <= left.0 {
-            let weight = (inverse - right.0) / (left.0 - right.0);
-            return right.1 + weight * (left.1 - right.1);
-        }
-        right = left;
-    }
-    right.1
+    StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mean_and_deviation_of_three_numbers_are_known() {
-        assert_eq!(mean_and_deviation(&[1.0, 2.0, 3.0]), (2.0, Some(1.0)));
-        assert_eq!(mean_and_deviation(&[5.0]), (5.0, None));
-    }
-
-    #[test]
-    fn pairing_removes_the_noise_of_images_that_both_answer_alike() {
-        let first: Vec<bool> = (0..100).map(|i| i < 60).collect();
-        let same = paired_difference(&[(&first, &first)]).unwrap();
-        assert_eq!((same.value, same.low, same.high), (0.0, 0.0, 0.0));
-
-        // As accurate, but on other images: every second image differs.
-        let other: Vec<bool> = (0..100).map(|i| i >= 40).collect();
-        let apart = paired_difference(&[(&first, &other)]).unwrap();
-        assert_eq!(apart.value, 0.0);
-        // Variance of +1 forty times, -1 forty times, 0 twenty times: 80 / 99, over 100 images.
-        let half = 1.960 * (80.0f64 / 99.0 / 100.0).sqrt();
-        assert!((apart.high - half).abs() < 1e-9 && (apart.low + half).abs() < 1e-9);
-    }
-
-    #[test]
-    fn seeds_that_disagree_widen_the_interval_by_students_t() {
-        let sample = |value| Sample { value, terms: vec![] };
-        let two = estimate(&[sample(0.0), sample(0.02)]).unwrap();
-        // Standard error 0.01 with one degree of freedom.
-        assert!((two.high - two.value - 0.12706).abs() < 1e-9, "{two:?}");
-        let three = estimate(&[sample(0.0), sample(0.01), sample(0.02)]).unwrap();
-        assert!((three.high - three.value - 4.303 * 0.01 / 3f64.sqrt()).abs() < 1e-9);
-    }
-
-    #[test]
-    fn without_answers_image_by_image_accuracies_are_binomial() {
-        let term = Term { gradient: 1.0, accuracy: 0.5, images: 100, hits: None };
-        let one = estimate(&[Sample { value: 0.5, terms: vec![term] }]).unwrap();
-        assert!((one.high - one.value - 1.960 * 0.05).abs() < 1e-9 && !one.paired);
-    }
-
-    #[test]
-    fn students_quantile_falls_with_freedom_to_the_normals() {
-        assert_eq!(student(1.0), 12.706);
-        assert_eq!(student(f64::INFINITY), 1.960);
-        assert!(student(2.0) > student(2.5) && student(2.5) > student(3.0));
-    }
-}
+mod tests;

@@ -67,8 +67,7 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
     let policy = table.text("policy")?;
     let temperature = table.text("temperature")?;
     let ratio = table.text("ratio")?;
-    // Read for its check alone: equal ratios are equal texts.
-    let swept = table.optional_numbers("ratio")?;
+    let swept: Vec<bool> = ratio.iter().map(|ratio| !ratio.is_empty()).collect();
     let cost = table.numbers("multiply_adds")?;
     let accuracy = table.numbers("accuracy")?;
     let mut samples: Vec<Sample<Key>> = Vec::new();
@@ -80,11 +79,11 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             // A fitted temperature differs from seed to seed, and a network of several exits has
             // one for each, joined by `/`; that it was fitted does not differ.
             scaled: !matches!(temperature[i].as_str(), "" | "1"),
-            ratios: swept[i].is_some(),
+            ratios: swept[i],
         };
         let mut key = (kind, network[i].clone(), ratio[i].clone(), 0);
         // The exits of a network without dynamic evaluation have nothing else to tell them apart.
-        if swept[i].is_none() {
+        if !swept[i] {
             let count = counts.entry((key.clone(), seed[i].clone())).or_insert(0);
             key.3 = *count;
             *count += 1;

@@ -6,7 +6,11 @@ use anyhow::{Context, Result};
 
 use super::Study;
 use crate::eval::anytime::{self, Member as Evaluated};
-use crate::eval::budgeted::{Network, Policy, Setting, Sweep, sweep};
+use crate::eval::budgeted::{
+    BudgetedPoint, Network, Policy, Setting, Sweep, hold_out_accuracies, sweep,
+};
+use crate::eval::exits;
+use crate::eval::judge::Leavers;
 use crate::eval::{Predictions, temperature};
 use crate::experiment::{Member, Named};
 use crate::models::NetworkConfig;
@@ -38,6 +42,10 @@ pub struct Row {
     pub hits: Arc<[bool]>,
     /// Thresholds, and the images that left at each exit.
     pub taken: Option<(Vec<f64>, Vec<usize>)>,
+    /// Accuracy on the hold-out; of the paper's policy and of points without dynamic evaluation.
+    pub hold_out: Option<f64>,
+    /// Which images left where; of the paper's policy.
+    pub leavers: Option<Leavers>,
 }
 
 /// A network's or an ensemble's answers on both splits.
@@ -189,7 +197,11 @@ fn of_entry(
     };
     for setting in settings {
         let curve = sweep(&both, setting)?;
-        rows.extend(swept(&label.dynamic(), network, seed, curve));
+        let mut found = swept(&label.dynamic(), network, seed, &curve);
+        if *setting == (Setting { ratios: setting.ratios.clone(), ..Setting::paper() }) {
+            add_evidence(&mut found, &both, setting, &curve)?;
+        }
+        rows.extend(found);
     }
     if label.is_msdnet {
         rows.extend(fixed_points(&label.fixed(), network, seed, answered)?);
@@ -197,10 +209,28 @@ fn of_entry(
     Ok(rows)
 }
 
-fn swept(curve: &str, network: &str, seed: u64, sweep: Sweep) -> Vec<Row> {
+/// What the judge needs beside the points.
+fn add_evidence(rows: &mut [Row], both: &Network, setting: &Setting, sweep: &Sweep) -> Result<()> {
+    let last = both.test.exits - 1;
+    let last_hits: Arc<[bool]> = exits::hits(both.test).swap_remove(last).into();
+    let hold_out = hold_out_accuracies(both, setting, &sweep.points)?;
+    for ((row, point), accuracy) in rows.iter_mut().zip(&sweep.points).zip(hold_out) {
+        let leave_at =
+            |exit: usize| point.left.iter().map(|&own| usize::from(own) == exit).collect();
+        row.hold_out = Some(accuracy);
+        row.leavers = Some(Leavers {
+            first: leave_at(0),
+            last: leave_at(last),
+            last_hits: last_hits.clone(),
+        });
+    }
+    Ok(())
+}
+
+fn swept(curve: &str, network: &str, seed: u64, sweep: &Sweep) -> Vec<Row> {
     let temperature = temperature::label(&sweep.temperatures);
     let policy = sweep.policy.name();
-    let row = |point: crate::eval::budgeted::BudgetedPoint| Row {
+    let row = |point: &BudgetedPoint| Row {
         curve: curve.to_string(),
         network: network.to_string(),
         seed,
@@ -210,16 +240,19 @@ fn swept(curve: &str, network: &str, seed: u64, sweep: Sweep) -> Vec<Row> {
         multiply_adds: point.multiply_adds,
         accuracy: point.accuracy,
         images: point.images,
-        hits: point.hits,
-        taken: Some((point.thresholds, point.taken)),
+        hits: point.hits.clone(),
+        taken: Some((point.thresholds.clone(), point.taken.clone())),
+        hold_out: None,
+        leavers: None,
     };
-    sweep.points.into_iter().map(row).collect()
+    sweep.points.iter().map(row).collect()
 }
 
 /// Every image leaves at the same exit.
 fn fixed_points(curve: &str, network: &str, seed: u64, answered: &Answered) -> Result<Vec<Row>> {
     let points = anytime::single_exit(&answered.test, &answered.multiply_adds)?;
-    let row = |point: anytime::AnytimePoint| Row {
+    let hold_out = exits::score(&answered.hold_out)?;
+    let row = |(point, on_hold_out): (anytime::AnytimePoint, exits::ExitScore)| Row {
         curve: curve.to_string(),
         network: network.to_string(),
         seed,
@@ -231,8 +264,10 @@ fn fixed_points(curve: &str, network: &str, seed: u64, answered: &Answered) -> R
         images: point.images,
         hits: point.hits,
         taken: None,
+        hold_out: Some(on_hold_out.top1),
+        leavers: None,
     };
-    Ok(points.into_iter().map(row).collect())
+    Ok(points.into_iter().zip(hold_out).map(row).collect())
 }
 
 /// The rows as `figure.csv` has them.
@@ -243,10 +278,15 @@ pub fn table(rows: &[Row]) -> Table {
         .count("seed", rows.iter().map(|r| r.seed))
         .text("policy", rows.iter().map(|r| r.policy))
         .text("temperature", rows.iter().map(|r| &r.temperature))
-        .optional("ratio", rows.iter().map(|r| r.ratio))
+        .text("ratio", rows.iter().map(|r| ratio_text(r.ratio)))
         .number("multiply_adds", rows.iter().map(|r| r.multiply_adds))
         .number("accuracy", rows.iter().map(|r| r.accuracy))
         .count("images", rows.iter().map(|r| r.images as u64))
+}
+
+/// `0` and `inf` are the limits; empty where the policy sweeps nothing.
+fn ratio_text(ratio: Option<f64>) -> String {
+    ratio.map_or(String::new(), |ratio| ratio.to_string())
 }
 
 /// The rows of `exits_taken.csv`: which exits the images of each point took. The last exit has no
@@ -266,7 +306,7 @@ pub fn taken_table(rows: &[Row]) -> Table {
         .text("network", flat.iter().map(|f| &f.0.network))
         .count("seed", flat.iter().map(|f| f.0.seed))
         .text("policy", flat.iter().map(|f| f.0.policy))
-        .optional("ratio", flat.iter().map(|f| f.0.ratio))
+        .text("ratio", flat.iter().map(|f| ratio_text(f.0.ratio)))
         .count("exit", flat.iter().map(|f| f.1 as u64))
         .optional("threshold", flat.iter().map(|f| f.2))
         .count("images", flat.iter().map(|f| f.3 as u64));

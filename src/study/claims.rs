@@ -1,96 +1,241 @@
 //! The paper's claims for a figure, judged on its rows.
 
-use anyhow::Result;
+use std::fmt::Write;
 
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::context::input_of;
 use super::{anytime, budgeted};
-use crate::eval::claims::{self, ClaimFigure, Judgement};
-use crate::eval::judge::{Row, judge};
-use crate::experiment::{Figure, claims_yaml};
+use crate::cost;
+use crate::eval::claims::{self, Claim, ClaimFigure, Count, Counted, Kind, Rule, Unit};
+use crate::eval::judge::pooled::PositionLoss;
+use crate::eval::judge::{Answered, Judgement, Measured, Row, Verdict, judge, judge_exact};
+use crate::experiment::{Figure, Plan, claims_yaml, load};
 use crate::results::tables::Table;
 
-/// Judges the claims of `figure` on `rows`.
-///
-/// # Errors
-/// When the claims cannot be read.
-pub fn judgements(figure: Figure, rows: &[Row]) -> Result<Vec<Judgement>> {
-    let figure = match figure {
+/// The figure as the claims name it.
+pub fn claim_figure(figure: Figure) -> ClaimFigure {
+    match figure {
         Figure::Anytime => ClaimFigure::Anytime,
         Figure::BudgetedBatch => ClaimFigure::BudgetedBatch,
         Figure::FigIntermediate => ClaimFigure::FigIntermediate,
         Figure::FigFinalDegradation => ClaimFigure::FigFinalDegradation,
         Figure::Ablation => ClaimFigure::Ablation,
-    };
-    Ok(judge(&claims::parse(claims_yaml())?, figure, rows))
+    }
 }
 
-/// Rows of an anytime figure as the judge reads them; the averaged curves are another estimate of
-/// the same networks and are not judged.
-pub fn of_anytime(rows: &[anytime::Row]) -> Vec<Row> {
-    let single = rows.iter().filter(|row| row.curve == row.network);
-    single
-        .map(|row| Row {
-            curve: row.curve.clone(),
-            network: row.network.clone(),
-            seed: row.seed,
-            x: row.point.multiply_adds as f64,
+/// Judges the claims of `figure` on what it measured.
+///
+/// # Errors
+/// When the claims cannot be read.
+pub fn judgements(figure: Figure, measured: &Measured) -> Result<Vec<Judgement>> {
+    Ok(judge(&claims::parse(claims_yaml())?, claim_figure(figure), measured))
+}
+
+/// Judges the exact claims, which need no run.
+///
+/// # Errors
+/// Names the claim whose networks are not in its experiment.
+pub fn exact_judgements() -> Result<Vec<Judgement>> {
+    let claims = claims::parse(claims_yaml())?;
+    let exact = claims.iter().filter(|claim| claim.kind == Kind::Exact);
+    let judged = |claim: &Claim| {
+        let Rule::Count(count) = &claim.rule else {
+            bail!("its rule counts nothing");
+        };
+        Ok(judge_exact(claim, &counts(count)?))
+    };
+    exact.map(|claim| judged(claim).with_context(|| format!("claim `{}`", claim.id))).collect()
+}
+
+/// The counts in the order of the networks and, where every exit counts, of their exits.
+fn counts(count: &Count) -> Result<Vec<f64>> {
+    let (_, experiment) = load(&count.experiment, &[])?;
+    let input = input_of(&experiment.dataset)?;
+    let plan = Plan::new(&experiment, input, experiment.validation.unwrap_or(0))?;
+    let mut counts = Vec::new();
+    for name in &count.networks {
+        let found = plan.networks.iter().find(|network| network.name == *name);
+        let found = found.with_context(|| format!("{} has no network {name}", count.experiment))?;
+        let network = found.config.build(input)?;
+        let costs = cost::table(&network);
+        let from = if count.every_exit { 0 } else { costs.len() - 1 };
+        counts.extend((from..costs.len()).map(|exit| match count.column {
+            Counted::MultiplyAdds => costs[exit].multiply_adds as f64,
+            Counted::Parameters => costs[exit].parameters as f64,
+            Counted::Operations => cost::port_operations(&network, exit) as f64,
+        }));
+    }
+    Ok(counts)
+}
+
+/// Rows of an anytime figure as the judge reads them.
+pub fn of_anytime(rows: &[anytime::Row]) -> Measured {
+    let row = |row: &anytime::Row| Row {
+        curve: row.curve.clone(),
+        network: row.network.clone(),
+        seed: row.seed,
+        x: row.point.multiply_adds as f64,
+        answered: Answered {
             accuracy: row.point.accuracy,
             images: row.point.images,
             hits: Some(row.point.hits.clone()),
-            reference: None,
-        })
-        .collect()
+        },
+        hold_out: None,
+        averaged: row.curve != row.network,
+        ratio: None,
+        leavers: None,
+    };
+    Measured::Steps(rows.iter().map(row).collect())
 }
 
 /// Rows of a budgeted-batch figure as the judge reads them: the paper's policy alone.
-pub fn of_budgeted(rows: &[budgeted::Row]) -> Vec<Row> {
+pub fn of_budgeted(rows: &[budgeted::Row]) -> Measured {
     let papers = rows
         .iter()
         .filter(|r| r.policy == "none" || (r.policy == "max-softmax" && r.temperature == "1"));
-    papers
-        .map(|row| Row {
-            curve: row.curve.clone(),
-            network: row.network.clone(),
-            seed: row.seed,
-            x: row.multiply_adds,
+    let row = |row: &budgeted::Row| Row {
+        curve: row.curve.clone(),
+        network: row.network.clone(),
+        seed: row.seed,
+        x: row.multiply_adds,
+        answered: Answered {
             accuracy: row.accuracy,
             images: row.images,
             hits: Some(row.hits.clone()),
-            reference: None,
-        })
-        .collect()
+        },
+        hold_out: row.hold_out,
+        averaged: false,
+        ratio: row.ratio,
+        leavers: row.leavers.clone(),
+    };
+    Measured::Straight(papers.map(row).collect())
 }
+
+/// The columns of `claims.csv`, in order.
+pub const COLUMNS: [&str; 16] = [
+    "claim",
+    "verdict",
+    "magnitude",
+    "value",
+    "low",
+    "high",
+    "unit",
+    "margin",
+    "paper",
+    "ratio",
+    "ratio_low",
+    "ratio_high",
+    "seeds",
+    "needed",
+    "places",
+    "note",
+];
 
 /// The judgements as `claims.csv` has them.
 pub fn table(judgements: &[Judgement]) -> Table {
+    let each = || judgements.iter();
     Table::default()
-        .text("claim", judgements.iter().map(|j| &j.claim))
-        .text("holds", judgements.iter().map(|j| j.holds.to_string()))
-        .text("measured", judgements.iter().map(|j| &j.measured))
-        .text("expected", judgements.iter().map(|j| &j.expected))
-        .count("seeds", judgements.iter().map(|j| j.seeds as u64))
-        .text("note", judgements.iter().map(|j| &j.note))
+        .text("claim", each().map(|j| &j.claim))
+        .text("verdict", each().map(|j| verdict(j)))
+        .text("magnitude", each().map(|j| j.magnitude.map_or("", |m| m.name())))
+        .optional("value", each().map(|j| j.effect.map(|e| e.value)))
+        .optional("low", each().map(|j| j.effect.map(|e| e.low)))
+        .optional("high", each().map(|j| j.effect.map(|e| e.high)))
+        .text("unit", each().map(|j| j.unit.map_or("", Unit::name)))
+        .optional("margin", each().map(|j| j.margin))
+        .optional("paper", each().map(|j| j.paper))
+        .optional("ratio", each().map(|j| j.ratio.map(|r| r.value)))
+        .optional("ratio_low", each().map(|j| j.ratio.map(|r| r.low)))
+        .optional("ratio_high", each().map(|j| j.ratio.map(|r| r.high)))
+        .count("seeds", each().map(|j| j.seeds as u64))
+        .text("needed", each().map(needed))
+        .count("places", each().map(|j| j.places as u64))
+        .text("note", each().map(|j| &j.note))
 }
 
-/// The judgements for a person at a terminal.
+fn verdict(judgement: &Judgement) -> &'static str {
+    judgement.verdict.map_or("", Verdict::name)
+}
+
+fn needed(judgement: &Judgement) -> String {
+    judgement.needed.map_or(String::new(), |needed| needed.to_string())
+}
+
+/// The loss at each position of Fig. 3, pointwise and without a verdict, as `positions.csv` has it.
+pub fn positions_table(losses: &[PositionLoss]) -> Table {
+    let intervals: Vec<_> = losses.iter().map(|loss| loss.estimate.interval(0.95)).collect();
+    Table::default()
+        .text("curve", losses.iter().map(|loss| &loss.curve))
+        .number("relative_depth", losses.iter().map(|loss| loss.depth))
+        .text("reference", losses.iter().map(|loss| loss.reference))
+        .number("loss", losses.iter().map(|loss| loss.estimate.value))
+        .number("low", intervals.iter().map(|interval| interval.0))
+        .number("high", intervals.iter().map(|interval| interval.1))
+        .count("seeds", losses.iter().map(|loss| loss.estimate.seeds as u64))
+}
+
+/// The judgements as `--json` prints them.
+pub fn json_of(judgements: &[Judgement]) -> Value {
+    let one = |j: &Judgement| {
+        json!({
+            "claim": j.claim, "verdict": verdict(j), "magnitude": j.magnitude.map(|m| m.name()),
+            "value": j.effect.map(|e| e.value), "low": j.effect.map(|e| e.low),
+            "high": j.effect.map(|e| e.high), "unit": j.unit.map(Unit::name),
+            "margin": j.margin, "paper": j.paper, "ratio": j.ratio.map(|r| r.value),
+            "seeds": j.seeds, "needed": needed(j), "places": j.places, "note": j.note,
+        })
+    };
+    judgements.iter().map(one).collect()
+}
+
+/// The judgements for a person at a terminal; those that cannot be measured are one line.
 pub fn describe(judgements: &[Judgement]) -> String {
-    if judgements.is_empty() {
-        return String::new();
+    let (absent, shown): (Vec<&Judgement>, Vec<&Judgement>) =
+        judgements.iter().partition(|j| j.verdict == Some(Verdict::NotMeasurable));
+    let mut text = String::new();
+    if !shown.is_empty() {
+        let width = shown.iter().map(|j| j.claim.len()).max().unwrap_or(5);
+        let _ = writeln!(
+            text,
+            "{:width$}  {:13}  {:>7}  {:>18}  {:>8}  {:8}  seeds  needed",
+            "claim", "verdict", "effect", "95 % interval", "paper", "unit"
+        );
+        for j in &shown {
+            let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x:.4}"));
+            let interval =
+                j.effect.map_or(String::new(), |e| format!("[{:.4}, {:.4}]", e.low, e.high));
+            let _ = writeln!(
+                text,
+                "{:width$}  {:13}  {:>7}  {interval:>18}  {:>8}  {:8}  {:5}  {}",
+                j.claim,
+                if verdict(j).is_empty() { "-" } else { verdict(j) },
+                number(j.effect.map(|e| e.value)),
+                number(j.paper),
+                j.unit.map_or("", Unit::name),
+                j.seeds,
+                needed(j)
+            );
+        }
     }
-    let width = judgements.iter().map(|j| j.claim.len()).max().unwrap_or(5);
-    let mut text = format!("{:width$}  holds      measured (the paper: expected)\n", "claim");
-    for j in judgements {
-        let measured = if j.measured.is_empty() { &j.note } else { &j.measured };
-        text.push_str(&format!(
-            "{:width$}  {:9}  {measured} ({})\n",
-            j.claim,
-            j.holds.to_string(),
-            j.expected
-        ));
+    match shown.iter().map(|j| j.seeds).min() {
+        Some(1) => text.push_str("one seed: no verdict\n"),
+        Some(2) => text.push_str("two seeds: no verdict\n"),
+        _ => {}
+    }
+    if !absent.is_empty() {
+        let names: Vec<&str> = absent.iter().map(|j| j.claim.as_str()).collect();
+        let _ = writeln!(text, "not measurable (claims.csv says why): {}", names.join(", "));
     }
     text
 }
 
-/// The claims that do not hold, by name.
+/// The claims that fail, by name.
 pub fn failed(judgements: &[Judgement]) -> Vec<&str> {
-    judgements.iter().filter(|j| j.holds == claims::Verdict::No).map(|j| j.claim.as_str()).collect()
+    let failed = judgements.iter().filter(|j| j.verdict == Some(Verdict::Fails));
+    failed.map(|j| j.claim.as_str()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
 use super::{anytime, budgeted, claims, positional};
 use crate::data::Dataset;
-use crate::eval::claims::Judgement;
+use crate::eval::judge::{Judgement, Measured, pooled};
 use crate::eval::paper;
 use crate::experiment::{Experiment, Figure, Member, paper_curves_csv};
 use crate::figures::{self, PaperCurve};
@@ -116,7 +116,9 @@ fn write_rows(study: &Study, outputs: &Outputs) -> Result<Vec<Judgement>> {
                 bail!("nothing can be drawn: {}", found.relative.left_out.join("; "));
             }
             positional::table(&found.relative.rows).write(&csv)?;
-            claims::judgements(figure, &found.judged)
+            let losses = pooled::positions(&found.networks, claims::claim_figure(figure));
+            claims::positions_table(&losses).write(&outputs.file("positions.csv"))?;
+            claims::judgements(figure, &Measured::Positions(found.networks))
         }
     }
 }
@@ -171,12 +173,6 @@ fn paper_curves(figure: Figure, dataset: &Dataset, has_ensembles: bool) -> Resul
 }
 
 fn summary(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
-    let claims: Vec<_> = judgements
-        .iter()
-        .map(|j| {
-            json!({ "claim": j.claim, "holds": j.holds.to_string(), "measured": j.measured,
-                    "expected": j.expected, "seeds": j.seeds, "note": j.note })
-        })
-        .collect();
+    let claims = claims::json_of(judgements);
     json!({ "experiment": study.name, "figure": study.plan.figure.name(), "picture": picture, "claims": claims })
 }

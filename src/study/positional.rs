@@ -1,13 +1,10 @@
 //! Rows of both figures by position (Fig. 3): the same runs, read in two ways.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use anyhow::Result;
 
 use super::Study;
 use crate::eval::exits::{hits, score};
-use crate::eval::judge::{Reference, Row as Judged};
+use crate::eval::judge::{Answered, Network};
 use crate::eval::relative::{self, Relative, RelativeRow, Trained};
 use crate::experiment::Figure;
 use crate::results::tables::Table;
@@ -17,12 +14,9 @@ use crate::runs::predictions::Split;
 pub struct Positional {
     /// Rows, and what was left out.
     pub relative: Relative,
-    /// The same with each image's answer.
-    pub judged: Vec<Judged>,
+    /// Every network with each image's answer.
+    pub networks: Vec<Network>,
 }
-
-/// Whether each test image was answered rightly, by the network's name and seed.
-type Hits = HashMap<(String, u64), Arc<[bool]>>;
 
 /// Rows of fig-intermediate or fig-final-degradation.
 ///
@@ -31,15 +25,25 @@ type Hits = HashMap<(String, u64), Arc<[bool]>>;
 pub fn rows(study: &Study) -> Result<Positional> {
     let is_left = study.plan.figure == Figure::FigIntermediate;
     let mut trained = Vec::new();
-    let mut answers = Hits::new();
+    let mut networks = Vec::new();
     for network in &study.plan.networks {
         for (place, run) in study.runs_of(network) {
             let predictions = study.predictions(network, place, Split::Test)?;
             let scores = score(&predictions)?;
+            let hits = hits(&predictions);
             let last = scores.len() - 1;
-            let exit = if is_left { 0 } else { last };
-            let own: Arc<[bool]> = hits(&predictions).swap_remove(exit).into();
-            answers.insert((network.name.clone(), run.seed), own);
+            let answered = |exit: usize| Answered {
+                accuracy: scores[exit].top1,
+                images: hits[exit].len(),
+                hits: Some(hits[exit].as_slice().into()),
+            };
+            networks.push(Network {
+                curve: network.curve.clone(),
+                seed: run.seed,
+                depth: network.position.map(|position| position.relative()),
+                answered: answered(if is_left { 0 } else { last }),
+                own_final: is_left.then(|| answered(last)),
+            });
             trained.push(Trained {
                 curve: network.curve.clone(),
                 network: network.name.clone(),
@@ -56,26 +60,7 @@ pub fn rows(study: &Study) -> Result<Positional> {
     } else {
         relative::final_degradation(&trained)?
     };
-    let judged = relative.rows.iter().map(|row| judged(row, &answers)).collect();
-    Ok(Positional { relative, judged })
-}
-
-fn judged(row: &RelativeRow, answers: &Hits) -> Judged {
-    let hits_of = |network: &String| answers.get(&(network.clone(), row.seed)).cloned();
-    let own = hits_of(&row.network);
-    Judged {
-        curve: row.curve.clone(),
-        network: row.network.clone(),
-        seed: row.seed,
-        x: row.relative_depth,
-        accuracy: row.accuracy,
-        images: own.as_ref().map_or(0, |hits| hits.len()),
-        hits: own,
-        reference: Some(Reference {
-            accuracy: row.reference_accuracy,
-            hits: hits_of(&row.reference),
-        }),
-    }
+    Ok(Positional { relative, networks })
 }
 
 /// The rows as `figure.csv` has them.

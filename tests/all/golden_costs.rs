@@ -38,6 +38,7 @@ fn check(golden: &Value, context: &str) {
             ("conv_linear_macs", ours.multiply_adds_eager),
             ("lazy_macs_anytime", ours.multiply_adds),
             ("lazy_macs_single", ours.multiply_adds_single),
+            ("lazy_peer_ops_anytime", cost::port_operations(&network, exit)),
         ];
         for (key, value) in pairs {
             assert_eq!(value, golden[key].as_u64().unwrap(), "{context}, exit {}, {key}", exit + 1);

@@ -91,7 +91,7 @@ fn of_point(point: &BudgetedPoint, answers: &Answers) -> Result<Value> {
     // JSON has no infinity.
     let finite = point.thresholds.iter().map(|t| t.clamp(-1e300, 1e300));
     Ok(json!({
-        "ratio": point.ratio,
+        "ratio": point.ratio.map(|ratio| ratio.min(1e300)),
         "multiply_adds": point.multiply_adds,
         "accuracy": point.accuracy,
         "taken": point.taken,

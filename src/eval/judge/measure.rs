@@ -1,0 +1,245 @@
+//! The rules about lines of accuracy by multiply-adds.
+
+use super::leaving;
+use super::lines::{Lines, Shape, distinct, mean_difference};
+use super::{Finding, Findings, Row};
+use crate::eval::claims::{Curves, Range, Rule};
+use crate::eval::statistics::{Sample, estimate};
+
+/// Places at which two curves are compared at most; evenly picked where there are more.
+const PLACES: usize = 200;
+
+/// The effect of a rule.
+pub(super) fn find(rule: &Rule, rows: &[Row], shape: Shape) -> Findings {
+    let plain = Curve { rows, shape };
+    match rule {
+        Rule::MeanAbove { curve, others, range } => {
+            plain.against(curve, others, |pair| mean_above(pair, range))
+        }
+        Rule::Below { curve, others } => plain.against(curve, others, below),
+        Rule::AboveAtLowest { curve, others } => plain.against(curve, others, above_at_lowest),
+        Rule::BelowAtEnd { curve, than } => {
+            plain.against(curve, std::slice::from_ref(than), below_at_end)
+        }
+        Rule::BelowAtFraction { curve, than, fraction } => {
+            plain.against(curve, std::slice::from_ref(than), |pair| {
+                below_at_fraction(pair, *fraction)
+            })
+        }
+        Rule::Gain { curve, from } => plain.gain(curve, *from),
+        Rule::Averaged { curve } => averaged(rows, curve),
+        Rule::EasierFirst { curve, ratio } => leaving::easier_first(rows, curve, *ratio),
+        Rule::GainOfStaying { curve, ratio } => leaving::gain_of_staying(rows, curve, *ratio),
+        Rule::Loss { .. } | Rule::KeepsMore { .. } | Rule::Count(_) => {
+            Err("the rule is not about lines of accuracy by multiply-adds".to_owned())
+        }
+    }
+}
+
+struct Curve<'a> {
+    rows: &'a [Row],
+    shape: Shape,
+}
+
+/// Two curves, seed by seed, for the seeds that both have.
+struct Pair<'a> {
+    names: String,
+    seeds: Vec<(Lines<'a>, Lines<'a>)>,
+}
+
+impl<'a> Curve<'a> {
+    fn labels(&self, curves: &Curves) -> Vec<&'a str> {
+        let mut labels: Vec<&str> = Vec::new();
+        for row in self.rows.iter().filter(|row| !row.averaged && curves.matches(&row.curve)) {
+            if !labels.contains(&row.curve.as_str()) {
+                labels.push(&row.curve);
+            }
+        }
+        labels
+    }
+
+    /// Its lines by seed, in ascending order of the seeds.
+    fn lines(&self, label: &str) -> Result<Vec<(u64, Lines<'a>)>, String> {
+        let own: Vec<&Row> =
+            self.rows.iter().filter(|row| !row.averaged && row.curve == label).collect();
+        let mut seeds: Vec<u64> = own.iter().map(|row| row.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        let of_seed = |seed| {
+            let rows = own.iter().copied().filter(|row| row.seed == seed).collect();
+            Ok((seed, Lines::of(rows, self.shape)?))
+        };
+        seeds.into_iter().map(of_seed).collect()
+    }
+
+    /// The findings of every pair of a selected curve and another.
+    fn against(
+        &self,
+        curve: &Curves,
+        others: &[Curves],
+        measure: impl Fn(&Pair<'a>) -> Findings,
+    ) -> Findings {
+        let mut findings = Vec::new();
+        for label in self.labels(curve) {
+            for other in others.iter().flat_map(|other| self.labels(other)) {
+                if label == other {
+                    continue;
+                }
+                let mut theirs = self.lines(other)?;
+                let mut seeds = Vec::new();
+                for (seed, own) in self.lines(label)? {
+                    if let Some(at) = theirs.iter().position(|(s, _)| *s == seed) {
+                        seeds.push((own, theirs.swap_remove(at).1));
+                    }
+                }
+                let names = format!("{label} against {other}");
+                if seeds.is_empty() {
+                    return Err(format!("{names}: no seed that both have"));
+                }
+                findings.extend(measure(&Pair { names, seeds })?);
+            }
+        }
+        Ok(findings)
+    }
+
+    fn gain(&self, curve: &Curves, part: f64) -> Findings {
+        let mut findings = Vec::new();
+        for label in self.labels(curve) {
+            let lines = self.lines(label)?;
+            let gained = |(_, line): &(u64, Lines<'a>)| {
+                let (from, to) = (line.begun(), line.end());
+                Some(line.at(to)?.minus(line.at(from + part * (to - from))?))
+            };
+            findings.push(finding(label.to_owned(), lines.iter().map(gained))?);
+        }
+        Ok(findings)
+    }
+}
+
+impl Pair<'_> {
+    /// The budgets from which every network of both sides has begun, in every seed, to where the
+    /// first side ends.
+    fn common(&self) -> (f64, f64) {
+        let from = self.seeds.iter().map(|(a, b)| a.begun().max(b.begun()));
+        let to = self.seeds.iter().map(|(a, b)| a.end().min(b.end()));
+        (from.fold(f64::NEG_INFINITY, f64::max), to.fold(f64::INFINITY, f64::min))
+    }
+
+    fn place(&self, x: f64) -> String {
+        format!("{} at {x:.4e} multiply-adds", self.names)
+    }
+
+    fn none(&self, why: &str) -> Findings {
+        Err(format!("{}: {why}", self.names))
+    }
+}
+
+/// The estimate over the seeds' samples, where every seed has one.
+fn finding<'a>(
+    place: String,
+    samples: impl Iterator<Item = Option<Sample<'a>>>,
+) -> Result<Finding, String> {
+    let samples: Option<Vec<Sample>> = samples.collect();
+    match samples.and_then(|samples| estimate(&samples)) {
+        Some(estimate) => Ok(Finding { place, estimate }),
+        None => Err(format!("{place}: a curve has not begun there")),
+    }
+}
+
+fn mean_above(pair: &Pair, range: &Range) -> Findings {
+    let (from, to) = pair.common();
+    if from > to {
+        return pair.none("no budget that both cover");
+    }
+    let part = |fraction: f64| from + fraction * (to - from);
+    let ends = (part(range.at_least.unwrap_or(0.0)), part(range.at_most.unwrap_or(1.0)));
+    let samples = pair.seeds.iter().map(|(own, its)| mean_difference(own, its, ends));
+    let place = format!("{}, mean from {:.4e} to {:.4e}", pair.names, ends.0, ends.1);
+    Ok(vec![finding(place, samples)?])
+}
+
+fn below(pair: &Pair) -> Findings {
+    let (from, _) = pair.common();
+    let points = pair.seeds.iter().flat_map(|(own, its)| own.xs().chain(its.xs()));
+    let places = thinned(distinct(points.filter(|&x| x >= from).chain([from])));
+    let missing = |x| {
+        let samples = pair.seeds.iter().map(|(own, its)| Some(its.at(x)?.minus(own.at(x)?)));
+        finding(pair.place(x), samples)
+    };
+    places.into_iter().map(missing).collect()
+}
+
+fn above_at_lowest(pair: &Pair) -> Findings {
+    let (x, _) = pair.common();
+    let samples = pair.seeds.iter().map(|(own, its)| Some(own.at(x)?.minus(its.at(x)?)));
+    Ok(vec![finding(pair.place(x), samples)?])
+}
+
+fn below_at_end(pair: &Pair) -> Findings {
+    let missing = |(own, its): &(Lines<'_>, Lines<'_>)| {
+        let x = own.end();
+        (x >= its.begun()).then_some(x)
+    };
+    let Some(ends) = pair.seeds.iter().map(missing).collect::<Option<Vec<f64>>>() else {
+        return pair.none("the other curve begins beyond the end");
+    };
+    let samples =
+        pair.seeds.iter().zip(&ends).map(|((own, its), &x)| Some(its.at(x)?.minus(own.at(x)?)));
+    Ok(vec![finding(pair.place(ends[0]), samples)?])
+}
+
+fn below_at_fraction(pair: &Pair, fraction: f64) -> Findings {
+    let place = |its: &Lines| fraction * its.end();
+    if let Some((own, its)) = pair.seeds.iter().find(|(own, its)| place(its) < own.begun()) {
+        let (x, begun) = (place(its), own.begun());
+        return pair.none(&format!(
+            "{fraction} of the dearest costs {x:.4e} multiply-adds, and the curve begins at {begun:.4e}"
+        ));
+    }
+    let samples =
+        pair.seeds.iter().map(|(own, its)| Some(its.at(its.end())?.minus(own.at(place(its))?)));
+    Ok(vec![finding(pair.place(place(&pair.seeds[0].1)), samples)?])
+}
+
+/// At the last exit of each selected network.
+fn averaged(rows: &[Row], curve: &Curves) -> Findings {
+    let dearest = |seed: u64, network: &str, averaged: bool| {
+        let own = rows.iter().filter(move |row| {
+            row.seed == seed && row.network == network && row.averaged == averaged
+        });
+        own.max_by(|a, b| a.x.total_cmp(&b.x))
+    };
+    let mut networks: Vec<&str> = Vec::new();
+    for row in rows.iter().filter(|row| row.averaged && curve.matches(&row.network)) {
+        if !networks.contains(&row.network.as_str()) {
+            networks.push(&row.network);
+        }
+    }
+    if networks.is_empty() {
+        return Err("no network has a curve of averaged exits".to_owned());
+    }
+    let of_network = |network: &str| {
+        let own = rows.iter().filter(|row| row.averaged && row.network == network);
+        let mut seeds: Vec<u64> = own.map(|row| row.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        let sample = |seed| {
+            let (mean, single) = (dearest(seed, network, true)?, dearest(seed, network, false)?);
+            Some(plain(mean).minus(plain(single)))
+        };
+        finding(format!("{network} at its last exit"), seeds.into_iter().map(sample))
+    };
+    networks.into_iter().map(of_network).collect()
+}
+
+fn plain(row: &Row) -> Sample<'_> {
+    Sample { value: row.answered.accuracy, terms: vec![row.answered.term(1.0)] }
+}
+
+fn thinned(places: Vec<f64>) -> Vec<f64> {
+    if places.len() <= PLACES {
+        return places;
+    }
+    let last = places.len() - 1;
+    (0..PLACES).map(|i| places[i * last / (PLACES - 1)]).collect()
+}

@@ -1,0 +1,79 @@
+use super::*;
+use crate::experiment::{BUILT_IN, Member};
+use crate::models::NetworkConfig;
+
+/// Labels of the curves that an experiment draws.
+fn labels(name: &str) -> (ClaimFigure, Vec<String>) {
+    let (_, experiment) = load(name, &[]).unwrap();
+    let input = input_of(&experiment.dataset).unwrap();
+    let plan = Plan::new(&experiment, input, experiment.validation.unwrap_or(0)).unwrap();
+    let figure = claim_figure(plan.figure);
+    if plan.figure.is_positional() {
+        return (figure, plan.networks.iter().map(|network| network.curve.clone()).collect());
+    }
+    let mut labels = Vec::new();
+    for named in &plan.members {
+        labels.push(named.name.clone());
+        if plan.figure == Figure::BudgetedBatch {
+            let is_msdnet = |name: &String| {
+                let network = plan.networks.iter().find(|network| network.name == *name);
+                network.is_some_and(|n| matches!(n.config, NetworkConfig::Msdnet(_)))
+            };
+            let dynamic = match &named.member {
+                Member::Joined(names) => names.iter().any(is_msdnet),
+                _ => is_msdnet(&named.name),
+            };
+            if dynamic {
+                labels.push(format!("{} with dynamic evaluation", named.name));
+                labels.push(format!("{} without dynamic evaluation", named.name));
+            }
+        }
+    }
+    (figure, labels)
+}
+
+#[test]
+fn every_pattern_of_every_claim_selects_a_curve_of_a_shipped_experiment() {
+    let all: Vec<_> = BUILT_IN.iter().map(|(name, _)| labels(name)).collect();
+    for claim in claims::parse(claims_yaml()).unwrap() {
+        for curves in claim.rule.patterns() {
+            let mut own = all.iter().filter(|(figure, _)| *figure == claim.figure);
+            let found = own.any(|(_, labels)| labels.iter().any(|label| curves.matches(label)));
+            assert!(found, "claim `{}`: no curve is called `{}`", claim.id, curves.0);
+        }
+    }
+}
+
+#[test]
+fn exact_claims_are_judged_without_a_run() {
+    let judged = exact_judgements().unwrap();
+    let verdict = |id: &str| judged.iter().find(|j| j.claim == id).unwrap().verdict;
+    for id in ["exact-imagenet-costs", "exact-ablation-costs", "exact-port-parameters"] {
+        assert_eq!(verdict(id), Some(Verdict::Holds), "{id}: {judged:?}");
+    }
+    // ResNet-62 counts 1.396e8 and the DenseNet 1.06e8, whatever the text rounds.
+    assert_eq!(verdict("exact-resnet-classifiers-cost"), Some(Verdict::Fails));
+    assert_eq!(verdict("exact-densenet-classifiers-cost"), Some(Verdict::Fails));
+}
+
+#[test]
+fn the_table_has_the_columns_in_order_and_empty_cells_for_what_is_not_known() {
+    let csv = String::from_utf8(table(&exact_judgements().unwrap()).to_csv().unwrap()).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(lines.next().unwrap(), COLUMNS.join(","));
+    let first = lines.next().unwrap();
+    assert!(first.starts_with("exact-imagenet-costs,holds,\"\","), "{first}");
+}
+
+#[test]
+fn what_is_not_measurable_is_one_line_on_the_screen_and_one_seed_is_said_once() {
+    let mut judged = exact_judgements().unwrap();
+    judged[0].verdict = Some(Verdict::NotMeasurable);
+    judged[1].verdict = Some(Verdict::NotMeasurable);
+    judged.iter_mut().for_each(|judgement| judgement.seeds = 1);
+    let text = describe(&judged);
+    assert!(text.contains("one seed: no verdict\n"), "{text}");
+    let line = "not measurable (claims.csv says why): exact-imagenet-costs, exact-resnet-";
+    assert!(text.contains(line), "{text}");
+    assert_eq!(text.lines().count(), 1 + (judged.len() - 2) + 2);
+}
