@@ -15,9 +15,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// A column of text.
+    /// A column of text; an empty text is an empty cell, without quotes.
     pub fn text<S: AsRef<str>>(mut self, name: &str, values: impl IntoIterator<Item = S>) -> Table {
-        let values: Vec<String> = values.into_iter().map(|v| v.as_ref().to_string()).collect();
+        let cell = |text: S| Some(text.as_ref().to_string()).filter(|text| !text.is_empty());
+        let values: Vec<Option<String>> = values.into_iter().map(cell).collect();
         self.columns.push(Column::new(name.into(), values));
         self
     }
@@ -72,6 +73,11 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// The names of the columns, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// The cells of a column, empty where there are none or there is no such column.
     pub fn column(&self, name: &str) -> impl Iterator<Item = &str> + use<'_> {
         let place = self.names.iter().position(|n| n == name);
@@ -107,12 +113,14 @@ mod tests {
     fn a_table_is_plain_csv_with_shortest_numbers() {
         let csv = Table::default()
             .text("curve", ["a", "b, c"])
+            .text("note", ["", "n"])
             .count("exit", [1u32, 2])
             .number("accuracy", [0.1, 1.0 / 3.0])
             .optional("ece", [None, Some(0.5)])
             .to_csv()
             .unwrap();
-        let expected = "curve,exit,accuracy,ece\na,1,0.1,\n\"b, c\",2,0.3333333333333333,0.5\n";
+        let expected =
+            "curve,note,exit,accuracy,ece\na,,1,0.1,\n\"b, c\",n,2,0.3333333333333333,0.5\n";
         assert_eq!(String::from_utf8(csv).unwrap(), expected);
     }
 }

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::context::input_of;
 use super::{anytime, budgeted};
 use crate::cost;
 use crate::eval::claims::{self, Claim, ClaimFigure, Count, Counted, Kind, Rule, Unit};
@@ -13,6 +12,7 @@ use crate::eval::judge::pooled::PositionLoss;
 use crate::eval::judge::{Answered, Judgement, Measured, Row, Verdict, judge, judge_exact};
 use crate::experiment::{Figure, Plan, claims_yaml, load};
 use crate::results::tables::Table;
+use crate::runs::context::input_of;
 
 /// The figure as the claims name it.
 pub fn claim_figure(figure: Figure) -> ClaimFigure {

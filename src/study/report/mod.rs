@@ -11,7 +11,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::eval::claims::{self, Claim};
-use crate::experiment::claims_yaml;
+use crate::experiment::{FORMAT, claims_yaml};
+
+use super::claims::COLUMNS;
 use crate::results::tables::{Rows, read};
 use crate::results::{atomic, is_scratch};
 
@@ -39,6 +41,9 @@ pub fn write_report(out: &Path) -> Result<PathBuf> {
          run an experiment first, such as `repro anytime anytime-cifar100-cpu`",
         out.display()
     );
+    let exact = out.join("exact");
+    atomic::create_folder(&exact)?;
+    super::claims::table(&super::claims::exact_judgements()?).write(&exact.join("claims.csv"))?;
     let path = out.join("README.md");
     atomic::write(&path, page(&shown)?.as_bytes())?;
     Ok(path)
@@ -63,20 +68,39 @@ fn load(folder: &Path) -> Result<Shown> {
         let path = folder.join(name);
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    Ok(Shown {
+    let shown = Shown {
         name: folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()),
         experiment: serde_yaml::from_str(&text("experiment.yaml")?).context("experiment.yaml")?,
         run: serde_json::from_str(&text("run.json")?).context("run.json")?,
         claims: read(&folder.join("claims.csv"))?,
         curves: read(&folder.join("figure.csv"))?,
-    })
+    };
+    check(&shown)?;
+    Ok(shown)
+}
+
+/// Refuses results of an earlier program, whose numbers and claims mean something else.
+fn check(shown: &Shown) -> Result<()> {
+    let figure = plain(&shown.experiment["figure"]);
+    let again = format!("`repro {figure} {}` writes them anew", shown.name);
+    let format = shown.run["format"].as_u64();
+    ensure!(
+        format == Some(u64::from(FORMAT)),
+        "run.json: the results are of format {}, and this program's is {FORMAT}; {again}",
+        format.map_or("unknown".to_string(), |format| format.to_string())
+    );
+    ensure!(
+        shown.claims.names() == COLUMNS,
+        "claims.csv: the columns are those of another version of this program; {again}"
+    );
+    Ok(())
 }
 
 fn page(shown: &[Shown]) -> Result<String> {
     let all = claims::parse(claims_yaml())?;
     let mut page = String::from(
-        "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand. A claim holds \
-         (yes), does not (no), or the 95 % interval over seeds and test images crosses its bound (undecided).\n",
+        "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand. A claim holds, \
+         fails, has no effect as large as its margin, or takes more seeds to be decided; intervals are of 95 %.\n",
     );
     summary(&mut page, shown)?;
     for figure in shown {
@@ -89,19 +113,20 @@ fn summary(page: &mut String, shown: &[Shown]) -> Result<()> {
     let runs = seconds_of_runs(shown);
     writeln!(
         page,
-        "\n| figure | data | seeds | yes | no | undecided |\n| --- | --- | --- | --- | --- | --- |"
+        "\n| figure | data | seeds | hold | fail | no effect | too few seeds |\n| --- | --- | --- | --- | --- | --- | --- |"
     )?;
     for s in shown {
-        let count = |verdict: &str| s.claims.column("holds").filter(|v| *v == verdict).count();
+        let count = |verdict: &str| s.claims.column("verdict").filter(|v| *v == verdict).count();
         let seeds = s.experiment["seeds"].as_array().map_or(0, Vec::len);
         writeln!(
             page,
-            "| [{0}](#{0}) | {1} | {seeds} | {2} | {3} | {4} |",
+            "| [{0}](#{0}) | {1} | {seeds} | {2} | {3} | {4} | {5} |",
             s.name,
             plain(&s.experiment["dataset"]),
-            count("yes"),
-            count("no"),
-            count("undecided")
+            count("holds"),
+            count("fails"),
+            count("no-effect"),
+            count("too-few-seeds")
         )?;
     }
     writeln!(
@@ -205,29 +230,23 @@ fn curve_table(page: &mut String, s: &Shown) -> Result<()> {
 }
 
 fn claim_table(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
-    writeln!(page, "| the paper says | source | expected | measured here | holds | seeds |")?;
-    writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
-    let columns = ["claim", "expected", "measured", "note", "holds", "seeds"]
-        .map(|name| s.claims.column(name));
-    let [ids, expected, measured, note, holds, seeds] = columns;
-    for (((((id, expected), measured), note), holds), seeds) in
-        ids.zip(expected).zip(measured).zip(note).zip(holds).zip(seeds)
-    {
-        let claim = all.iter().find(|c| c.id == id);
-        let (text, source) = claim.map_or((id, ""), |c| (c.text.as_str(), c.source.as_str()));
-        let measured = [measured, note]
-            .iter()
-            .filter(|t| !t.is_empty())
-            .copied()
-            .collect::<Vec<_>>()
-            .join("; ");
+    writeln!(page, "| the paper says | paper | here | verdict | seeds | needed | note |")?;
+    writeln!(page, "| --- | --- | --- | --- | --- | --- | --- |")?;
+    let cells = |name: &str| -> Vec<&str> { s.claims.column(name).collect() };
+    let [value, low, high] = ["value", "low", "high"].map(cells);
+    let columns = ["claim", "paper", "verdict", "seeds", "needed", "note"].map(cells);
+    for row in 0..columns[0].len() {
+        let [id, paper, verdict, seeds, needed, note] = columns.each_ref().map(|c| c[row]);
+        let claim = all.iter().find(|claim| claim.id == id);
+        let text = claim.map_or(id, |claim| claim.text.as_str());
         writeln!(
             page,
-            "| {} | {} | {} | {} | **{holds}** | {seeds} |",
+            "| {} | {paper} | {} [{}, {}] | {verdict} | {seeds} | {needed} | {} |",
             cell(text),
-            cell(source),
-            cell(expected),
-            cell(&measured)
+            value[row],
+            low[row],
+            high[row],
+            cell(note)
         )?;
     }
     Ok(())
