@@ -71,6 +71,9 @@ class Checks:
             call()
         except Skipped as why:
             self.row(part, check, "skipped", note=str(why))
+        except subprocess.TimeoutExpired as late:
+            state = "FAILED" if part == 1 else "skipped"
+            self.row(part, check, state, note=f"not done in {late.timeout:.0f} seconds")
         except (subprocess.SubprocessError, OSError, ValueError, KeyError, RuntimeError) as error:
             self.row(part, check, "FAILED", note=" ".join(str(error).split())[-300:])
 
