@@ -398,6 +398,7 @@ def parse():
     parser.add_argument("--only", default="2,3,4", help="parts besides (1)")
     parser.add_argument("--round", type=float, help="least seconds of a timing")
     parser.add_argument("--processes", type=int, default=4, help="processes that share the GPU in (2)")
+    parser.add_argument("--tiny", action="store_true", help="tiny networks; always on cpu")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="torch.compile beside it")
     parser.add_argument("--repro", default=os.environ.get("REPRO", str(ROOT / "target/release/repro")))
     parser.add_argument("--golden", type=Path, default=ROOT / "tests/golden")
@@ -407,8 +408,9 @@ def parse():
     parser.add_argument("stage_options", nargs="*", help="of gpu-stage.sh, after --")
     options = parser.parse_args()
     on_gpu = options.device == "cuda"
+    options.tiny = options.tiny or not on_gpu
     options.repro = str(Path(options.repro).resolve())
-    options.round = options.round or (1.0 if on_gpu else 0.02)
+    options.round = options.round or (0.02 if options.tiny else 1.0)
     options.compile = on_gpu if options.compile is None else options.compile
     options.out = options.out or ROOT / ("results/speed" if on_gpu else "target/gpu-check")
     options.processes = options.processes if on_gpu else min(options.processes, 2)
@@ -418,8 +420,8 @@ def parse():
 def main():
     options = parse()
     checks = Checks(options)
-    on_gpu, only = options.device == "cuda", options.only.split(",")
-    checks.networks, checks.batches = (NETWORKS, [64, 256]) if on_gpu else (TINY, [8, 16])
+    only = options.only.split(",")
+    checks.networks, checks.batches = (TINY, [8, 16]) if options.tiny else (NETWORKS, [64, 256])
     with tempfile.TemporaryDirectory() as scratch:
         checks.scratch = Path(scratch)
         compiled = Compiled(checks) if "2" in only else None

@@ -37,7 +37,7 @@ pub fn early_exit_on_device(
             None => confidence.f_lt(f64::NEG_INFINITY)?,
         };
         let staying = stays.f_nonzero()?.f_view([-1])?;
-        let leaving = stays.f_logical_not()?.f_nonzero()?.f_view([-1])?;
+        let leaving = stays.f_eq(0)?.f_nonzero()?.f_view([-1])?;
         let picked = |tensor: &Tensor| tensor.f_index_select(0, &leaving);
         left.push((picked(&rows)?, picked(&class)?, picked(&confidence)?));
         if staying.numel() == 0 {
@@ -61,4 +61,40 @@ fn gather(left: &[(Tensor, Tensor, Tensor)], count: usize) -> Result<Vec<Verdict
         }
     }
     Ok(verdicts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{Input, NetworkConfig};
+    use crate::nn::initialise;
+
+    #[test]
+    fn an_image_leaves_at_the_first_exit_that_is_sure_enough_and_says_what_that_exit_says() {
+        tch::set_num_threads(1);
+        tch::manual_seed(3);
+        let config: NetworkConfig = serde_json::from_str(
+            r#"{"resnet":{"blocks_per_stage":1,"channels":4,"exits_after":[1,2]}}"#,
+        )
+        .unwrap();
+        let network = config.build(Input { channels: 3, side: 8, classes: 5 }).unwrap();
+        let mut weights = initialise(&network, 0, Device::Cpu).unwrap();
+        let images = Tensor::randn([12, 3, 8, 8], (Kind::Float, Device::Cpu));
+        let _no_grad = tch::no_grad_guard();
+        let all = network.forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32).unwrap();
+        let sure = |exit: usize, image: i64| {
+            all[exit].get(image).softmax(-1, Kind::Double).max().double_value(&[])
+        };
+        let mut of_first: Vec<f64> = (0..12).map(|image| sure(0, image)).collect();
+        of_first.sort_by(f64::total_cmp);
+        let thresholds = Thresholds::by_hand(vec![of_first[5], of_first[7]], 3).unwrap();
+        let found = early_exit_on_device(&network, &weights, &images, &thresholds).unwrap();
+        for (image, found) in (0..).zip(found) {
+            let exit = (0..3).find(|&exit| thresholds.leaves(exit, sure(exit, image))).unwrap();
+            assert_eq!(found.exit, exit);
+            let class = all[exit].get(image).argmax(-1, false).int64_value(&[]);
+            assert_eq!(i64::from(found.predicted), class);
+            assert!((found.confidence - sure(exit, image)).abs() < 1e-6);
+        }
+    }
 }
