@@ -8,7 +8,10 @@ from=$(realpath "$1")
 [ -n "${2:-}" ] && mkdir -p "$2" && folder=$(realpath "$2") || folder=''
 cd "$(dirname "$0")/.."
 mkdir -p target/release
-lib=$("${PYTHON:-python3}" -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), "lib"))')
+# PyTorch's own folder, and those of the CUDA libraries beside it.
+lib=$("${PYTHON:-python3}" -c 'import glob, os, torch
+root = os.path.dirname(torch.__file__)
+print(":".join([root + "/lib", *sorted(glob.glob(os.path.dirname(root) + "/nvidia/*/lib"))]))')
 "${PYTHON:-python3}" - "$from/repro.xz" target/release/repro.bin <<'PYTHON'
 import lzma, sys
 open(sys.argv[2], "wb").write(lzma.open(sys.argv[1]).read())

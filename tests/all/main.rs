@@ -13,6 +13,7 @@ mod golden_costs;
 mod golden_network;
 mod golden_policies;
 mod golden_thresholds;
+mod gpu_check;
 mod guarantee;
 mod kills;
 mod mutate;
