@@ -26,7 +26,8 @@ pub fn early_exit_on_device(
     let (mode, precision) = (Mode::Evaluate, Precision::Fp32);
     let mut pass = Pass::new(network, &schedule, weights, images, mode, precision)?;
     let count = images.size()[0];
-    let mut rows = Tensor::f_arange(count, (Kind::Int64, weights.device()))?;
+    let rows = Tensor::f_arange(count, (Kind::Int64, Device::Cpu))?;
+    let mut rows = rows.f_to_device(weights.device())?;
     let mut left = Vec::with_capacity(exits);
     for exit in all {
         let logits = pass.advance()?.context("a pass ends with the last exit")?;
