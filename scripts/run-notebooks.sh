@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=.python
-if ! PYTHONPATH=$packages python3 -c 'import nbclient, ipykernel, pandas, matplotlib, tensorboard' 2> /dev/null; then
+if ! PYTHONPATH=$packages python3 -c 'import nbclient, ipykernel, pandas, matplotlib, tensorboard, onnx, onnxruntime' 2> /dev/null; then
   python3 -m pip install --quiet --disable-pip-version-check --target "$packages" \
-    nbclient nbformat ipykernel pandas matplotlib tensorboard
+    nbclient nbformat ipykernel pandas matplotlib tensorboard onnx onnxruntime
 fi
 [ "${1:-}" = --setup ] && exit
 out=target/notebooks

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
+use super::options::Folders;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
 use crate::results::find_run;
 use crate::runs::import::{Import, export_run, import_run};
+use crate::runs::onnx::export_onnx;
 
 /// Options of `repro import`.
 #[derive(Debug, clap::Args)]
@@ -39,12 +41,24 @@ pub struct ImportArgs {
 pub struct ExportArgs {
     /// A run: its folder, or the beginning of its name
     run: String,
+    /// safetensors: the weights, with the reference port's names; onnx: the network with its weights,
+    /// for ONNX Runtime, OpenVINO and others
+    #[arg(long, value_enum, default_value_t = Format::Safetensors)]
+    format: Format,
+    /// Exit, from 1, at which an ONNX model ends [default: every exit is an output]
+    #[arg(long, value_name = "K")]
+    exit: Option<usize>,
     /// File to write [default: the run's name]
-    #[arg(long, value_name = "FILE.safetensors")]
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Folder for trained runs
-    #[arg(long, default_value = "runs", value_name = "DIR")]
-    runs: PathBuf,
+    #[command(flatten)]
+    folders: Folders,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Safetensors,
+    Onnx,
 }
 
 /// Imports weights and prints the run's folder.
@@ -69,12 +83,21 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     Ok(())
 }
 
-/// Exports weights and prints the file's name.
+/// Exports a run and prints the file's name.
 ///
 /// # Errors
 /// What went wrong and where.
 pub fn export(args: &ExportArgs) -> Result<()> {
-    let folder = find_run(&args.run, &args.runs)?;
-    println!("{}", export_run(&folder, args.out.as_deref())?.display());
+    ensure!(
+        args.exit.is_none() || args.format == Format::Onnx,
+        "--exit cuts an ONNX model: add --format onnx"
+    );
+    let folder = find_run(&args.run, &args.folders.runs)?;
+    let out = args.out.as_deref();
+    let written = match args.format {
+        Format::Safetensors => export_run(&folder, out)?,
+        Format::Onnx => export_onnx(&folder, args.exit, &args.folders.data, out)?,
+    };
+    println!("{}", written.display());
     Ok(())
 }

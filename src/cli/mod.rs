@@ -70,7 +70,7 @@ enum Command {
     Costs(costs::CostsArgs),
     /// Make a finished run of the reference port's weights
     Import(import::ImportArgs),
-    /// Write a run's weights with the reference port's names
+    /// Write a run's weights with the reference port's names, or the network as an ONNX model
     Export(import::ExportArgs),
     /// What a run answers on every image, at every exit
     Predict(predict::PredictArgs),

@@ -1,6 +1,7 @@
 //! Weights from elsewhere: the reference port's state dict, as safetensors or as `torch.save`
 //! writes it.
 
+pub mod onnx;
 mod pickle;
 pub mod port;
 mod torch_file;

@@ -7,6 +7,7 @@ pub mod began;
 pub mod checkpoint;
 pub mod folder;
 pub mod predictions;
+pub mod protobuf;
 pub mod runfiles;
 pub mod tables;
 pub mod tensorboard;

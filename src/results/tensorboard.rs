@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::atomic;
+use super::protobuf::Message;
 
 /// One number of a curve.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +27,8 @@ pub struct Scalar {
 /// Names the path.
 pub fn write(path: &Path, scalars: &[Scalar]) -> Result<()> {
     // Field 3 of Event: the version that a reader looks for first.
-    let mut bytes = record(&[double(1, 0.0), text(3, "brain.Event:2")].concat());
+    let version = Message::new().double(1, 0.0).text(3, "brain.Event:2");
+    let mut bytes = record(&version.into_bytes());
     for scalar in scalars {
         bytes.extend(record(&event(scalar)));
     }
@@ -35,40 +37,10 @@ pub fn write(path: &Path, scalars: &[Scalar]) -> Result<()> {
 
 /// Event { wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, simple_value = 2 } } }
 fn event(scalar: &Scalar) -> Vec<u8> {
-    let mut number = vec![2 << 3 | 5];
-    number.extend(scalar.value.to_le_bytes());
-    let value = [text(1, &scalar.tag), number].concat();
-    let summary = message(1, &value);
-    let mut step = vec![2 << 3];
-    step.extend(varint(scalar.step as u64));
-    [double(1, scalar.seconds), step, message(5, &summary)].concat()
-}
-
-fn double(field: u8, value: f64) -> Vec<u8> {
-    let mut bytes = vec![field << 3 | 1];
-    bytes.extend(value.to_le_bytes());
-    bytes
-}
-
-fn text(field: u8, value: &str) -> Vec<u8> {
-    message(field, value.as_bytes())
-}
-
-fn message(field: u8, value: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![field << 3 | 2];
-    bytes.extend(varint(value.len() as u64));
-    bytes.extend(value);
-    bytes
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
+    let value = Message::new().text(1, &scalar.tag).float(2, scalar.value);
+    let summary = Message::new().message(1, &value);
+    let event = Message::new().double(1, scalar.seconds).integer(2, scalar.step);
+    event.message(5, &summary).into_bytes()
 }
 
 /// Length, its checksum, the data, their checksum.
@@ -107,12 +79,6 @@ mod tests {
     fn the_checksum_is_that_of_rfc_3720() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
-    }
-
-    #[test]
-    fn long_numbers_take_seven_bits_a_byte() {
-        assert_eq!(varint(1), [1]);
-        assert_eq!(varint(300), [0xac, 0x02]);
     }
 
     #[test]

@@ -111,19 +111,25 @@ fn source(path: &Path) -> Result<String> {
 /// # Errors
 /// When the run has no whole checkpoint or the file cannot be written.
 pub fn export_run(folder: &RunFolder, out: Option<&Path>) -> Result<PathBuf> {
-    let (_, tensors) = checkpoint::load(&folder.checkpoint())?;
-    let state: Vec<(String, Tensor)> = tensors
-        .into_iter()
-        .filter(|(name, _)| !name.starts_with(crate::train::MOMENTUM_PREFIX))
-        .collect();
-    let out = match out {
-        Some(out) => out.to_path_buf(),
-        None => {
-            let path = std::path::absolute(folder.path())?;
-            let name = path.file_name().context("a run folder without a name")?;
-            PathBuf::from(format!("{}.safetensors", name.to_string_lossy()))
-        }
-    };
+    let (_, state) = state_of(folder)?;
+    let out = named_after(folder, out, "safetensors")?;
     checkpoint::save_tensors(&out, &state)?;
     Ok(out)
+}
+
+/// How far a run has come, and its state dict, without momentum.
+pub(super) fn state_of(folder: &RunFolder) -> Result<(Progress, Vec<(String, Tensor)>)> {
+    let (progress, mut tensors) = checkpoint::load(&folder.checkpoint())?;
+    tensors.retain(|(name, _)| !name.starts_with(crate::train::MOMENTUM_PREFIX));
+    Ok((progress, tensors))
+}
+
+/// `out`, or a file here with the run's name and this ending.
+pub(super) fn named_after(folder: &RunFolder, out: Option<&Path>, ending: &str) -> Result<PathBuf> {
+    if let Some(out) = out {
+        return Ok(out.to_path_buf());
+    }
+    let path = std::path::absolute(folder.path())?;
+    let name = path.file_name().context("a run folder without a name")?;
+    Ok(PathBuf::from(format!("{}.{ending}", name.to_string_lossy())))
 }

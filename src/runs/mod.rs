@@ -8,6 +8,7 @@ pub mod device;
 pub mod execute;
 pub mod import;
 pub mod machine;
+pub mod onnx;
 pub mod opened;
 mod order;
 pub mod predictions;

@@ -19,6 +19,7 @@ mod kills;
 mod mutate;
 mod networks;
 mod newcomer;
+mod onnx;
 mod people;
 mod pretend;
 mod program;

@@ -16,7 +16,7 @@ fn repro(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn said(folder: &Path, arguments: &[&str]) -> String {
+pub fn said(folder: &Path, arguments: &[&str]) -> String {
     let output = repro(folder, arguments);
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{arguments:?}: {complaint}");
@@ -53,7 +53,7 @@ networks:
 ";
 
 /// A folder with a trained run, its figure, and `tiny.yaml`; trained once, a copy for each test.
-fn trained() -> tempfile::TempDir {
+pub fn trained() -> tempfile::TempDir {
     static TRAINED: OnceLock<tempfile::TempDir> = OnceLock::new();
     let original = TRAINED.get_or_init(|| {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -210,7 +210,7 @@ fn a_run_can_be_listed_shown_drawn_and_is_deleted_only_by_name() {
 }
 
 /// Where `scripts/run-notebooks.sh` puts Python's packages.
-fn python_packages() -> PathBuf {
+pub fn python_packages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".python")
 }
 
