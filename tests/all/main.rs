@@ -26,4 +26,5 @@ mod program;
 mod readme;
 mod rooms;
 mod slurm;
+mod speed;
 mod sweep;
