@@ -32,14 +32,25 @@ pub(super) struct Ready<'a> {
 }
 
 impl<'a> Ready<'a> {
-    pub(super) fn new(subject: &'a Subject<'a>) -> Result<Ready<'a>> {
+    pub(super) fn new(
+        subject: &'a Subject<'a>,
+        precision: Option<Precision>,
+    ) -> Result<Ready<'a>> {
         let weights = fresh_weights(subject)?;
         Ok(Ready {
-            engine: Engine::new(&subject.network, &weights)?,
+            engine: Engine::new(&subject.network, &weights, precision)?,
             images: floats(&images(subject, BATCH)?)?,
             weights,
             subject,
         })
+    }
+
+    /// What is measured, and in which precision unless it is fp32.
+    fn named(&self, what: &str) -> String {
+        match self.engine.precision() {
+            Precision::Fp32 => what.to_string(),
+            Precision::Bf16 => format!("{what}/bf16"),
+        }
     }
 
     fn image(&self, number: usize) -> &[f32] {
@@ -59,12 +70,14 @@ impl<'a> Ready<'a> {
             let each = seconds_each(subject.clock, || {
                 number = (number + 1) % BATCH;
                 let mut walk = self.engine.walk(self.image(number))?;
-                (0..exits).for_each(|_| drop(black_box(walk.advance())));
+                (0..exits).for_each(|_| {
+                    black_box(walk.advance());
+                });
                 Ok(())
             })?;
             let cost = subject.multiply_adds[exits - 1] as f64;
             let what = if exits == 1 { "first/1" } else { "all/1" };
-            say(what, 1.0 / each, cost)?;
+            say(&self.named(what), 1.0 / each, cost)?;
         }
         for batch in [64, BATCH] {
             let images = &self.images[..self.images.len() / BATCH * batch];
@@ -72,7 +85,7 @@ impl<'a> Ready<'a> {
                 black_box(self.engine.logits(images, subject.threads)?);
                 Ok(())
             })?;
-            say(&format!("all/{batch}"), batch as f64 / each, last)?;
+            say(&self.named(&format!("all/{batch}")), batch as f64 / each, last)?;
         }
         self.plain(&mut say)
     }
@@ -108,7 +121,7 @@ impl<'a> Ready<'a> {
                     (Some(exit), _) => format!("exit {exit}"),
                     (None, ratio) => format!("ratio {:.3}", ratio.unwrap_or(0.0)),
                 };
-                let what = format!("early/{batch}/{place}");
+                let what = self.named(&format!("early/{batch}/{place}"));
                 let (name, threads) = (self.subject.name, self.subject.threads);
                 tell(Measured {
                     early: Some(Early {
@@ -202,7 +215,7 @@ pub(super) fn settings(
 /// Largest memory of this process after all exits of one batch.
 pub(super) fn memory(subject: &Subject, tell: Tell) -> Result<()> {
     let weights = initialise(&subject.network, 0, Device::Cpu)?;
-    let engine = Engine::new(&subject.network, &weights)?;
+    let engine = Engine::new(&subject.network, &weights, Some(Precision::Fp32))?;
     let images = floats(&images(subject, BATCH)?)?;
     black_box(engine.logits(&images, subject.threads)?);
     let status = std::fs::read_to_string("/proc/self/status")

@@ -99,8 +99,9 @@ pub struct Bench {
     pub threads: Vec<usize>,
     /// Batch sizes of the trainings.
     pub batches: Vec<usize>,
-    /// Element types of the trainings; none = all.
-    pub precisions: Vec<Precision>,
+    /// Element types of trainings and of inference; none = bf16 for inference where the machine has
+    /// it. Without any, trainings in both and inference in that.
+    pub precisions: Vec<Option<Precision>>,
     /// Where to compute. On a GPU a matrix product, training, all exits of 256 images and their early exit are
     /// measured; what is left of the topics is the processor's.
     pub device: Device,
@@ -113,7 +114,7 @@ pub struct Bench {
 pub struct Measured {
     /// Empty where it does not depend on one.
     pub network: String,
-    /// What, such as `all/256/fp32`.
+    /// What, such as `train/64/fp32`; without a precision it is fp32.
     pub what: String,
     /// Threads.
     pub threads: usize,
@@ -181,7 +182,7 @@ struct Subject<'a> {
     normalisation: &'a Normalisation,
     threads: usize,
     batches: &'a [usize],
-    precisions: &'a [Precision],
+    precisions: &'a [Option<Precision>],
     device: Device,
     clock: Clock,
 }
@@ -189,6 +190,17 @@ struct Subject<'a> {
 impl Subject<'_> {
     fn last(&self) -> f64 {
         self.multiply_adds.last().copied().unwrap_or(0) as f64
+    }
+
+    /// Whether trainings in this precision are measured.
+    fn trains_in(&self, precision: Precision) -> bool {
+        let mut wanted = self.precisions.iter().flatten().peekable();
+        wanted.peek().is_none() || wanted.any(|&other| other == precision)
+    }
+
+    /// Arithmetic of inference, each measured; see [`Bench::precisions`].
+    fn infers_in(&self) -> &[Option<Precision>] {
+        if self.precisions.is_empty() { &[None] } else { self.precisions }
     }
 }
 
@@ -253,12 +265,14 @@ fn one(subject: &Subject, bench: &Bench, tell: Tell) -> Result<()> {
         return gpu::measure(subject, (has(Topic::Inference), has(Topic::Early)), tell);
     }
     if has(Topic::Inference) || has(Topic::Early) {
-        let ready = inference::Ready::new(subject)?;
-        if has(Topic::Inference) {
-            ready.inference(tell)?;
-        }
-        if has(Topic::Early) {
-            ready.early(tell)?;
+        for &precision in subject.infers_in() {
+            let ready = inference::Ready::new(subject, precision)?;
+            if has(Topic::Inference) {
+                ready.inference(tell)?;
+            }
+            if has(Topic::Early) {
+                ready.early(tell)?;
+            }
         }
     }
     Ok(())

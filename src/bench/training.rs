@@ -17,7 +17,7 @@ const PASSES: f64 = 3.0;
 pub(super) fn train(subject: &Subject, tell: Tell) -> Result<()> {
     for &batch in subject.batches {
         for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
-            if subject.precisions.is_empty() || subject.precisions.contains(&precision) {
+            if subject.trains_in(precision) {
                 one(subject, batch, (precision, name), tell)?;
             }
         }

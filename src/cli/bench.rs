@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use super::options::Gpu;
+use super::options::{Arithmetic, Gpu};
 use crate::bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
 use crate::experiment::{load_networks, networks_of};
 use crate::nn::Precision;
@@ -26,9 +26,10 @@ pub struct BenchArgs {
     /// Batch sizes of the trainings
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [64])]
     batch: Vec<usize>,
-    /// Element types of the trainings: fp32, bf16 [default: both]
-    #[arg(long, value_name = "TYPE,..", value_delimiter = ',', value_parser = precision)]
-    precision: Vec<Precision>,
+    /// Arithmetic of trainings and of inference [default: both trainings; for inference auto, which
+    /// is bf16 where the processor has it]
+    #[arg(long, value_enum, value_name = "TYPE,..", value_delimiter = ',')]
+    precision: Vec<Arithmetic>,
     /// cpu, cuda or cuda:N; on a GPU matmul, train, inference and early are measured
     #[arg(long, default_value = "cpu", value_parser = device_name)]
     device: String,
@@ -73,7 +74,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         topics,
         threads: args.threads.clone(),
         batches: args.batch.clone(),
-        precisions: args.precision.clone(),
+        precisions: args.precision.iter().map(|p| p.chosen()).collect(),
         device: parse_device(&args.device)?,
         clock: Clock { seconds: args.seconds, rounds: args.rounds },
     };

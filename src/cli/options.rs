@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cuda::Numerics;
+use crate::nn::Precision;
 use crate::runs::device::{
     crew, device_name, limit_decoders, parse_device, set_threads, training_threads,
 };
@@ -126,6 +127,25 @@ fn switch(text: &str) -> Result<Switch> {
         "on" => Ok(Switch(true)),
         "off" => Ok(Switch(false)),
         _ => bail!("expected on or off"),
+    }
+}
+
+/// Arithmetic of inference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Arithmetic {
+    Auto,
+    Bf16,
+    Fp32,
+}
+
+impl Arithmetic {
+    /// None for `auto`.
+    pub fn chosen(self) -> Option<Precision> {
+        match self {
+            Arithmetic::Auto => None,
+            Arithmetic::Bf16 => Some(Precision::Bf16),
+            Arithmetic::Fp32 => Some(Precision::Fp32),
+        }
     }
 }
 

@@ -1,91 +1,103 @@
-//! The one loop that convolutions and linear layers are: sums over "taps" (an input channel at an
-//! offset), for a block of output channels by a few vectors of pixels held in registers.
+//! The one loop that convolutions and linear layers are: sums over "taps" (an input plane at an
+//! offset). Here a block of output channels by a few vectors of pixels is held in registers; see
+//! [`channels`](super::channels) for maps of few pixels.
 
 use super::simd::Simd;
 
 /// Most output channels of a register block.
 pub(super) const ROWS: usize = 6;
 
-/// Sizes of the blocks of rows that `rows` output channels are cut into: few, and of like size.
-pub(super) fn blocks(rows: usize) -> Vec<usize> {
-    let count = rows.div_ceil(ROWS).max(1);
-    (0..count).map(|block| rows / count + usize::from(block < rows % count)).collect()
+/// Cuts `0..count` into as few parts of at most `most` as possible, of like size: first and length
+/// of each.
+#[inline(always)]
+pub(super) fn parts(count: usize, most: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    let number = count.div_ceil(most).max(1);
+    let (size, rest) = (count / number, count % number);
+    (0..number).map(move |part| (part * size + part.min(rest), size + usize::from(part < rest)))
 }
 
-/// Weights `[rows][taps]` as the loop reads them: block by block, in each tap by tap.
-pub(super) fn pack(weights: &[f32], rows: usize) -> Vec<f32> {
+/// Weights `[rows][taps]` as the loop reads them: block by block, in each tap by tap. An output plane
+/// holds `each` rows.
+pub(super) fn pack(weights: &[f32], rows: usize, each: usize) -> Vec<f32> {
     let taps = weights.len() / rows;
     let mut packed = Vec::with_capacity(weights.len());
-    let mut first = 0;
-    for block in blocks(rows) {
+    for (plane, planes) in parts(rows / each, ROWS / each) {
         for tap in 0..taps {
-            packed.extend((first..first + block).map(|row| weights[row * taps + tap]));
+            let block = plane * each..(plane + planes) * each;
+            packed.extend(block.map(|row| weights[row * taps + tap]));
         }
-        first += block;
     }
     packed
 }
 
-/// A matrix product of packed weights with vectors gathered from an arena. All offsets count
-/// floats.
+/// A matrix product of packed weights with words gathered from an arena. All offsets count words.
 pub(super) struct Product<'a> {
-    /// See [`pack`].
+    /// See [`pack`] and [`pack_channels`](super::channels::pack_channels).
     pub weights: &'a [f32],
-    /// One a row.
+    /// One for each output channel.
     pub bias: &'a [f32],
-    /// Where each row is written, without the vector's own place.
+    /// Where each output plane is written, without the pixel's own place.
     pub rows: &'a [u32],
-    /// Where each tap is read, relative to the vector's place.
+    /// First word of the first input plane.
+    pub base: usize,
+    /// Where each tap is read, relative to the pixel's place.
     pub taps: &'a [i32],
-    /// Where each vector is read.
+    /// Where each vector, or pixel, is read, relative to `base`.
     pub sources: &'a [u32],
-    /// Where each vector is written.
+    /// Where each vector, or pixel, is written within a plane.
     pub targets: &'a [u32],
     /// Bits to keep of each vector; empty = all.
     pub masks: &'a [f32],
     /// Whether negative results become 0.
     pub relu: bool,
+    /// Whether every output channel is a plane of floats, also where words are pairs.
+    pub floats: bool,
 }
 
-/// Writes the product into the arena.
+impl Product<'_> {
+    /// Output channels of a plane.
+    #[inline(always)]
+    pub(super) fn of_plane<S: Simd>(&self) -> usize {
+        if S::PAIRED && !self.floats { 2 } else { 1 }
+    }
+}
+
+/// Writes the product into the arena, with pixels in the lanes.
 ///
 /// # Safety
 /// Every source and target, with every tap and row added, has a whole vector in the arena; the
 /// instructions of `S` are there.
 #[inline(always)]
 pub(super) unsafe fn multiply<S: Simd>(arena: *mut f32, product: &Product) {
-    let blocks = blocks(product.rows.len());
+    let each = product.of_plane::<S>();
+    let blocks = parts(product.rows.len(), ROWS / each);
     let vectors = product.sources.len();
     // Many weights and few vectors: each weight is fetched once. Else each vector is.
     if vectors <= 16 {
-        let mut first = 0;
-        for &rows in &blocks {
+        for (plane, planes) in blocks {
             for at in (0..vectors).step_by(S::COLUMNS) {
-                unsafe { block::<S>(arena, product, first, rows, at) };
+                unsafe { block::<S>(arena, product, plane, planes * each, at) };
             }
-            first += rows;
         }
     } else {
         for at in (0..vectors).step_by(S::COLUMNS) {
-            let mut first = 0;
-            for &rows in &blocks {
-                unsafe { block::<S>(arena, product, first, rows, at) };
-                first += rows;
+            for (plane, planes) in blocks.clone() {
+                unsafe { block::<S>(arena, product, plane, planes * each, at) };
             }
         }
     }
 }
 
 #[inline(always)]
-unsafe fn block<S: Simd>(arena: *mut f32, product: &Product, first: usize, rows: usize, at: usize) {
+unsafe fn block<S: Simd>(arena: *mut f32, product: &Product, plane: usize, rows: usize, at: usize) {
     let columns = (product.sources.len() - at).min(S::COLUMNS);
     macro_rules! choose {
         ($($rows:literal)*) => {
             match (rows, columns) {
                 $(
-                    ($rows, 3) => unsafe { registers::<S, $rows, 3>(arena, product, first, at) },
-                    ($rows, 2) => unsafe { registers::<S, $rows, 2>(arena, product, first, at) },
-                    ($rows, _) => unsafe { registers::<S, $rows, 1>(arena, product, first, at) },
+                    ($rows, 3) => unsafe { registers::<S, $rows, 3>(arena, product, plane, at) },
+                    ($rows, 2) => unsafe { registers::<S, $rows, 2>(arena, product, plane, at) },
+                    ($rows, _) => unsafe { registers::<S, $rows, 1>(arena, product, plane, at) },
                 )*
                 _ => unreachable!("a block has 1 to {ROWS} rows"),
             }
@@ -100,14 +112,17 @@ unsafe fn block<S: Simd>(arena: *mut f32, product: &Product, first: usize, rows:
 unsafe fn registers<S: Simd, const M: usize, const N: usize>(
     arena: *mut f32,
     product: &Product,
-    first: usize,
+    plane: usize,
     at: usize,
 ) {
     unsafe {
         let taps = product.taps;
+        let each = product.of_plane::<S>();
+        let first = plane * each;
         let mut weight = product.weights.as_ptr().add(first * taps.len());
+        let input = arena.add(product.base).cast_const();
         let source: [*const f32; N] =
-            std::array::from_fn(|n| arena.add(product.sources[at + n] as usize).cast_const());
+            std::array::from_fn(|n| input.add(product.sources[at + n] as usize));
         let mut sums: [[S::V; N]; M] =
             std::array::from_fn(|m| [S::splat(product.bias[first + m]); N]);
         for &tap in taps {
@@ -120,12 +135,22 @@ unsafe fn registers<S: Simd, const M: usize, const N: usize>(
             }
             weight = weight.add(M);
         }
+        if product.relu {
+            for m in 0..M {
+                for n in 0..N {
+                    sums[m][n] = S::relu(sums[m][n]);
+                }
+            }
+        }
         for m in 0..M {
-            let row = arena.add(product.rows[first + m] as usize);
+            if m % each == 1 {
+                continue;
+            }
+            let row = arena.add(product.rows[plane + m / each] as usize);
             for n in 0..N {
                 let mut y = sums[m][n];
-                if product.relu {
-                    y = S::relu(y);
+                if each == 2 {
+                    y = S::pair(y, sums[(m + 1) % M][n]);
                 }
                 if !product.masks.is_empty() {
                     let mask = product.masks.as_ptr().add((at + n) * S::LANES);

@@ -1,5 +1,6 @@
-//! How an arena is laid out: for each pool its channels one after another, each a square map with
-//! zeros around it, each pixel the values of all images of a group side by side.
+//! How an arena is laid out: for each pool its planes one after another, each a square map with
+//! zeros around it, each pixel the words of all images of a group side by side. A word is a float, or
+//! two channels in bfloat16.
 //!
 //! The zeros right of a row are also those left of the next one. They are written never, or with
 //! zeros, so an arena that began as zeros can be used again and again.
@@ -10,7 +11,7 @@ use std::ptr::NonNull;
 use super::places::{Pool, Slice};
 use crate::heap::prefer_huge_pages;
 
-/// Floats after a map of a single image that a vector's end may run over.
+/// Words after the last map of a single image that a vector's end may run over.
 const SLACK: usize = 16;
 
 /// The values of one group of images.
@@ -21,13 +22,14 @@ pub(super) struct Arena {
 
 // The memory is its own and holds plain numbers.
 unsafe impl Send for Arena {}
+unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// `floats` zeros, beginning at a cache line, or a huge page where they fill some.
-    pub(super) fn new(floats: usize) -> Arena {
+    /// `words` zeros, beginning at a cache line, or a huge page where they fill some.
+    pub(super) fn new(words: usize) -> Arena {
         const LINE: usize = 64;
         const HUGE: usize = 2 << 20;
-        let bytes = (floats * size_of::<f32>()).max(1);
+        let bytes = (words * size_of::<f32>()).max(1);
         let align = if bytes < HUGE { LINE } else { HUGE };
         let layout = alloc::Layout::from_size_align(bytes.next_multiple_of(align), align)
             .expect("an arena is no larger than memory");
@@ -46,11 +48,17 @@ impl Arena {
         Arena { memory, layout }
     }
 
-    /// All floats.
-    pub(super) fn floats(&mut self) -> &mut [f32] {
-        let floats = self.layout.size() / size_of::<f32>();
+    /// All words.
+    pub(super) fn words(&mut self) -> &mut [f32] {
+        let words = self.layout.size() / size_of::<f32>();
         // All of them were written when the arena was made.
-        unsafe { std::slice::from_raw_parts_mut(self.memory.as_ptr(), floats) }
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_ptr(), words) }
+    }
+
+    /// The same, to read.
+    pub(super) fn read(&self) -> &[f32] {
+        let words = self.layout.size() / size_of::<f32>();
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), words) }
     }
 }
 
@@ -68,12 +76,24 @@ pub(super) struct Map {
     pub side: usize,
     /// Pixels from one row to the next.
     pub row: usize,
-    /// The first pixel within a channel.
+    /// The first pixel within a plane.
     pub origin: usize,
-    /// Floats from one channel to the next.
-    pub channel: usize,
-    /// First float of the pool.
+    /// Words from one plane to the next.
+    pub plane: usize,
+    /// First word of the pool.
     base: usize,
+}
+
+impl Map {
+    /// Pixels from the first to the last one, with what lies between rows.
+    pub(super) fn run(&self) -> usize {
+        (self.side - 1) * self.row + self.side
+    }
+
+    /// Whether a vector of `lanes` pixels would be filled by no map.
+    pub(super) fn is_small(&self, lanes: usize) -> bool {
+        self.side * self.side < lanes
+    }
 }
 
 /// All pools in an arena for groups of `lanes` images.
@@ -81,46 +101,47 @@ pub(super) struct Map {
 pub(super) struct Layout {
     pub lanes: usize,
     maps: Vec<Map>,
-    /// Floats of all maps.
-    pub floats: usize,
+    /// Words of all maps.
+    pub words: usize,
 }
 
 impl Layout {
-    pub(super) fn new(pools: &[Pool], lanes: usize) -> Layout {
-        let mut floats = 0;
+    /// A layout for vectors of `vector` words.
+    pub(super) fn new(pools: &[Pool], lanes: usize, vector: usize) -> Layout {
+        let mut words = 0;
         let mut maps = Vec::with_capacity(pools.len());
         for pool in pools {
             let row = pool.side + pool.padding;
             let pixels = (pool.side + 2 * pool.padding) * row + pool.padding;
-            let slack = if lanes == 1 { SLACK } else { 0 };
-            // An odd number: channels a power of two apart would fall on few sets of the cache.
-            let channel = ((pixels + slack) | 1) * lanes;
-            maps.push(Map {
-                side: pool.side,
-                row,
-                origin: pool.padding * row + pool.padding,
-                channel,
-                base: floats,
-            });
-            floats += (channel * pool.channels).next_multiple_of(16);
+            let origin = pool.padding * row + pool.padding;
+            let mut map = Map { side: pool.side, row, origin, plane: 0, base: words };
+            // The last vector of a single image's map must not reach into the next map's pixels.
+            let end = match lanes {
+                1 if !map.is_small(vector) => origin + map.run().next_multiple_of(vector),
+                _ => 0,
+            };
+            // An odd number: planes a power of two apart would fall on few sets of the cache.
+            map.plane = (pixels.max(end) | 1) * lanes;
+            maps.push(map);
+            words += (map.plane * pool.planes).next_multiple_of(16);
         }
-        floats += SLACK * lanes;
-        Layout { lanes, maps, floats }
+        words += SLACK * lanes;
+        Layout { lanes, maps, words }
     }
 
     pub(super) fn map(&self, slice: Slice) -> Map {
         self.maps[slice.pool]
     }
 
-    /// The first float of a slice's channel, before its zeros.
-    pub(super) fn channel(&self, slice: Slice, channel: usize) -> usize {
+    /// The first word of a slice's plane, before its zeros.
+    pub(super) fn plane(&self, slice: Slice, plane: usize) -> usize {
         let map = &self.maps[slice.pool];
-        map.base + (slice.first + channel) * map.channel
+        map.base + (slice.first + plane) * map.plane
     }
 
-    /// The float of the first image at a pixel.
-    pub(super) fn pixel(&self, slice: Slice, channel: usize, y: usize, x: usize) -> usize {
+    /// The word of the first image at a pixel.
+    pub(super) fn pixel(&self, slice: Slice, plane: usize, y: usize, x: usize) -> usize {
         let map = &self.maps[slice.pool];
-        self.channel(slice, channel) + (map.origin + y * map.row + x) * self.lanes
+        self.plane(slice, plane) + (map.origin + y * map.row + x) * self.lanes
     }
 }

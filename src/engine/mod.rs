@@ -1,29 +1,37 @@
 //! Inference that computes what an exit needs and no more: batch normalisation folded, results
 //! written where they are read, the images of a group side by side in one small arena.
 //!
-//! An [`Engine`] gives the logits of [`Pass`](crate::nn::Pass) in evaluation mode up to rounding, in
-//! 32-bit floats on the CPU. Images that need no later exit leave; the others are gathered into full
-//! groups before they go on, so the work that is saved is saved on the clock.
+//! An [`Engine`] gives the logits of [`Pass`](crate::nn::Pass) in evaluation mode up to rounding, on
+//! the CPU, in 32-bit floats or with bfloat16 products. Images that need no later exit leave; the
+//! others are gathered into full groups before they go on, so the work that is saved is saved on the
+//! clock.
 
+mod channels;
 mod gemm;
 mod group;
 mod maps;
+mod pairs;
 mod places;
+mod planes;
 mod program;
 mod run;
 mod simd;
+mod steps;
+mod tables;
 mod units;
 mod walk;
 mod workers;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::sync::Mutex;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
-use crate::nn::{Network, Schedule, Weights};
-use group::Group;
-use maps::Arena;
+use crate::nn::{Network, Precision, Schedule, Weights};
+use group::{Group, Logits, Memory};
 use places::{Places, Slice};
+use planes::{Plane, Planes};
 use program::Program;
 
 pub use simd::Isa;
@@ -35,55 +43,92 @@ pub struct Engine {
     /// `[C, H, W]` of an image, multiplied.
     image: usize,
     classes: usize,
-    input: Slice,
+    precision: Precision,
+    input: (Slice, Vec<Plane>),
     /// Of each stage.
-    logits: Vec<Slice>,
+    logits: Vec<Logits>,
     live: Vec<Vec<Slice>>,
-    /// For groups of as many images as a register has floats.
+    /// For groups of as many images as a register has words.
     group: Program,
     /// For one image.
     single: Program,
-    /// Arenas that nobody uses now, of `group` and of `single`.
-    idle: [Mutex<Vec<Arena>>; 2],
+    /// Memory that nobody uses now, of `group` and of `single`.
+    idle: [Mutex<Vec<Memory>>; 2],
 }
 
 impl Engine {
-    /// An engine for all exits of `network`, with the best instructions of this machine.
+    /// An engine for all exits of `network`, with the best instructions of this machine. In bf16,
+    /// feature maps and weights are bfloat16, sums and biases 32-bit floats; without a precision that
+    /// is taken where the machine and the network allow it.
     ///
     /// # Errors
-    /// When a weight cannot be read.
-    pub fn new(network: &Network, weights: &Weights) -> Result<Engine> {
-        Engine::with(network, weights, Isa::detect())
+    /// When a weight cannot be read, or in bf16 the machine cannot multiply bfloat16 or the network
+    /// adds odd numbers of channels.
+    pub fn new(
+        network: &Network,
+        weights: &Weights,
+        precision: Option<Precision>,
+    ) -> Result<Engine> {
+        let make = |precision| Engine::with(network, weights, Isa::detect(), precision);
+        match precision {
+            Some(Precision::Bf16) if !Isa::has_bf16() => {
+                bail!("this processor has no bf16 arithmetic (AVX512_BF16); fp32 works")
+            }
+            Some(precision) => make(precision),
+            None if Isa::has_bf16() => make(Precision::Bf16).or_else(|_| make(Precision::Fp32)),
+            None => make(Precision::Fp32),
+        }
     }
 
-    /// As [`Engine::new`], with instructions that the machine has.
+    /// As [`Engine::new`], with instructions that the machine has. [`Isa::Portable`] does in bf16 what
+    /// the instructions for bfloat16 do, slowly.
     ///
     /// # Errors
-    /// When the machine has not got them, or a weight cannot be read.
-    pub fn with(network: &Network, weights: &Weights, isa: Isa) -> Result<Engine> {
+    /// As [`Engine::new`], and when the machine has not got the instructions.
+    pub fn with(
+        network: &Network,
+        weights: &Weights,
+        isa: Isa,
+        precision: Precision,
+    ) -> Result<Engine> {
+        let paired = precision == Precision::Bf16;
+        let has_bf16 = isa == Isa::Portable || (isa == Isa::Avx512 && Isa::has_bf16());
         ensure!(Isa::usable().contains(&isa), "this machine has no {isa:?} instructions");
+        ensure!(!paired || has_bf16, "{isa:?} has no bf16 arithmetic on this machine");
         let exits: Vec<usize> = (0..network.exits().len()).collect();
         let schedule = Schedule::new(network, &exits);
         let units = units::units(network, weights, &schedule)?;
-        let places = Places::new(network, &units);
+        let planes = Planes::new(network, &units, paired)?;
+        let places = Places::new(network, &units, &planes);
         let slice = |id: usize| places.slices[id].expect("input and logits have places");
         let input = &network.nodes()[0];
-        let group = Program::new(&units, &places, isa, run::lanes(isa));
-        let single = Program::new(&units, &places, isa, 1);
+        let group = Program::new(&units, (&planes, &places), isa, isa.lanes());
+        let single = Program::new(&units, (&planes, &places), isa, 1);
         ensure!(
             group.fits() && single.fits(),
             "the network's feature maps are too large for this engine"
         );
+        let logits = network.exits().iter().map(|exit| Logits {
+            slice: slice(exit.logits),
+            planes: planes.of(exit.logits).to_vec(),
+            floats: planes.is_floats(exit.logits),
+        });
         Ok(Engine {
             image: input.channels * input.side * input.side,
             classes: network.classes(),
-            input: slice(0),
-            logits: network.exits().iter().map(|e| slice(e.logits)).collect(),
+            precision,
+            input: (slice(0), planes.of(0).to_vec()),
+            logits: logits.collect(),
             live: places.live.clone(),
             group,
             single,
             idle: [Mutex::default(), Mutex::default()],
         })
+    }
+
+    /// Arithmetic of the products.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Number of exits.
@@ -139,21 +184,18 @@ impl Engine {
     /// An empty group.
     fn new_group<'a>(&'a self, program: &'a Program) -> Group<'a> {
         let kept = self.idle_of(program).lock().ok().and_then(|mut v| v.pop());
-        Group {
-            program,
-            arena: kept.unwrap_or_else(|| program.arena()),
-            images: vec![None; program.layout.lanes],
-        }
+        let fresh = || Memory { arena: program.arena(), logits: vec![0.0; self.classes] };
+        Group::new(program, kept.unwrap_or_else(fresh))
     }
 
     /// Gives a group's memory back for the next one.
     fn recycle(&self, group: Group) {
         if let Ok(mut idle) = self.idle_of(group.program).lock() {
-            idle.push(group.arena);
+            idle.push(group.memory);
         }
     }
 
-    fn idle_of(&self, program: &Program) -> &Mutex<Vec<Arena>> {
+    fn idle_of(&self, program: &Program) -> &Mutex<Vec<Memory>> {
         &self.idle[usize::from(program.layout.lanes == 1)]
     }
 }

@@ -1,20 +1,21 @@
-//! Where each value lies: channels of one pool for each side of feature maps, reused after a value's
+//! Where each value lies: planes of one pool for each side of feature maps, reused after a value's
 //! last reader. What is concatenated is written where the concatenation lies, so nothing is copied.
 
 use std::collections::BTreeMap;
 
+use super::planes::Planes;
 use super::units::{Unit, Work};
 use crate::nn::{Network, NodeId};
 
-/// Channels of a pool.
+/// Planes of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slice {
     /// Index into [`Places::pools`].
     pub pool: usize,
-    /// First channel.
+    /// First plane.
     pub first: usize,
-    /// Number of channels.
-    pub channels: usize,
+    /// Number of planes.
+    pub planes: usize,
 }
 
 /// Feature maps of one side.
@@ -24,8 +25,8 @@ pub(super) struct Pool {
     pub side: usize,
     /// Zeros around each map that its readers may count on.
     pub padding: usize,
-    /// Channels that are alive together.
-    pub channels: usize,
+    /// Planes that are alive together.
+    pub planes: usize,
 }
 
 /// Where all values lie.
@@ -40,17 +41,17 @@ pub(super) struct Places {
 
 impl Places {
     /// Places for the values of `units`.
-    pub(super) fn new(network: &Network, units: &[Unit]) -> Places {
-        let parents = parents(network, units);
+    pub(super) fn new(network: &Network, units: &[Unit], planes: &Planes) -> Places {
+        let parents = parents(network, units, planes);
         let lives = lives(network, units, &parents);
         let (mut pools, pool_of) = pools(network, units);
-        let roots = allocate(network, &lives, &mut pools, &pool_of);
+        let roots = allocate((network, planes), &lives, &mut pools, &pool_of);
         let slices: Vec<Option<Slice>> = (0..parents.len())
             .map(|id| {
                 let (root, offset) = root(&parents, id);
                 roots[root].map(|slice| Slice {
                     first: slice.first + offset,
-                    channels: network.nodes()[id].channels,
+                    planes: planes.count(id),
                     ..slice
                 })
             })
@@ -60,11 +61,11 @@ impl Places {
     }
 }
 
-/// The concatenation that each value is a part of in place, and at which channel.
+/// The concatenation that each value is a part of in place, and at which plane.
 type Parents = Vec<Option<(NodeId, usize)>>;
 
 /// Later concatenations first: what grows layer by layer lies in the last of them from the start.
-fn parents(network: &Network, units: &[Unit]) -> Parents {
+fn parents(network: &Network, units: &[Unit], planes: &Planes) -> Parents {
     let mut parents: Parents = vec![None; network.nodes().len()];
     for unit in units.iter().rev() {
         if !matches!(unit.work, Work::Concat) {
@@ -76,7 +77,7 @@ fn parents(network: &Network, units: &[Unit]) -> Parents {
             if input != 0 && parents[input].is_none() {
                 parents[input] = Some((unit.outputs[0], offset));
             }
-            offset += network.nodes()[input].channels;
+            offset += planes.count(input);
         }
     }
     parents
@@ -137,13 +138,13 @@ fn pools(network: &Network, units: &[Unit]) -> (Vec<Pool>, BTreeMap<usize, usize
         }
     }
     let pool_of = paddings.keys().enumerate().map(|(i, &side)| (side, i));
-    let pools = paddings.iter().map(|(&side, &padding)| Pool { side, padding, channels: 0 });
+    let pools = paddings.iter().map(|(&side, &padding)| Pool { side, padding, planes: 0 });
     (pools.collect(), pool_of.collect())
 }
 
-/// The lowest channels that are free for the whole of each life.
+/// The lowest planes that are free for the whole of each life.
 fn allocate(
-    network: &Network,
+    (network, planes): (&Network, &Planes),
     lives: &[Option<Life>],
     pools: &mut [Pool],
     pool_of: &BTreeMap<usize, usize>,
@@ -160,27 +161,27 @@ fn allocate(
         let taken = held.iter().map(|&(slice, _)| slice);
         let slice = Slice {
             pool,
-            first: gap(taken.filter(|slice| slice.pool == pool), node.channels),
-            channels: node.channels,
+            first: gap(taken.filter(|slice| slice.pool == pool), planes.count(id)),
+            planes: planes.count(id),
         };
-        let end = slice.first + slice.channels;
-        pools[pool].channels = pools[pool].channels.max(end);
+        let end = slice.first + slice.planes;
+        pools[pool].planes = pools[pool].planes.max(end);
         held.push((slice, life.last));
         slices[id] = Some(slice);
     }
     slices
 }
 
-/// The first place where `channels` fit between those taken.
-fn gap(taken: impl Iterator<Item = Slice>, channels: usize) -> usize {
+/// The first place where `planes` fit between those taken.
+fn gap(taken: impl Iterator<Item = Slice>, planes: usize) -> usize {
     let mut taken: Vec<Slice> = taken.collect();
     taken.sort_by_key(|slice| slice.first);
     let mut first = 0;
     for slice in taken {
-        if first + channels <= slice.first {
+        if first + planes <= slice.first {
             break;
         }
-        first = first.max(slice.first + slice.channels);
+        first = first.max(slice.first + slice.planes);
     }
     first
 }
@@ -222,7 +223,7 @@ fn live(
 /// parts lie in place and others were copied is listed with its parts.)
 fn outermost(slices: &[Slice]) -> Vec<Slice> {
     let within = |a: &Slice, b: &Slice| {
-        let (a_end, b_end) = (a.first + a.channels, b.first + b.channels);
+        let (a_end, b_end) = (a.first + a.planes, b.first + b.planes);
         a.pool == b.pool && a.first >= b.first && a_end <= b_end
     };
     let mut kept: Vec<Slice> = Vec::new();
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_slice_within_another_is_kept_with_it_alone() {
-        let slice = |pool, first, channels| Slice { pool, first, channels };
+        let slice = |pool, first, planes| Slice { pool, first, planes };
         let (whole, other) = (slice(0, 4, 8), slice(1, 5, 2));
         let listed = [slice(0, 5, 2), whole, slice(0, 10, 2), other, whole];
         assert_eq!(outermost(&listed), [whole, other]);

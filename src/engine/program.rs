@@ -2,14 +2,19 @@
 //!
 //! With several images side by side a vector is one pixel of all of them, so strides, borders and
 //! small maps cost nothing extra. With a single image a vector is a run of pixels that goes on over
-//! the ends of rows; what falls between rows is masked, and where a convolution has a stride its
-//! taps are gathered first.
+//! the ends of rows, where what falls between rows is masked; or it is the output channels of a
+//! pixel, whichever is less work.
 
+use std::ops::Range;
+
+use super::channels::pack_channels;
 use super::gemm::pack;
 use super::maps::{Arena, Layout};
+use super::pairs;
 use super::places::{Places, Slice};
-use super::run::vector;
+use super::planes::{Plane, Planes};
 use super::simd::Isa;
+use super::tables::{Id, Tables};
 use super::units::{Unit, Window, Work};
 use crate::nn::NodeId;
 
@@ -17,82 +22,98 @@ use crate::nn::NodeId;
 pub(super) enum Step {
     /// A convolution or linear layer.
     Product(ProductStep),
-    /// The taps of a convolution, one run a tap, in the scratch behind the maps.
-    Gather {
-        input: Slice,
-        window: Window,
-        /// Pixels a side of the output, and from one of its rows to the next.
-        side: usize,
-        row: usize,
-        /// Floats from one tap to the next.
-        tap: usize,
-    },
-    /// `scale x + shift`.
-    Affine { input: Slice, output: Slice, scale: Vec<f32>, shift: Vec<f32>, relu: bool },
+    /// `scale x + shift`, by plane.
+    Affine { input: Slice, output: Slice, scale: Vec<[f32; 2]>, shift: Vec<[f32; 2]>, relu: bool },
     /// `a + b`.
     Add { a: Slice, b: Slice, output: Slice, relu: bool },
     /// A part of a concatenation that could not be written in place.
     Copy { input: Slice, output: Slice },
     /// Maximum over windows.
     MaxPool { input: Slice, output: Slice, window: Window },
-    /// Mean over windows.
-    AvgPool { input: Slice, output: Slice, kernel: usize },
-    /// Pixels left out, channels of zeros added.
+    /// Mean over windows; with `floats`, each channel to a plane of its own.
+    AvgPool { input: Slice, output: Slice, kernel: usize, floats: Option<Vec<Plane>> },
+    /// Pixels left out, planes of zeros added.
     Shortcut { input: Slice, output: Slice, stride: usize },
 }
 
 /// See [`Product`](super::gemm::Product).
 pub(super) struct ProductStep {
-    pub weights: Vec<f32>,
-    pub bias: Vec<f32>,
-    pub rows: Vec<u32>,
-    pub taps: Vec<i32>,
-    pub sources: Vec<u32>,
-    pub targets: Vec<u32>,
-    pub masks: Vec<f32>,
+    /// In [`Program::weights`].
+    pub weights: Range<usize>,
+    /// In [`Program::weights`].
+    pub bias: Range<usize>,
+    /// In [`Program::rows`].
+    pub rows: Range<usize>,
+    pub base: usize,
+    pub taps: Id,
+    pub tap_count: usize,
+    pub places: Id,
     pub relu: bool,
+    pub floats: bool,
+    /// Whether the lanes are output channels.
+    pub channels: bool,
 }
 
 /// The steps of all stages for groups of [`Layout::lanes`] images.
 pub(super) struct Program {
     pub isa: Isa,
+    /// Whether words are pairs.
+    pub paired: bool,
     pub layout: Layout,
     pub stages: Vec<Vec<Step>>,
-    /// Floats of an arena: the maps and the scratch.
-    floats: usize,
+    /// Weights and biases of all products in the order in which they are used.
+    pub weights: Arena,
+    pub rows: Vec<u32>,
+    pub tables: Tables,
 }
 
 impl Program {
-    pub(super) fn new(units: &[Unit], places: &Places, isa: Isa, lanes: usize) -> Program {
-        let layout = Layout::new(&places.pools, lanes);
-        let mut lowering =
-            Lowering { places, floats: layout.floats, layout: &layout, vector: vector(isa, lanes) };
+    pub(super) fn new(
+        units: &[Unit],
+        (planes, places): (&Planes, &Places),
+        isa: Isa,
+        lanes: usize,
+    ) -> Program {
+        let layout = Layout::new(&places.pools, lanes, isa.lanes());
+        let mut lowering = Lowering {
+            planes,
+            places,
+            layout: &layout,
+            isa,
+            weights: Vec::new(),
+            rows: Vec::new(),
+            tables: Tables::default(),
+        };
         let count = units.last().map_or(0, |unit| unit.stage + 1);
         let mut stages: Vec<Vec<Step>> = Vec::new();
         stages.resize_with(count, Vec::new);
         for unit in units {
             lowering.unit(unit, &mut stages[unit.stage]);
         }
-        let floats = lowering.floats;
-        Program { isa, stages, floats, layout }
+        let Lowering { weights: all, rows, tables, .. } = lowering;
+        let mut weights = Arena::new(all.len());
+        weights.words()[..all.len()].copy_from_slice(&all);
+        Program { isa, paired: planes.paired, stages, weights, rows, tables, layout }
     }
 
     /// Whether every offset is one that the steps can hold; else they must not be carried out.
     pub(super) fn fits(&self) -> bool {
-        i32::try_from(self.floats).is_ok()
+        i32::try_from(self.layout.words).is_ok()
     }
 
     pub(super) fn arena(&self) -> Arena {
-        Arena::new(self.floats)
+        Arena::new(self.layout.words)
     }
 }
 
 struct Lowering<'a> {
+    planes: &'a Planes,
     places: &'a Places,
     layout: &'a Layout,
-    /// Floats of a vector.
-    vector: usize,
-    floats: usize,
+    isa: Isa,
+    weights: Vec<f32>,
+    rows: Vec<u32>,
+    tables: Tables,
 }
 
 impl Lowering<'_> {
@@ -101,145 +122,161 @@ impl Lowering<'_> {
     }
 
     fn unit(&mut self, unit: &Unit, steps: &mut Vec<Step>) {
-        let output = self.slice(unit.outputs[0]);
-        let input = self.slice(unit.inputs[0]);
-        match &unit.work {
-            Work::Convolve { window, weights, bias, relu } => {
-                let outputs: Vec<Slice> = unit.outputs.iter().map(|&id| self.slice(id)).collect();
-                self.convolve(input, &outputs, *window, steps);
-                if let Some(Step::Product(product)) = steps.last_mut() {
-                    product.weights = pack(weights, bias.len());
-                    product.bias.clone_from(bias);
-                    product.relu = *relu;
-                }
+        let (from, to) = (unit.inputs[0], unit.outputs[0]);
+        let (input, output) = (self.slice(from), self.slice(to));
+        steps.push(match &unit.work {
+            Work::Convolve { .. } => Step::Product(self.product(unit)),
+            Work::Affine { scale, shift, relu } => {
+                let of = |values: &[f32]| -> Vec<[f32; 2]> {
+                    let planes = self.planes.of(from).iter();
+                    planes.map(|plane| plane.map(|c| c.map_or(0.0, |c| values[c]))).collect()
+                };
+                Step::Affine { input, output, scale: of(scale), shift: of(shift), relu: *relu }
             }
-            Work::Affine { scale, shift, relu } => steps.push(Step::Affine {
-                input,
-                output,
-                scale: scale.clone(),
-                shift: shift.clone(),
-                relu: *relu,
-            }),
-            Work::Add { relu } => steps.push(Step::Add {
-                a: input,
-                b: self.slice(unit.inputs[1]),
-                output,
-                relu: *relu,
-            }),
-            Work::Concat => self.concat(&unit.inputs, output, steps),
-            Work::MaxPool(window) => steps.push(Step::MaxPool { input, output, window: *window }),
+            Work::Add { relu } => {
+                Step::Add { a: input, b: self.slice(unit.inputs[1]), output, relu: *relu }
+            }
+            Work::Concat => return self.concat(&unit.inputs, output, steps),
+            Work::MaxPool(window) => Step::MaxPool { input, output, window: *window },
             Work::AvgPool { kernel } => {
-                steps.push(Step::AvgPool { input, output, kernel: *kernel })
+                let floats = self.planes.paired && self.planes.is_floats(to);
+                let floats = floats.then(|| self.planes.of(from).to_vec());
+                Step::AvgPool { input, output, kernel: *kernel, floats }
             }
-            Work::Shortcut { stride } => {
-                steps.push(Step::Shortcut { input, output, stride: *stride })
-            }
-        }
+            Work::Shortcut { stride } => Step::Shortcut { input, output, stride: *stride },
+        });
     }
 
     fn concat(&self, inputs: &[NodeId], output: Slice, steps: &mut Vec<Step>) {
         let mut first = output.first;
         for &id in inputs {
             let input = self.slice(id);
-            let part = Slice { first, channels: input.channels, ..output };
+            let part = Slice { first, planes: input.planes, ..output };
             if part != input {
                 steps.push(Step::Copy { input, output: part });
             }
-            first += input.channels;
+            first += input.planes;
         }
     }
 
-    /// Pushes a product without weights, and the gathering before it where there must be one.
-    fn convolve(&mut self, input: Slice, outputs: &[Slice], window: Window, steps: &mut Vec<Step>) {
-        let mut product = ProductStep {
-            weights: Vec::new(),
-            bias: Vec::new(),
-            rows: self.rows(outputs),
-            taps: Vec::new(),
-            sources: Vec::new(),
-            targets: Vec::new(),
-            masks: Vec::new(),
-            relu: false,
+    fn product(&mut self, unit: &Unit) -> ProductStep {
+        let Work::Convolve { window, weights, bias, relu } = &unit.work else {
+            unreachable!("only a convolution is a product");
         };
-        let same_pixels = window.stride == 1 && input.pool == outputs[0].pool;
-        if self.layout.lanes > 1 {
-            product.taps = self.taps(input, window);
-            (product.sources, product.targets) = self.pixels(input, outputs[0], window.stride);
-        } else if same_pixels {
-            product.taps = self.taps(input, window);
-            (product.targets, product.masks) = self.runs(outputs[0]);
-            let base = self.layout.channel(input, 0) as u32;
-            product.sources = product.targets.iter().map(|at| base + at).collect();
+        let (from, to) = (unit.inputs[0], unit.outputs[0]);
+        let (input, output) = (self.slice(from), self.slice(to));
+        let floats = self.planes.is_floats(to);
+        let (weights, bias) = self.words(unit, weights, bias, window.kernel * window.kernel);
+        let tap_count = weights.len() / bias.len();
+        let single = self.layout.lanes == 1;
+        let channels = single && self.prefers_channels((input, output), *window, &bias, tap_count);
+        let lanes = self.isa.lanes();
+        let (packed, bias) = if channels {
+            pack_channels(&weights, &bias, lanes, self.isa.most_channel_vectors())
         } else {
-            (product.targets, product.masks) = self.runs(outputs[0]);
-            let tap = product.targets.len() * self.vector;
-            let map = self.layout.map(outputs[0]);
-            let count = input.channels * window.kernel * window.kernel;
-            product.taps = (0..count).map(|i| (i * tap) as i32).collect();
-            let base = self.layout.floats;
-            let places = (0..tap).step_by(self.vector);
-            product.sources = places.map(|at| (base + at) as u32).collect();
-            self.floats = self.floats.max(base + count * tap);
-            steps.push(Step::Gather { input, window, side: map.side, row: map.row, tap });
+            let each = if floats { 1 } else { 2 };
+            (pack(&weights, bias.len(), each), bias)
+        };
+        let places = if single && !channels {
+            self.tables.run(self.layout, output, lanes)
+        } else {
+            self.tables.pixels(self.layout, input, output, window.stride)
+        };
+        ProductStep {
+            bias: append_aligned(&mut self.weights, &bias),
+            weights: append_aligned(&mut self.weights, &packed),
+            rows: self.output_planes(&unit.outputs),
+            base: self.layout.plane(input, 0),
+            taps: self.tables.taps(self.layout, input, *window),
+            tap_count,
+            places,
+            relu: *relu,
+            floats,
+            channels,
         }
-        steps.push(Step::Product(product));
     }
 
-    /// Where each output channel is written.
-    fn rows(&self, outputs: &[Slice]) -> Vec<u32> {
-        let channels = outputs
-            .iter()
-            .flat_map(|&slice| (0..slice.channels).map(move |channel| (slice, channel)));
-        channels.map(|(slice, channel)| self.layout.channel(slice, channel) as u32).collect()
+    /// Whether output channels fill the lanes of a single image's vectors with less work than pixels
+    /// do; counted in multiply-adds of vectors, where each word that is written alone costs two.
+    fn prefers_channels(
+        &self,
+        (input, output): (Slice, Slice),
+        window: Window,
+        bias: &[f32],
+        taps: usize,
+    ) -> bool {
+        let (map, lanes) = (self.layout.map(output), self.isa.lanes());
+        if window.stride > 1 || input.pool != output.pool || map.is_small(lanes) {
+            return true;
+        }
+        let (pixels, rows) = (map.side * map.side, bias.len());
+        let by_pixel = map.run().div_ceil(lanes) * rows * taps;
+        let by_channel = pixels * rows.div_ceil(lanes) * taps + 2 * pixels * rows;
+        by_channel < by_pixel
     }
 
-    /// Where each input channel at each place of the window lies, relative to the first channel's
-    /// pixel.
-    fn taps(&self, input: Slice, window: Window) -> Vec<i32> {
-        let map = self.layout.map(input);
-        let padding = window.padding as i32;
-        let mut taps = Vec::with_capacity(input.channels * window.kernel * window.kernel);
-        for channel in 0..input.channels {
-            for y in 0..window.kernel as i32 {
-                for x in 0..window.kernel as i32 {
-                    let pixel = (y - padding) * map.row as i32 + x - padding;
-                    let at = (channel * map.channel) as i32;
-                    taps.push(at + pixel * self.layout.lanes as i32);
+    /// Weights as words `[rows][taps]` and a bias a row, for the planes of a unit's input and
+    /// outputs.
+    fn words(
+        &self,
+        unit: &Unit,
+        weights: &[f32],
+        bias: &[f32],
+        window: usize,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let inputs = self.planes.of(unit.inputs[0]);
+        let channels = weights.len() / bias.len() / window;
+        let (mut words, mut biases) = (Vec::new(), Vec::new());
+        for row in self.rows_of(unit) {
+            biases.push(row.map_or(0.0, |row| bias[row]));
+            for plane in inputs {
+                for place in 0..window {
+                    let halves = plane.map(|channel| match (row, channel) {
+                        (Some(row), Some(c)) => weights[(row * channels + c) * window + place],
+                        _ => 0.0,
+                    });
+                    let paired = self.planes.paired;
+                    words.push(if paired { pairs::join(halves) } else { halves[0] });
                 }
             }
         }
-        taps
+        (words, biases)
     }
 
-    /// For every output pixel where it is read and, within its channel, written.
-    fn pixels(&self, input: Slice, output: Slice, stride: usize) -> (Vec<u32>, Vec<u32>) {
-        let side = self.layout.map(output).side;
-        let base = self.layout.channel(output, 0);
-        let mut sources = Vec::with_capacity(side * side);
-        let mut targets = Vec::with_capacity(side * side);
-        for y in 0..side {
-            for x in 0..side {
-                let source = self.layout.pixel(input, 0, y * stride, x * stride);
-                let target = self.layout.pixel(output, 0, y, x) - base;
-                for part in (0..self.layout.lanes).step_by(self.vector) {
-                    sources.push((source + part) as u32);
-                    targets.push((target + part) as u32);
-                }
+    /// The rows of weights in the order of a unit's output planes; none for a missing half.
+    fn rows_of(&self, unit: &Unit) -> Vec<Option<usize>> {
+        let mut rows = Vec::new();
+        let mut first = 0;
+        for &id in &unit.outputs {
+            let planes = self.planes.of(id);
+            for plane in planes {
+                let halves = if self.planes.is_floats(id) { 1 } else { 2 };
+                rows.extend(plane[..halves].iter().map(|half| half.map(|c| c + first)));
             }
+            first += planes.iter().flatten().flatten().count();
         }
-        (sources, targets)
+        rows
     }
 
-    /// Vectors over all pixels of a single image, within a channel, and the bits that are kept.
-    fn runs(&self, output: Slice) -> (Vec<u32>, Vec<f32>) {
-        let map = self.layout.map(output);
-        let pixels = (map.side - 1) * map.row + map.side;
-        let end = pixels.next_multiple_of(self.vector);
-        let targets = (0..end).step_by(self.vector);
-        let targets = targets.map(|at| (map.origin + at) as u32).collect();
-        let inside = |at: usize| at < pixels && at % map.row < map.side;
-        let bits = |at: usize| if inside(at) { u32::MAX } else { 0 };
-        let masks = (0..end).map(|at| f32::from_bits(bits(at))).collect();
-        (targets, masks)
+    /// Where each output plane is written.
+    fn output_planes(&mut self, outputs: &[NodeId]) -> Range<usize> {
+        let mut rows = Vec::new();
+        for &id in outputs {
+            let slice = self.slice(id);
+            rows.extend((0..slice.planes).map(|plane| self.layout.plane(slice, plane) as u32));
+        }
+        append(&mut self.rows, &rows)
     }
+}
+
+fn append<T: Copy>(all: &mut Vec<T>, more: &[T]) -> Range<usize> {
+    let first = all.len();
+    all.extend_from_slice(more);
+    first..all.len()
+}
+
+/// As [`append`], beginning at a cache line of an arena.
+fn append_aligned(all: &mut Vec<f32>, more: &[f32]) -> Range<usize> {
+    all.resize(all.len().next_multiple_of(16), 0.0);
+    append(all, more)
 }

@@ -1,7 +1,11 @@
-//! Vectors of 32-bit floats: AVX-512, AVX2 with FMA, and arrays for every other machine.
+//! Vectors of 32-bit words: AVX-512, AVX2 with FMA, and arrays for every other machine.
 //!
 //! The loops of the engine are written once over [`Simd`] and compiled for each kind inside a
-//! function that has the instructions enabled; everything here is inlined into it.
+//! function that has the instructions enabled; everything here is inlined into it. A word is a 32-bit
+//! float, or a pair of channels in bfloat16 (see [`pairs`](super::pairs)).
+
+#[cfg(target_arch = "x86_64")]
+use super::x86::{Wide, Ymm};
 
 /// Which instructions a machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,28 +45,62 @@ impl Isa {
         let first = all.iter().position(|&isa| isa == best).unwrap_or(0);
         all[first..].to_vec()
     }
+
+    /// Whether this machine multiplies bfloat16 by an instruction (AVX512_BF16).
+    pub fn has_bf16() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return Isa::detect() == Isa::Avx512
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// Words of a vector, and images of a group.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Isa::Avx512 => 16,
+            Isa::Avx2 | Isa::Portable => 8,
+        }
+    }
+
+    /// Most vectors of output channels of a tile of pixels.
+    pub(super) fn most_channel_vectors(self) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Isa::Avx512 => return Wide::PIXELS.len(),
+            Isa::Avx2 => return Ymm::PIXELS.len(),
+            Isa::Portable => {}
+        }
+        Portable::PIXELS.len()
+    }
 }
 
-/// A vector of floats.
+/// A vector of words.
 ///
 /// # Safety
 /// Every function may be called only where the instructions are there, with pointers to
-/// [`Simd::LANES`] floats.
+/// [`Simd::LANES`] words.
 pub(super) unsafe trait Simd: Copy {
     /// The register.
     type V: Copy;
-    /// Floats in a register.
+    /// Words in a register.
     const LANES: usize;
     /// Columns of accumulators, each of up to [`ROWS`](super::gemm::ROWS) registers, that the
     /// register file holds.
     const COLUMNS: usize;
+    /// Pixels whose accumulators the register file holds, by the vectors of channels of each (from
+    /// 1).
+    const PIXELS: &'static [usize];
+    /// Whether a word is a pair of channels in bfloat16.
+    const PAIRED: bool = false;
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self::V;
     /// Reads.
     unsafe fn load(from: *const f32) -> Self::V;
     /// Writes.
     unsafe fn store(to: *mut f32, v: Self::V);
-    /// `a b + c`.
+    /// `a b + c`, where `c` is 32-bit floats; of pairs the sum of both products.
     unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The greater of each lane and 0.
     unsafe fn relu(v: Self::V) -> Self::V;
@@ -70,6 +108,26 @@ pub(super) unsafe trait Simd: Copy {
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V;
     /// Writes lane `index[i]` of `from` to lane `i` of `to`, where the sign bit of `mask[i]` is set.
     unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32);
+    /// Words of two channels, each given as a vector of floats; of floats the second is dropped.
+    #[inline(always)]
+    unsafe fn pair(low: Self::V, _high: Self::V) -> Self::V {
+        low
+    }
+    /// Writes the words of neighbouring channels, given as floats; of pairs half a register's.
+    #[inline(always)]
+    unsafe fn narrow(to: *mut f32, v: Self::V) {
+        unsafe { Self::store(to, v) }
+    }
+    /// The channels that a word holds; of a float the second is 0.
+    #[inline(always)]
+    fn split(word: f32) -> [f32; 2] {
+        [word, 0.0]
+    }
+    /// The word of two channels; of a float the second is dropped.
+    #[inline(always)]
+    fn join(halves: [f32; 2]) -> f32 {
+        halves[0]
+    }
 }
 
 /// Arrays of 8, for any machine.
@@ -80,6 +138,7 @@ unsafe impl Simd for Portable {
     type V = [f32; 8];
     const LANES: usize = 8;
     const COLUMNS: usize = 1;
+    const PIXELS: &'static [usize] = &[4, 2];
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
         [x; 8]
@@ -112,108 +171,6 @@ unsafe impl Simd for Portable {
                 if *mask.add(i) < 0 {
                     *to.add(i) = v[*index.add(i) as usize & 7];
                 }
-            }
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Wide, Ymm};
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::Simd;
-    use std::arch::x86_64::{
-        __m256, __m512, _mm256_and_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-        _mm256_maskstore_ps, _mm256_max_ps, _mm256_permutevar8x32_ps, _mm256_set1_ps,
-        _mm256_setzero_ps, _mm256_storeu_ps, _mm512_and_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_movepi32_mask,
-        _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
-    };
-
-    /// 16 floats (AVX-512).
-    #[derive(Clone, Copy)]
-    pub(in super::super) struct Wide;
-
-    unsafe impl Simd for Wide {
-        type V = __m512;
-        const LANES: usize = 16;
-        const COLUMNS: usize = 3;
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> Self::V {
-            unsafe { _mm512_set1_ps(x) }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> Self::V {
-            unsafe { _mm512_loadu_ps(from) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut f32, v: Self::V) {
-            unsafe { _mm512_storeu_ps(to, v) }
-        }
-        #[inline(always)]
-        unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-            unsafe { _mm512_fmadd_ps(a, b, c) }
-        }
-        #[inline(always)]
-        unsafe fn relu(v: Self::V) -> Self::V {
-            // The second operand is taken where the first is not a number, which must stay one.
-            unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
-        }
-        #[inline(always)]
-        unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
-            unsafe { _mm512_and_ps(v, mask) }
-        }
-        #[inline(always)]
-        unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32) {
-            unsafe {
-                let index = _mm512_loadu_si512(index.cast());
-                let mask = _mm512_movepi32_mask(_mm512_loadu_si512(mask.cast()));
-                let v = _mm512_permutexvar_ps(index, Self::load(from));
-                _mm512_mask_storeu_ps(to, mask, v);
-            }
-        }
-    }
-
-    /// 8 floats, in a register file that holds `COLUMNS` columns (AVX2: 2, AVX-512: 3).
-    #[derive(Clone, Copy)]
-    pub(in super::super) struct Ymm<const COLUMNS: usize>;
-
-    unsafe impl<const COLUMNS: usize> Simd for Ymm<COLUMNS> {
-        type V = __m256;
-        const LANES: usize = 8;
-        const COLUMNS: usize = COLUMNS;
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> Self::V {
-            unsafe { _mm256_set1_ps(x) }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> Self::V {
-            unsafe { _mm256_loadu_ps(from) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut f32, v: Self::V) {
-            unsafe { _mm256_storeu_ps(to, v) }
-        }
-        #[inline(always)]
-        unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-            unsafe { _mm256_fmadd_ps(a, b, c) }
-        }
-        #[inline(always)]
-        unsafe fn relu(v: Self::V) -> Self::V {
-            unsafe { _mm256_max_ps(_mm256_setzero_ps(), v) }
-        }
-        #[inline(always)]
-        unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
-            unsafe { _mm256_and_ps(v, mask) }
-        }
-        #[inline(always)]
-        unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32) {
-            unsafe {
-                let index = _mm256_loadu_si256(index.cast());
-                let mask = _mm256_loadu_si256(mask.cast());
-                let v = _mm256_permutevar8x32_ps(Self::load(from), index);
-                _mm256_maskstore_ps(to, mask, v);
             }
         }
     }

@@ -14,19 +14,18 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(super) fn new(engine: &'a Engine, image: &[f32]) -> Walk<'a> {
         let mut group = engine.new_group(&engine.single);
-        group.load(0, engine.input, 0, image);
+        let (slice, planes) = &engine.input;
+        group.load(0, (*slice, planes), 0, image);
         Walk { engine, group: Some(group), next: 0 }
     }
 
     /// Logits of the next exit, or none after the last.
-    pub fn advance(&mut self) -> Option<Vec<f32>> {
-        let slice = *self.engine.logits.get(self.next)?;
+    pub fn advance(&mut self) -> Option<&[f32]> {
+        let place = self.engine.logits.get(self.next)?;
         let group = self.group.as_mut()?;
         group.run(self.next);
         self.next += 1;
-        let mut logits = vec![0.0; self.engine.classes];
-        group.logits(slice, 0, &mut logits);
-        Some(logits)
+        Some(group.logits(place, 0))
     }
 }
 

@@ -126,7 +126,7 @@ impl<'a> Worker<'a, '_> {
             for lane in 0..size {
                 let number = first + lane;
                 let image = &self.images[number * engine.image..][..engine.image];
-                group.load(lane, engine.input, number, image);
+                group.load(lane, (engine.input.0, &engine.input.1), number, image);
             }
             self.go_on(group, 0);
         }
@@ -168,18 +168,17 @@ impl<'a> Worker<'a, '_> {
     fn answer(&mut self, group: &mut Group, stage: usize) {
         let engine = self.engine;
         let is_last = stage + 1 == engine.exits();
-        for lane in 0..group.images.len() {
+        for lane in 0..group.program.layout.lanes {
             let Some(image) = group.images[lane] else {
                 continue;
             };
-            let mut logits = vec![0.0; engine.classes];
-            group.logits(engine.logits[stage], lane, &mut logits);
-            let stays = !is_last && !(self.leaves)(stage, &logits);
+            let logits = group.logits(&engine.logits[stage], lane);
+            let stays = !is_last && !(self.leaves)(stage, logits);
+            if self.every || !stays {
+                self.left.push(Left { image, exit: stage, logits: logits.to_vec() });
+            }
             if !stays {
                 group.images[lane] = None;
-            }
-            if self.every || !stays {
-                self.left.push(Left { image, exit: stage, logits });
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::eval::Predictions;
 use crate::eval::answers::Answers;
 use crate::eval::budgeted::{self, Setting, solve};
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
+use crate::nn::Precision;
 use crate::predict::early_exit_one;
 use crate::results::{RunFolder, find_run};
 use crate::runs::costs::cost_rows;
@@ -85,7 +86,7 @@ impl Classifier {
         let multiply_adds: Vec<u64> = costs.iter().map(|row| row.cost.multiply_adds).collect();
         let thresholds = thresholds(leave, &folder, &data, &multiply_adds, settings)?;
         Ok(Classifier {
-            engine: Engine::new(&network, &weights)?,
+            engine: Engine::new(&network, &weights, Some(Precision::Fp32))?,
             facts: run.dataset.facts(&settings.places.data)?,
             classes: class_names(&run.dataset, &settings.places.data),
             data,

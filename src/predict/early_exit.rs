@@ -57,7 +57,7 @@ pub fn early_exit_one(engine: &Engine, image: &[f32], thresholds: &Thresholds) -
     let mut walk = engine.walk(image)?;
     for exit in 0..engine.exits() {
         let logits = walk.advance().context("a walk ends with the last exit")?;
-        let verdict = Verdict::new(exit, &logits)?;
+        let verdict = Verdict::new(exit, logits)?;
         if thresholds.leaves(exit, verdict.confidence) {
             return Ok(verdict);
         }

@@ -8,7 +8,7 @@ use repro::eval::Predictions;
 use repro::eval::answers::Answers;
 use repro::eval::probabilities::argmax;
 use repro::eval::thresholds::{Convention, HoldOut, Thresholds, search};
-use repro::models::Input;
+use repro::models::{Input, NetworkConfig};
 use repro::nn::{Mode, Network, Precision, Weights, initialise};
 use repro::predict::{Verdict, early_exit, early_exit_one};
 use repro::results::RunFolder;
@@ -71,7 +71,7 @@ fn every_exit_of_every_family_gives_the_plain_forwards_logits() {
             let images = images(input, count);
             let expected = plain(&network, &mut weights, &images);
             for isa in Isa::usable() {
-                let engine = Engine::with(&network, &weights, isa).unwrap();
+                let engine = Engine::with(&network, &weights, isa, Precision::Fp32).unwrap();
                 // A second thread has something to do only where there are several groups.
                 for threads in 1..=if count > 6 { 2 } else { 1 } {
                     let found = engine.logits(&floats(&images), threads).unwrap();
@@ -85,12 +85,93 @@ fn every_exit_of_every_family_gives_the_plain_forwards_logits() {
     }
 }
 
+/// The largest difference, as a share of the largest number.
+fn distance(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    worst / scale
+}
+
+/// The families, and an MSDNet and a DenseNet of odd widths.
+fn networks_in_bf16() -> Vec<(NetworkConfig, Input)> {
+    let mut all = networks();
+    let mut odd = [all[0].clone(), all[13].clone()];
+    for (config, _) in &mut odd {
+        match config {
+            NetworkConfig::Msdnet(config) => (config.channels, config.growth) = (5, 3),
+            NetworkConfig::Densenet(config) => config.growth = 3,
+            other => panic!("no odd widths for {other:?}"),
+        }
+    }
+    all.extend(odd);
+    all
+}
+
+#[test]
+fn bf16_gives_the_logits_of_every_family_to_two_digits_alone_and_in_groups() {
+    tch::set_num_threads(1);
+    for (config, input) in networks_in_bf16() {
+        let network = config.build(input).unwrap();
+        let mut weights = moved_weights(&network, input);
+        let images = images(input, if input.side > 32 { 6 } else { 13 });
+        let expected = plain(&network, &mut weights, &images);
+        let engine = Engine::with(&network, &weights, Isa::Portable, Precision::Bf16).unwrap();
+        let given = floats(&images);
+        let found = engine.logits(&given, 1).unwrap();
+        for (exit, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let distance = distance(found, &floats(expected));
+            assert!(distance > 1e-5, "{config:?}: exit {exit} is not rounded at all");
+            assert!(distance < 0.05, "{config:?}: exit {exit} differs by {distance}");
+        }
+        // The first image was in a group.
+        let size = given.len() / images.size()[0] as usize;
+        let mut alone = engine.walk(&given[..size]).unwrap();
+        for exit in &found {
+            assert_eq!(alone.advance().unwrap(), &exit[..engine.classes()], "{config:?}");
+        }
+    }
+}
+
+#[test]
+fn the_instructions_for_bf16_give_what_their_emulation_gives() {
+    if !Isa::has_bf16() {
+        eprintln!("skipped: this processor has no AVX512_BF16");
+        let (config, input) = networks().swap_remove(0);
+        let network = config.build(input).unwrap();
+        let weights = Weights::zeros(&network, Kind::Float, Device::Cpu).unwrap();
+        let refused = Engine::new(&network, &weights, Some(Precision::Bf16)).err().unwrap();
+        assert!(refused.to_string().contains("no bf16 arithmetic"), "{refused}");
+        return;
+    }
+    for (config, input) in networks_in_bf16() {
+        let network = config.build(input).unwrap();
+        let weights = moved_weights(&network, input);
+        let images = floats(&images(input, 21));
+        let [found, expected] = [Isa::Avx512, Isa::Portable].map(|isa| {
+            let engine = Engine::with(&network, &weights, isa, Precision::Bf16).unwrap();
+            let size = images.len() / 21;
+            let mut alone = engine.walk(&images[..size]).unwrap();
+            let logits = engine.logits(&images, 1).unwrap();
+            for exit in &logits {
+                assert_eq!(alone.advance().unwrap(), &exit[..engine.classes()], "{config:?}");
+            }
+            logits
+        });
+        for (found, expected) in found.iter().zip(&expected) {
+            // A sum that is rounded otherwise can put a map's value on the next bfloat16.
+            let distance = distance(found, expected);
+            assert!(distance < 0.02, "{config:?}: {distance}");
+        }
+    }
+}
+
 #[test]
 fn an_arena_that_was_used_before_changes_nothing() {
     let (config, input) = networks().swap_remove(0);
     let network = config.build(input).unwrap();
     let weights = moved_weights(&network, input);
-    let engine = Engine::new(&network, &weights).unwrap();
+    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
     let images = floats(&images(input, 40));
     let first = engine.logits(&images, 1).unwrap();
     let poison = vec![f32::NAN; images.len()];
@@ -105,16 +186,16 @@ fn one_image_stops_at_any_exit_and_goes_on() {
     let mut weights = moved_weights(&network, input);
     let images = images(input, 1);
     let expected = plain(&network, &mut weights, &images);
-    let engine = Engine::new(&network, &weights).unwrap();
+    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
     let image = floats(&images);
     let mut first = engine.walk(&image).unwrap();
-    assert!(is_close(&first.advance().unwrap(), &expected[0]));
+    assert!(is_close(first.advance().unwrap(), &expected[0]));
     let mut other = engine.walk(&image).unwrap();
     for expected in &expected {
-        assert!(is_close(&other.advance().unwrap(), expected));
+        assert!(is_close(other.advance().unwrap(), expected));
     }
     assert_eq!(other.advance(), None);
-    assert!(is_close(&first.advance().unwrap(), &expected[1]));
+    assert!(is_close(first.advance().unwrap(), &expected[1]));
 }
 
 /// Between the two in the middle, so that rounding puts nobody on the other side.
@@ -137,7 +218,7 @@ fn images_that_leave_a_batch_change_no_other_image() {
         let count = if input.side > 32 { 20 } else { 60 };
         let images = floats(&images(input, count));
         for isa in Isa::usable() {
-            let engine = Engine::with(&network, &weights, isa).unwrap();
+            let engine = Engine::with(&network, &weights, isa, Precision::Fp32).unwrap();
             let all = engine.logits(&images, 1).unwrap();
             let size = engine.classes();
             // Something that depends on the image alone and would let half of them go at each exit.
@@ -187,7 +268,7 @@ fn predictions_on_real_images_are_the_plain_forwards() {
     let network = config.build(input).unwrap();
     let mut weights = moved_weights(&network, input);
     let expected = plain(&network, &mut weights, &images);
-    let engine = Engine::new(&network, &weights).unwrap();
+    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
     let found = engine.logits(&floats(&images), 2).unwrap();
     for (found, expected) in found.iter().zip(&expected) {
         let expected = floats(expected);
@@ -205,7 +286,7 @@ fn early_exit_in_a_batch_and_alone_is_the_replayed_decision() {
     let (config, input) = networks().swap_remove(0);
     let network = config.build(input).unwrap();
     let weights = moved_weights(&network, input);
-    let engine = Engine::new(&network, &weights).unwrap();
+    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
     let images = floats(&images(input, 70));
     let logits = engine.logits(&images, 1).unwrap();
     let predictions = Predictions {
@@ -258,7 +339,7 @@ fn agreement_on_the_test_images_of_a_trained_run() {
     let state = loaded.tensors.into_iter();
     let state = state.filter(|(name, _)| !name.starts_with(repro::train::MOMENTUM_PREFIX));
     weights.load(&state.collect::<Vec<_>>()).unwrap();
-    let engine = Engine::new(&network, &weights).unwrap();
+    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
     let size = engine.classes();
     let indices: Vec<u32> = (0..source.len() as u32).collect();
     let mut agreement = [(); 3].map(|()| vec![Agreement::default(); engine.exits()]);
@@ -314,7 +395,7 @@ fn floats_that_are_no_whole_images_are_refused() {
     let (config, input) = networks().swap_remove(0);
     let network = config.build(input).unwrap();
     let weights = Weights::zeros(&network, Kind::Float, Device::Cpu).unwrap();
-    let engine = Engine::new(&network, &weights).unwrap();
+    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
     assert!(engine.logits(&[0.0; 7], 1).is_err());
     assert!(engine.walk(&[0.0; 7]).is_err());
     assert!(engine.logits(&[], 1).unwrap()[0].is_empty());

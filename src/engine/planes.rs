@@ -1,0 +1,112 @@
+//! Which channels each plane of a value holds: one where words are floats, two where they are pairs.
+
+use anyhow::{Result, ensure};
+
+use super::units::{Unit, Work};
+use crate::nn::{Network, NodeId};
+
+/// Channels of a plane's words; a missing half is always 0.
+pub(super) type Plane = [Option<usize>; 2];
+
+/// The planes of every value.
+#[derive(Debug)]
+pub(super) struct Planes {
+    /// By node; empty for a node that is never held.
+    of: Vec<Vec<Plane>>,
+    /// Whether words are pairs.
+    pub paired: bool,
+    /// Values that are floats although words are pairs: logits.
+    floats: Vec<bool>,
+}
+
+impl Planes {
+    /// Planes of the values of `units`.
+    ///
+    /// # Errors
+    /// When words are pairs and a sum's inputs, or a shortcut's, are paired in different ways.
+    pub(super) fn new(network: &Network, units: &[Unit], paired: bool) -> Result<Planes> {
+        let mut planes = Planes {
+            of: vec![Vec::new(); network.nodes().len()],
+            paired,
+            floats: vec![!paired; network.nodes().len()],
+        };
+        let is_read = |id: NodeId| units.iter().any(|unit| unit.inputs.contains(&id));
+        planes.of[0] = regular(network.nodes()[0].channels, paired);
+        for unit in units {
+            for &id in &unit.outputs {
+                let writes = matches!(unit.work, Work::Convolve { .. } | Work::AvgPool { .. });
+                planes.floats[id] |= writes && unit.outputs.len() == 1 && !is_read(id);
+                planes.of[id] = planes.of_output(network, unit, id)?;
+            }
+        }
+        Ok(planes)
+    }
+
+    fn of_output(&self, network: &Network, unit: &Unit, id: NodeId) -> Result<Vec<Plane>> {
+        let channels = network.nodes()[id].channels;
+        let input = &self.of[unit.inputs[0]];
+        Ok(match &unit.work {
+            _ if self.floats[id] => regular(channels, false),
+            Work::Convolve { .. } => regular(channels, true),
+            Work::Affine { .. } | Work::MaxPool(_) | Work::AvgPool { .. } => input.clone(),
+            Work::Add { .. } => {
+                ensure!(*input == self.of[unit.inputs[1]], UNEVEN);
+                input.clone()
+            }
+            Work::Shortcut { .. } => {
+                let before = network.nodes()[unit.inputs[0]].channels;
+                ensure!(before % 2 == 0 && *input == regular(before, true), UNEVEN);
+                regular(channels, true)
+            }
+            Work::Concat => {
+                let mut all = Vec::new();
+                let mut first = 0;
+                for &id in &unit.inputs {
+                    let moved = |plane: &Plane| plane.map(|half| half.map(|c| c + first));
+                    all.extend(self.of[id].iter().map(moved));
+                    first += network.nodes()[id].channels;
+                }
+                all
+            }
+        })
+    }
+
+    /// The planes of a value, in order.
+    pub(super) fn of(&self, id: NodeId) -> &[Plane] {
+        &self.of[id]
+    }
+
+    /// Number of planes of a value.
+    pub(super) fn count(&self, id: NodeId) -> usize {
+        self.of[id].len()
+    }
+
+    /// Whether a value's words are floats.
+    pub(super) fn is_floats(&self, id: NodeId) -> bool {
+        self.floats[id]
+    }
+}
+
+const UNEVEN: &str =
+    "a network that adds an odd number of channels does not run in bf16; fp32 does";
+
+/// Channels in order.
+fn regular(channels: usize, paired: bool) -> Vec<Plane> {
+    if !paired {
+        return (0..channels).map(|c| [Some(c), None]).collect();
+    }
+    let half = |c: usize| (c < channels).then_some(c);
+    (0..channels).step_by(2).map(|c| [half(c), half(c + 1)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_odd_channel_has_a_plane_to_itself() {
+        let pairs = [[Some(0), Some(1)], [Some(2), None]];
+        assert_eq!(regular(3, true), pairs);
+        assert_eq!(regular(2, false), [[Some(0), None], [Some(1), None]]);
+    }
+}

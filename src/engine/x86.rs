@@ -1,0 +1,143 @@
+//! The registers of x86-64.
+
+use std::arch::x86_64::{
+    __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_and_ps, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskstore_ps, _mm256_max_ps,
+    _mm256_permutevar8x32_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm256_storeu_si256, _mm512_and_ps, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh,
+    _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_movepi32_mask, _mm512_permutexvar_epi16,
+    _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+};
+use std::mem::transmute;
+
+use super::pairs::Bf16;
+use super::simd::Simd;
+
+/// 16 floats (AVX-512).
+#[derive(Clone, Copy)]
+pub(super) struct Wide;
+
+unsafe impl Simd for Wide {
+    type V = __m512;
+    const LANES: usize = 16;
+    const COLUMNS: usize = 3;
+    const PIXELS: &'static [usize] = &[8, 6, 6, 4];
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::V {
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: Self::V) {
+        unsafe { _mm512_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn relu(v: Self::V) -> Self::V {
+        // The second operand is taken where the first is not a number, which must stay one.
+        unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
+    }
+    #[inline(always)]
+    unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
+        unsafe { _mm512_and_ps(v, mask) }
+    }
+    #[inline(always)]
+    unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32) {
+        unsafe {
+            let index = _mm512_loadu_si512(index.cast());
+            let mask = _mm512_movepi32_mask(_mm512_loadu_si512(mask.cast()));
+            let v = _mm512_permutexvar_ps(index, Self::load(from));
+            _mm512_mask_storeu_ps(to, mask, v);
+        }
+    }
+}
+
+unsafe impl Bf16 for Wide {
+    #[inline(always)]
+    unsafe fn dot(a: Self::V, b: Self::V, sum: Self::V) -> Self::V {
+        unsafe {
+            _mm512_dpbf16_ps(
+                sum,
+                transmute::<__m512, __m512bh>(a),
+                transmute::<__m512, __m512bh>(b),
+            )
+        }
+    }
+    #[inline(always)]
+    unsafe fn join(low: Self::V, high: Self::V) -> Self::V {
+        unsafe {
+            let halves = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+            let index = _mm512_loadu_si512(INTERLEAVE.as_ptr().cast());
+            _mm512_castsi512_ps(_mm512_permutexvar_epi16(index, halves))
+        }
+    }
+    #[inline(always)]
+    unsafe fn join_neighbours(to: *mut f32, v: Self::V) {
+        unsafe {
+            let words = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v));
+            _mm256_storeu_si256(to.cast(), words);
+        }
+    }
+}
+
+/// From the lower and the upper half of a register in turn.
+static INTERLEAVE: [u16; 32] = {
+    let mut index = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        index[i] = (i / 2 + i % 2 * 16) as u16;
+        i += 1;
+    }
+    index
+};
+
+/// 8 floats (AVX2).
+#[derive(Clone, Copy)]
+pub(super) struct Ymm;
+
+unsafe impl Simd for Ymm {
+    type V = __m256;
+    const LANES: usize = 8;
+    const COLUMNS: usize = 2;
+    const PIXELS: &'static [usize] = &[6, 6];
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::V {
+        unsafe { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: Self::V) {
+        unsafe { _mm256_storeu_ps(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn relu(v: Self::V) -> Self::V {
+        unsafe { _mm256_max_ps(_mm256_setzero_ps(), v) }
+    }
+    #[inline(always)]
+    unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
+        unsafe { _mm256_and_ps(v, mask) }
+    }
+    #[inline(always)]
+    unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32) {
+        unsafe {
+            let index = _mm256_loadu_si256(index.cast());
+            let mask = _mm256_loadu_si256(mask.cast());
+            let v = _mm256_permutevar8x32_ps(Self::load(from), index);
+            _mm256_maskstore_ps(to, mask, v);
+        }
+    }
+}
