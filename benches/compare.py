@@ -81,8 +81,9 @@ class Raw:
             row["measured"] = repr(found["early"]["measured"])
             share = found["early"]["counted"]
             kind = "exit" if found["early"]["exit"] else "ratio"
-            ending = "/bf16" if found["what"].endswith("/bf16") else ""
-            row["what"] = f"early/{found['early']['batch']}/{kind}/{share:.2f}{ending}"
+            row["what"] = f"early/{found['early']['batch']}/{kind}/{share:.2f}"
+        if found.get("precision") == "bf16":
+            row["what"] += "/bf16"
         self.rows.append({key: str(value) for key, value in row.items()})
 
     def save(self):

@@ -55,13 +55,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="timings, of which the median is told")
     parser.add_argument("--seconds", type=float, default=0.7, help="least length of a round")
     options = parser.parse_args()
-    ending = "" if options.precision == "fp32" else f"/{options.precision}"
     cases = [("first/1", options.first, 1), *((f"all/{batch}", options.all, batch) for batch in BATCHES)]
     for threads in (int(n) for n in options.threads.split(",")):
         for what, path, batch in cases:
             call = CALLS[options.runtime](path, batch, threads, options.precision)
             value = batch / seconds_each(call, options.seconds, options.rounds)
-            print(json.dumps({"what": what + ending, "threads": threads, "value": value, "unit": "images/s"}), flush=True)
+            found = {"what": what, "precision": options.precision, "threads": threads, "value": value}
+            print(json.dumps({**found, "unit": "images/s"}), flush=True)
 
 
 if __name__ == "__main__":

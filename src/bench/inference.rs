@@ -45,14 +45,6 @@ impl<'a> Ready<'a> {
         })
     }
 
-    /// What is measured, and in which precision unless it is fp32.
-    fn named(&self, what: &str) -> String {
-        match self.engine.precision() {
-            Precision::Fp32 => what.to_string(),
-            Precision::Bf16 => format!("{what}/bf16"),
-        }
-    }
-
     fn image(&self, number: usize) -> &[f32] {
         let size = self.images.len() / BATCH;
         &self.images[number * size..][..size]
@@ -60,10 +52,14 @@ impl<'a> Ready<'a> {
 
     pub(super) fn inference(&self, tell: Tell) -> Result<()> {
         let subject = self.subject;
-        let last = subject.last();
+        let (last, precision) = (subject.last(), self.engine.precision());
         let mut say = |what: &str, per_s: f64, each: f64| {
             let (name, threads) = (subject.name, subject.threads);
-            tell(Measured::images(name, what, threads, per_s, each))
+            let precision = if what.starts_with("plain") { Precision::Fp32 } else { precision };
+            tell(Measured {
+                precision: Some(precision),
+                ..Measured::images(name, what, threads, per_s, each)
+            })
         };
         for exits in [1, self.engine.exits()] {
             let mut number = 0;
@@ -77,7 +73,7 @@ impl<'a> Ready<'a> {
             })?;
             let cost = subject.multiply_adds[exits - 1] as f64;
             let what = if exits == 1 { "first/1" } else { "all/1" };
-            say(&self.named(what), 1.0 / each, cost)?;
+            say(what, 1.0 / each, cost)?;
         }
         for batch in [64, BATCH] {
             let images = &self.images[..self.images.len() / BATCH * batch];
@@ -85,7 +81,7 @@ impl<'a> Ready<'a> {
                 black_box(self.engine.logits(images, subject.threads)?);
                 Ok(())
             })?;
-            say(&self.named(&format!("all/{batch}")), batch as f64 / each, last)?;
+            say(&format!("all/{batch}"), batch as f64 / each, last)?;
         }
         self.plain(&mut say)
     }
@@ -121,7 +117,7 @@ impl<'a> Ready<'a> {
                     (Some(exit), _) => format!("exit {exit}"),
                     (None, ratio) => format!("ratio {:.3}", ratio.unwrap_or(0.0)),
                 };
-                let what = self.named(&format!("early/{batch}/{place}"));
+                let what = format!("early/{batch}/{place}");
                 let (name, threads) = (self.subject.name, self.subject.threads);
                 tell(Measured {
                     early: Some(Early {
@@ -131,6 +127,7 @@ impl<'a> Ready<'a> {
                         counted,
                         measured: took / whole,
                     }),
+                    precision: Some(self.engine.precision()),
                     ..Measured::images(name, &what, threads, 1.0 / took, counted * whole_cost)
                 })?;
             }

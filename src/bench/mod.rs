@@ -114,7 +114,7 @@ pub struct Bench {
 pub struct Measured {
     /// Empty where it does not depend on one.
     pub network: String,
-    /// What, such as `train/64/fp32`; without a precision it is fp32.
+    /// What, such as `all/256` or `train/64/fp32`.
     pub what: String,
     /// Threads.
     pub threads: usize,
@@ -122,6 +122,9 @@ pub struct Measured {
     pub value: f64,
     /// Of what: images/s, multiply-adds/s, s, MiB.
     pub unit: &'static str,
+    /// Arithmetic of inference: `fp32` or `bf16`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// Multiply-adds a second where they are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiply_adds_per_s: Option<f64>,
@@ -154,6 +157,7 @@ impl Measured {
             threads,
             value,
             unit,
+            precision: None,
             multiply_adds_per_s: None,
             early: None,
         }

@@ -99,14 +99,6 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
-fn precision(text: &str) -> Result<Precision> {
-    match text {
-        "fp32" => Ok(Precision::Fp32),
-        "bf16" => Ok(Precision::Bf16),
-        _ => bail!("expected fp32 or bf16"),
-    }
-}
-
 fn networks(given: &[String]) -> Result<Vec<(String, crate::models::NetworkConfig)>> {
     let mut networks = Vec::new();
     if given.is_empty() {
@@ -148,8 +140,9 @@ fn line(measured: &Measured) -> String {
             100.0 * early.measured
         )
     });
+    let precision = measured.precision.map_or("", Precision::name);
     format!(
-        "{:20} {:22} {} threads {value} {}{rate}{early}",
+        "{:20} {:22} {precision:4} {} threads {value} {}{rate}{early}",
         measured.network, measured.what, measured.threads, measured.unit
     )
 }

@@ -31,6 +31,16 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// As in experiment files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Fp32 => "fp32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+}
+
 impl Network {
     /// Logits of every exit `[N, classes]`, for a batch of normalised images `[N, C, H, W]`. In
     /// training mode the running statistics are moved.
