@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use super::options::Folders;
+use super::options::{Arithmetic, Folders};
 use crate::data::picture;
 use crate::look::classify::{Classified, Classifier, Leave};
 use crate::runs::Settings;
@@ -38,7 +38,13 @@ pub struct ClassifyArgs {
     /// Leave out images of the hold-out that cannot be read, and say how many
     #[arg(long)]
     skip_broken: bool,
-    /// Threads for predicting the hold-out, where that was not done yet; 0 = all cores
+    /// Classify image after image on one thread, for the latency of each; else in batches
+    #[arg(long)]
+    one_by_one: bool,
+    /// Arithmetic of the network; auto = bf16 where the processor has it
+    #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
+    precision: Arithmetic,
+    /// Threads; 0 = all cores
     #[arg(long, default_value_t = 0)]
     threads: usize,
     /// No progress on standard error
@@ -57,7 +63,7 @@ impl ClassifyArgs {
     }
 }
 
-/// Classifies image after image. Those that cannot be read are named and passed over.
+/// Classifies images. Those that cannot be read are named and passed over.
 ///
 /// # Errors
 /// When the run cannot be opened, or no image could be read.
@@ -70,7 +76,8 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     };
     let images = picture::find(&args.images)?;
     ensure!(!images.is_empty(), "no image (.jpg, .jpeg, .png) is there");
-    let classifier = Classifier::open(&args.run, &args.leave(), &settings)?;
+    let precision = args.precision.chosen();
+    let classifier = Classifier::open(&args.run, &args.leave(), precision, &settings)?;
     let mut out = std::io::stdout().lock();
     let width = images.iter().map(|path| path.display().to_string().chars().count()).max();
     let width = width.unwrap_or(0).max("image".len());
@@ -78,16 +85,22 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
         writeln!(out, "{}", header(width))?;
     }
     let mut read = 0;
-    for path in &images {
-        match classifier.classify(path) {
+    let mut tell = |found: Result<Classified>| {
+        match found {
             Ok(found) if args.json => writeln!(out, "{}", serde_json::to_string(&found)?)?,
             Ok(found) => writeln!(out, "{}", line(&found, width))?,
             Err(error) => {
                 eprintln!("passed over: {error:#}");
-                continue;
+                return Ok(());
             }
         }
         read += 1;
+        Ok(())
+    };
+    if args.one_by_one {
+        images.iter().try_for_each(|path| tell(classifier.classify(path)))?;
+    } else {
+        classifier.classify_all(&images, settings.threads, &mut tell)?;
     }
     ensure!(read > 0, "none of {} images could be read", images.len());
     Ok(())

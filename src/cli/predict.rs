@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::options::{Compute, Folders};
+use super::options::{Arithmetic, Compute, Folders};
+use crate::engine::Isa;
+use crate::nn::Precision;
 use crate::results::{answers, find_run};
-use crate::runs::predictions::{Split, predict_run};
+use crate::runs::predictions::{Split, predict_run, predict_run_with_engine};
 
 /// Options of `repro predict`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +26,10 @@ pub struct PredictArgs {
     /// Also write all logits, [exits, images, classes]
     #[arg(long, value_name = "FILE.safetensors")]
     logits: Option<PathBuf>,
+    /// Arithmetic; bf16 is the engine's, on the CPU, and is not kept with the run; auto = bf16 where
+    /// the processor has it
+    #[arg(long, value_enum, default_value_t = Arithmetic::Fp32)]
+    precision: Arithmetic,
     #[command(flatten)]
     folders: Folders,
     #[command(flatten)]
@@ -48,7 +54,11 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         Which::Validation => Split::Validation,
     };
     let folder = find_run(&args.run, &args.folders.runs)?;
-    let predictions = predict_run(&folder, split, &settings)?;
+    let predictions = match args.precision.chosen() {
+        Some(Precision::Fp32) => predict_run(&folder, split, &settings)?,
+        None if !Isa::has_bf16() => predict_run(&folder, split, &settings)?,
+        precision => predict_run_with_engine(&folder, split, precision, &settings)?,
+    };
     if let Some(path) = &args.logits {
         answers::save_logits(path, &predictions)?;
     }

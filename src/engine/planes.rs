@@ -55,7 +55,7 @@ impl Planes {
             }
             Work::Shortcut { .. } => {
                 let before = network.nodes()[unit.inputs[0]].channels;
-                ensure!(before % 2 == 0 && *input == regular(before, true), UNEVEN);
+                ensure!(before.is_multiple_of(2) && *input == regular(before, true), UNEVEN);
                 regular(channels, true)
             }
             Work::Concat => {

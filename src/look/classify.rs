@@ -1,9 +1,11 @@
 //! A trained run on people's own pictures, with early exit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::{Facts, class_names, picture};
@@ -13,11 +15,14 @@ use crate::eval::answers::Answers;
 use crate::eval::budgeted::{self, Setting, solve};
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use crate::nn::Precision;
-use crate::predict::early_exit_one;
+use crate::predict::{Verdict, early_exit, early_exit_one};
 use crate::results::{RunFolder, find_run};
 use crate::runs::costs::cost_rows;
 use crate::runs::predictions::{Split, load_weights, predictions_of};
 use crate::runs::{Data, Settings};
+
+/// Pictures that are classified together.
+const BATCH: usize = 256;
 
 /// When a picture leaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +52,8 @@ pub struct Classified {
     pub exit: usize,
     /// What it has cost.
     pub multiply_adds: u64,
-    /// Time in the network; reading the file is not counted.
+    /// Time in the network; of a batch, its time divided by its images. Reading the file is not
+    /// counted.
     pub milliseconds: f64,
 }
 
@@ -62,11 +68,17 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Opens the run that `which` names.
+    /// Opens the run that `which` names; without a precision, bf16 is taken where the machine has it.
     ///
     /// # Errors
-    /// When there is no such run, it is not trained, or its hold-out does not give the thresholds.
-    pub fn open(which: &str, leave: &Leave, settings: &Settings) -> Result<Classifier> {
+    /// When there is no such run, it is not trained, its hold-out does not give the thresholds, or
+    /// the machine has not got the precision.
+    pub fn open(
+        which: &str,
+        leave: &Leave,
+        precision: Option<Precision>,
+        settings: &Settings,
+    ) -> Result<Classifier> {
         let folder = find_run(which, &settings.places.runs)?;
         let shown = folder.path().display();
         let (progress, _) = folder.progress().with_context(|| {
@@ -86,7 +98,7 @@ impl Classifier {
         let multiply_adds: Vec<u64> = costs.iter().map(|row| row.cost.multiply_adds).collect();
         let thresholds = thresholds(leave, &folder, &data, &multiply_adds, settings)?;
         Ok(Classifier {
-            engine: Engine::new(&network, &weights, Some(Precision::Fp32))?,
+            engine: Engine::new(&network, &weights, precision)?,
             facts: run.dataset.facts(&settings.places.data)?,
             classes: class_names(&run.dataset, &settings.places.data),
             data,
@@ -95,7 +107,7 @@ impl Classifier {
         })
     }
 
-    /// Reads a picture and classifies it.
+    /// Reads a picture and classifies it, by itself.
     ///
     /// # Errors
     /// When it cannot be read; the file is named.
@@ -105,8 +117,67 @@ impl Classifier {
         let image = self.data.normalisation.apply(&pixels);
         let verdict = early_exit_one(&self.engine, &image, &self.thresholds)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64();
+        Ok(self.classified(path, &verdict, milliseconds))
+    }
+
+    /// Classifies pictures in batches on `threads` threads, while the next batch is read on all
+    /// cores. `tell` hears of each picture in order; of one that cannot be read it gets the error.
+    ///
+    /// # Errors
+    /// Those of `tell`, and when the network gives numbers that are not finite.
+    pub fn classify_all(
+        &self,
+        paths: &[PathBuf],
+        threads: usize,
+        tell: &mut dyn FnMut(Result<Classified>) -> Result<()>,
+    ) -> Result<()> {
+        let (facts, normalisation) = (&self.facts, &self.data.normalisation);
+        let read = |path: &PathBuf| Ok(normalisation.apply(&picture::read(path, facts)?));
+        std::thread::scope(|scope| {
+            // One batch is computed, one waits, one is read.
+            let (send, receive) = mpsc::sync_channel(1);
+            scope.spawn(move || {
+                for batch in paths.chunks(BATCH) {
+                    let images: Vec<Result<Vec<f32>>> = batch.par_iter().map(read).collect();
+                    if send.send((batch, images)).is_err() {
+                        break;
+                    }
+                }
+            });
+            for (batch, images) in receive {
+                self.classify_batch(batch, images, threads, tell)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn classify_batch(
+        &self,
+        paths: &[PathBuf],
+        images: Vec<Result<Vec<f32>>>,
+        threads: usize,
+        tell: &mut dyn FnMut(Result<Classified>) -> Result<()>,
+    ) -> Result<()> {
+        let whole: Vec<f32> = images.iter().flatten().flatten().copied().collect();
+        let start = Instant::now();
+        let verdicts = early_exit(&self.engine, &whole, &self.thresholds, threads)?;
+        let milliseconds = 1e3 * start.elapsed().as_secs_f64() / verdicts.len().max(1) as f64;
+        let mut verdicts = verdicts.iter();
+        for (path, image) in paths.iter().zip(images) {
+            tell(match image {
+                Ok(_) => {
+                    let verdict = verdicts.next().context("a verdict an image")?;
+                    Ok(self.classified(path, verdict, milliseconds))
+                }
+                Err(error) => Err(error),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn classified(&self, path: &Path, verdict: &Verdict, milliseconds: f64) -> Classified {
         let name = self.classes.get(verdict.predicted as usize);
-        Ok(Classified {
+        Classified {
             image: path.display().to_string(),
             class: name.map_or_else(|| verdict.predicted.to_string(), |n| n.replace('_', " ")),
             label: verdict.predicted,
@@ -114,7 +185,7 @@ impl Classifier {
             exit: verdict.exit + 1,
             multiply_adds: self.multiply_adds[verdict.exit],
             milliseconds,
-        })
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 use crate::cuda::{Trouble, trouble};
 use crate::data::augment::Normalisation;
 use crate::data::{Batches, Source};
+use crate::engine::Engine;
 use crate::eval::Predictions;
 use crate::nn::{Mode, Network, Pass, Precision, Schedule, Weights};
 
@@ -34,26 +35,58 @@ pub fn predict(
 ) -> Result<Predictions> {
     ensure!(!indices.is_empty(), "no image to predict");
     let _no_grad = tch::no_grad_guard();
-    let classes = network.classes();
     let logits = logits(network, weights, source, indices, normalisation)?;
     let flat = Vec::<f32>::try_from(&logits.f_to_device(Device::Cpu)?.f_view([-1])?)?;
-    if let Some(bad) = flat.iter().position(|v| !v.is_finite()) {
+    predictions(flat, network.classes(), source, indices)
+}
+
+/// As [`predict`], with an engine in its own precision on `threads` threads.
+///
+/// # Errors
+/// As [`predict`].
+pub fn predict_with_engine(
+    engine: &Engine,
+    source: &Source,
+    indices: &[u32],
+    normalisation: &Normalisation,
+    threads: usize,
+) -> Result<Predictions> {
+    ensure!(!indices.is_empty(), "no image to predict");
+    let mut all = vec![Vec::new(); engine.exits()];
+    for batch in indices.chunks(BATCH) {
+        let images = source.batch(batch, normalisation, None, Device::Cpu)?;
+        let images = Vec::<f32>::try_from(&images.f_contiguous()?.f_view([-1])?)?;
+        for (exit, logits) in all.iter_mut().zip(engine.logits(&images, threads)?) {
+            exit.extend(logits);
+        }
+    }
+    predictions(all.concat(), engine.classes(), source, indices)
+}
+
+/// Predictions of `indices` from logits `[exits, N, classes]`.
+fn predictions(
+    logits: Vec<f32>,
+    classes: usize,
+    source: &Source,
+    indices: &[u32],
+) -> Result<Predictions> {
+    if let Some(bad) = logits.iter().position(|v| !v.is_finite()) {
         let (exit, image) = (bad / (indices.len() * classes), bad / classes % indices.len());
         anyhow::bail!(
             "exit {} gives {} for image {}: the weights are broken",
             exit + 1,
-            flat[bad],
+            logits[bad],
             indices[image]
         );
     }
     let labels = Vec::<i64>::try_from(&source.labels_of(indices, Device::Cpu)?)?;
     let labels = labels.into_iter().map(|label| label as u32).collect();
     Ok(Predictions {
-        exits: network.exits().len(),
+        exits: logits.len() / (indices.len() * classes),
         classes,
         images: indices.to_vec(),
         labels,
-        logits: flat,
+        logits,
     })
 }
 

@@ -9,11 +9,12 @@ use super::context::{Data, Settings};
 use super::machine::Threads;
 use super::stop::{Interrupted, watch_signals};
 use crate::cuda::describe;
-use crate::data::Part;
+use crate::data::{Part, Source};
+use crate::engine::Engine;
 use crate::eval::Predictions;
 use crate::experiment::FORMAT;
 use crate::nn::{Network, Precision, Weights};
-use crate::predict::predict;
+use crate::predict::{predict, predict_with_engine};
 use crate::results::checkpoint::Progress;
 use crate::results::folder::Lock;
 use crate::results::predictions::{self, Made};
@@ -109,6 +110,35 @@ pub fn predict_run(folder: &RunFolder, split: Split, settings: &Settings) -> Res
     predictions_of(folder, &data, split, settings)
 }
 
+/// As [`predict_run`], with the inference engine on the CPU; not kept. Without a precision, bf16 is
+/// taken where machine and network allow it.
+///
+/// # Errors
+/// When the run is not finished, its files or the data cannot be read, or the machine has not got the
+/// precision.
+pub fn predict_run_with_engine(
+    folder: &RunFolder,
+    split: Split,
+    precision: Option<Precision>,
+    settings: &Settings,
+) -> Result<Predictions> {
+    let settings = Settings { device: Device::Cpu, ..settings.clone() };
+    let progress = folder.progress();
+    let (progress, _) =
+        progress.with_context(|| format!("{} is not trained", folder.path().display()))?;
+    if !progress.is_finished() {
+        bail!("{} has only come to epoch {}", folder.path().display(), progress.epoch);
+    }
+    let run = progress.run;
+    let validation = run.training.as_ref().map(|_| run.validation);
+    let data = Data::new(&run.dataset, validation, run.training_images, &settings)?;
+    let network = run.network.build(data.input)?;
+    let weights = load_weights(folder, &network, &settings)?;
+    let engine = Engine::new(&network, &weights, precision)?;
+    let (source, indices) = images_of(&data, split, settings.device)?;
+    predict_with_engine(&engine, source, &indices, &data.normalisation, settings.threads)
+}
+
 /// The right to write to the folder; waits for it where another process has it.
 fn lock(folder: &RunFolder, settings: &Settings) -> Result<Lock> {
     let stop = watch_signals()?;
@@ -150,7 +180,13 @@ fn fresh(
 ) -> Result<Predictions> {
     let network = progress.run.network.build(data.input)?;
     let weights = load_weights(folder, &network, settings)?;
-    let source = data.part(split.part())?.on(settings.device)?;
+    let (source, indices) = images_of(data, split, settings.device)?;
+    predict(&network, &weights, source, &indices, &data.normalisation)
+}
+
+/// Where the images of a split are, and which ones they are.
+fn images_of(data: &Data, split: Split, device: Device) -> Result<(&Source, Vec<u32>)> {
+    let source = data.part(split.part())?.on(device)?;
     let indices = match split {
         Split::Test => (0..source.len() as u32).collect(),
         Split::Validation => data.split()?.validation,
@@ -158,7 +194,7 @@ fn fresh(
     if indices.is_empty() {
         bail!("validation: 0 images are held out, so there is no hold-out to predict");
     }
-    predict(&network, &weights, source, &indices, &data.normalisation)
+    Ok((source, indices))
 }
 
 /// The weights of a run, in 32-bit floats on the device.

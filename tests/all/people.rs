@@ -457,6 +457,58 @@ fn own_images_are_classified_and_broken_ones_named_and_passed_over() {
 }
 
 #[test]
+fn images_are_classified_one_by_one_as_they_are_in_batches() {
+    let folder = trained();
+    let at = folder.path();
+    std::fs::create_dir(at.join("pictures")).unwrap();
+    // More than a batch, and some that cannot be read.
+    for number in 0..300u16 {
+        picture(&at.join("pictures"), &format!("{number:03}.png"), (number / 2) as u8);
+    }
+    for broken in ["000.png", "128.png", "299.png"] {
+        std::fs::write(at.join("pictures").join(broken), "no image").unwrap();
+    }
+    let of = |options: &[&str]| {
+        let start = ["classify", "msdnet", "pictures", "--json", "--ratio", "0.8"];
+        let output = repro(at, &[&start, options].concat());
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let rows = text.lines().map(|line| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            let milliseconds = row.as_object_mut().unwrap().remove("milliseconds").unwrap();
+            assert!(milliseconds.as_f64().unwrap() > 0.0);
+            row
+        });
+        (rows.collect::<Vec<Value>>(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (rows, errors) = of(&["--one-by-one"]);
+    assert_eq!(rows.len(), 297);
+    let exits: BTreeSet<u64> = rows.iter().map(|row| row["exit"].as_u64().unwrap()).collect();
+    assert!(exits.len() > 1, "all leave together: {exits:?}");
+    for options in [&["--threads", "1"][..], &["--threads", "2"]] {
+        assert_eq!(of(options), (rows.clone(), errors.clone()), "{options:?}");
+    }
+}
+
+#[test]
+fn bf16_is_refused_where_the_processor_has_none_of_it() {
+    let folder = trained();
+    let at = folder.path();
+    std::fs::create_dir(at.join("pictures")).unwrap();
+    picture(&at.join("pictures"), "a.png", 200);
+    let predict = ["predict", "msdnet", "--split", "test", "--out", "answers.csv"];
+    for command in [&["classify", "msdnet", "pictures"][..], &predict] {
+        let of = |precision| [command, &["--precision", precision]].concat();
+        said(at, &of("auto"));
+        if repro::engine::Isa::has_bf16() {
+            said(at, &of("bf16"));
+        } else {
+            assert!(complained(at, &of("bf16"), 1).contains("no bf16 arithmetic"));
+        }
+    }
+}
+
+#[test]
 fn a_benchmark_tells_rates_and_draws_what_early_exit_saves() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
