@@ -32,10 +32,7 @@ pub(super) struct Ready<'a> {
 }
 
 impl<'a> Ready<'a> {
-    pub(super) fn new(
-        subject: &'a Subject<'a>,
-        precision: Option<Precision>,
-    ) -> Result<Ready<'a>> {
+    pub(super) fn new(subject: &'a Subject<'a>, precision: Option<Precision>) -> Result<Ready<'a>> {
         let weights = fresh_weights(subject)?;
         Ok(Ready {
             engine: Engine::new(&subject.network, &weights, precision)?,

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use super::options::{Arithmetic, Gpu};
 use crate::bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};

@@ -142,6 +142,15 @@ unsafe fn registers<S: Simd, const M: usize, const N: usize>(
                 }
             }
         }
+        if !product.masks.is_empty() {
+            for n in 0..N {
+                let mask = S::load(product.masks.as_ptr().add((at + n) * S::LANES));
+                for m in 0..M {
+                    sums[m][n] = S::and(sums[m][n], mask);
+                }
+            }
+        }
+        let target: [usize; N] = std::array::from_fn(|n| product.targets[at + n] as usize);
         for m in 0..M {
             if m % each == 1 {
                 continue;
@@ -152,11 +161,7 @@ unsafe fn registers<S: Simd, const M: usize, const N: usize>(
                 if each == 2 {
                     y = S::pair(y, sums[(m + 1) % M][n]);
                 }
-                if !product.masks.is_empty() {
-                    let mask = product.masks.as_ptr().add((at + n) * S::LANES);
-                    y = S::and(y, S::load(mask));
-                }
-                S::store(row.add(product.targets[at + n] as usize), y);
+                S::store(row.add(target[n]), y);
             }
         }
     }
