@@ -71,10 +71,20 @@ unsafe fn stage_with<S: Simd>(program: &Program, stage: usize, arena: &mut [f32]
             }
             Step::Copy { input, output } => steps::copy(layout, arena, *input, *output),
             Step::MaxPool { input, output, window } => {
-                steps::max_pool::<S>(layout, arena, *input, *output, *window);
+                let (input, output) = (*input, *output);
+                match layout.lanes {
+                    1 => steps::max_pool::<S, 1>(layout, arena, input, output, *window),
+                    8 => steps::max_pool::<S, 8>(layout, arena, input, output, *window),
+                    _ => steps::max_pool::<S, 16>(layout, arena, input, output, *window),
+                }
             }
             Step::AvgPool { input, output, kernel, floats } => {
-                steps::avg_pool::<S>(layout, arena, (*input, *output), *kernel, floats.as_deref());
+                let (slices, floats) = ((*input, *output), floats.as_deref());
+                match layout.lanes {
+                    1 => steps::avg_pool::<S, 1>(layout, arena, slices, *kernel, floats),
+                    8 => steps::avg_pool::<S, 8>(layout, arena, slices, *kernel, floats),
+                    _ => steps::avg_pool::<S, 16>(layout, arena, slices, *kernel, floats),
+                }
             }
             Step::Shortcut { input, output, stride } => {
                 steps::shortcut(layout, arena, *input, *output, *stride);

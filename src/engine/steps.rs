@@ -3,7 +3,6 @@
 use super::maps::Layout;
 use super::places::Slice;
 use super::planes::Plane;
-use super::run::MOST_LANES;
 use super::simd::Simd;
 use super::units::Window;
 
@@ -88,7 +87,7 @@ fn two_rows(arena: &mut [f32], from: usize, to: usize, length: usize) -> (&[f32]
 }
 
 #[inline(always)]
-pub(super) fn max_pool<S: Simd>(
+pub(super) fn max_pool<S: Simd, const LANES: usize>(
     layout: &Layout,
     arena: &mut [f32],
     input: Slice,
@@ -105,11 +104,11 @@ pub(super) fn max_pool<S: Simd>(
     for plane in 0..output.planes {
         for y in 0..side {
             for x in 0..side {
-                let mut most = [[f32::NEG_INFINITY; 2]; MOST_LANES];
+                let mut most = [[f32::NEG_INFINITY; 2]; LANES];
                 for iy in inside(y) {
                     for ix in inside(x) {
                         let at = layout.pixel(input, plane, iy, ix);
-                        for (most, &word) in most.iter_mut().zip(&arena[at..at + layout.lanes]) {
+                        for (most, &word) in most.iter_mut().zip(&arena[at..at + LANES]) {
                             let values = S::split(word);
                             for (most, value) in most.iter_mut().zip(values) {
                                 let more = value > *most || value.is_nan();
@@ -119,16 +118,14 @@ pub(super) fn max_pool<S: Simd>(
                     }
                 }
                 let at = layout.pixel(output, plane, y, x);
-                for (to, &most) in arena[at..at + layout.lanes].iter_mut().zip(&most) {
-                    *to = S::join(most);
-                }
+                write(&mut arena[at..at + LANES], &most, S::join);
             }
         }
     }
 }
 
 #[inline(always)]
-pub(super) fn avg_pool<S: Simd>(
+pub(super) fn avg_pool<S: Simd, const LANES: usize>(
     layout: &Layout,
     arena: &mut [f32],
     (input, output): (Slice, Slice),
@@ -140,11 +137,11 @@ pub(super) fn avg_pool<S: Simd>(
     for plane in 0..input.planes {
         for y in 0..side {
             for x in 0..side {
-                let mut sums = [[0.0; 2]; MOST_LANES];
+                let mut sums = [[0.0; 2]; LANES];
                 for iy in y * kernel..(y + 1) * kernel {
                     for ix in x * kernel..(x + 1) * kernel {
                         let at = layout.pixel(input, plane, iy, ix);
-                        for (sum, &word) in sums.iter_mut().zip(&arena[at..at + layout.lanes]) {
+                        for (sum, &word) in sums.iter_mut().zip(&arena[at..at + LANES]) {
                             let [a, b] = S::split(word);
                             *sum = [sum[0] + a, sum[1] + b];
                         }
@@ -152,20 +149,24 @@ pub(super) fn avg_pool<S: Simd>(
                 }
                 let Some(planes) = floats else {
                     let at = layout.pixel(output, plane, y, x);
-                    for (to, sum) in arena[at..at + layout.lanes].iter_mut().zip(sums) {
-                        *to = S::join(sum.map(|sum| sum / pixels));
-                    }
+                    let mean = |sum: [f32; 2]| S::join(sum.map(|sum| sum / pixels));
+                    write(&mut arena[at..at + LANES], &sums, mean);
                     continue;
                 };
                 for (half, channel) in planes[plane].iter().enumerate() {
                     let Some(channel) = *channel else { continue };
                     let at = layout.pixel(output, channel, y, x);
-                    for (to, sum) in arena[at..at + layout.lanes].iter_mut().zip(sums) {
-                        *to = sum[half] / pixels;
-                    }
+                    write(&mut arena[at..at + LANES], &sums, |sum| sum[half] / pixels);
                 }
             }
         }
+    }
+}
+
+#[inline(always)]
+fn write(words: &mut [f32], values: &[[f32; 2]], word: impl Fn([f32; 2]) -> f32) {
+    for (to, &value) in words.iter_mut().zip(values) {
+        *to = word(value);
     }
 }
 
