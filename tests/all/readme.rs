@@ -40,6 +40,8 @@ enum Instead {
 /// Beginning of a command, why it is not run as it stands, and what is done instead.
 const NOT_RUN: &[(&str, &str, Instead)] = &[
     ("make ", "builds and tests everything", Instead::Target),
+    ("scripts/same-bits.sh", "needs two programs", Instead::Script),
+    ("scripts/kill-smoke.sh", "takes minutes to hours", Instead::Script),
     ("cargo ", "only told not to be used", Instead::Parsed),
     ("scripts/run-notebooks.sh", "installs from the network", Instead::Script),
     ("repro data fetch", "needs the network", Instead::Parsed),
