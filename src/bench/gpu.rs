@@ -6,10 +6,9 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use super::clock::seconds_each_on;
-use super::inference::{fresh_weights, images, settings};
+use super::inference::{counted, fresh_weights, images, place, settings};
 use super::{Early, Measured, Subject, Tell};
 use crate::eval::Predictions;
-use crate::eval::answers::Answers;
 use crate::nn::{Mode, Precision, Weights};
 use crate::predict::early_exit_on_device;
 
@@ -75,29 +74,23 @@ fn early_exits(subject: &Subject, mut weights: Weights, images: &Tensor, tell: T
         labels: vec![0; BATCH],
         logits: Vec::<f32>::try_from(&logits)?,
     };
-    let answers = Answers::plain(&predictions)?;
-    let time = |thresholds: &_| {
+    let time = |rule: &_| {
         seconds_each_on(subject.device, subject.clock, || {
-            black_box(early_exit_on_device(network, &weights, images, thresholds)?);
+            black_box(early_exit_on_device(network, &weights, images, rule)?);
             Ok(())
         })
     };
-    let settings = settings(subject, &predictions, &answers)?;
+    let settings = settings(subject, &predictions)?;
     let Some((.., everything)) =
         settings.iter().find(|(exit, ..)| *exit == Some(predictions.exits))
     else {
         return Ok(());
     };
     let whole = time(everything)?;
-    for (exit, ratio, thresholds) in &settings {
-        let took = time(thresholds)?;
-        let exits = thresholds.exits_of(&answers)?;
-        let costs = exits.iter().map(|&exit| subject.multiply_adds[exit] as f64);
-        let counted = costs.sum::<f64>() / BATCH as f64 / subject.last();
-        let place = match (exit, ratio) {
-            (Some(exit), _) => format!("exit {exit}"),
-            (None, ratio) => format!("ratio {:.3}", ratio.unwrap_or(0.0)),
-        };
+    for (exit, ratio, rule) in &settings {
+        let took = time(rule)?;
+        let counted = counted(subject, &predictions, rule, BATCH);
+        let place = place(subject, *exit, *ratio);
         let what = format!("early/{BATCH}/{place}");
         let (rate, cost) = (BATCH as f64 / took, counted * subject.last());
         let early =

@@ -9,9 +9,9 @@ use super::clock::seconds_each;
 use super::{Early, Measured, Subject, Tell};
 use crate::engine::Engine;
 use crate::eval::Predictions;
-use crate::eval::answers::Answers;
-use crate::eval::budgeted::{Network, Setting, solve};
-use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
+use crate::eval::budgeted::{Network, Setting, rule, solve};
+use crate::eval::policy::Rule;
+use crate::eval::thresholds::Thresholds;
 use crate::nn::{Mode, Precision, Weights, initialise};
 use crate::predict::{early_exit, early_exit_one};
 
@@ -99,21 +99,17 @@ impl<'a> Ready<'a> {
 
     pub(super) fn early(&self, tell: Tell) -> Result<()> {
         let predictions = self.predictions()?;
-        let answers = Answers::plain(&predictions)?;
-        let settings = settings(self.subject, &predictions, &answers)?;
+        let settings = settings(self.subject, &predictions)?;
         let costs = &self.subject.multiply_adds;
         for batch in [1, BATCH] {
-            let exits = self.engine.exits();
-            let everything = Thresholds::by_hand(closed(exits), exits)?;
+            let everything = by_hand(self.subject, closed(self.engine.exits()))?;
             let whole = self.time(batch, &everything)?;
             let whole_cost = costs.last().map_or(0.0, |&cost| cost as f64);
-            for (exit, ratio, thresholds) in &settings {
-                let took = self.time(batch, thresholds)?;
-                let counted = self.counted(batch, &answers, thresholds)?;
-                let place = match (exit, ratio) {
-                    (Some(exit), _) => format!("exit {exit}"),
-                    (None, ratio) => format!("ratio {:.3}", ratio.unwrap_or(0.0)),
-                };
+            for (exit, ratio, rule) in &settings {
+                let took = self.time(batch, rule)?;
+                let timed = if batch == 1 { ALONE } else { BATCH };
+                let counted = counted(self.subject, &predictions, rule, timed);
+                let place = place(self.subject, *exit, *ratio);
                 let what = format!("early/{batch}/{place}");
                 let (name, threads) = (self.subject.name, self.subject.threads);
                 tell(Measured {
@@ -132,28 +128,20 @@ impl<'a> Ready<'a> {
         Ok(())
     }
 
-    /// Share of the last exit's multiply-adds that the images which are timed cost.
-    fn counted(&self, batch: usize, answers: &Answers, thresholds: &Thresholds) -> Result<f64> {
-        let exits = thresholds.exits_of(answers)?;
-        let timed = if batch == 1 { ALONE } else { BATCH };
-        let costs = exits[..timed].iter().map(|&exit| self.subject.multiply_adds[exit] as f64);
-        Ok(costs.sum::<f64>() / timed as f64 / self.subject.last())
-    }
-
     /// Seconds an image.
-    fn time(&self, batch: usize, thresholds: &Thresholds) -> Result<f64> {
+    fn time(&self, batch: usize, rule: &Rule) -> Result<f64> {
         let (subject, engine) = (self.subject, &self.engine);
         if batch == 1 {
             let each = seconds_each(subject.clock, || {
                 for number in 0..ALONE {
-                    black_box(early_exit_one(engine, self.image(number), thresholds)?);
+                    black_box(early_exit_one(engine, self.image(number), rule)?);
                 }
                 Ok(())
             })?;
             return Ok(each / ALONE as f64);
         }
         let each = seconds_each(subject.clock, || {
-            black_box(early_exit(engine, &self.images, thresholds, subject.threads)?);
+            black_box(early_exit(engine, &self.images, rule, subject.threads)?);
             Ok(())
         })?;
         Ok(each / BATCH as f64)
@@ -175,35 +163,68 @@ fn closed(exits: usize) -> Vec<f64> {
     vec![f64::INFINITY; exits - 1]
 }
 
-/// Every exit for all images, and ratios that cost certain shares: exit, ratio, thresholds.
+/// Single exits against these thresholds.
+fn by_hand(subject: &Subject, thresholds: Vec<f64>) -> Result<Rule> {
+    let costs = &subject.multiply_adds;
+    Ok(Rule::plain(Thresholds::by_hand(thresholds, costs.len())?, costs))
+}
+
+/// Every exit for all images, and the policy at several shares of the last exit's cost: exit,
+/// knob, rule.
 #[allow(clippy::type_complexity)]
 pub(super) fn settings(
     subject: &Subject,
     predictions: &Predictions,
-    answers: &Answers,
-) -> Result<Vec<(Option<usize>, Option<f64>, Thresholds)>> {
-    let exits = predictions.exits;
+) -> Result<Vec<(Option<usize>, Option<f64>, Rule)>> {
+    let (exits, costs) = (predictions.exits, &subject.multiply_adds);
     let mut settings = Vec::new();
     for exit in 1..=exits {
         let mut thresholds = closed(exits);
         if exit < exits {
             thresholds[exit - 1] = f64::NEG_INFINITY;
         }
-        settings.push((Some(exit), None, Thresholds::by_hand(thresholds, exits)?));
+        settings.push((Some(exit), None, by_hand(subject, thresholds)?));
     }
-    let hold_out = HoldOut::new(answers.clone())?;
-    let network =
-        Network { hold_out: predictions, test: predictions, multiply_adds: &subject.multiply_adds };
+    let network = Network { hold_out: predictions, test: predictions, multiply_adds: costs };
+    let (policy, combine) = (subject.policy, subject.combine);
+    let setting = Setting { policy, combine, ..Setting::paper() };
     for share in SHARES {
         let budget = share * subject.last();
-        if budget < subject.multiply_adds[0] as f64 {
+        if budget < costs[0] as f64 {
             continue;
         }
-        let ratio = solve(&network, &Setting::paper(), budget)?;
-        let thresholds = search(&hold_out, ratio, Convention::Paper)?;
-        settings.push((None, Some(ratio), thresholds));
+        let knob = solve(&network, &setting, budget)?;
+        // Policies of few knobs have the same one at several budgets.
+        if settings.iter().all(|(_, known, _)| *known != Some(knob)) {
+            settings.push((None, Some(knob), rule(predictions, costs, &setting, knob)?));
+        }
     }
     Ok(settings)
+}
+
+/// What a setting is called: the exit, or the policy's knob.
+pub(super) fn place(subject: &Subject, exit: Option<usize>, knob: Option<f64>) -> String {
+    match exit {
+        Some(exit) => format!("exit {exit}"),
+        None => format!("{} {:.3}", subject.policy.knob(), knob.unwrap_or(0.0)),
+    }
+}
+
+/// Share of the last exit's multiply-adds that the first `timed` images cost.
+pub(super) fn counted(
+    subject: &Subject,
+    predictions: &Predictions,
+    rule: &Rule,
+    timed: usize,
+) -> f64 {
+    let exit = |image: usize| {
+        let mut passage = rule.passage();
+        let mut exits = 0..predictions.exits;
+        let left = exits.find(|&exit| passage.next(predictions.logits_of(exit, image)).leaves);
+        left.unwrap_or(predictions.exits - 1)
+    };
+    let costs = (0..timed).map(|image| subject.multiply_adds[exit(image)] as f64);
+    costs.sum::<f64>() / timed as f64 / subject.last()
 }
 
 /// Largest memory of this process after all exits of one batch.

@@ -17,6 +17,8 @@ use tch::Device;
 
 use crate::cost;
 use crate::data::{Dataset, Normalisation, Part, Source};
+use crate::eval::combine::Combine;
+use crate::eval::policy::Policy;
 use crate::models::{Input, NetworkConfig};
 use crate::nn::{Network, Precision};
 
@@ -38,7 +40,7 @@ pub enum Topic {
     Train,
     /// All exits and the first one, at batch 1, 64 and 256.
     Inference,
-    /// Early exit at every exit and several ratios, batch 1 and 256.
+    /// Early exit at every exit and by a policy at several budgets, batch 1 and 256.
     Early,
     /// Threshold sweep.
     Sweep,
@@ -107,6 +109,10 @@ pub struct Bench {
     pub device: Device,
     /// How long and how often.
     pub clock: Clock,
+    /// By which policy images leave early.
+    pub policy: Policy,
+    /// How exits are combined before they are asked.
+    pub combine: Combine,
 }
 
 /// A result.
@@ -128,7 +134,7 @@ pub struct Measured {
     /// Multiply-adds a second where they are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiply_adds_per_s: Option<f64>,
-    /// Early exit: the batch, the exit that all images leave at or the ratio, and the shares of the
+    /// Early exit: the batch, the exit that all images leave at or the policy's knob, and the shares of the
     /// last exit's multiply-adds and time that were spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early: Option<Early>,
@@ -139,9 +145,9 @@ pub struct Measured {
 pub struct Early {
     /// Images together.
     pub batch: usize,
-    /// From 1; none for a ratio.
+    /// From 1; none for a policy.
     pub exit: Option<usize>,
-    /// None for an exit.
+    /// What the policy is swept by; none for an exit.
     pub ratio: Option<f64>,
     /// Share of multiply-adds.
     pub counted: f64,
@@ -189,6 +195,8 @@ struct Subject<'a> {
     precisions: &'a [Option<Precision>],
     device: Device,
     clock: Clock,
+    policy: Policy,
+    combine: Combine,
 }
 
 impl Subject<'_> {
@@ -223,6 +231,7 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     };
     let normalisation = Normalisation::from(&facts);
     let input = Input { channels: facts.channels, side: facts.side, classes: CLASSES };
+    bench.policy.check_combine(bench.combine)?;
     let has = |topic| bench.topics.contains(&topic);
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);
@@ -247,6 +256,8 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
                 precisions: &bench.precisions,
                 device: bench.device,
                 clock: bench.clock,
+                policy: bench.policy,
+                combine: bench.combine,
             };
             one(&subject, bench, tell)?;
         }

@@ -7,6 +7,8 @@ use anyhow::{Result, ensure};
 
 use super::options::{Arithmetic, Gpu};
 use crate::bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
+use crate::eval::combine::Combine;
+use crate::eval::policy::Policy;
 use crate::experiment::{load_networks, networks_of};
 use crate::nn::Precision;
 use crate::runs::device::{device_name, parse_device};
@@ -41,6 +43,14 @@ pub struct BenchArgs {
     /// Timings of which the median is told
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// When images leave in `early`: max-softmax, margin, entropy, patience, target-accuracy,
+    /// coordinate-ascent or dynamic-programme
+    #[arg(long, default_value = "max-softmax")]
+    policy: Policy,
+    /// How exits are combined before they are asked in `early`: single, mean, mie, product,
+    /// caching or geometric
+    #[arg(long, default_value = "single", value_name = "RULE")]
+    combine: Combine,
     /// A JSON object a line instead of a table
     #[arg(long)]
     json: bool,
@@ -77,6 +87,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         precisions: args.precision.iter().map(|p| p.chosen()).collect(),
         device: parse_device(&args.device)?,
         clock: Clock { seconds: args.seconds, rounds: args.rounds },
+        policy: args.policy,
+        combine: args.combine,
     };
     let mut all = Vec::new();
     let mut tell = |measured: Measured| {

@@ -3,11 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::options::{Arithmetic, Folders};
 use crate::data::picture;
-use crate::look::classify::{Classified, Classifier, Leave};
+use crate::eval::combine::Combine;
+use crate::eval::guarantee::{Risk, Tolerance};
+use crate::eval::policy::Policy;
+use crate::look::classify::{Classified, Classifier};
+use crate::look::letting::{Leave, Letting};
 use crate::runs::Settings;
 use crate::runs::device::set_threads;
 
@@ -26,10 +30,29 @@ pub struct ClassifyArgs {
     /// last, with commas between them
     #[arg(long, value_name = "T,T..", value_delimiter = ',', group = "leave")]
     threshold: Vec<f64>,
-    /// Ratio of the exits' shares, as in figure.csv [default, without any of these three: every
-    /// image goes to the last exit]
+    /// What the policy is swept by, as in figure.csv: the ratio of the exits' shares, exits that
+    /// agree (patience), a target (target-accuracy) or lambda [default, without any of these four:
+    /// every image goes to the last exit]
     #[arg(long, group = "leave")]
     ratio: Option<f64>,
+    /// Largest loss by leaving early, such as 0.02, as the run's hold-out certifies it by the
+    /// betting bound (see `repro guarantee`)
+    #[arg(long, value_name = "RISK", group = "leave")]
+    guarantee: Option<f64>,
+    /// Probability with which the guarantee holds: above 0, below 1
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9, requires = "guarantee")]
+    confidence: f64,
+    /// What the guarantee is of: gap (accuracy) or consistency (answers that change)
+    #[arg(long, default_value = "gap", requires = "guarantee")]
+    risk: Risk,
+    /// When an image leaves: max-softmax, margin, entropy, patience, target-accuracy,
+    /// coordinate-ascent or dynamic-programme
+    #[arg(long, default_value = "max-softmax")]
+    policy: Policy,
+    /// How exits are combined before they are asked: single, mean, mie, product, caching or
+    /// geometric
+    #[arg(long, default_value = "single", value_name = "RULE")]
+    combine: Combine,
     /// A JSON object a line instead of a table
     #[arg(long)]
     json: bool,
@@ -53,13 +76,18 @@ pub struct ClassifyArgs {
 }
 
 impl ClassifyArgs {
-    fn leave(&self) -> Leave {
-        match (self.ratio, self.budget) {
-            (Some(ratio), _) => Leave::Ratio(ratio),
-            (None, Some(budget)) => Leave::Budget(budget),
-            (None, None) if self.threshold.is_empty() => Leave::Last,
-            (None, None) => Leave::Thresholds(self.threshold.clone()),
-        }
+    fn letting(&self) -> Result<Letting> {
+        let leave = match (self.ratio, self.budget, self.guarantee) {
+            (Some(ratio), ..) => Leave::Knob(ratio),
+            (_, Some(budget), _) => Leave::Budget(budget),
+            (_, _, Some(at_most)) => {
+                let tolerance = Tolerance::new(at_most, self.confidence);
+                Leave::Guarantee(self.risk, tolerance.context("--guarantee")?)
+            }
+            _ if self.threshold.is_empty() => Leave::Last,
+            _ => Leave::Thresholds(self.threshold.clone()),
+        };
+        Ok(Letting { leave, policy: self.policy, combine: self.combine })
     }
 }
 
@@ -68,6 +96,7 @@ impl ClassifyArgs {
 /// # Errors
 /// When the run cannot be opened, or no image could be read.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
+    let letting = args.letting()?;
     let settings = Settings {
         threads: set_threads(args.threads),
         quiet: args.quiet,
@@ -77,7 +106,7 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     let images = picture::find(&args.images)?;
     ensure!(!images.is_empty(), "no image (.jpg, .jpeg, .png) is there");
     let precision = args.precision.chosen();
-    let classifier = Classifier::open(&args.run, &args.leave(), precision, &settings)?;
+    let classifier = Classifier::open(&args.run, &letting, precision, &settings)?;
     let mut out = std::io::stdout().lock();
     let width = images.iter().map(|path| path.display().to_string().chars().count()).max();
     let width = width.unwrap_or(0).max("image".len());

@@ -131,6 +131,11 @@ impl Engine {
         self.precision
     }
 
+    /// Floats of an image.
+    pub fn image(&self) -> usize {
+        self.image
+    }
+
     /// Number of exits.
     pub fn exits(&self) -> usize {
         self.logits.len()
@@ -149,15 +154,15 @@ impl Engine {
     pub fn logits(&self, images: &[f32], threads: usize) -> Result<Vec<Vec<f32>>> {
         let size = images.len() / self.image * self.classes;
         let mut all = vec![vec![0.0; size]; self.exits()];
-        for left in self.visit(images, threads, true, &|_, _| false)? {
+        for left in self.visit(images, threads, true, &|_, _, _| false)? {
             let at = left.image * self.classes;
             all[left.exit][at..at + self.classes].copy_from_slice(&left.logits);
         }
         Ok(all)
     }
 
-    /// Each image's logits at the exit where it leaves: the first one at which `leaves(exit,
-    /// logits)`, exits from 0, or the last.
+    /// Each image's logits at the exit where it leaves: the first one at which `leaves(image, exit,
+    /// logits)`, both from 0, or the last. Each image comes to its exits one after another.
     ///
     /// # Errors
     /// When the floats are not whole images.
@@ -165,7 +170,7 @@ impl Engine {
         &self,
         images: &[f32],
         threads: usize,
-        leaves: &(dyn Fn(usize, &[f32]) -> bool + Sync),
+        leaves: &(dyn Fn(usize, usize, &[f32]) -> bool + Sync),
     ) -> Result<Vec<Left>> {
         let mut left = self.visit(images, threads, false, leaves)?;
         left.sort_by_key(|left| left.image);

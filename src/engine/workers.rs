@@ -27,7 +27,7 @@ impl Engine {
         images: &[f32],
         threads: usize,
         every: bool,
-        leaves: &(dyn Fn(usize, &[f32]) -> bool + Sync),
+        leaves: &(dyn Fn(usize, usize, &[f32]) -> bool + Sync),
     ) -> Result<Vec<Left>> {
         ensure!(
             images.len().is_multiple_of(self.image),
@@ -91,7 +91,7 @@ struct Worker<'a, 'b> {
     engine: &'a Engine,
     images: &'b [f32],
     every: bool,
-    leaves: &'b (dyn Fn(usize, &[f32]) -> bool + Sync),
+    leaves: &'b (dyn Fn(usize, usize, &[f32]) -> bool + Sync),
     shared: &'b Shared<'a>,
     left: Vec<Left>,
 }
@@ -173,7 +173,7 @@ impl<'a> Worker<'a, '_> {
                 continue;
             };
             let logits = group.logits(&engine.logits[stage], lane);
-            let stays = !is_last && !(self.leaves)(stage, logits);
+            let stays = !is_last && !(self.leaves)(image, stage, logits);
             if self.every || !stays {
                 self.left.push(Left { image, exit: stage, logits: logits.to_vec() });
             }

@@ -27,6 +27,14 @@ impl Answers {
         self.labels.len()
     }
 
+    /// Whether each exit is right on each image, `[K][N]`.
+    pub fn right(&self) -> Vec<Vec<bool>> {
+        let hits = |predicted: &Vec<u32>| {
+            predicted.iter().zip(&self.labels).map(|(class, label)| class == label).collect()
+        };
+        self.predicted.iter().map(hits).collect()
+    }
+
     /// Refuses tables of different sizes, no exit, and NaN.
     pub fn check(&self) -> Result<()> {
         ensure!(self.exits() > 0, "the answers hold no exit");

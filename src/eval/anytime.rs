@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::eval::probabilities::{averaged_over_exits, running_mean};
+use crate::eval::combine::{self, Combine};
+use crate::eval::probabilities::{Certainty, running_mean};
 use crate::eval::{Predictions, exits};
 
 /// A point of an anytime curve.
@@ -33,13 +34,23 @@ pub fn single_exit(predictions: &Predictions, multiply_adds: &[u64]) -> Result<V
     Ok(points.map(|(k, (hits, &cost))| point(k + 1, cost, hits)).collect())
 }
 
-/// One point an exit: the mean of the softmaxes of exits 1..k, at the same cost.
-pub fn averaged_softmax(
+/// One point an exit: exits 1..k combined, at the same cost.
+///
+/// # Errors
+/// On unusable predictions, and on costs that are not one for each exit.
+pub fn combined(
     predictions: &Predictions,
+    rule: Combine,
     multiply_adds: &[u64],
 ) -> Result<Vec<AnytimePoint>> {
-    predictions.check()?;
-    single_exit(&averaged_over_exits(predictions), multiply_adds)
+    if rule == Combine::Single {
+        return single_exit(predictions, multiply_adds);
+    }
+    let plain = vec![1.0; predictions.exits];
+    let answers =
+        combine::answers(predictions, rule, multiply_adds, Certainty::MaxSoftmax, &plain)?;
+    let points = answers.right().into_iter().zip(multiply_adds).enumerate();
+    Ok(points.map(|(k, (hits, &cost))| point(k + 1, cost, hits)).collect())
 }
 
 /// A network of an ensemble; its final exit counts.
@@ -133,7 +144,7 @@ mod tests {
     fn an_average_keeps_what_a_sure_early_exit_said() {
         let predictions = of(&[9., 0., 0., 9., 0., 1., 1., 0.]);
         assert_eq!(single_exit(&predictions, &[1, 2]).unwrap()[1].correct, 0);
-        assert_eq!(averaged_softmax(&predictions, &[1, 2]).unwrap()[1].correct, 2);
+        assert_eq!(combined(&predictions, Combine::Mean, &[1, 2]).unwrap()[1].correct, 2);
     }
 
     #[test]

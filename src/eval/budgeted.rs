@@ -1,110 +1,50 @@
 //! The budgeted-batch setting (figure 7): easy images leave early, so that a batch as a whole
 //! keeps within its budget.
 //!
-//! Policies, all on the same predictions:
-//!
-//! | policy | an image leaves at the first exit | swept by `ratio` |
-//! | --- | --- | --- |
-//! | max-softmax, margin, entropy | that is surer than its threshold | shares of exits, [`thresholds`](crate::eval::thresholds) |
-//! | patience | that completes P exits in a row of the same class | P, from 1 to K |
-//! | oracle | that is right | nothing: one point, no ratio |
-//!
-//! Whoever is left leaves at the last exit. Only the thresholds look at the hold-out, and they
-//! look at nothing else.
+//! Policies are those of [`policy`](crate::eval::policy), all on the same predictions. Only the
+//! oracle looks at anything but the hold-out.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context, Error, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result, ensure};
 
 use crate::eval::answers::Answers;
 use crate::eval::anytime::check_costs;
+use crate::eval::combine::{self, Combine};
+use crate::eval::optimise::{self, Price};
+use crate::eval::policy::{Gate, Knobs, Policy, Rule, default_lambdas, default_targets};
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use crate::eval::{Predictions, temperature};
-
-/// When an image leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// Largest probability above its threshold: the paper's.
-    MaxSoftmax,
-    /// Largest minus second largest probability above its threshold.
-    Margin,
-    /// Negative entropy above its threshold.
-    Entropy,
-    /// Several exits in a row agree (Zhou et al., 2020).
-    Patience,
-    /// The answer is right: what no policy that cannot see the label can exceed.
-    Oracle,
-}
-
-impl Policy {
-    /// Every policy, in the order of the documentation.
-    pub const ALL: [Policy; 5] =
-        [Policy::MaxSoftmax, Policy::Margin, Policy::Entropy, Policy::Patience, Policy::Oracle];
-
-    /// Its name in options and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Policy::MaxSoftmax => "max-softmax",
-            Policy::Margin => "margin",
-            Policy::Entropy => "entropy",
-            Policy::Patience => "patience",
-            Policy::Oracle => "oracle",
-        }
-    }
-
-    /// The certainty that its thresholds are of; none for policies without thresholds.
-    pub fn certainty(self) -> Option<Certainty> {
-        match self {
-            Policy::MaxSoftmax => Some(Certainty::MaxSoftmax),
-            Policy::Margin => Some(Certainty::Margin),
-            Policy::Entropy => Some(Certainty::NegativeEntropy),
-            Policy::Patience | Policy::Oracle => None,
-        }
-    }
-}
-
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Policy {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let known = Policy::ALL.map(Policy::name).join(", ");
-        let policy = Policy::ALL.into_iter().find(|policy| policy.name() == name);
-        policy.with_context(|| format!("unknown policy `{name}`: one of {known}"))
-    }
-}
 
 /// What a sweep is made of besides predictions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     /// When an image leaves.
     pub policy: Policy,
+    /// How exits are combined before they are asked.
+    pub combine: Combine,
     /// How shares become thresholds.
     pub convention: Convention,
     /// Whether to fit a temperature an exit on the hold-out first.
     pub scale_temperature: bool,
-    /// Ratios to sweep; unused by patience and oracle.
-    pub ratios: Vec<f64>,
+    /// What the policy is swept over.
+    pub knobs: Knobs,
 }
 
 impl Setting {
     /// The paper's policy and convention over [`default_ratios`].
     pub fn paper() -> Self {
         Setting {
-            policy: Policy::MaxSoftmax,
+            policy: Policy::PAPER,
+            combine: Combine::Single,
             convention: Convention::Paper,
             scale_temperature: false,
-            ratios: default_ratios(),
+            knobs: Knobs {
+                ratios: default_ratios(),
+                targets: default_targets(),
+                lambdas: default_lambdas(),
+            },
         }
     }
 }
@@ -118,7 +58,7 @@ pub fn default_ratios() -> Vec<f64> {
     ratios
 }
 
-/// Accuracy on the hold-out at each point of a sweep by thresholds, by which the best of several
+/// Accuracy on the hold-out at each point of a sweep, by which the best of several
 /// networks is chosen without a look at the test images.
 ///
 /// # Errors
@@ -128,17 +68,12 @@ pub fn hold_out_accuracies(
     setting: &Setting,
     points: &[BudgetedPoint],
 ) -> Result<Vec<f64>> {
-    let Some(kind) = setting.policy.certainty() else {
-        bail!("the policy {} has no thresholds", setting.policy);
-    };
-    let temperatures = network.temperatures(setting.scale_temperature)?;
-    let precision = setting.convention.precision();
-    let answers = Answers::of(network.hold_out, kind, &temperatures, precision)?;
+    let both = Both::new(network, setting)?;
+    let answers = both.hold_out.answers();
     let accuracy = |point: &BudgetedPoint| {
-        let equal_leaves = setting.convention == Convention::Port;
-        let thresholds = Thresholds { values: point.thresholds.clone(), equal_leaves };
-        let there = evaluate(&answers, &thresholds, network.multiply_adds, setting.convention)?;
-        Ok(there.accuracy)
+        let gate = both.gate(point.ratio.context("a point that no knob has swept")?)?;
+        let left = gate.exits_of(answers)?;
+        Ok(outcome(answers, &left, network.multiply_adds, setting.convention).accuracy)
     };
     points.iter().map(accuracy).collect()
 }
@@ -157,7 +92,7 @@ pub struct Network<'a> {
 /// One point of a budgeted-batch curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BudgetedPoint {
-    /// The ratio; P of patience; none of the oracle.
+    /// What the policy was swept by: ratio, P, target or lambda.
     pub ratio: Option<f64>,
     /// Mean over the images of what each has cost.
     pub multiply_adds: f64,
@@ -188,59 +123,132 @@ pub struct Sweep {
     pub points: Vec<BudgetedPoint>,
 }
 
-/// The whole curve: thresholds on the hold-out, cost and accuracy on test.
+/// The whole curve: the policy made ready on the hold-out, cost and accuracy on test.
 ///
-/// Fails on unusable predictions, on a hold-out of no image or fewer than exits, and on splits or
-/// costs of different networks.
+/// # Errors
+/// On unusable predictions, on a hold-out of no image or fewer than exits, on splits or costs of
+/// different networks, and on knobs out of range.
 pub fn sweep(network: &Network, setting: &Setting) -> Result<Sweep> {
-    network.check()?;
-    let temperatures = network.temperatures(setting.scale_temperature)?;
-    let points = match setting.policy.certainty() {
-        Some(kind) => by_thresholds(network, setting, kind, &temperatures)?,
-        None => without_thresholds(network, setting.policy)?,
-    };
-    Ok(Sweep { policy: setting.policy, temperatures, points })
+    let both = Both::new(network, setting)?;
+    let knobs = setting.policy.knobs(&setting.knobs, network.multiply_adds);
+    let points: Result<_> = knobs.into_iter().map(|knob| both.point(knob)).collect();
+    Ok(Sweep { policy: setting.policy, temperatures: both.temperatures, points: points? })
 }
 
-/// The point of thresholds given by a person; its `ratio` is none.
-pub fn with_thresholds(
-    network: &Network,
+/// The answers on both splits that one policy needs.
+struct Both<'a> {
+    network: &'a Network<'a>,
+    setting: &'a Setting,
+    temperatures: Vec<f64>,
+    hold_out: HoldOut,
+    test: Answers,
+}
+
+impl<'a> Both<'a> {
+    fn new(network: &'a Network, setting: &'a Setting) -> Result<Self> {
+        network.check()?;
+        setting.policy.check_combine(setting.combine)?;
+        let temperatures = network.temperatures(setting.scale_temperature)?;
+        let on = |split| answers(split, network.multiply_adds, setting, &temperatures);
+        let (hold_out, test) = (HoldOut::new(on(network.hold_out)?)?, on(network.test)?);
+        Ok(Both { network, setting, temperatures, hold_out, test })
+    }
+
+    fn gate(&self, knob: f64) -> Result<Gate> {
+        let (policy, convention) = (self.setting.policy, self.setting.convention);
+        Gate::new(policy, &self.hold_out, self.network.multiply_adds, knob, convention)
+    }
+
+    /// The point on test; the oracle needs nothing but the labels there.
+    fn point(&self, knob: f64) -> Result<BudgetedPoint> {
+        let (costs, convention) = (self.network.multiply_adds, self.setting.convention);
+        let (left, thresholds) = match self.setting.policy {
+            Policy::Oracle => {
+                (optimise::oracle(&self.test, &Price::new(costs, knob)?)?, Vec::new())
+            }
+            _ => {
+                let gate = self.gate(knob)?;
+                (gate.exits_of(&self.test)?, gate.thresholds())
+            }
+        };
+        let point = outcome(&self.test, &left, costs, convention);
+        Ok(BudgetedPoint { ratio: Some(knob), thresholds, ..point })
+    }
+}
+
+/// Answers of a split as a setting asks for them.
+fn answers(
+    split: &Predictions,
+    multiply_adds: &[u64],
     setting: &Setting,
-    thresholds: Vec<f64>,
-) -> Result<BudgetedPoint> {
-    network.check()?;
-    let Some(kind) = setting.policy.certainty() else {
-        bail!("the policy {} has no thresholds", setting.policy);
-    };
-    let thresholds = Thresholds::by_hand(thresholds, network.test.exits)?;
-    let temperatures = network.temperatures(setting.scale_temperature)?;
-    let test = Answers::of(network.test, kind, &temperatures, setting.convention.precision())?;
-    evaluate(&test, &thresholds, network.multiply_adds, setting.convention)
+    temperatures: &[f64],
+) -> Result<Answers> {
+    // Policies without a certainty look at classes alone.
+    let kind = setting.policy.certainty().unwrap_or(Certainty::MaxSoftmax);
+    match setting.combine {
+        Combine::Single => Answers::of(split, kind, temperatures, setting.convention.precision()),
+        rule => combine::answers(split, rule, multiply_adds, kind, temperatures),
+    }
 }
 
-/// The largest ratio whose mean cost on the hold-out is within `budget` multiply-adds an image.
+/// A policy made ready on the hold-out, for a network that runs.
 ///
-/// The paper solves for its exit probability q; this bisects the ratio instead, with the cost that the
-/// thresholds of that ratio really have on the hold-out. Fails when not even the first exit is
-/// affordable; infinity when the last one always is.
+/// # Errors
+/// On an unusable or too small hold-out, a knob out of range, and for the oracle.
+pub fn rule(
+    hold_out: &Predictions,
+    multiply_adds: &[u64],
+    setting: &Setting,
+    knob: f64,
+) -> Result<Rule> {
+    let network = Network { hold_out, test: hold_out, multiply_adds };
+    let both = Both::new(&network, setting)?;
+    Ok(Rule {
+        combine: setting.combine,
+        certainty: setting.policy.certainty().unwrap_or(Certainty::MaxSoftmax),
+        multiply_adds: multiply_adds.to_vec(),
+        gate: both.gate(knob)?,
+    })
+}
+
+/// The knob whose mean cost on the hold-out is the largest within `budget` multiply-adds an image.
+///
+/// The paper solves for its exit probability q; a ratio is bisected instead, with the cost that
+/// the thresholds of that ratio really have on the hold-out, infinity when the last exit is always
+/// affordable. Other policies take the dearest of the values that they are swept over.
+///
+/// # Errors
+/// When not even the first exit is affordable, or none of those values is, and for the oracle.
 pub fn solve(network: &Network, setting: &Setting, budget: f64) -> Result<f64> {
-    network.check()?;
-    let Some(kind) = setting.policy.certainty() else {
-        bail!("the policy {} has no ratio to solve for", setting.policy);
-    };
+    let both = Both::new(network, setting)?;
     let costs = network.multiply_adds;
     let (first, last) = (costs[0] as f64, costs[costs.len() - 1] as f64);
     ensure!(
         budget >= first,
         "a budget of {budget} multiply-adds an image is less than the first exit costs ({first})"
     );
-    if budget >= last {
-        return Ok(f64::INFINITY);
+    match setting.policy {
+        Policy::Threshold(_) if budget >= last => Ok(f64::INFINITY),
+        Policy::Threshold(_) => bisect(&both.hold_out, setting.convention, costs, budget),
+        _ => dearest_within(&both, budget),
     }
-    let temperatures = network.temperatures(setting.scale_temperature)?;
-    let answers =
-        Answers::of(network.hold_out, kind, &temperatures, setting.convention.precision())?;
-    bisect(&HoldOut::new(answers)?, setting.convention, costs, budget)
+}
+
+fn dearest_within(both: &Both, budget: f64) -> Result<f64> {
+    let (policy, costs) = (both.setting.policy, both.network.multiply_adds);
+    let answers = both.hold_out.answers();
+    let mut best = None;
+    for knob in policy.knobs(&both.setting.knobs, costs) {
+        let left = both.gate(knob)?.exits_of(answers)?;
+        let cost = outcome(answers, &left, costs, both.setting.convention).multiply_adds;
+        if cost <= budget && best.is_none_or(|(dearest, _)| cost > dearest) {
+            best = Some((cost, knob));
+        }
+    }
+    let (_, knob) = best.with_context(|| {
+        format!("no {} of {policy} keeps within {budget} multiply-adds an image", policy.knob())
+    })?;
+    Ok(knob)
 }
 
 /// [`solve`] looks between ratios of `exp(-limit)` and `exp(limit)`: as far as it matters to
@@ -305,24 +313,6 @@ impl Network<'_> {
     }
 }
 
-fn by_thresholds(
-    network: &Network,
-    setting: &Setting,
-    kind: Certainty,
-    temperatures: &[f64],
-) -> Result<Vec<BudgetedPoint>> {
-    let precision = setting.convention.precision();
-    let hold_out = Answers::of(network.hold_out, kind, temperatures, precision)?;
-    let test = Answers::of(network.test, kind, temperatures, precision)?;
-    sweep_answers(
-        &HoldOut::new(hold_out)?,
-        &test,
-        network.multiply_adds,
-        &setting.ratios,
-        setting.convention,
-    )
-}
-
 /// The same sweep over answers that are already computed.
 pub fn sweep_answers(
     hold_out: &HoldOut,
@@ -337,50 +327,6 @@ pub fn sweep_answers(
         Ok(BudgetedPoint { ratio: Some(ratio), ..point })
     };
     ratios.iter().map(point).collect()
-}
-
-fn without_thresholds(network: &Network, policy: Policy) -> Result<Vec<BudgetedPoint>> {
-    let (exits, costs) = (network.test.exits, network.multiply_adds);
-    // Certainties are unused here, but the classes are.
-    let answers = Answers::of(
-        network.test,
-        Certainty::MaxSoftmax,
-        &vec![1.0; exits],
-        Convention::Paper.precision(),
-    )?;
-    let leaving = |left: Vec<usize>, ratio| {
-        let point = outcome(&answers, &left, costs, Convention::Paper);
-        BudgetedPoint { ratio, ..point }
-    };
-    if policy == Policy::Oracle {
-        return Ok(vec![leaving(first_right(&answers), None)]);
-    }
-    let patience = |p| leaving(first_agreed(&answers, p), Some(p as f64));
-    Ok((1..=exits).map(patience).collect())
-}
-
-fn first_right(answers: &Answers) -> Vec<usize> {
-    let right = |image: usize| {
-        let label = answers.labels[image];
-        answers.predicted.iter().position(|classes| classes[image] == label)
-    };
-    (0..answers.images()).map(|image| right(image).unwrap_or(answers.exits() - 1)).collect()
-}
-
-fn first_agreed(answers: &Answers, patience: usize) -> Vec<usize> {
-    let leaves = |image: usize| {
-        let mut run = 0;
-        for exit in 0..answers.exits() {
-            let class = answers.predicted[exit][image];
-            let agrees = exit > 0 && answers.predicted[exit - 1][image] == class;
-            run = if agrees { run + 1 } else { 1 };
-            if run >= patience {
-                return exit;
-            }
-        }
-        answers.exits() - 1
-    };
-    (0..answers.images()).map(leaves).collect()
 }
 
 /// Cost and accuracy of thresholds on a split; `ratio` is left none.

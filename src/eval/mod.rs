@@ -15,6 +15,7 @@ pub mod guarantee;
 pub mod judge;
 pub mod optimise;
 pub mod paper;
+pub mod policy;
 pub mod predictions;
 pub mod probabilities;
 pub mod relative;

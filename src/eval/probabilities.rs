@@ -52,7 +52,7 @@ pub(crate) fn largest<T: PartialOrd>(values: &[T]) -> u32 {
 }
 
 /// How an exit's certainty is measured; the larger, the surer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Certainty {
     /// Largest probability: the paper's confidence.
     MaxSoftmax,
@@ -90,18 +90,11 @@ pub fn certainty_of(logs: &[f64], kind: Certainty) -> f64 {
     }
 }
 
-/// Predictions whose exit k says the mean of the softmaxes of exits 1..k.
+/// Exit k of the result says the mean of the softmaxes of the first k `layers`, each given as
+/// predictions and the exit (from 0) to read of them. All must be of the same images.
 ///
 /// The mean is kept as its logarithm, so that its softmax is the mean itself and every other
 /// analysis applies to it as it is.
-pub fn averaged_over_exits(predictions: &Predictions) -> Predictions {
-    let layers: Vec<(&Predictions, usize)> =
-        (0..predictions.exits).map(|k| (predictions, k)).collect();
-    running_mean(&layers)
-}
-
-/// Exit k of the result says the mean of the softmaxes of the first k `layers`, each given as
-/// predictions and the exit (from 0) to read of them. All must be of the same images.
 pub(crate) fn running_mean(layers: &[(&Predictions, usize)]) -> Predictions {
     let like = layers[0].0;
     let (images, classes) = (like.len(), like.classes);
@@ -165,7 +158,7 @@ mod tests {
             labels: vec![0],
             logits: vec![3f32.ln(), 0.0, 0.0, 9f32.ln()],
         };
-        let averaged = averaged_over_exits(&predictions);
+        let averaged = running_mean(&[(&predictions, 0), (&predictions, 1)]);
         let second = softmax_f32(averaged.logits_of(1, 0));
         assert!((second[0] - (0.75 + 0.1) / 2.0).abs() < 1e-6, "{second:?}");
         assert!((softmax_f32(averaged.logits_of(0, 0))[0] - 0.75).abs() < 1e-6);

@@ -28,15 +28,7 @@ pub struct Entry {
     pub value: Option<f64>,
 }
 
-/// The ratios of the curve that is summarised: every default, and both ends.
-pub fn ratios() -> Vec<f64> {
-    let mut ratios = vec![0.0];
-    ratios.extend(default_ratios());
-    ratios.push(f64::INFINITY);
-    ratios
-}
-
-/// The curve of the paper's rule over [`ratios`], points by ascending cost.
+/// The curve of the paper's rule over [`default_ratios`], points by ascending cost.
 ///
 /// # Errors
 /// When the predictions cannot be used, or the hold-out is too small.
@@ -47,7 +39,8 @@ pub fn curve(network: &Network, rule: Combine) -> Result<Vec<BudgetedPoint>> {
         |split: &Predictions| combine::answers(split, rule, costs, Certainty::MaxSoftmax, &plain);
     let hold_out = HoldOut::new(on(network.hold_out)?)?;
     let convention = Setting::paper().convention;
-    let mut points = sweep_answers(&hold_out, &on(network.test)?, costs, &ratios(), convention)?;
+    let mut points =
+        sweep_answers(&hold_out, &on(network.test)?, costs, &default_ratios(), convention)?;
     points.sort_by(|a, b| a.multiply_adds.total_cmp(&b.multiply_adds));
     Ok(points)
 }
@@ -77,15 +70,6 @@ pub fn area_under(line: &[Point]) -> Option<f64> {
         (x1 - x0) * (y0 + y1) / 2.0
     });
     (width > 0.0).then(|| trapezoids.sum::<f64>() / width)
-}
-
-/// Whether each exit is right on each image, `[K][N]`.
-pub fn right(answers: &Answers) -> Vec<Vec<bool>> {
-    let exits = answers.predicted.iter();
-    let hits = exits.map(|predicted| {
-        predicted.iter().zip(&answers.labels).map(|(class, label)| class == label).collect()
-    });
-    hits.collect()
 }
 
 /// Chance that a right answer has a higher confidence than a wrong one, equal ones count 1/2;
@@ -230,7 +214,7 @@ fn of_curve(line: &[Point], multiply_adds: &[u64], suffix: &str) -> Vec<Entry> {
 }
 
 fn of_exits(answers: &Answers, multiply_adds: &[u64]) -> Vec<Entry> {
-    let right = right(answers);
+    let right = answers.right();
     let found = overthinking(&right, multiply_adds);
     let each = |measure: &str, values: Vec<Option<f64>>| {
         let numbered = values.into_iter().enumerate();

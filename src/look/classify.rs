@@ -8,34 +8,19 @@ use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::letting::{Letting, rule};
 use crate::data::{Facts, class_names, picture};
 use crate::engine::Engine;
-use crate::eval::Predictions;
-use crate::eval::answers::Answers;
-use crate::eval::budgeted::{self, Setting, solve};
-use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
+use crate::eval::policy::Rule;
 use crate::nn::Precision;
 use crate::predict::{Verdict, early_exit, early_exit_one};
-use crate::results::{RunFolder, find_run};
+use crate::results::find_run;
 use crate::runs::costs::cost_rows;
-use crate::runs::predictions::{Split, load_weights, predictions_of};
+use crate::runs::predictions::load_weights;
 use crate::runs::{Data, Settings};
 
 /// Pictures that are classified together.
 const BATCH: usize = 256;
-
-/// When a picture leaves.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Leave {
-    /// At the last exit, all of them.
-    Last,
-    /// By the ratio of the exits' shares, on the run's hold-out.
-    Ratio(f64),
-    /// With this mean of multiply-adds on the run's hold-out.
-    Budget(f64),
-    /// At the first exit that is surer than its threshold; a single one holds for all.
-    Thresholds(Vec<f64>),
-}
 
 /// What a run says of a picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,7 +31,7 @@ pub struct Classified {
     pub class: String,
     /// Number of the class, from 0.
     pub label: u32,
-    /// Largest softmax.
+    /// Probability of the class.
     pub confidence: f64,
     /// Where it left, from 1.
     pub exit: usize,
@@ -64,18 +49,18 @@ pub struct Classifier {
     data: Data,
     classes: Vec<String>,
     multiply_adds: Vec<u64>,
-    thresholds: Thresholds,
+    rule: Rule,
 }
 
 impl Classifier {
     /// Opens the run that `which` names; without a precision, bf16 is taken where the machine has it.
     ///
     /// # Errors
-    /// When there is no such run, it is not trained, its hold-out does not give the thresholds, or
-    /// the machine has not got the precision.
+    /// When there is no such run, it is not trained, its hold-out does not give the rule, or the
+    /// machine has not got the precision.
     pub fn open(
         which: &str,
-        leave: &Leave,
+        letting: &Letting,
         precision: Option<Precision>,
         settings: &Settings,
     ) -> Result<Classifier> {
@@ -96,14 +81,14 @@ impl Classifier {
         let weights = load_weights(&folder, &network, settings)?;
         let costs = cost_rows(&[(String::new(), run.network.clone())], data.input)?;
         let multiply_adds: Vec<u64> = costs.iter().map(|row| row.cost.multiply_adds).collect();
-        let thresholds = thresholds(leave, &folder, &data, &multiply_adds, settings)?;
+        let rule = rule(letting, &folder, &data, &multiply_adds, settings)?;
         Ok(Classifier {
             engine: Engine::new(&network, &weights, precision)?,
             facts: run.dataset.facts(&settings.places.data)?,
             classes: class_names(&run.dataset, &settings.places.data),
             data,
             multiply_adds,
-            thresholds,
+            rule,
         })
     }
 
@@ -115,7 +100,7 @@ impl Classifier {
         let pixels = picture::read(path, &self.facts)?;
         let start = Instant::now();
         let image = self.data.normalisation.apply(&pixels);
-        let verdict = early_exit_one(&self.engine, &image, &self.thresholds)?;
+        let verdict = early_exit_one(&self.engine, &image, &self.rule)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64();
         Ok(self.classified(path, &verdict, milliseconds))
     }
@@ -160,7 +145,7 @@ impl Classifier {
     ) -> Result<()> {
         let whole: Vec<f32> = images.iter().flatten().flatten().copied().collect();
         let start = Instant::now();
-        let verdicts = early_exit(&self.engine, &whole, &self.thresholds, threads)?;
+        let verdicts = early_exit(&self.engine, &whole, &self.rule, threads)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64() / verdicts.len().max(1) as f64;
         let mut verdicts = verdicts.iter();
         for (path, image) in paths.iter().zip(images) {
@@ -187,43 +172,4 @@ impl Classifier {
             milliseconds,
         }
     }
-}
-
-fn thresholds(
-    leave: &Leave,
-    folder: &RunFolder,
-    data: &Data,
-    multiply_adds: &[u64],
-    settings: &Settings,
-) -> Result<Thresholds> {
-    let exits = multiply_adds.len();
-    let hold_out = || {
-        ensure!(
-            data.validation > 0,
-            "{} holds no image out, and a ratio or a budget becomes thresholds on held-out images; \
-             give --threshold instead",
-            folder.path().display()
-        );
-        predictions_of(folder, data, Split::Validation, settings)
-    };
-    match leave {
-        Leave::Last => Thresholds::by_hand(vec![f64::INFINITY; exits - 1], exits),
-        Leave::Thresholds(given) => match given.as_slice() {
-            [one] => Thresholds::by_hand(vec![*one; exits - 1], exits),
-            all => Thresholds::by_hand(all.to_vec(), exits),
-        },
-        Leave::Ratio(ratio) => of_ratio(&hold_out()?, *ratio).context("--ratio"),
-        Leave::Budget(budget) => {
-            let predictions = hold_out()?;
-            let network =
-                budgeted::Network { hold_out: &predictions, test: &predictions, multiply_adds };
-            let ratio = solve(&network, &Setting::paper(), *budget).context("--budget")?;
-            of_ratio(&predictions, ratio).context("--budget")
-        }
-    }
-}
-
-fn of_ratio(hold_out: &Predictions, ratio: f64) -> Result<Thresholds> {
-    let sorted = HoldOut::new(Answers::plain(hold_out)?)?;
-    search(&sorted, ratio, Convention::Paper)
 }

@@ -88,13 +88,13 @@ fn label_of(run: &Opened, name: &str) -> Result<u32> {
 fn point_of(run: &Opened, aim: Aim) -> Result<BudgetedPoint> {
     let costs = &run.multiply_adds;
     let middle = (costs[0] as f64 + costs[costs.len() - 1] as f64) / 2.0;
-    let paper = Setting::paper();
+    let mut setting = Setting::paper();
     let ratio = match aim {
         Aim::Ratio(ratio) => ratio,
-        Aim::Budget(budget) => solve(&run.network(), &paper, budget).context("--budget")?,
-        Aim::Middle => solve(&run.network(), &paper, middle)?,
+        Aim::Budget(budget) => solve(&run.network(), &setting, budget).context("--budget")?,
+        Aim::Middle => solve(&run.network(), &setting, middle)?,
     };
-    let setting = Setting { ratios: vec![ratio], ..paper };
+    setting.knobs.ratios = vec![ratio];
     let points = sweep(&run.network(), &setting)?.points;
     points.into_iter().next().context("a sweep of one ratio has one point")
 }

@@ -1,11 +1,12 @@
-//! Early exit in earnest: an image goes no further than the first exit that is sure enough, and
-//! what lies behind that exit is not computed for it.
+//! Early exit in earnest: an image goes no further than the exit that lets it go, and what lies
+//! behind that exit is not computed for it.
+
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::engine::Engine;
-use crate::eval::probabilities::{Certainty, argmax, certainty};
-use crate::eval::thresholds::Thresholds;
+use crate::eval::policy::{Passage, Rule, Said};
 
 /// What a network says of an image, and where.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,18 +15,18 @@ pub struct Verdict {
     pub exit: usize,
     /// The class.
     pub predicted: u32,
-    /// Largest softmax of that exit.
+    /// Probability of that class.
     pub confidence: f64,
 }
 
 impl Verdict {
-    fn new(exit: usize, logits: &[f32]) -> Result<Verdict> {
+    fn new(exit: usize, logits: &[f32], said: Said) -> Result<Verdict> {
         ensure!(
             logits.iter().all(|x| x.is_finite()),
             "exit {} gives a number that is not finite: the weights are broken",
             exit + 1
         );
-        Ok(Verdict { exit, predicted: argmax(logits), confidence: confidence(logits) })
+        Ok(Verdict { exit, predicted: said.class, confidence: said.confidence })
     }
 }
 
@@ -33,18 +34,34 @@ impl Verdict {
 /// stay after an exit are gathered into full groups before they go on.
 ///
 /// # Errors
-/// When the thresholds are not one for every exit but the last, the floats no whole images, or an
-/// exit's numbers not finite.
+/// When the rule is for another number of exits, the floats are no whole images, or an exit's
+/// numbers are not finite.
 pub fn early_exit(
     engine: &Engine,
     images: &[f32],
-    thresholds: &Thresholds,
+    rule: &Rule,
     threads: usize,
 ) -> Result<Vec<Verdict>> {
-    check(engine, thresholds)?;
-    let leaves = |exit: usize, logits: &[f32]| thresholds.leaves(exit, confidence(logits));
+    rule.check(engine.exits())?;
+    // One image is at one exit at a time, so nobody waits for these locks.
+    let passages: Vec<Mutex<(Passage, Option<Said>)>> =
+        (0..images.len() / engine.image()).map(|_| Mutex::new((rule.passage(), None))).collect();
+    let leaves = |image: usize, _exit: usize, logits: &[f32]| {
+        let mut passage = passages[image].lock().unwrap_or_else(PoisonError::into_inner);
+        let said = passage.0.next(logits);
+        passage.1 = Some(said);
+        said.leaves
+    };
     let left = engine.until(images, threads, &leaves)?;
-    let verdicts = left.iter().map(|left| Verdict::new(left.exit, &left.logits));
+    let verdicts = left.iter().zip(passages).map(|(left, passage)| {
+        let (mut passage, said) = passage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Nobody is asked whether an image leaves at the last exit.
+        let said = match said {
+            Some(said) if said.leaves => said,
+            _ => passage.next(&left.logits),
+        };
+        Verdict::new(left.exit, &left.logits, said)
+    });
     verdicts.collect()
 }
 
@@ -52,25 +69,16 @@ pub fn early_exit(
 ///
 /// # Errors
 /// As [`early_exit`].
-pub fn early_exit_one(engine: &Engine, image: &[f32], thresholds: &Thresholds) -> Result<Verdict> {
-    check(engine, thresholds)?;
-    let mut walk = engine.walk(image)?;
-    for exit in 0..engine.exits() {
+pub fn early_exit_one(engine: &Engine, image: &[f32], rule: &Rule) -> Result<Verdict> {
+    rule.check(engine.exits())?;
+    let (mut walk, mut passage) = (engine.walk(image)?, rule.passage());
+    let last = engine.exits() - 1;
+    for exit in 0..=last {
         let logits = walk.advance().context("a walk ends with the last exit")?;
-        let verdict = Verdict::new(exit, logits)?;
-        if thresholds.leaves(exit, verdict.confidence) {
-            return Ok(verdict);
+        let said = passage.next(logits);
+        if said.leaves || exit == last {
+            return Verdict::new(exit, logits, said);
         }
     }
-    anyhow::bail!("an image that never leaves")
-}
-
-fn check(engine: &Engine, thresholds: &Thresholds) -> Result<()> {
-    let (given, exits) = (thresholds.values.len(), engine.exits());
-    ensure!(given + 1 == exits, "{given} thresholds for a network of {exits} exits");
-    Ok(())
-}
-
-fn confidence(logits: &[f32]) -> f64 {
-    certainty(logits, 1.0, Certainty::MaxSoftmax)
+    anyhow::bail!("a network without an exit")
 }

@@ -1,25 +1,29 @@
 //! Early exit on a GPU: after each exit the images that stay go on as a smaller batch.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tch::{Device, Kind, Tensor};
 
 use super::Verdict;
-use crate::eval::thresholds::Thresholds;
+use crate::eval::policy::Rule;
 use crate::nn::{Mode, Network, Pass, Precision, Schedule, Weights};
 
 /// Each image's verdict, for normalised images `[N, C, H, W]` where the weights are. One value is read back an exit:
 /// how many images stay.
 ///
 /// # Errors
-/// When the thresholds are not one for every exit but the last, or LibTorch fails.
+/// When the rule is for another number of exits or is not the paper's policy with single exits, or
+/// LibTorch fails.
 pub fn early_exit_on_device(
     network: &Network,
     weights: &Weights,
     images: &Tensor,
-    thresholds: &Thresholds,
+    rule: &Rule,
 ) -> Result<Vec<Verdict>> {
-    let (given, exits) = (thresholds.values.len(), network.exits().len());
-    ensure!(given + 1 == exits, "{given} thresholds for a network of {exits} exits");
+    let exits = network.exits().len();
+    rule.check(exits)?;
+    let thresholds = rule.plain_thresholds().context(
+        "on a GPU images leave by max-softmax with single exits alone; other policies run on the CPU",
+    )?;
     let _no_grad = tch::no_grad_guard();
     let all: Vec<usize> = (0..exits).collect();
     let schedule = Schedule::new(network, &all);
@@ -67,6 +71,8 @@ fn gather(left: &[(Tensor, Tensor, Tensor)], count: usize) -> Result<Vec<Verdict
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::probabilities::Certainty;
+    use crate::eval::thresholds::Thresholds;
     use crate::models::{Input, NetworkConfig};
     use crate::nn::initialise;
 
@@ -89,7 +95,8 @@ mod tests {
         let mut of_first: Vec<f64> = (0..12).map(|image| sure(0, image)).collect();
         of_first.sort_by(f64::total_cmp);
         let thresholds = Thresholds::by_hand(vec![of_first[5], of_first[7]], 3).unwrap();
-        let found = early_exit_on_device(&network, &weights, &images, &thresholds).unwrap();
+        let rule = Rule::plain(thresholds.clone(), &[1, 2, 3]);
+        let found = early_exit_on_device(&network, &weights, &images, &rule).unwrap();
         for (image, found) in (0..).zip(found) {
             let exit = (0..3).find(|&exit| thresholds.leaves(exit, sure(exit, image))).unwrap();
             assert_eq!(found.exit, exit);
@@ -97,5 +104,8 @@ mod tests {
             assert_eq!(i64::from(found.predicted), class);
             assert!((found.confidence - sure(exit, image)).abs() < 1e-6);
         }
+        let other = Rule { certainty: Certainty::Margin, ..rule };
+        let refused = early_exit_on_device(&network, &weights, &images, &other);
+        assert!(refused.unwrap_err().to_string().contains("other policies run on the CPU"));
     }
 }

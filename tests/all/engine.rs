@@ -6,7 +6,10 @@ use repro::data::{Dataset, Normalisation, Part, Source};
 use repro::engine::{Engine, Isa};
 use repro::eval::Predictions;
 use repro::eval::answers::Answers;
-use repro::eval::probabilities::argmax;
+use repro::eval::budgeted::{Setting, rule};
+use repro::eval::combine::{self, Combine};
+use repro::eval::policy::{Policy, Rule};
+use repro::eval::probabilities::{Certainty, argmax};
 use repro::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use repro::models::{Input, NetworkConfig};
 use repro::nn::{Mode, Network, Precision, Weights, initialise};
@@ -225,7 +228,7 @@ fn images_that_leave_a_batch_change_no_other_image() {
             let gap = |logits: &[f32]| logits[0] - logits[1];
             let middles: Vec<f32> =
                 all.iter().map(|exit| middle(exit.chunks(size).map(gap))).collect();
-            let leaves = |exit: usize, logits: &[f32]| gap(logits) > middles[exit];
+            let leaves = |_: usize, exit: usize, logits: &[f32]| gap(logits) > middles[exit];
             for threads in [1, 2] {
                 let left = engine.until(&images, threads, &leaves).unwrap();
                 assert_eq!(left.len(), count as usize);
@@ -233,7 +236,7 @@ fn images_that_leave_a_batch_change_no_other_image() {
                 assert!(used.count() > 1, "all leave together: {config:?}");
                 for (image, left) in left.iter().enumerate() {
                     let at = image * size..(image + 1) * size;
-                    let goes = |&exit: &usize| leaves(exit, &all[exit][at.clone()]);
+                    let goes = |&exit: &usize| leaves(image, exit, &all[exit][at.clone()]);
                     let exit = (0..engine.exits() - 1).find(goes);
                     let exit = exit.unwrap_or(engine.exits() - 1);
                     assert_eq!((left.image, left.exit), (image, exit), "{config:?} {isa:?}");
@@ -298,12 +301,14 @@ fn early_exit_in_a_batch_and_alone_is_the_replayed_decision() {
     };
     let answers = Answers::plain(&predictions).unwrap();
     let hold_out = HoldOut::new(answers.clone()).unwrap();
+    let costs: Vec<u64> = (1..=engine.exits() as u64).collect();
     for ratio in [0.0, 0.4, 1.0, 3.0] {
         let thresholds = search(&hold_out, ratio, Convention::Paper).unwrap();
         let replayed = thresholds.exits_of(&answers).unwrap();
+        let rule = Rule::plain(thresholds, &costs);
         let size = images.len() / 70;
         for threads in [1, 2] {
-            let verdicts = early_exit(&engine, &images, &thresholds, threads).unwrap();
+            let verdicts = early_exit(&engine, &images, &rule, threads).unwrap();
             for (image, verdict) in verdicts.iter().enumerate() {
                 let exit = replayed[image];
                 let expected = Verdict {
@@ -313,13 +318,59 @@ fn early_exit_in_a_batch_and_alone_is_the_replayed_decision() {
                 };
                 assert_eq!(*verdict, expected, "image {image}, ratio {ratio}");
                 let alone = &images[image * size..][..size];
-                let alone = early_exit_one(&engine, alone, &thresholds).unwrap();
+                let alone = early_exit_one(&engine, alone, &rule).unwrap();
                 assert_eq!(alone, expected, "image {image}, ratio {ratio}");
             }
         }
     }
-    let few = Thresholds::by_hand(vec![0.5], 2).unwrap();
+    let few = Rule::plain(Thresholds::by_hand(vec![0.5], 2).unwrap(), &[1, 2]);
     assert!(early_exit(&engine, &images, &few, 1).is_err());
+}
+
+#[test]
+fn every_policy_with_combined_exits_leaves_in_a_batch_and_alone_where_the_replay_does() {
+    let (config, input) = networks().swap_remove(0);
+    let network = config.build(input).unwrap();
+    let weights = moved_weights(&network, input);
+    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
+    let images = floats(&images(input, 40));
+    let (exits, size) = (engine.exits(), images.len() / 40);
+    let predictions = Predictions {
+        exits,
+        classes: engine.classes(),
+        images: (0..40).collect(),
+        labels: (0..40).map(|image| image % 3).collect(),
+        logits: engine.logits(&images, 1).unwrap().concat(),
+    };
+    let costs: Vec<u64> = (1..=exits as u64).map(|k| k * k).collect();
+    for (policy, knob) in [
+        (Policy::Threshold(Certainty::Margin), 1.0),
+        (Policy::Patience, 2.0),
+        (Policy::TargetAccuracy, 0.3),
+        (Policy::CoordinateAscent, 0.1),
+        (Policy::DynamicProgramme, 0.1),
+    ] {
+        for combine in Combine::ALL {
+            if policy.check_combine(combine).is_err() {
+                continue;
+            }
+            let setting = Setting { policy, combine, ..Setting::paper() };
+            let ready = rule(&predictions, &costs, &setting, knob).unwrap();
+            let kind = ready.certainty;
+            let plain = vec![1.0; exits];
+            let answers = combine::answers(&predictions, combine, &costs, kind, &plain).unwrap();
+            let replayed = ready.gate.exits_of(&answers).unwrap();
+            let verdicts = early_exit(&engine, &images, &ready, 2).unwrap();
+            for (image, verdict) in verdicts.iter().enumerate() {
+                let context = format!("{policy}, {combine}, image {image}");
+                let exit = replayed[image];
+                assert_eq!(verdict.exit, exit, "{context}");
+                assert_eq!(verdict.predicted, answers.predicted[exit][image], "{context}");
+                let alone = &images[image * size..][..size];
+                assert_eq!(early_exit_one(&engine, alone, &ready).unwrap(), *verdict, "{context}");
+            }
+        }
+    }
 }
 
 /// `REPRO_RUN=runs/... REPRO_DATA=data`: how far the engine, and bf16, agree with the plain forward

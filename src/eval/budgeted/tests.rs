@@ -17,13 +17,15 @@ fn small() -> (Predictions, Vec<u64>) {
 fn swept(policy: Policy, ratios: &[f64]) -> Sweep {
     let (predictions, costs) = small();
     let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
-    let setting = Setting { policy, ratios: ratios.to_vec(), ..Setting::paper() };
+    let mut setting = Setting { policy, ..Setting::paper() };
+    setting.knobs.ratios = ratios.to_vec();
     sweep(&network, &setting).unwrap()
 }
 
 #[test]
 fn the_ends_of_a_sweep_are_the_first_and_the_last_exit() {
-    for policy in [Policy::MaxSoftmax, Policy::Margin, Policy::Entropy] {
+    for kind in [Certainty::MaxSoftmax, Certainty::Margin, Certainty::NegativeEntropy] {
+        let policy = Policy::Threshold(kind);
         let points = swept(policy, &[1e-9, 1e9]).points;
         assert_eq!((points[0].multiply_adds, points[0].correct), (100.0, 1), "{policy}");
         assert_eq!((points[1].multiply_adds, points[1].correct), (400.0, 3), "{policy}");
@@ -34,17 +36,18 @@ fn the_ends_of_a_sweep_are_the_first_and_the_last_exit() {
 #[test]
 fn in_between_the_surest_images_leave_first() {
     // Shares of 2/3 and 1/3: two of three leave, the unsure one stays and is put right.
-    let point = &swept(Policy::MaxSoftmax, &[0.5]).points[0];
+    let point = &swept(Policy::PAPER, &[0.5]).points[0];
     assert_eq!((point.taken.clone(), point.correct, point.multiply_adds), (vec![2, 1], 2, 200.0));
     assert_eq!(*point.hits, [true, true, false]);
 }
 
 #[test]
-fn the_oracle_leaves_at_the_first_right_exit() {
+fn the_oracle_is_a_curve_from_the_first_right_exit_to_the_first_exit() {
     let points = swept(Policy::Oracle, &[0.5]).points;
-    assert_eq!(points.len(), 1);
-    assert_eq!(points[0].ratio, None);
-    assert_eq!((points[0].taken.clone(), points[0].correct), (vec![1, 2], 3));
+    let told: Vec<_> = points.iter().map(|p| (p.taken.clone(), p.correct)).collect();
+    // At 0 the wrong image waits for exit 2; above 400/300 that is not worth its cost.
+    assert_eq!(told, vec![(vec![1, 2], 3), (vec![3, 0], 1)]);
+    assert_eq!(points[0].ratio, Some(0.0));
 }
 
 #[test]
@@ -52,18 +55,6 @@ fn patience_of_one_never_waits_and_of_two_waits_for_agreement() {
     let points = swept(Policy::Patience, &[0.5]).points;
     let told: Vec<_> = points.iter().map(|p| (p.ratio, p.taken.clone())).collect();
     assert_eq!(told, vec![(Some(1.0), vec![3, 0]), (Some(2.0), vec![0, 3])]);
-}
-
-#[test]
-fn patience_counts_exits_in_a_row() {
-    let answers = Answers {
-        confidence: vec![vec![0.5]; 4],
-        predicted: vec![vec![1], vec![2], vec![2], vec![2]],
-        labels: vec![2],
-    };
-    assert_eq!(first_agreed(&answers, 2), vec![2]);
-    assert_eq!(first_agreed(&answers, 3), vec![3]);
-    assert_eq!(first_agreed(&answers, 4), vec![3]);
 }
 
 #[test]
@@ -91,12 +82,42 @@ fn a_hold_out_of_no_image_is_refused_with_the_reason() {
 }
 
 #[test]
-fn thresholds_by_hand_are_applied_to_the_test_split() {
+fn policies_without_a_ratio_take_their_dearest_knob_within_a_budget() {
     let (predictions, costs) = small();
     let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
-    let point = with_thresholds(&network, &Setting::paper(), vec![0.9]).unwrap();
-    assert_eq!((point.taken, point.thresholds), (vec![2, 1], vec![0.9]));
-    assert!(with_thresholds(&network, &Setting::paper(), vec![0.9, 0.9]).is_err());
+    let solved =
+        |policy, budget| solve(&network, &Setting { policy, ..Setting::paper() }, budget).unwrap();
+    assert_eq!(solved(Policy::Patience, 399.0), 1.0);
+    assert_eq!(solved(Policy::Patience, 400.0), 2.0);
+    // The price at which the sure image alone leaves early: 300 on average.
+    let lambda = solved(Policy::CoordinateAscent, 300.0);
+    let setting = Setting { policy: Policy::CoordinateAscent, ..Setting::paper() };
+    let rule = rule(&predictions, &costs, &setting, lambda).unwrap();
+    let answers = Answers::plain(&predictions).unwrap();
+    let point = leaving(&answers, &rule.gate.exits_of(&answers).unwrap(), &costs).unwrap();
+    assert!(point.multiply_adds <= 300.0, "{}", point.multiply_adds);
+    let oracle = Setting { policy: Policy::Oracle, ..Setting::paper() };
+    assert!(solve(&network, &oracle, 300.0).is_err());
+}
+
+#[test]
+fn every_policy_and_every_way_to_combine_exits_gives_a_curve() {
+    let (predictions, costs) = small();
+    let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
+    for policy in Policy::ALL {
+        for combine in Combine::ALL {
+            let setting = Setting { policy, combine, ..Setting::paper() };
+            let found = sweep(&network, &setting);
+            if policy == Policy::Patience && combine != Combine::Single {
+                assert!(found.unwrap_err().to_string().contains("cannot be combined"));
+                continue;
+            }
+            let knobs = policy.knobs(&setting.knobs, &costs);
+            let points = found.unwrap().points;
+            let ratios: Vec<f64> = points.iter().filter_map(|point| point.ratio).collect();
+            assert_eq!(ratios, knobs, "{policy}, {combine}");
+        }
+    }
 }
 
 #[test]
@@ -119,15 +140,6 @@ fn a_budget_just_short_of_the_last_exit_is_solved_with_many_exits_too() {
         assert_eq!(ratio(last), f64::INFINITY);
         assert!(solve(&network, &setting, 99.0).is_err());
     }
-}
-
-#[test]
-fn policies_are_read_by_the_name_they_are_written_with() {
-    for policy in Policy::ALL {
-        assert_eq!(policy.to_string().parse::<Policy>().unwrap(), policy);
-    }
-    let error = "softmax".parse::<Policy>().unwrap_err().to_string();
-    assert!(error.contains("max-softmax, margin"), "{error}");
 }
 
 /// Answers of K exits on N images, without equal confidences.

@@ -24,6 +24,7 @@
 //! at a lower. To stop at the first threshold that fails is the cautious side.
 
 pub mod bounds;
+pub mod table;
 
 use std::fmt;
 use std::str::FromStr;

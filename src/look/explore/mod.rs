@@ -3,15 +3,17 @@
 //! The page holds the points of `eval::budgeted::sweep` as they are, so what it shows is what
 //! `repro budgeted-batch` writes for the same ratio.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use image::{ImageFormat, RgbImage, imageops};
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use serde_json::{Value, json};
 
 use super::examples::spread;
-use crate::eval::answers::{Answers, Precision};
 use crate::eval::anytime;
-use crate::eval::budgeted::{BudgetedPoint, Policy, Setting, sweep};
-use crate::eval::thresholds::Thresholds;
+use crate::eval::budgeted::{BudgetedPoint, Network, Setting, sweep};
+use crate::eval::combine::{self, Combine};
+use crate::eval::policy::Policy;
+use crate::eval::probabilities::Certainty;
 use crate::runs::opened::Opened;
 
 const PAGE: &str = include_str!("page.html");
@@ -23,12 +25,31 @@ const IMAGES: usize = 400;
 const COLUMNS: usize = 20;
 /// Side of an image in the sprite; larger ones are made smaller.
 const LARGEST: u32 = 48;
-/// Policies that the page can change between.
-const POLICIES: [(Policy, &str); 3] = [
-    (Policy::MaxSoftmax, "largest softmax"),
-    (Policy::Margin, "margin"),
-    (Policy::Entropy, "entropy"),
-];
+/// What the page calls each policy.
+fn policy_label(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Threshold(Certainty::MaxSoftmax) => "largest softmax",
+        Policy::Threshold(Certainty::Margin) => "margin",
+        Policy::Threshold(Certainty::NegativeEntropy) => "entropy",
+        Policy::Patience => "exits that agree",
+        Policy::TargetAccuracy => "calibrated accuracy",
+        Policy::CoordinateAscent => "coordinate ascent",
+        Policy::DynamicProgramme => "dynamic programme",
+        Policy::Oracle => "oracle (sees the label)",
+    }
+}
+
+/// What the page calls each way to combine exits.
+fn combine_label(rule: Combine) -> &'static str {
+    match rule {
+        Combine::Single => "each alone",
+        Combine::Mean => "mean",
+        Combine::Mie => "mean weighted by cost",
+        Combine::Product => "product of experts",
+        Combine::Caching => "surest so far",
+        Combine::Geometric => "geometric mean",
+    }
+}
 
 /// The page of a run.
 ///
@@ -42,11 +63,9 @@ pub fn page(run: &Opened) -> Result<String> {
 
 fn data(run: &Opened) -> Result<Value> {
     let shown = spread(run.test.len(), IMAGES);
-    let policies = POLICIES.map(|(policy, label)| of_policy(run, policy, label, &shown));
-    let policies: Vec<Value> = policies.into_iter().collect::<Result<_>>()?;
-    let answers = answers_of(run, Policy::MaxSoftmax)?;
-    let anytime = anytime::single_exit(&run.test, &run.multiply_adds)?;
-    let predicted = answers.predicted.iter().map(|exit| picked(exit, &shown));
+    let network = run.network();
+    let rules = Combine::ALL.into_par_iter().map(|rule| of_rule(&network, rule, &shown));
+    let rules: Vec<Value> = rules.collect::<Result<_>>()?;
     let (sprite, tile) = sprite(run, &shown)?;
     Ok(json!({
         "network": run.run.network.short_name(),
@@ -55,54 +74,68 @@ fn data(run: &Opened) -> Result<Value> {
         "images": run.test.len(),
         "multiply_adds": run.multiply_adds,
         "classes": (0..run.test.classes as u32).map(|label| run.class(label)).collect::<Vec<_>>(),
-        "anytime": anytime.iter().map(|p| (p.multiply_adds, p.accuracy)).collect::<Vec<_>>(),
-        "policies": policies,
+        "rules": rules,
         "shown": {
             "image": picked(&run.test.images, &shown),
-            "label": picked(&answers.labels, &shown),
-            "predicted": predicted.collect::<Vec<_>>(),
+            "label": picked(&run.test.labels, &shown),
         },
         "sprite": { "source": sprite, "tile": tile, "columns": COLUMNS },
     }))
 }
 
-fn of_policy(run: &Opened, policy: Policy, label: &str, shown: &[usize]) -> Result<Value> {
-    let setting = Setting { policy, ..Setting::paper() };
-    let answers = answers_of(run, policy)?;
-    let mut points = Vec::new();
-    for point in sweep(&run.network(), &setting)?.points {
-        points.push(of_point(&point, &answers)?);
-    }
-    let confidence = answers.confidence.iter().map(|exit| picked(exit, shown));
+/// All that a way to combine exits changes.
+fn of_rule(network: &Network, rule: Combine, shown: &[usize]) -> Result<Value> {
+    let costs = network.multiply_adds;
+    let plain = vec![1.0; network.test.exits];
+    let answers = combine::answers(network.test, rule, costs, Certainty::MaxSoftmax, &plain)?;
+    let anytime = anytime::combined(network.test, rule, costs)?;
+    let policies = Policy::ALL.into_iter().filter(|policy| policy.check_combine(rule).is_ok());
+    let policies = policies.map(|policy| of_policy(network, policy, rule, shown));
+    // They only order images, so four decimals do.
+    let rounded = |exit: &Vec<f64>| {
+        picked(exit, shown).into_iter().map(|c| (c * 1e4).round() / 1e4).collect::<Vec<_>>()
+    };
     Ok(json!({
-        "name": policy.name(),
-        "label": label,
-        "points": points,
-        "confidence": confidence.collect::<Vec<_>>(),
+        "name": rule.name(),
+        "label": combine_label(rule),
+        "anytime": anytime.iter().map(|p| (p.multiply_adds, p.accuracy)).collect::<Vec<_>>(),
+        "predicted": answers.predicted.iter().map(|exit| picked(exit, shown)).collect::<Vec<_>>(),
+        "confidence": answers.confidence.iter().map(rounded).collect::<Vec<_>>(),
+        "policies": policies.collect::<Result<Vec<_>>>()?,
     }))
 }
 
-fn of_point(point: &BudgetedPoint, answers: &Answers) -> Result<Value> {
-    let thresholds = Thresholds::by_hand(point.thresholds.clone(), answers.exits())?;
-    let mut right = vec![0; answers.exits()];
-    for (exit, hit) in thresholds.exits_of(answers)?.into_iter().zip(&*point.hits) {
-        right[exit] += usize::from(*hit);
-    }
-    // JSON has no infinity.
-    let finite = point.thresholds.iter().map(|t| t.clamp(-1e300, 1e300));
+fn of_policy(
+    network: &Network,
+    policy: Policy,
+    combine: Combine,
+    shown: &[usize],
+) -> Result<Value> {
+    let setting = Setting { policy, combine, ..Setting::paper() };
+    let points = sweep(network, &setting)?.points;
     Ok(json!({
-        "ratio": point.ratio.map(|ratio| ratio.min(1e300)),
+        "name": policy.name(),
+        "label": policy_label(policy),
+        "knob": policy.knob(),
+        "points": points.iter().map(|point| of_point(point, shown)).collect::<Vec<_>>(),
+    }))
+}
+
+fn of_point(point: &BudgetedPoint, shown: &[usize]) -> Value {
+    let mut right = vec![0; point.taken.len()];
+    for (&exit, &hit) in point.left.iter().zip(&*point.hits) {
+        right[usize::from(exit)] += usize::from(hit);
+    }
+    // A character an image, from `0` for the first exit.
+    let letter = |exit: u16| char::from_u32(u32::from('0') + u32::from(exit)).unwrap_or('0');
+    json!({
+        "ratio": point.ratio,
         "multiply_adds": point.multiply_adds,
         "accuracy": point.accuracy,
         "taken": point.taken,
         "right": right,
-        "thresholds": finite.collect::<Vec<_>>(),
-    }))
-}
-
-fn answers_of(run: &Opened, policy: Policy) -> Result<Answers> {
-    let kind = policy.certainty().context("a policy without thresholds")?;
-    Answers::of(&run.test, kind, &vec![1.0; run.test.exits], Precision::Double)
+        "left": shown.iter().map(|&image| letter(point.left[image])).collect::<String>(),
+    })
 }
 
 fn picked<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {

@@ -3,7 +3,6 @@
 use repro::eval::Predictions;
 use repro::eval::combine::{Combine, Combiner, answers as combined, true_class};
 use repro::eval::probabilities::Certainty;
-use repro::eval::summary;
 use serde_json::Value;
 
 use super::{count, golden_policies, list, near, near_or_none};
@@ -32,7 +31,7 @@ fn check_combined(
     let kind = Certainty::MaxSoftmax;
     let answers = combined(predictions, rule, costs, kind, &plain).unwrap();
     let probability = true_class(predictions, rule, costs).unwrap();
-    let right = summary::right(&answers);
+    let right = answers.right();
     let images = predictions.len() as f64;
     let rows = list(rows);
     assert_eq!(rows.len(), predictions.exits, "{context}");

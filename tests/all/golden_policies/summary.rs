@@ -1,6 +1,6 @@
 //! The paper's rule and the summary.
 
-use repro::eval::budgeted::{Network, leaving};
+use repro::eval::budgeted::{Network, default_ratios, leaving};
 use repro::eval::combine::{Combine, true_class};
 use repro::eval::summary;
 use repro::eval::thresholds::{Convention, HoldOut, search};
@@ -62,7 +62,7 @@ fn check_geometric_rule(golden: &Golden, rows: &Value) {
     }
     let ratios: Vec<f64> =
         list(rows).iter().map(|row| row["ratio"].as_f64().unwrap_or(f64::INFINITY)).collect();
-    assert_eq!(summary::ratios(), ratios, "{}", golden.name);
+    assert_eq!(default_ratios(), ratios, "{}", golden.name);
 }
 
 fn check_percents(golden: &Golden, rule: Combine, values: &Value) {
@@ -80,7 +80,7 @@ fn check_percents(golden: &Golden, rule: Combine, values: &Value) {
 fn check_exits(golden: &Golden, values: &Value) {
     let [_, test] = golden.plain();
     let name = &golden.name;
-    let right = summary::right(&test);
+    let right = test.right();
     for (exit, value) in list(&values["auroc"]).iter().enumerate() {
         let found = summary::auroc(&test.confidence[exit], &right[exit]);
         near_or_none(found, value, &format!("{name}, auroc of exit {}", exit + 1));

@@ -1,0 +1,100 @@
+//! How pictures are let go: by a knob, a budget, thresholds or a guarantee, made ready on a run's
+//! hold-out.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::eval::budgeted::{self, Setting, solve};
+use crate::eval::combine::{self, Combine};
+use crate::eval::guarantee::{Method, Risk, Tolerance, certify};
+use crate::eval::policy::{Gate, Policy, Rule};
+use crate::eval::probabilities::Certainty;
+use crate::eval::thresholds::Thresholds;
+use crate::results::RunFolder;
+use crate::runs::predictions::{Split, predictions_of};
+use crate::runs::{Data, Settings};
+
+/// When a picture leaves.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Leave {
+    /// At the last exit, all of them.
+    Last,
+    /// By what the policy is swept by (the paper's by the ratio of the exits' shares), on the run's
+    /// hold-out.
+    Knob(f64),
+    /// With this mean of multiply-adds on the run's hold-out.
+    Budget(f64),
+    /// At the first exit that is surer than its threshold; a single one holds for all.
+    Thresholds(Vec<f64>),
+    /// Above the common threshold that the betting bound certifies on the run's hold-out.
+    Guarantee(Risk, Tolerance),
+}
+
+/// How pictures are let go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Letting {
+    /// When a picture leaves.
+    pub leave: Leave,
+    /// By which policy.
+    pub policy: Policy,
+    /// How exits are combined before they are asked.
+    pub combine: Combine,
+}
+
+/// The rule that pictures leave by.
+///
+/// # Errors
+/// When the run has no hold-out that the rule needs or too small a one, or the policy does not go
+/// with the rest.
+pub(super) fn rule(
+    letting: &Letting,
+    folder: &RunFolder,
+    data: &Data,
+    multiply_adds: &[u64],
+    settings: &Settings,
+) -> Result<Rule> {
+    let Letting { leave, policy, combine } = letting;
+    let (policy, combine) = (*policy, *combine);
+    policy.check_combine(combine)?;
+    let exits = multiply_adds.len();
+    let hold_out = || {
+        ensure!(
+            data.validation > 0,
+            "{} holds no image out, and only --threshold does without held-out images",
+            folder.path().display()
+        );
+        predictions_of(folder, data, Split::Validation, settings)
+    };
+    let common = |threshold: f64| Thresholds::by_hand(vec![threshold; exits - 1], exits);
+    let by_thresholds = |thresholds: Thresholds| {
+        let Policy::Threshold(certainty) = policy else {
+            bail!("the policy {policy} has no thresholds of its own; give --ratio or --budget");
+        };
+        let (gate, multiply_adds) = (Gate::Thresholds(thresholds), multiply_adds.to_vec());
+        Ok(Rule { combine, certainty, multiply_adds, gate })
+    };
+    let setting = Setting { policy, combine, ..Setting::paper() };
+    match leave {
+        Leave::Last => by_thresholds(common(f64::INFINITY)?),
+        Leave::Thresholds(given) => by_thresholds(match given.as_slice() {
+            [one] => common(*one)?,
+            all => Thresholds::by_hand(all.to_vec(), exits)?,
+        }),
+        Leave::Knob(knob) => {
+            budgeted::rule(&hold_out()?, multiply_adds, &setting, *knob).context("--ratio")
+        }
+        Leave::Budget(budget) => {
+            let hold_out = hold_out()?;
+            let network = budgeted::Network { hold_out: &hold_out, test: &hold_out, multiply_adds };
+            let knob = solve(&network, &setting, *budget).context("--budget")?;
+            budgeted::rule(&hold_out, multiply_adds, &setting, knob).context("--budget")
+        }
+        Leave::Guarantee(risk, tolerance) => {
+            ensure!(policy == Policy::PAPER, "--guarantee is of the policy {}", Policy::PAPER);
+            let (hold_out, kind) = (hold_out()?, Certainty::MaxSoftmax);
+            let answers =
+                combine::answers(&hold_out, combine, multiply_adds, kind, &vec![1.0; exits])?;
+            let threshold = certify(&answers, *risk, Method::Betting, tolerance);
+            by_thresholds(common(threshold.context("--guarantee")?)?)
+        }
+    }
+}
