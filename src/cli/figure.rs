@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use super::options::{Compute, Folders, Workers, change};
 use super::saving::SavingArgs;
-use crate::eval::budgeted::Policy;
-use crate::experiment::{Experiment, Figure, load};
+use crate::eval::combine::Combine;
+use crate::eval::policy::Policy;
+use crate::experiment::{Combines, Experiment, Figure, load};
 use crate::runs::Settings;
 use crate::study::{Ask, make_figure};
 
@@ -51,14 +52,53 @@ pub struct FigureArgs {
 pub struct BudgetedArgs {
     #[command(flatten)]
     figure: FigureArgs,
-    /// When an image leaves: max-softmax, margin, entropy, patience or oracle; several with commas
-    /// between them, each a curve [default: the experiment's, else max-softmax]
+    #[command(flatten)]
+    combine: CombineArgs,
+    /// When an image leaves: max-softmax, margin, entropy, patience, oracle, target-accuracy,
+    /// coordinate-ascent, dynamic-programme; several with commas between them, each a curve
+    /// [default: the experiment's, else max-softmax]
     #[arg(long, value_name = "POLICY,..", value_delimiter = ',')]
     policy: Vec<Policy>,
-    /// Draw every policy that asks how sure an exit is (the first three) once more, with
-    /// temperatures that are fitted on the hold-out
+    /// Draw every policy that asks how sure an exit is (all but patience and oracle) once more,
+    /// with temperatures that are fitted on the hold-out
     #[arg(long)]
     temperature: bool,
+}
+
+/// Options of `repro anytime`.
+#[derive(Debug, clap::Args)]
+pub struct AnytimeArgs {
+    #[command(flatten)]
+    figure: FigureArgs,
+    #[command(flatten)]
+    combine: CombineArgs,
+}
+
+/// How exits are combined.
+#[derive(Debug, clap::Args)]
+struct CombineArgs {
+    /// How exits are combined before one is believed: single, mean, mie, product, caching,
+    /// geometric; several with commas between them, each a curve [default: the experiment's]
+    #[arg(long, value_name = "RULE,..", value_delimiter = ',')]
+    combine: Vec<Combine>,
+}
+
+impl CombineArgs {
+    /// Puts them in place of what the experiment's entries say.
+    fn adapt(&self, experiment: &mut Experiment) {
+        let entries = experiment.networks.iter_mut().filter(|entry| entry.joined.is_none());
+        for entry in entries.filter(|_| !self.combine.is_empty()) {
+            entry.combine = Some(Combines(self.combine.clone()));
+        }
+    }
+}
+
+/// Runs `repro anytime`.
+///
+/// # Errors
+/// What went wrong and where.
+pub fn run_anytime(args: &AnytimeArgs) -> Result<()> {
+    carry_out(&args.figure, Figure::Anytime, |experiment| args.combine.adapt(experiment))
 }
 
 /// Runs `repro budgeted-batch`.
@@ -72,6 +112,7 @@ pub fn run_budgeted(args: &BudgetedArgs) -> Result<()> {
             budgeted.policies.clone_from(&args.policy);
         }
         budgeted.temperature |= args.temperature;
+        args.combine.adapt(experiment);
     })
 }
 

@@ -5,6 +5,8 @@ use anyhow::{Context, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Combines;
+use crate::eval::combine::Combine;
 use crate::models::{NetworkConfig, densenet, msdnet, resnet};
 
 /// One entry as people write it.
@@ -32,6 +34,15 @@ pub struct Entry {
     /// these depths, and one without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<Vec<usize>>,
+    /// How exits are combined before one is believed, in anytime and budgeted-batch: single, mean,
+    /// mie, product, caching or geometric; several = a curve each. Default: single and mean for
+    /// msdnet in anytime, else single.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combine: Option<Combines>,
+    /// In budgeted-batch: whether the curve without dynamic evaluation is drawn as well. Default:
+    /// true for msdnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<bool>,
     /// Added to each of the experiment's seeds, so that copies of one network differ (the members
     /// of an ensemble of equal networks).
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -60,6 +71,10 @@ pub struct Named {
     pub name: String,
     /// What it is.
     pub member: Member,
+    /// How exits are combined, if that is said.
+    pub combine: Option<Vec<Combine>>,
+    /// Whether its curve without dynamic evaluation is drawn, if that is said.
+    pub fixed: Option<bool>,
     /// Added to each of the experiment's seeds.
     pub seed_offset: u64,
 }
@@ -96,8 +111,7 @@ impl Entry {
         let context = || format!("networks: \"{}\"", self.name);
         ensure!(!self.name.trim().is_empty(), "networks: an entry without a name");
         let network = self.network().with_context(context)?;
-        let named =
-            |member| vec![Named { name: self.name.clone(), member, seed_offset: self.seed_offset }];
+        let named = |member| vec![self.named(self.name.clone(), member)];
         match (network, &self.ensemble, &self.joined) {
             (Some(config), None, None) => match &self.positions {
                 None => Ok(named(Member::Network(config))),
@@ -114,6 +128,12 @@ impl Entry {
                 self.name
             ),
         }
+    }
+
+    fn named(&self, name: String, member: Member) -> Named {
+        let combine = self.combine.as_ref().map(|combines| combines.0.clone());
+        let (fixed, seed_offset) = (self.fixed, self.seed_offset);
+        Named { name, member, combine, fixed, seed_offset }
     }
 
     fn at_positions(&self, config: &NetworkConfig, positions: &[usize]) -> Result<Vec<Named>> {
@@ -141,11 +161,7 @@ impl Entry {
         named
             .into_iter()
             .map(|(name, position)| {
-                Ok(Named {
-                    name,
-                    member: Member::Network(config.with_single_exit(position)?),
-                    seed_offset: self.seed_offset,
-                })
+                Ok(self.named(name, Member::Network(config.with_single_exit(position)?)))
             })
             .collect()
     }

@@ -11,8 +11,9 @@ use super::builtin::BUILT_IN;
 use super::entry::{Entry, Member, Named};
 use super::explain::{explain, nearest};
 use super::repeats::check_repeats;
-use super::{Budgeted, Experiment, Figure};
-use crate::eval::budgeted::Policy;
+use super::{Budgeted, Combines, Experiment, Figure};
+use crate::eval::optimise::check_lambda;
+use crate::eval::policy::Policy;
 use crate::models::NetworkConfig;
 
 /// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
@@ -242,6 +243,32 @@ impl Experiment {
         if let Some(budgeted) = &self.budgeted {
             budgeted.validate()?;
         }
+        for entry in &self.networks {
+            self.validate_curves(entry).with_context(|| format!("networks: \"{}\"", entry.name))?;
+        }
+        Ok(())
+    }
+
+    /// The keys of an entry that say which curves are drawn of it.
+    fn validate_curves(&self, entry: &Entry) -> Result<()> {
+        ensure!(
+            entry.fixed.is_none() || self.figure == Figure::BudgetedBatch,
+            "fixed: belongs to a budgeted-batch figure"
+        );
+        let Some(Combines(rules)) = &entry.combine else {
+            return Ok(());
+        };
+        ensure!(
+            matches!(self.figure, Figure::Anytime | Figure::BudgetedBatch),
+            "combine: belongs to an anytime or a budgeted-batch figure"
+        );
+        ensure!(entry.joined.is_none(), "combine: belongs to the networks that are joined");
+        ensure!(!rules.is_empty(), "combine: an empty list; leave the key out for the default");
+        once("combine", rules)?;
+        let policies = self.budgeted.iter().flat_map(|budgeted| &budgeted.policies);
+        for (policy, rule) in policies.flat_map(|policy| rules.iter().map(move |r| (policy, r))) {
+            policy.check_combine(*rule).context("combine")?;
+        }
         Ok(())
     }
 
@@ -313,20 +340,23 @@ impl Experiment {
 
 impl Budgeted {
     fn validate(&self) -> Result<()> {
-        for (i, &ratio) in self.ratios.iter().enumerate() {
+        for &ratio in &self.ratios {
             ensure!(
                 ratio > 0.0 && ratio.is_finite(),
                 "budgeted.ratios: {ratio} is not a positive number"
             );
-            ensure!(!self.ratios[..i].contains(&ratio), "budgeted.ratios: {ratio} occurs twice");
         }
-        for (i, policy) in self.policies.iter().enumerate() {
-            ensure!(
-                !self.policies[..i].contains(policy),
-                "budgeted.policies: {} occurs twice",
-                policy.name()
-            );
+        for target in &self.targets {
+            let range = 0.0..=1.0;
+            ensure!(range.contains(target), "budgeted.targets: {target} is out of range (0 to 1)");
         }
+        for &lambda in &self.lambdas {
+            check_lambda(lambda).context("budgeted.lambdas")?;
+        }
+        once("budgeted.ratios", &self.ratios)?;
+        once("budgeted.targets", &self.targets)?;
+        once("budgeted.lambdas", &self.lambdas)?;
+        once("budgeted.policies", &self.policies)?;
         let scalable = |policy: &Policy| policy.certainty().is_some();
         ensure!(
             !self.temperature || self.policies.is_empty() || self.policies.iter().any(scalable),
@@ -335,6 +365,14 @@ impl Budgeted {
         );
         Ok(())
     }
+}
+
+/// Refuses a value that occurs twice.
+fn once<T: PartialEq + std::fmt::Display>(key: &str, values: &[T]) -> Result<()> {
+    for (i, value) in values.iter().enumerate() {
+        ensure!(!values[..i].contains(value), "{key}: {value} occurs twice");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

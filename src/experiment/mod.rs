@@ -1,6 +1,7 @@
 //! The experiment files: what people write, checked, and expanded into a plan of runs.
 
 mod builtin;
+mod combines;
 mod entry;
 mod explain;
 mod load;
@@ -13,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::augment::Augmentation;
 use crate::data::catalog::Dataset;
-use crate::eval::budgeted::Policy;
+use crate::eval::policy::Policy;
 use crate::nn::Precision;
 
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
+pub use combines::Combines;
 pub use entry::{Entry, Member, Named};
 pub use explain::{key_path, nearest};
 pub use load::{load, load_networks, networks_of, read_text};
@@ -130,9 +132,16 @@ impl Default for Training {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budgeted {
-    /// Exit ratios a; empty = the usual range.
+    /// Exit ratios a of max-softmax, margin and entropy; empty = the usual range.
     #[serde(default)]
     pub ratios: Vec<f64>,
+    /// Target accuracies of target-accuracy, 0 to 1; empty = the usual range.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<f64>,
+    /// Prices of coordinate-ascent and dynamic-programme, from 0: the accuracy that the cost of the
+    /// last exit is worth; empty = the usual range.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lambdas: Vec<f64>,
     /// Policies, each a curve of its own; empty = max-softmax.
     #[serde(default)]
     pub policies: Vec<Policy>,

@@ -11,12 +11,12 @@ use super::{PaperCurve, envelope, paper, table};
 
 /// Draws the `figure.csv` of a budgeted-batch experiment, the paper's curves dashed beside ours.
 ///
-/// Columns read: curve, network, seed, policy, temperature, ratio, multiply_adds, accuracy. Rows
-/// with a ratio are swept: a curve that joins several networks is their upper envelope, with each
+/// Columns read: curve, network, seed, policy, temperature, ratio, multiply_adds, accuracy, and
+/// combine where it is there. Rows with a ratio are swept: a curve that joins several networks is their upper envelope, with each
 /// network's own points pale behind it. Rows without a ratio are a network's exits, or networks of
 /// one exit each, marked each; several networks with exits are joined as swept ones are. A
-/// curve that occurs under several policies, or with and without a fitted temperature, is a line
-/// for each, which its label then says.
+/// curve that occurs under several policies, with several ways to combine exits, or with and
+/// without a fitted temperature, is a line for each, which its label then says.
 ///
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
@@ -53,6 +53,7 @@ struct Kind {
     curve: String,
     policy: String,
     scaled: bool,
+    combine: String,
     ratios: bool,
 }
 
@@ -67,6 +68,11 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
     let policy = table.text("policy")?;
     let temperature = table.text("temperature")?;
     let ratio = table.text("ratio")?;
+    // Tables of before exits could be combined have no such column.
+    let combine = match table.columns().iter().any(|name| name == "combine") {
+        true => table.text("combine")?,
+        false => vec!["single".to_owned(); curve.len()],
+    };
     let swept: Vec<bool> = ratio.iter().map(|ratio| !ratio.is_empty()).collect();
     let cost = table.numbers("multiply_adds")?;
     let accuracy = table.numbers("accuracy")?;
@@ -79,6 +85,7 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             // A fitted temperature differs from seed to seed, and a network of several exits has
             // one for each, joined by `/`; that it was fitted does not differ.
             scaled: !matches!(temperature[i].as_str(), "" | "1"),
+            combine: combine[i].clone(),
             ratios: swept[i],
         };
         let mut key = (kind, network[i].clone(), ratio[i].clone(), 0);
@@ -125,6 +132,9 @@ fn label<T>(kind: &Kind, kinds: &[(Kind, T)]) -> String {
     let mut apart = Vec::new();
     if same.clone().any(|k| k.policy != kind.policy) && !kind.policy.is_empty() {
         apart.push(kind.policy.as_str());
+    }
+    if same.clone().any(|k| k.combine != kind.combine) && kind.combine != "single" {
+        apart.push(kind.combine.as_str());
     }
     if same.any(|k| k.scaled != kind.scaled) && kind.scaled {
         apart.push("temperature-scaled");

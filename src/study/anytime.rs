@@ -5,7 +5,8 @@ use anyhow::Result;
 use super::Study;
 use super::budgeted::ensemble;
 use crate::eval::anytime::{self, AnytimePoint};
-use crate::experiment::Member;
+use crate::eval::combine::Combine;
+use crate::experiment::{Member, Named};
 use crate::models::NetworkConfig;
 use crate::results::tables::Table;
 use crate::runs::predictions::Split;
@@ -19,13 +20,15 @@ pub struct Row {
     pub network: String,
     /// Seed of the run.
     pub seed: u64,
+    /// How exits are combined.
+    pub combine: Combine,
     /// The point.
     pub point: AnytimePoint,
 }
 
-/// All rows: single exits of every network, averaged softmax of every MSDNet (the paper does not
-/// say which of the two it plots), and ensembles. A network of one exit that is there for an ensemble
-/// alone is no curve; `exits.csv` has its accuracy.
+/// All rows: a curve for each way in which the exits of a network or the members of an ensemble
+/// are combined. A network of one exit that is there for an ensemble alone is no curve;
+/// `exits.csv` has its accuracy.
 ///
 /// # Errors
 /// When predictions cannot be had.
@@ -36,17 +39,25 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
             continue;
         }
         for (place, seed) in study.seeds_of(named)? {
-            let curves = match &named.member {
-                Member::Network(config) => of_network(study, &named.name, config, place)?,
-                Member::Ensemble(members) => {
-                    vec![(named.name.clone(), of_ensemble(study, members, place)?)]
+            let (predictions, costs) = match &named.member {
+                Member::Network(_) => {
+                    let network = study.network(&named.name)?;
+                    let predictions = study.predictions(network, place, Split::Test)?;
+                    (predictions, study.multiply_adds(&named.name))
                 }
+                Member::Ensemble(members) => ensemble(study, members, place, Split::Test)?,
                 Member::Joined(_) => continue,
             };
-            for (curve, points) in curves {
-                let row =
-                    |point| Row { curve: curve.clone(), network: named.name.clone(), seed, point };
-                rows.extend(points.into_iter().map(row));
+            for combine in combines(named, predictions.exits) {
+                let (curve, network) = (label(&named.name, combine), &named.name);
+                let points = anytime::combined(&predictions, combine, &costs)?;
+                rows.extend(points.into_iter().map(|point| Row {
+                    curve: curve.clone(),
+                    network: network.clone(),
+                    seed,
+                    combine,
+                    point,
+                }));
             }
         }
     }
@@ -61,25 +72,24 @@ fn serves_an_ensemble(study: &Study, name: &str) -> bool {
         )
 }
 
-fn of_network(
-    study: &Study,
-    name: &str,
-    config: &NetworkConfig,
-    seed: usize,
-) -> Result<Vec<(String, Vec<AnytimePoint>)>> {
-    let predictions = study.predictions(study.network(name)?, seed, Split::Test)?;
-    let costs = study.multiply_adds(name);
-    let mut curves = vec![(name.to_string(), anytime::single_exit(&predictions, &costs)?)];
-    if matches!(config, NetworkConfig::Msdnet(_)) && predictions.exits > 1 {
-        curves
-            .push((format!("{name}, averaged"), anytime::averaged_softmax(&predictions, &costs)?));
+/// The ways to combine exits that an entry's curves are drawn with.
+fn combines(named: &Named, exits: usize) -> Vec<Combine> {
+    match (&named.combine, &named.member) {
+        _ if exits == 1 => vec![Combine::Single],
+        (Some(rules), _) => rules.clone(),
+        // The paper does not say which of the two it plots.
+        (None, Member::Network(NetworkConfig::Msdnet(_))) => vec![Combine::Single, Combine::Mean],
+        (None, _) => vec![Combine::Single],
     }
-    Ok(curves)
 }
 
-fn of_ensemble(study: &Study, members: &[String], seed: usize) -> Result<Vec<AnytimePoint>> {
-    let (predictions, costs) = ensemble(study, members, seed, Split::Test)?;
-    anytime::single_exit(&predictions, &costs)
+/// The curve's name, which says how exits are combined.
+fn label(name: &str, rule: Combine) -> String {
+    match rule {
+        Combine::Single => name.to_string(),
+        Combine::Mean => format!("{name}, averaged"),
+        other => format!("{name}, {other}"),
+    }
 }
 
 /// The rows as `figure.csv` has them.
@@ -93,4 +103,5 @@ pub fn table(rows: &[Row]) -> Table {
         .number("accuracy", rows.iter().map(|r| r.point.accuracy))
         .count("correct", rows.iter().map(|r| r.point.correct as u64))
         .count("images", rows.iter().map(|r| r.point.images as u64))
+        .text("combine", rows.iter().map(|r| r.combine.name()))
 }

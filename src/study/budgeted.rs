@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 
 use super::Study;
 use crate::eval::anytime::{self, Member as Evaluated};
-use crate::eval::budgeted::{
-    BudgetedPoint, Network, Policy, Setting, Sweep, hold_out_accuracies, sweep,
-};
+use crate::eval::budgeted::{BudgetedPoint, Network, Setting, Sweep, hold_out_accuracies, sweep};
+use crate::eval::combine::Combine;
 use crate::eval::exits;
 use crate::eval::judge::Leavers;
+use crate::eval::policy::{Knobs, Policy};
 use crate::eval::{Predictions, temperature};
 use crate::experiment::{Member, Named};
 use crate::models::NetworkConfig;
@@ -26,11 +26,13 @@ pub struct Row {
     pub network: String,
     /// Seed of the run.
     pub seed: u64,
-    /// Policy by name; `none` where no image leaves early.
-    pub policy: &'static str,
+    /// When an image leaves; none where no image leaves early.
+    pub policy: Option<Policy>,
+    /// How exits are combined before they are asked.
+    pub combine: Combine,
     /// Temperature of each exit, as text.
     pub temperature: String,
-    /// The ratio, where the policy has one.
+    /// What the policy is swept by.
     pub ratio: Option<f64>,
     /// Mean over the test images of what each has cost.
     pub multiply_adds: f64,
@@ -48,6 +50,13 @@ pub struct Row {
     pub leavers: Option<Leavers>,
 }
 
+impl Row {
+    /// The policy as tables have it; `none` where no image leaves early.
+    fn policy_name(&self) -> &'static str {
+        self.policy.map_or("none", Policy::name)
+    }
+}
+
 /// A network's or an ensemble's answers on both splits.
 struct Answered {
     hold_out: Predictions,
@@ -61,13 +70,13 @@ struct Answered {
 /// # Errors
 /// When predictions cannot be had, or the hold-out is too small.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
-    let settings = settings(study);
     let mut rows = Vec::new();
     for named in &study.plan.members {
         for (place, seed) in study.seeds_of(named)? {
             let context = || format!("{}, seed {seed}", named.name);
             if let Some(answered) = answers(study, named, place).with_context(context)? {
                 let label = Label::of(study, named);
+                let settings = settings(study, named);
                 rows.extend(
                     of_entry(&label, &named.name, seed, &answered, &settings)
                         .with_context(context)?,
@@ -78,23 +87,29 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn settings(study: &Study) -> Vec<Setting> {
+/// A setting for each policy, way to combine exits, and choice of temperatures.
+fn settings(study: &Study, named: &Named) -> Vec<Setting> {
     let asked = study.experiment.budgeted.clone().unwrap_or_default();
-    let paper = Setting::paper();
-    let ratios = if asked.ratios.is_empty() { paper.ratios.clone() } else { asked.ratios };
-    let policies =
-        if asked.policies.is_empty() { vec![Policy::MaxSoftmax] } else { asked.policies };
+    let usual = Setting::paper().knobs;
+    let or = |given: Vec<f64>, usual| if given.is_empty() { usual } else { given };
+    let knobs = Knobs {
+        ratios: or(asked.ratios, usual.ratios),
+        targets: or(asked.targets, usual.targets),
+        lambdas: or(asked.lambdas, usual.lambdas),
+    };
+    let policies = if asked.policies.is_empty() { vec![Policy::PAPER] } else { asked.policies };
     let scalings: &[bool] = if asked.temperature { &[false, true] } else { &[false] };
+    let single = vec![Combine::Single];
     let mut settings = Vec::new();
-    for &policy in &policies {
-        for &scale_temperature in scalings {
-            if policy.certainty().is_some() || !scale_temperature {
-                settings.push(Setting {
-                    policy,
-                    scale_temperature,
-                    ratios: ratios.clone(),
-                    ..paper.clone()
-                });
+    for &combine in named.combine.as_ref().unwrap_or(&single) {
+        for &policy in &policies {
+            for &scale_temperature in scalings {
+                if policy.certainty().is_some() || !scale_temperature {
+                    let knobs = knobs.clone();
+                    let setting =
+                        Setting { policy, combine, scale_temperature, knobs, ..Setting::paper() };
+                    settings.push(setting);
+                }
             }
         }
     }
@@ -105,7 +120,8 @@ fn settings(study: &Study) -> Vec<Setting> {
 struct Label {
     /// The joined curve's name, or the entry's own.
     base: String,
-    is_msdnet: bool,
+    /// Whether its curve without dynamic evaluation is drawn as well.
+    fixed: bool,
 }
 
 impl Label {
@@ -114,21 +130,22 @@ impl Label {
             Member::Joined(names) => names.contains(&named.name),
             _ => false,
         });
+        let is_msdnet = matches!(named.network(), Some(NetworkConfig::Msdnet(_)));
         Label {
             base: joined.map_or(&named.name, |other| &other.name).clone(),
-            is_msdnet: matches!(named.network(), Some(NetworkConfig::Msdnet(_))),
+            fixed: named.fixed.unwrap_or(is_msdnet),
         }
     }
 
     fn dynamic(&self) -> String {
-        if self.is_msdnet {
+        if self.fixed {
             format!("{} with dynamic evaluation", self.base)
         } else {
             self.base.clone()
         }
     }
 
-    fn fixed(&self) -> String {
+    fn without(&self) -> String {
         format!("{} without dynamic evaluation", self.base)
     }
 }
@@ -197,14 +214,14 @@ fn of_entry(
     };
     for setting in settings {
         let curve = sweep(&both, setting)?;
-        let mut found = swept(&label.dynamic(), network, seed, &curve);
-        if *setting == (Setting { ratios: setting.ratios.clone(), ..Setting::paper() }) {
+        let mut found = swept(&label.dynamic(), network, seed, setting.combine, &curve);
+        if *setting == (Setting { knobs: setting.knobs.clone(), ..Setting::paper() }) {
             add_evidence(&mut found, &both, setting, &curve)?;
         }
         rows.extend(found);
     }
-    if label.is_msdnet {
-        rows.extend(fixed_points(&label.fixed(), network, seed, answered)?);
+    if label.fixed {
+        rows.extend(fixed_points(&label.without(), network, seed, answered)?);
     }
     Ok(rows)
 }
@@ -227,14 +244,15 @@ fn add_evidence(rows: &mut [Row], both: &Network, setting: &Setting, sweep: &Swe
     Ok(())
 }
 
-fn swept(curve: &str, network: &str, seed: u64, sweep: &Sweep) -> Vec<Row> {
+fn swept(curve: &str, network: &str, seed: u64, combine: Combine, sweep: &Sweep) -> Vec<Row> {
     let temperature = temperature::label(&sweep.temperatures);
-    let policy = sweep.policy.name();
+    let policy = Some(sweep.policy);
     let row = |point: &BudgetedPoint| Row {
         curve: curve.to_string(),
         network: network.to_string(),
         seed,
         policy,
+        combine,
         temperature: temperature.clone(),
         ratio: point.ratio,
         multiply_adds: point.multiply_adds,
@@ -256,7 +274,8 @@ fn fixed_points(curve: &str, network: &str, seed: u64, answered: &Answered) -> R
         curve: curve.to_string(),
         network: network.to_string(),
         seed,
-        policy: "none",
+        policy: None,
+        combine: Combine::Single,
         temperature: "1".to_string(),
         ratio: None,
         multiply_adds: point.multiply_adds as f64,
@@ -276,12 +295,13 @@ pub fn table(rows: &[Row]) -> Table {
         .text("curve", rows.iter().map(|r| &r.curve))
         .text("network", rows.iter().map(|r| &r.network))
         .count("seed", rows.iter().map(|r| r.seed))
-        .text("policy", rows.iter().map(|r| r.policy))
+        .text("policy", rows.iter().map(Row::policy_name))
         .text("temperature", rows.iter().map(|r| &r.temperature))
         .text("ratio", rows.iter().map(|r| ratio_text(r.ratio)))
         .number("multiply_adds", rows.iter().map(|r| r.multiply_adds))
         .number("accuracy", rows.iter().map(|r| r.accuracy))
         .count("images", rows.iter().map(|r| r.images as u64))
+        .text("combine", rows.iter().map(|r| r.combine.name()))
 }
 
 /// `0` and `inf` are the limits; empty where the policy sweeps nothing.
@@ -290,7 +310,8 @@ fn ratio_text(ratio: Option<f64>) -> String {
 }
 
 /// The rows of `exits_taken.csv`: which exits the images of each point took. The last exit has no
-/// threshold. Where temperatures were fitted, a last column tells their rows from the others.
+/// threshold. Where temperatures were fitted, or exits combined, a last column each tells their rows
+/// from the others.
 pub fn taken_table(rows: &[Row]) -> Table {
     let mut flat = Vec::new();
     for row in rows {
@@ -305,13 +326,18 @@ pub fn taken_table(rows: &[Row]) -> Table {
         .text("curve", flat.iter().map(|f| &f.0.curve))
         .text("network", flat.iter().map(|f| &f.0.network))
         .count("seed", flat.iter().map(|f| f.0.seed))
-        .text("policy", flat.iter().map(|f| f.0.policy))
+        .text("policy", flat.iter().map(|f| f.0.policy_name()))
         .text("ratio", flat.iter().map(|f| ratio_text(f.0.ratio)))
         .count("exit", flat.iter().map(|f| f.1 as u64))
         .optional("threshold", flat.iter().map(|f| f.2))
         .count("images", flat.iter().map(|f| f.3 as u64));
-    if flat.iter().all(|f| f.0.temperature == "1") {
+    let table = if flat.iter().all(|f| f.0.temperature == "1") {
+        table
+    } else {
+        table.text("temperature", flat.iter().map(|f| &f.0.temperature))
+    };
+    if flat.iter().all(|f| f.0.combine == Combine::Single) {
         return table;
     }
-    table.text("temperature", flat.iter().map(|f| &f.0.temperature))
+    table.text("combine", flat.iter().map(|f| f.0.combine.name()))
 }

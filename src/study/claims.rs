@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::{anytime, budgeted};
 use crate::cost;
 use crate::eval::claims::{self, Claim, ClaimFigure, Count, Counted, Kind, Rule, Unit};
+use crate::eval::combine::Combine;
 use crate::eval::judge::pooled::PositionLoss;
 use crate::eval::judge::{Answered, Judgement, Measured, Row, Verdict, judge, judge_exact};
+use crate::eval::policy::Policy;
 use crate::experiment::{Figure, Plan, claims_yaml, load};
 use crate::results::tables::Table;
 use crate::runs::context::input_of;
@@ -70,7 +72,7 @@ fn counts(count: &Count) -> Result<Vec<f64>> {
     Ok(counts)
 }
 
-/// Rows of an anytime figure as the judge reads them.
+/// Rows of an anytime figure as the judge reads them: single exits and their mean alone.
 pub fn of_anytime(rows: &[anytime::Row]) -> Measured {
     let row = |row: &anytime::Row| Row {
         curve: row.curve.clone(),
@@ -83,18 +85,20 @@ pub fn of_anytime(rows: &[anytime::Row]) -> Measured {
             hits: Some(row.point.hits.clone()),
         },
         hold_out: None,
-        averaged: row.curve != row.network,
+        averaged: row.combine == Combine::Mean,
         ratio: None,
         leavers: None,
     };
-    Measured::Steps(rows.iter().map(row).collect())
+    let judged = rows.iter().filter(|row| matches!(row.combine, Combine::Single | Combine::Mean));
+    Measured::Steps(judged.map(row).collect())
 }
 
 /// Rows of a budgeted-batch figure as the judge reads them: the paper's policy alone.
 pub fn of_budgeted(rows: &[budgeted::Row]) -> Measured {
     let papers = rows
         .iter()
-        .filter(|r| r.policy == "none" || (r.policy == "max-softmax" && r.temperature == "1"));
+        .filter(|r| r.policy.is_none_or(|policy| policy == Policy::PAPER))
+        .filter(|r| r.combine == Combine::Single && r.temperature == "1");
     let row = |row: &budgeted::Row| Row {
         curve: row.curve.clone(),
         network: row.network.clone(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use repro::eval::policy::Policy;
 use serde_json::Value;
 
 fn repro(folder: &Path, arguments: &[&str]) -> Output {
@@ -23,7 +24,7 @@ pub fn said(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn complained(folder: &Path, arguments: &[&str], code: i32) -> String {
+pub fn complained(folder: &Path, arguments: &[&str], code: i32) -> String {
     let output = repro(folder, arguments);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     String::from_utf8(output.stderr).unwrap()
@@ -40,7 +41,7 @@ fn installed(names: &[&str]) -> Option<&'static str> {
     known.into_iter().find(|name| name == found)
 }
 
-const TINY: &str = "\
+pub const TINY: &str = "\
 figure: budgeted-batch
 dataset: synthetic
 validation: 200
@@ -80,7 +81,7 @@ pub fn copy_tree(from: &Path, to: &Path) {
 }
 
 /// Rows of a CSV without quoted cells, by column.
-fn rows(path: &Path) -> Vec<HashMap<String, String>> {
+pub fn rows(path: &Path) -> Vec<HashMap<String, String>> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines().map(|line| line.split(',').map(String::from));
     let header: Vec<String> = lines.next().unwrap().collect();
@@ -144,9 +145,22 @@ fn the_page_shows_the_numbers_of_budgeted_batch_in_a_real_browser() {
     said(folder.path(), &["explore", "msdnet", "--threads", "1"]);
     let page = folder.path().join("explore.html");
     assert!(std::fs::metadata(&page).unwrap().len() < 5_000_000);
+    let all = Policy::ALL.map(Policy::name).join(",");
+    let redrawn = ["budgeted-batch", "tiny.yaml", "--threads", "1", "-q", "--policy", &all];
+    said(folder.path(), &redrawn);
     let figure = rows(&folder.path().join("results/tiny/figure.csv"));
     let taken = rows(&folder.path().join("results/tiny/exits_taken.csv"));
-    for (policy, place) in [("max-softmax", 3), ("margin", 20), ("entropy", 40)] {
+    let shown = [
+        ("max-softmax", 3),
+        ("margin", 20),
+        ("entropy", 40),
+        ("patience", 1),
+        ("target-accuracy", 9),
+        ("coordinate-ascent", 9),
+        ("dynamic-programme", 5),
+        ("oracle", 1),
+    ];
+    for (policy, place) in shown {
         let dom = rendered(browser, &page, &format!("policy={policy}&place={place}"));
         let ratio = values(&dom, "id=\"ratio\"")[0];
         let is_here = |row: &&HashMap<String, String>| {
@@ -160,6 +174,33 @@ fn the_page_shows_the_numbers_of_budgeted_batch_in_a_real_browser() {
         assert_eq!(values(&dom, "class=\"taken\""), expected.collect::<Vec<f64>>(), "{policy}");
         let right: f64 = values(&dom, "class=\"share\"").iter().sum();
         assert_eq!(right, (number("accuracy") * number("images")).round(), "{policy}");
+    }
+}
+
+#[test]
+fn the_page_shows_combined_exits_as_the_figure_has_them() {
+    let Some(browser) = installed(&["chromium", "chromium-browser", "google-chrome"]) else {
+        eprintln!("skipped: no Chromium is installed (apt-get install chromium)");
+        return;
+    };
+    let folder = trained();
+    let at = folder.path();
+    said(at, &["explore", "msdnet", "--threads", "1"]);
+    let asked = "budgeted-batch tiny.yaml --policy max-softmax --combine single,mean,product -q";
+    said(at, &asked.split(' ').collect::<Vec<_>>());
+    let figure = rows(&at.join("results/tiny/figure.csv"));
+    for combine in ["mean", "product"] {
+        let dom =
+            rendered(browser, &at.join("explore.html"), &format!("combine={combine}&place=9"));
+        let ratio = values(&dom, "id=\"ratio\"")[0];
+        let is_here = |row: &&HashMap<String, String>| {
+            row["combine"] == combine && row["ratio"].parse::<f64>().is_ok_and(|r| r == ratio)
+        };
+        let row = figure.iter().find(is_here).unwrap();
+        for (mark, column) in [("accuracy", "accuracy"), ("multiply-adds", "multiply_adds")] {
+            let expected = row[column].parse::<f64>().unwrap();
+            assert_eq!(values(&dom, &format!("id=\"{mark}\"")), [expected], "{combine}");
+        }
     }
 }
 
@@ -400,7 +441,7 @@ fn has_type(types: &Value, value: &Value) -> bool {
 }
 
 /// A test image of the synthetic kind, as a file.
-fn picture(folder: &Path, name: &str, shade: u8) {
+pub fn picture(folder: &Path, name: &str, shade: u8) {
     let stripes = |x: u32, y: u32| image::Rgb([shade, (x * 8) as u8, (y * 8) as u8]);
     let picture = image::RgbImage::from_fn(48, 40, stripes);
     picture.save(folder.join(name)).unwrap();
