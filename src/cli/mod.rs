@@ -10,6 +10,7 @@ mod examples;
 mod experiments;
 mod explore;
 mod figure;
+mod guarantee;
 mod hint;
 mod import;
 mod options;
@@ -55,7 +56,7 @@ const AFTER_HELP: &str = "Exit codes: 0 done; 1 error; 2 usage; 3 a claim failed
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Accuracy against the budget of each image (Fig. 5)
-    Anytime(figure::FigureArgs),
+    Anytime(figure::AnytimeArgs),
     /// Accuracy against the mean budget of a batch (Fig. 7)
     BudgetedBatch(figure::BudgetedArgs),
     /// Accuracy of a single intermediate classifier by its depth (Fig. 3, left)
@@ -76,6 +77,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// What a run says of your own images, and at which exit
     Classify(classify::ClassifyArgs),
+    /// How much leaving early may cost, and how sure that is
+    Guarantee(guarantee::GuaranteeArgs),
     /// How fast this machine trains and infers
     Bench(bench::BenchArgs),
     /// List, verify and fetch data sets
@@ -153,7 +156,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
 fn run(command: &Command) -> Result<()> {
     use crate::experiment::Figure;
     match command {
-        Command::Anytime(args) => figure::run(args, Figure::Anytime),
+        Command::Anytime(args) => figure::run_anytime(args),
         Command::BudgetedBatch(args) => figure::run_budgeted(args),
         Command::FigIntermediate(args) => figure::run(args, Figure::FigIntermediate),
         Command::FigFinalDegradation(args) => figure::run(args, Figure::FigFinalDegradation),
@@ -164,6 +167,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Export(args) => import::export(args),
         Command::Predict(args) => predict::run(args),
         Command::Classify(args) => classify::run(args),
+        Command::Guarantee(args) => guarantee::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Data(args) => data::run(args),
         Command::Experiments(args) => experiments::run(args),

@@ -13,6 +13,7 @@ pub mod budgeted;
 pub mod chart;
 pub mod degradation;
 mod envelope;
+pub mod guarantee;
 mod ink;
 pub mod intermediate;
 mod legend;

@@ -6,4 +6,6 @@ pub mod doctor;
 pub mod draw;
 pub mod examples;
 pub mod explore;
+pub mod guarantee;
+pub mod letting;
 pub mod watch;

@@ -16,6 +16,7 @@ mod golden_thresholds;
 mod gpu_check;
 mod guarantee;
 mod kills;
+mod leaving;
 mod mutate;
 mod networks;
 mod newcomer;

@@ -1,0 +1,54 @@
+//! `repro guarantee`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::run_args::RunArgs;
+use crate::eval::guarantee::{Risk, Tolerance};
+use crate::look::guarantee::guarantee;
+
+/// How much leaving early may cost at most, and how sure that is: the cheapest common threshold
+/// that a run's hold-out certifies, by three methods.
+///
+/// crc (conformal risk control) keeps the mean risk within the tolerance in expectation; its proof
+/// asks for a risk that does not fall while the threshold falls, which these risks do only nearly.
+/// betting (Waudby-Smith and Ramdas) and ltt (Learn-then-Test with Hoeffding-Bentkus) keep it
+/// within the tolerance with the given probability. Images must come from where the hold-out
+/// comes from.
+#[derive(Debug, clap::Args)]
+pub struct GuaranteeArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// gap: accuracy below the last exit's; consistency: share of answers that differ from the
+    /// last exit's, which needs no labels
+    #[arg(long, default_value = "gap")]
+    risk: Risk,
+    /// Largest risk: above 0, to 1
+    #[arg(long, default_value_t = 0.02, value_name = "RISK")]
+    at_most: f64,
+    /// Probability with which betting and ltt keep to it: above 0, below 1
+    #[arg(long, default_value_t = 0.9, value_name = "PROBABILITY")]
+    confidence: f64,
+    /// Folder for guarantee/RUN/guarantee.csv, .svg and .png
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a number is out of range, there is no such run, it has no hold-out or one that is too
+/// small, or a file cannot be written.
+pub fn run(args: &GuaranteeArgs) -> Result<()> {
+    let tolerance = Tolerance::new(args.at_most, args.confidence)?;
+    let found = guarantee(&args.run.open()?, args.risk, tolerance, &args.out)?;
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", found.text)?;
+    for file in found.files {
+        // Standard output is for the table.
+        eprintln!("{}", file.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! What leaving early costs and saves over the loss that is tolerated.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit, draw as draw_chart};
+use super::seeds::lines;
+use super::table::{self, Table};
+
+/// Draws the `guarantee.csv` of `repro guarantee`: risk on test beside the diagonal on which it
+/// is as large as tolerated, and the saving.
+///
+/// Columns read: risk, tolerance, method, saving, risk_test.
+///
+/// # Errors
+/// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
+/// written.
+pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
+    let table = table::read(csv)?;
+    let risk = table.text("risk")?.swap_remove(0);
+    let mut risks = curves(&table, "risk_test")?;
+    let largest = table.numbers("tolerance")?.into_iter().fold(0.0, f64::max);
+    risks.push(diagonal(largest));
+    let panels = [
+        panel(format!("Risk ({risk}) on test"), "mean loss (points)", risks),
+        panel("Saving on test".to_owned(), "multiply-adds saved (%)", curves(&table, "saving")?),
+    ];
+    draw_chart(&panels, svg, png)
+}
+
+fn panel(title: String, label: &str, curves: Vec<Line>) -> Chart {
+    let axis = |label: &str| Axis {
+        label: label.to_owned(),
+        unit: Unit::Percent,
+        range: None,
+        logarithmic: false,
+    };
+    Chart { title, x: axis("tolerated loss (points)"), y: axis(label), curves, rule: Some(0.0) }
+}
+
+/// A line for each method over the tolerances.
+fn curves(table: &Table, column: &str) -> Result<Vec<Line>> {
+    let (methods, tolerances) = (table.text("method")?, table.numbers("tolerance")?);
+    let values = table.numbers(column)?;
+    let points = tolerances.into_iter().zip(values).map(|(x, y)| Point { x, y, sd: None });
+    Ok(lines(methods.into_iter().zip(points), false))
+}
+
+fn diagonal(end: f64) -> Line {
+    let point = |x: f64| Point { x, y: x, sd: None };
+    Line {
+        label: "as much as tolerated".to_owned(),
+        points: vec![point(0.0), point(end)],
+        style: Style::Ours,
+        markers: Markers::None,
+        stepped: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_lines_and_the_diagonal_says_what_is_tolerated() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let rows = "risk,tolerance,confidence,method,threshold,multiply_adds,saving,risk_holdout,risk_test\n\
+            gap,0.01,,crc,0.8,100,0.2,0.008,0.009\ngap,0.01,0.9,ltt,,125,0,0,0\n\
+            gap,0.02,,crc,0.7,80,0.36,0.018,0.021\ngap,0.02,0.9,ltt,0.9,110,0.12,-0.002,0.001\n";
+        std::fs::write(place("g.csv"), rows).unwrap();
+        draw(&place("g.csv"), &place("g.svg"), &place("g.png")).unwrap();
+        let svg = std::fs::read_to_string(place("g.svg")).unwrap();
+        for text in ["Risk (gap) on test", "Saving on test", "crc", "ltt", "as much as tolerated"] {
+            assert!(svg.contains(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! When images leave, as people ask for it: policies, combined exits, guarantees.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::people::{TINY, complained, picture, rows, said, trained};
+
+#[test]
+fn exits_are_combined_as_the_command_line_says_each_a_curve_of_its_own() {
+    let folder = trained();
+    let at = folder.path();
+    let asked = "budgeted-batch tiny.yaml --combine single,geometric --threads 1 -q";
+    said(at, &asked.split(' ').collect::<Vec<_>>());
+    let figure = rows(&at.join("results/tiny/figure.csv"));
+    let drawn: BTreeSet<(&str, &str)> =
+        figure.iter().map(|row| (row["policy"].as_str(), row["combine"].as_str())).collect();
+    let mut expected = BTreeSet::from([("none", "single")]);
+    for policy in ["max-softmax", "margin", "entropy"] {
+        expected.extend([(policy, "single"), (policy, "geometric")]);
+    }
+    assert_eq!(drawn, expected);
+    let svg = std::fs::read_to_string(at.join("results/tiny/figure.svg")).unwrap();
+    assert!(svg.contains("(max-softmax, geometric)"));
+
+    let refused = "budgeted-batch tiny.yaml --policy patience --combine mean -q";
+    let error = complained(at, &refused.split(' ').collect::<Vec<_>>(), 1);
+    assert!(error.contains("\"tiny\"") && error.contains("patience counts exits"), "{error}");
+    let error = complained(at, &["budgeted-batch", "tiny.yaml", "--combine", "sum"], 2);
+    assert!(error.contains("unknown way to combine exits `sum`"), "{error}");
+    for (key, value) in [("lambdas", "[-0.1]"), ("targets", "[1.5]"), ("lambdas", "[0.1, 0.1]")] {
+        let change = format!("budgeted.{key}={value}");
+        let error = complained(at, &["budgeted-batch", "tiny.yaml", "--set", &change], 1);
+        assert!(error.contains(&format!("budgeted.{key}")), "{error}");
+    }
+}
+
+#[test]
+fn a_guarantee_is_a_table_a_csv_and_a_picture_and_classify_keeps_to_it() {
+    let folder = trained();
+    let at = folder.path();
+    let text = said(at, &["guarantee", "msdnet", "--at-most", "0.1", "--threads", "1"]);
+    let methods: Vec<&str> =
+        text.lines().skip(4).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(methods, ["crc", "betting", "ltt"]);
+    let run = std::fs::read_dir(at.join("results/guarantee")).unwrap().next().unwrap().unwrap();
+    for ending in ["csv", "svg", "png"] {
+        assert!(run.path().join("guarantee").with_extension(ending).is_file());
+    }
+    let table = rows(&run.path().join("guarantee.csv"));
+    let asked = table.iter().filter(|row| row["tolerance"] == "0.1");
+    assert_eq!(asked.clone().count(), 3);
+    let betting = asked.clone().find(|row| row["method"] == "betting").unwrap();
+    assert!(asked.clone().all(|row| (row["method"] == "crc") == row["confidence"].is_empty()));
+
+    std::fs::create_dir(at.join("pictures")).unwrap();
+    for shade in 0..20 {
+        picture(&at.join("pictures"), &format!("{shade}.png"), shade * 12);
+    }
+    let of = |options: &[&str]| {
+        let start = ["classify", "msdnet", "pictures", "--json", "--threads", "1", "-q"];
+        let text = said(at, &[&start[..], options].concat());
+        let told = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        told.map(|row| (row["exit"].clone(), row["label"].clone())).collect::<Vec<_>>()
+    };
+    let threshold = match betting["threshold"].as_str() {
+        "" => "2",
+        number => number,
+    };
+    assert_eq!(of(&["--guarantee", "0.1"]), of(&["--threshold", threshold]));
+
+    for (options, expected) in [
+        (&["--at-most", "0"][..], "a tolerated loss of 0 is out of range"),
+        (&["--at-most", "1.5"], "a tolerated loss of 1.5 is out of range"),
+        (&["--confidence", "1"], "a confidence of 1 is out of range"),
+        (&["--at-most", "0.001"], "a hold-out of 200 images is too small"),
+    ] {
+        let error = complained(at, &[&["guarantee", "msdnet"][..], options].concat(), 1);
+        assert!(error.contains(expected), "{error}");
+    }
+    let start = ["classify", "msdnet", "pictures"];
+    for (options, expected) in [
+        (&["--guarantee", "0.001"][..], "needs at least"),
+        (&["--guarantee", "0.1", "--policy", "margin"], "--guarantee is of the policy max-softmax"),
+        (&["--policy", "patience", "--ratio", "2", "--combine", "mean"], "patience counts exits"),
+        (&["--policy", "coordinate-ascent", "--ratio", "-1"], "lambda: -1 is out of range"),
+        (&["--policy", "oracle", "--ratio", "1"], "the oracle sees the label"),
+        (&["--policy", "patience"], "give --ratio or --budget"),
+    ] {
+        let error = complained(at, &[&start[..], options].concat(), 1);
+        assert!(error.contains(expected), "{error}");
+    }
+    // Every policy serves.
+    for (policy, knob) in [
+        ("margin", "1"),
+        ("patience", "2"),
+        ("target-accuracy", "0.2"),
+        ("coordinate-ascent", "0.1"),
+        ("dynamic-programme", "0.1"),
+    ] {
+        assert_eq!(of(&["--policy", policy, "--ratio", knob]).len(), 20, "{policy}");
+    }
+    assert_eq!(of(&["--combine", "mie", "--ratio", "0.5"]).len(), 20);
+}
+
+#[test]
+fn a_guarantee_needs_a_hold_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let without = TINY
+        .replace("budgeted-batch", "anytime")
+        .replace("validation: 200", "validation: 0")
+        .lines()
+        .filter(|line| !line.starts_with("budgeted:"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    std::fs::write(at.join("without.yaml"), without).unwrap();
+    said(at, &["anytime", "without.yaml", "--threads", "1", "-q"]);
+    let error = complained(at, &["guarantee", "msdnet"], 1);
+    assert!(error.contains("holds no image out"), "{error}");
+    std::fs::create_dir(at.join("pictures")).unwrap();
+    picture(&at.join("pictures"), "a.png", 10);
+    let error = complained(at, &["classify", "msdnet", "pictures", "--guarantee", "0.1"], 1);
+    assert!(error.contains("holds no image out"), "{error}");
+}
