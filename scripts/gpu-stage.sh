@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Trains runs of experiments on a GPU for a given time, several at a time, and goes on when it is called again.
 #
-#   scripts/gpu-stage.sh EXPERIMENT,.. SECONDS [--workers N] [--set KEY=VALUE]... [--pack DIR [--part K]]
+#   scripts/gpu-stage.sh EXPERIMENT,.. SECONDS [--workers N] [--only FAMILY,..] [--set KEY=VALUE]... [--pack DIR [--part K]]
 #
+# --only trains the runs of these families alone (resnet, densenet, msdnet): where time is short, the cheap ones first.
 # Runs are trained without predictions, which another machine can make of their weights. --pack writes what that
 # takes to DIR/runs-K.tar, at most 4 parts of 15 MB a call, from part K on (0). `tar -C runs -xf` unpacks one there;
 # a run that is not finished goes on from its checkpoint. The last line: runs finished, runs in all.
@@ -12,11 +13,12 @@ cd "$(dirname "$0")/.."
 repro=${REPRO:-target/release/repro} data=${DATA:-data} runs=${RUNS:-runs-gpu} device=${DEVICE:-cuda}
 stage=$1 seconds=$2
 shift 2
-workers=() changes=() pack='' part=0
+workers=() changes=() pack='' part=0 only=.
 while [ $# -gt 0 ]; do
   case $1 in
     --workers) workers=(--workers "$2") ;;
     --set) changes+=(--set "$2") ;;
+    --only) only="\"network\":\{\"(${2//,/|})\"" ;;
     --pack) pack=$2 ;;
     --part) part=$2 ;;
     *) echo "unknown option $1" >&2; exit 2 ;;
@@ -26,7 +28,7 @@ done
 # A worker computes on the GPU; its threads on the processor only wait.
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 mkdir -p "$runs"
-"$repro" sweep plan ${stage//,/ } ${changes[@]+"${changes[@]}"} --data "$data" --runs "$runs" > "$runs/manifest.jsonl"
+"$repro" sweep plan ${stage//,/ } ${changes[@]+"${changes[@]}"} --data "$data" --runs "$runs" | grep -E "$only" > "$runs/manifest.jsonl"
 
 code=0
 if [ "$seconds" -gt 0 ]; then
