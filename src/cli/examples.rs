@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::run_args::RunArgs;
 use crate::look::examples::{Aim, write_examples};
+use crate::look::opened::open_run;
 
 /// Sheets of easy and hard test images of a run (Figs. 1 and 6).
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,8 @@ pub struct ExamplesArgs {
 /// # Errors
 /// When there is no such run or class, or a file cannot be written.
 pub fn run(args: &ExamplesArgs) -> Result<()> {
-    let opened = args.run.open()?;
+    let settings = args.run.settings()?;
+    let opened = open_run(&args.run.run, &settings)?;
     let aim = match (args.ratio, args.budget) {
         (Some(ratio), _) => Aim::Ratio(ratio),
         (None, Some(budget)) => Aim::Budget(budget),

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::run_args::RunArgs;
 use crate::look::explore::page;
+use crate::look::opened::open_run;
 use crate::results::atomic;
 
 /// A web page of a run to play with: the budget on a slider, what leaves where.
@@ -23,7 +24,8 @@ pub struct ExploreArgs {
 /// # Errors
 /// When there is no such run, or the page cannot be written.
 pub fn run(args: &ExploreArgs) -> Result<()> {
-    let text = page(&args.run.open()?)?;
+    let settings = args.run.settings()?;
+    let text = page(&open_run(&args.run.run, &settings)?)?;
     atomic::write(&args.output, text.as_bytes())?;
     println!("{}", args.output.display());
     Ok(())

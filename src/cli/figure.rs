@@ -42,9 +42,6 @@ pub struct FigureArgs {
     workers: Workers,
     #[command(flatten)]
     saving: SavingArgs,
-    /// Say more of what is skipped and why
-    #[arg(short, long, conflicts_with = "quiet")]
-    verbose: bool,
 }
 
 /// Options of `repro budgeted-batch`.
@@ -145,7 +142,6 @@ fn carry_out(args: &FigureArgs, figure: Figure, adapt: impl Fn(&mut Experiment))
 fn settings(args: &FigureArgs) -> Result<Settings> {
     let places = args.folders.places(&args.out);
     Ok(Settings {
-        verbose: args.verbose,
         saving: args.saving.saving(),
         ..args.compute.settings(places, args.workers.workers)?
     })

@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::run_args::RunArgs;
 use crate::eval::guarantee::{Risk, Tolerance};
 use crate::look::guarantee::guarantee;
+use crate::look::opened::open_run;
 
 /// How much leaving early may cost at most, and how sure that is: the cheapest common threshold
 /// that a run's hold-out certifies, by three methods.
@@ -43,7 +44,9 @@ pub struct GuaranteeArgs {
 /// small, or a file cannot be written.
 pub fn run(args: &GuaranteeArgs) -> Result<()> {
     let tolerance = Tolerance::new(args.at_most, args.confidence)?;
-    let found = guarantee(&args.run.open()?, args.risk, tolerance, &args.out)?;
+    let settings = args.run.settings()?;
+    let opened = open_run(&args.run.run, &settings)?;
+    let found = guarantee(&opened, args.risk, tolerance, &args.out)?;
     let mut out = std::io::stdout().lock();
     write!(out, "{}", found.text)?;
     for file in found.files {

@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use super::options::Folders;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
-use crate::results::find_run;
+use crate::runs::Known;
 use crate::runs::import::{Import, export_run, import_run};
 use crate::runs::onnx::export_onnx;
 
@@ -92,7 +92,7 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         args.exit.is_none() || args.format == Format::Onnx,
         "--exit cuts an ONNX model: add --format onnx"
     );
-    let folder = find_run(&args.run, &args.folders.runs)?;
+    let folder = Known::named(&args.run, &args.folders.runs)?.folder;
     let out = args.out.as_deref();
     let written = match args.format {
         Format::Safetensors => export_run(&folder, out)?,

@@ -100,7 +100,6 @@ impl Compute {
             workers,
             workers_asked: asked,
             quiet: self.quiet,
-            verbose: false,
             skip_broken: self.skip_broken,
             saving: Saving::default(),
             numerics,

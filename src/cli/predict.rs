@@ -2,14 +2,16 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use anyhow::{Context, Result};
 
 use super::options::{Arithmetic, Compute, Folders};
 use crate::engine::Isa;
 use crate::nn::Precision;
-use crate::results::{answers, find_run};
-use crate::runs::predictions::{Split, predict_run, predict_run_with_engine};
+use crate::results::answers;
+use crate::runs::predictions::Split;
+use crate::runs::{DataSets, Known};
 
 /// Options of `repro predict`.
 #[derive(Debug, clap::Args)]
@@ -53,12 +55,15 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         Which::Test => Split::Test,
         Which::Validation => Split::Validation,
     };
-    let folder = find_run(&args.run, &args.folders.runs)?;
-    let predictions = match args.precision.chosen() {
-        Some(Precision::Fp32) => predict_run(&folder, split, &settings)?,
-        None if !Isa::has_bf16() => predict_run(&folder, split, &settings)?,
-        precision => predict_run_with_engine(&folder, split, precision, &settings)?,
-    };
+    let known = Known::named(&args.run, &args.folders.runs)?;
+    let data_sets = DataSets::new(&settings);
+    let precision = args.precision.chosen();
+    let predictions =
+        if precision == Some(Precision::Fp32) || (precision.is_none() && !Isa::has_bf16()) {
+            known.predictions(split, &data_sets)?
+        } else {
+            Rc::new(known.predict_with_engine(split, precision, &data_sets)?)
+        };
     if let Some(path) = &args.logits {
         answers::save_logits(path, &predictions)?;
     }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::options::{Compute, Folders};
-use crate::runs::opened::{Opened, open_run};
+use crate::runs::Settings;
 
 /// Which run, where it is, and how to predict what was not predicted yet.
 #[derive(Debug, clap::Args)]
@@ -17,12 +17,11 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The run, with its predictions.
+    /// How to compute.
     ///
     /// # Errors
-    /// Those of [`open_run`].
-    pub fn open(&self) -> Result<Opened> {
-        let places = self.folders.places("results");
-        open_run(&self.run, &self.compute.looking(places)?)
+    /// When the device is not there.
+    pub fn settings(&self) -> Result<Settings> {
+        self.compute.looking(self.folders.places("results"))
     }
 }

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::results::{RunFolder, find_run, list_runs};
-use crate::runs::execute::slim_run;
-use crate::runs::opened::folder_name;
+use crate::runs::train::slim_run;
+use crate::runs::{DataSets, Known, Places, Settings, State};
 
 /// Trained and half-trained runs.
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,9 @@ pub struct RunsArgs {
     /// Folder for trained runs
     #[arg(long, default_value = "runs", value_name = "DIR", global = true)]
     runs: PathBuf,
+    /// Folder with the data sets
+    #[arg(long, default_value = "data", value_name = "DIR", global = true)]
+    data: PathBuf,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -64,46 +67,57 @@ enum Command {
 /// # Errors
 /// When a run is not there, or a folder cannot be read or deleted.
 pub fn run(args: &RunsArgs) -> Result<()> {
+    let places = Places { out: PathBuf::new(), runs: args.runs.clone(), data: args.data.clone() };
+    let settings = Settings::on_one_core(places);
+    let data_sets = DataSets::new(&settings);
     match &args.command {
-        Command::List { json } => list(&args.runs, *json),
-        Command::Show { run, json } => show(run, &args.runs, *json),
+        Command::List { json } => list(&args.runs, *json, &data_sets),
+        Command::Show { run, json } => show(run, *json, &data_sets),
         Command::Slim { named } => slim(named, &args.runs),
         Command::Clean { named, unfinished, older, yes } => {
-            let chosen = chosen(named, *unfinished, *older, &args.runs)?;
-            clean(&chosen, *yes)
+            let chosen = chosen(named, *unfinished, *older, &data_sets)?;
+            clean(&chosen, *yes, &data_sets)
         }
     }
 }
 
-fn list(runs: &Path, json: bool) -> Result<()> {
-    let rows: Vec<Value> = list_runs(runs)?.iter().map(describe).collect();
+fn list(runs: &Path, json: bool, data_sets: &DataSets) -> Result<()> {
+    let folders = list_runs(runs)?.into_iter();
+    let rows: Vec<Value> = folders.map(|folder| describe(&folder, data_sets)).collect();
     let text = if json { format!("{:#}\n", Value::Array(rows)) } else { table(&rows, runs) };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
-fn describe(folder: &RunFolder) -> Value {
-    let progress = folder.progress().map(|(progress, _)| progress);
-    let epochs =
-        |p: &crate::results::checkpoint::Progress| p.run.training.as_ref().map(|t| t.epochs);
+fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
+    let known = Known::read(folder.clone());
+    let known = known.as_ref();
+    let state = known.map(|known| known.state(data_sets));
+    let epochs = known.and_then(|known| Some(known.run.training.as_ref()?.epochs));
     json!({
-        "run": folder_name(folder),
-        "dataset": progress.as_ref().map(|p| p.run.dataset.to_string()),
-        "seed": progress.as_ref().map(|p| p.run.seed),
-        "finished": progress.as_ref().is_some_and(|p| p.is_finished()),
-        "epoch": progress.as_ref().map(|p| p.epoch),
-        "epochs": progress.as_ref().and_then(epochs),
+        "run": folder.name(),
+        "dataset": known.map(|known| known.run.dataset.to_string()),
+        "seed": known.map(|known| known.run.seed),
+        "state": state.as_ref().map(State::name),
+        "finished": state == Some(State::Done),
+        "epoch": state.map(|state| state.epoch(epochs.unwrap_or(0))),
+        "epochs": epochs,
         "bytes": size_of(folder.path()),
     })
 }
 
 fn state(row: &Value) -> String {
     let number = |key: &str| row[key].as_u64();
-    match (row["finished"].as_bool(), number("epoch"), number("epochs")) {
-        (Some(true), _, None) => "imported".to_string(),
-        (Some(true), _, Some(epochs)) => format!("finished, {epochs} epochs"),
-        (_, Some(epoch), Some(epochs)) => format!("at epoch {epoch} of {epochs}"),
-        _ => "not begun".to_string(),
+    match (row["state"].as_str(), number("epoch"), number("epochs")) {
+        (Some("done"), _, None) => "imported".to_string(),
+        (Some("done"), _, Some(epochs)) => format!("finished, {epochs} epochs"),
+        (Some("waiting"), Some(0), _) | (None, ..) => "not begun".to_string(),
+        (Some("waiting"), epoch, epochs) => of(epoch, epochs),
+        (Some(state), epoch, epochs) => format!("{state}, {}", of(epoch, epochs)),
     }
+}
+
+fn of(epoch: Option<u64>, epochs: Option<u64>) -> String {
+    format!("at epoch {} of {}", epoch.unwrap_or(0), epochs.unwrap_or(0))
 }
 
 fn table(rows: &[Value], runs: &Path) -> String {
@@ -126,9 +140,9 @@ fn size_of(folder: &Path) -> u64 {
     lengths.sum()
 }
 
-fn show(which: &str, runs: &Path, json: bool) -> Result<()> {
-    let folder = find_run(which, runs)?;
-    let row = describe(&folder);
+fn show(which: &str, json: bool, data_sets: &DataSets) -> Result<()> {
+    let folder = Known::named(which, &data_sets.settings.places.runs)?.folder;
+    let row = describe(&folder, data_sets);
     let progress = folder.progress().map(|(progress, _)| progress);
     let last = progress.as_ref().and_then(|p| p.log.last());
     let value = json!({
@@ -159,8 +173,9 @@ fn chosen(
     named: &[String],
     unfinished: bool,
     older: Option<u32>,
-    runs: &Path,
+    data_sets: &DataSets,
 ) -> Result<Vec<RunFolder>> {
+    let runs = &data_sets.settings.places.runs;
     ensure!(
         !named.is_empty() || unfinished || older.is_some(),
         "nothing to clean: name runs, or give --unfinished or --older DAYS"
@@ -174,7 +189,8 @@ fn chosen(
     }
     let age = Duration::from_secs(u64::from(older.unwrap_or(0)) * 86_400);
     for folder in list_runs(runs)? {
-        let is_finished = folder.progress().is_some_and(|(p, _)| p.is_finished());
+        let known = Known::read(folder.clone());
+        let is_finished = known.is_some_and(|known| known.is_done(data_sets));
         let is_old = older.is_none() || untouched(folder.path()).is_some_and(|time| time >= age);
         if !is_finished && is_old && !chosen.contains(&folder) {
             chosen.push(folder);
@@ -190,13 +206,13 @@ fn untouched(folder: &Path) -> Option<Duration> {
     SystemTime::now().duration_since(times.max()?).ok()
 }
 
-fn clean(chosen: &[RunFolder], yes: bool) -> Result<()> {
+fn clean(chosen: &[RunFolder], yes: bool, data_sets: &DataSets) -> Result<()> {
     if chosen.is_empty() {
         eprintln!("nothing to clean");
         return Ok(());
     }
     for folder in chosen {
-        eprintln!("{}: {}", folder.path().display(), state(&describe(folder)));
+        eprintln!("{}: {}", folder.path().display(), state(&describe(folder, data_sets)));
     }
     if !yes && !agreed(chosen.len())? {
         bail!("nothing was deleted");
@@ -237,6 +253,11 @@ fn agreed(count: usize) -> Result<bool> {
 mod tests {
     use super::*;
 
+    fn settings(runs: &Path) -> Settings {
+        let [out, data] = [PathBuf::new(), PathBuf::new()];
+        Settings::on_one_core(Places { out, runs: runs.to_path_buf(), data })
+    }
+
     fn folder(runs: &Path, name: &str) -> RunFolder {
         let folder = RunFolder::at(runs.join(name));
         std::fs::create_dir_all(folder.path()).unwrap();
@@ -246,7 +267,8 @@ mod tests {
 
     #[test]
     fn cleaning_without_saying_what_is_an_error() {
-        let error = chosen(&[], false, None, Path::new("nowhere")).unwrap_err();
+        let error =
+            chosen(&[], false, None, &DataSets::new(&settings(Path::new("nowhere")))).unwrap_err();
         assert!(error.to_string().contains("--unfinished"));
     }
 
@@ -254,9 +276,11 @@ mod tests {
     fn a_run_that_was_touched_today_is_not_older_than_a_day() {
         let dir = tempfile::tempdir().unwrap();
         let run = folder(dir.path(), "msdnet-a");
-        assert_eq!(chosen(&[], true, None, dir.path()).unwrap(), std::slice::from_ref(&run));
-        assert!(chosen(&[], false, Some(1), dir.path()).unwrap().is_empty());
-        assert_eq!(chosen(&[], false, Some(0), dir.path()).unwrap(), [run]);
+        let settings = settings(dir.path());
+        let data_sets = DataSets::new(&settings);
+        assert_eq!(chosen(&[], true, None, &data_sets).unwrap(), std::slice::from_ref(&run));
+        assert!(chosen(&[], false, Some(1), &data_sets).unwrap().is_empty());
+        assert_eq!(chosen(&[], false, Some(0), &data_sets).unwrap(), [run]);
     }
 
     #[test]
@@ -264,10 +288,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = folder(dir.path(), "msdnet-a");
         let lock = run.try_lock().unwrap();
-        assert!(clean(std::slice::from_ref(&run), true).is_err());
+        let settings = settings(dir.path());
+        let data_sets = DataSets::new(&settings);
+        assert!(clean(std::slice::from_ref(&run), true, &data_sets).is_err());
         assert!(run.path().is_dir());
         drop(lock);
-        clean(std::slice::from_ref(&run), true).unwrap();
+        clean(std::slice::from_ref(&run), true, &data_sets).unwrap();
         assert!(!run.path().exists());
     }
 
@@ -276,9 +302,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = folder(dir.path(), "msdnet-a");
         if !std::io::stdin().is_terminal() {
-            assert!(
-                clean(std::slice::from_ref(&run), false).unwrap_err().to_string().contains("--yes")
-            );
+            let settings = settings(dir.path());
+            let error = clean(std::slice::from_ref(&run), false, &DataSets::new(&settings));
+            assert!(error.unwrap_err().to_string().contains("--yes"));
         }
         assert!(run.path().is_dir());
     }

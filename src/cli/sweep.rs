@@ -13,8 +13,8 @@ use crate::runs::worker::serve;
 use crate::runs::{Places, Settings, watch_signals};
 use crate::study::collect_figures;
 use crate::sweep::{
-    Line, Slurm, State, describe_status, lines_of_runs, manifest, manifest_text, read_manifest,
-    run_sweep, status_of, submit,
+    Line, Slurm, describe_status, lines_of_runs, manifest, manifest_text, read_manifest, run_sweep,
+    status_of, submit,
 };
 
 /// Plan many runs once and carry them out on this machine or by Slurm
@@ -258,8 +258,7 @@ fn watch(lines: &[Line], path: Option<&str>, settings: &Settings) -> Result<()> 
         let statuses = status_of(lines, path, settings);
         let text = describe_status(&statuses, lines.len() <= 30);
         print(&format!("{clear}{text}"))?;
-        let is_over = |s: &crate::sweep::Status| matches!(s.state, State::Done | State::Failed);
-        if statuses.iter().all(is_over) {
+        if statuses.iter().all(|s| ["done", "failed"].contains(&s.state)) {
             return Ok(());
         }
         for _ in 0..20 {
@@ -311,7 +310,7 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
     ensure!(path != "-", "Slurm's nodes read the manifest; give a file");
     let lines = read_manifest(&path)?;
     let statuses = status_of(&lines, Some(&path), &settings);
-    let left = statuses.iter().filter(|s| s.state != State::Done);
+    let left = statuses.iter().filter(|s| s.state != "done");
     let left: Vec<usize> = left.map(|s| s.index).collect();
     let absolute =
         |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());

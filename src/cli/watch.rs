@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::look::watch::{draw_training, write_tensorboard};
-use crate::results::find_run;
+use crate::runs::Known;
 
 /// Draw training curves of runs: loss, accuracy of the exits, learning rate.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub struct WatchArgs {
 /// # Errors
 /// When a run is not there or has not begun, or a file cannot be written.
 pub fn run(args: &WatchArgs) -> Result<()> {
-    let find = |which: &String| find_run(which, &args.runs);
+    let find = |which: &String| Ok(Known::named(which, &args.runs)?.folder);
     let runs: Vec<_> = args.which.iter().map(find).collect::<Result<_>>()?;
     let written = match &args.tensorboard {
         Some(folder) => write_tensorboard(&runs, folder)?,

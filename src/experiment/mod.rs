@@ -6,6 +6,7 @@ mod entry;
 mod explain;
 mod load;
 mod plan;
+mod progress;
 mod repeats;
 mod schedule;
 
@@ -23,6 +24,7 @@ pub use entry::{Entry, Member, Named};
 pub use explain::{key_path, nearest};
 pub use load::{load, load_networks, networks_of, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
+pub use progress::{LogRow, Progress};
 pub use schedule::{Cosine, Schedule, Steps};
 
 /// Which figure an experiment feeds; it is also the name of the command that runs it.

@@ -1,7 +1,6 @@
 //! Paints a laid-out picture with plotters: one function, two backends.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use image::{ImageFormat, RgbImage, imageops};
@@ -11,6 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::ink::TEXT;
 use super::mark::{Across, Canvas, Down, FONT, FONT_HEIGHT, Mark, Text, register};
+use crate::results::atomic;
 
 /// plotters counts in whole units, so a pixel of the layout is this many of them: an SVG gets
 /// smooth curves, and a PNG of half that size smooth edges.
@@ -21,7 +21,7 @@ const PNG_SCALE: u32 = 2;
 /// Writes the picture as SVG, in its layout's size.
 pub fn write_svg(canvas: &Canvas, path: &Path) -> Result<()> {
     let text = svg_text(canvas).with_context(|| format!("drawing {}", path.display()))?;
-    replace(path, text.as_bytes())
+    atomic::write(path, text.as_bytes())
 }
 
 /// Writes the picture as PNG, in twice its layout's size.
@@ -40,7 +40,7 @@ pub struct Placed<'a> {
 pub fn write_png_with(canvas: &Canvas, pictures: &[Placed], path: &Path) -> Result<()> {
     let bytes =
         png_bytes(canvas, pictures).with_context(|| format!("drawing {}", path.display()))?;
-    replace(path, &bytes)
+    atomic::write(path, &bytes)
 }
 
 fn units(pixels: f64) -> u32 {
@@ -166,21 +166,4 @@ fn places(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
 
 fn failed<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> anyhow::Error {
     anyhow!("{error}")
-}
-
-/// Writes a file beside its place and moves it there, so that no reader sees half of it.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let part = part_of(path);
-    let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        // Nothing half-written stays; that it may not be there at all does not matter.
-        let _ = fs::remove_file(&part);
-    }
-    written.with_context(|| format!("writing {}", path.display()))
-}
-
-fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    PathBuf::from(name)
 }

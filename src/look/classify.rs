@@ -4,20 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::letting::{Letting, rule};
-use crate::data::{Facts, class_names, picture};
+use crate::cost;
+use crate::data::{Facts, Normalisation, class_names, picture};
 use crate::engine::Engine;
 use crate::eval::policy::Rule;
 use crate::nn::Precision;
 use crate::predict::{Verdict, early_exit, early_exit_one};
-use crate::results::find_run;
-use crate::runs::costs::cost_rows;
-use crate::runs::predictions::load_weights;
-use crate::runs::{Data, Settings};
+use crate::runs::{DataSets, Known, Settings};
 
 /// Pictures that are classified together.
 const BATCH: usize = 256;
@@ -46,7 +44,7 @@ pub struct Classified {
 pub struct Classifier {
     engine: Engine,
     facts: Facts,
-    data: Data,
+    normalisation: Normalisation,
     classes: Vec<String>,
     multiply_adds: Vec<u64>,
     rule: Rule,
@@ -64,29 +62,19 @@ impl Classifier {
         precision: Option<Precision>,
         settings: &Settings,
     ) -> Result<Classifier> {
-        let folder = find_run(which, &settings.places.runs)?;
-        let shown = folder.path().display();
-        let (progress, _) = folder.progress().with_context(|| {
-            format!("{shown} is not trained; the command of its experiment trains it")
-        })?;
-        ensure!(
-            progress.is_finished(),
-            "{shown} is not finished (epoch {}); the command that trains it goes on from there",
-            progress.epoch
-        );
-        let run = progress.run;
-        let held_out = run.training.as_ref().map(|_| run.validation);
-        let data = Data::new(&run.dataset, held_out, run.training_images, settings)?;
-        let network = run.network.build(data.input)?;
-        let weights = load_weights(&folder, &network, settings)?;
-        let costs = cost_rows(&[(String::new(), run.network.clone())], data.input)?;
-        let multiply_adds: Vec<u64> = costs.iter().map(|row| row.cost.multiply_adds).collect();
-        let rule = rule(letting, &folder, &data, &multiply_adds, settings)?;
+        let data_sets = DataSets::new(settings);
+        let known = Known::named(which, &settings.places.runs)?;
+        known.ensure_done(&data_sets)?;
+        let (network, weights) = known.network(&data_sets)?;
+        let costs = cost::table(&network);
+        let multiply_adds: Vec<u64> = costs.iter().map(|cost| cost.multiply_adds).collect();
+        let rule = rule(letting, &known, &data_sets, &multiply_adds)?;
+        let run = &known.run;
         Ok(Classifier {
             engine: Engine::new(&network, &weights, precision)?,
             facts: run.dataset.facts(&settings.places.data)?,
             classes: class_names(&run.dataset, &settings.places.data),
-            data,
+            normalisation: data_sets.of_run(run)?.normalisation,
             multiply_adds,
             rule,
         })
@@ -99,7 +87,7 @@ impl Classifier {
     pub fn classify(&self, path: &Path) -> Result<Classified> {
         let pixels = picture::read(path, &self.facts)?;
         let start = Instant::now();
-        let image = self.data.normalisation.apply(&pixels);
+        let image = self.normalisation.apply(&pixels);
         let verdict = early_exit_one(&self.engine, &image, &self.rule)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64();
         Ok(self.classified(path, &verdict, milliseconds))
@@ -116,7 +104,7 @@ impl Classifier {
         threads: usize,
         tell: &mut dyn FnMut(Result<Classified>) -> Result<()>,
     ) -> Result<()> {
-        let (facts, normalisation) = (&self.facts, &self.data.normalisation);
+        let (facts, normalisation) = (&self.facts, &self.normalisation);
         let read = |path: &PathBuf| Ok(normalisation.apply(&picture::read(path, facts)?));
         std::thread::scope(|scope| {
             // One batch is computed, one waits, one is read.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::opened::Opened;
 use crate::eval::answers::Answers;
 use crate::eval::budgeted::{BudgetedPoint, Setting, solve, sweep};
 use crate::eval::thresholds::Thresholds;
@@ -11,7 +12,6 @@ use crate::experiment::nearest;
 use crate::figures::sheet::{Row, Sheet, Tile};
 use crate::results::atomic;
 use crate::results::tables::Table;
-use crate::runs::opened::Opened;
 
 /// How far images are let through the network.
 #[derive(Debug, Clone, Copy, PartialEq)]

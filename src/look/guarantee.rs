@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use super::opened::Opened;
 use crate::eval::answers::Answers;
 use crate::eval::guarantee::table::{Certified, TOLERANCES, certified};
 use crate::eval::guarantee::{Method, Risk, Tolerance};
 use crate::figures::guarantee::draw;
 use crate::results::atomic;
 use crate::results::tables::Table;
-use crate::runs::opened::Opened;
 
 /// The table for people, and the files that were written.
 #[derive(Debug, Clone)]

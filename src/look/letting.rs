@@ -9,9 +9,8 @@ use crate::eval::guarantee::{Method, Risk, Tolerance, certify};
 use crate::eval::policy::{Gate, Policy, Rule};
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::Thresholds;
-use crate::results::RunFolder;
-use crate::runs::predictions::{Split, predictions_of};
-use crate::runs::{Data, Settings};
+use crate::runs::predictions::Split;
+use crate::runs::{DataSets, Known};
 
 /// When a picture leaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,10 +46,9 @@ pub struct Letting {
 /// with the rest.
 pub(super) fn rule(
     letting: &Letting,
-    folder: &RunFolder,
-    data: &Data,
+    known: &Known,
+    data_sets: &DataSets,
     multiply_adds: &[u64],
-    settings: &Settings,
 ) -> Result<Rule> {
     let Letting { leave, policy, combine } = letting;
     let (policy, combine) = (*policy, *combine);
@@ -58,11 +56,11 @@ pub(super) fn rule(
     let exits = multiply_adds.len();
     let hold_out = || {
         ensure!(
-            data.validation > 0,
+            data_sets.of_run(&known.run)?.validation > 0,
             "{} holds no image out, and only --threshold does without held-out images",
-            folder.path().display()
+            known.folder.path().display()
         );
-        predictions_of(folder, data, Split::Validation, settings)
+        known.predictions(Split::Validation, data_sets)
     };
     let common = |threshold: f64| Thresholds::by_hand(vec![threshold; exits - 1], exits);
     let by_thresholds = |thresholds: Thresholds| {
@@ -80,7 +78,8 @@ pub(super) fn rule(
             all => Thresholds::by_hand(all.to_vec(), exits)?,
         }),
         Leave::Knob(knob) => {
-            budgeted::rule(&hold_out()?, multiply_adds, &setting, *knob).context("--ratio")
+            let hold_out = hold_out()?;
+            budgeted::rule(&hold_out, multiply_adds, &setting, *knob).context("--ratio")
         }
         Leave::Budget(budget) => {
             let hold_out = hold_out()?;

@@ -8,4 +8,5 @@ pub mod examples;
 pub mod explore;
 pub mod guarantee;
 pub mod letting;
+pub mod opened;
 pub mod watch;

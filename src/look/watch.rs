@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::experiment::LogRow;
 use crate::figures::training;
-use crate::results::checkpoint::LogRow;
 use crate::results::tensorboard::{self, Scalar};
 use crate::results::{RunFolder, atomic, runfiles};
-use crate::runs::opened::folder_name;
 
 /// Draws the training curves of `runs` to `picture` with the endings `.svg` and `.png`.
 ///
@@ -23,7 +22,7 @@ pub fn draw_training(runs: &[RunFolder], picture: &Path) -> Result<[PathBuf; 2]>
             "{} has no finished epoch yet",
             run.path().display()
         );
-        labelled.push((short(&folder_name(run)), csv));
+        labelled.push((short(&run.name()), csv));
     }
     let [svg, png] = ["svg", "png"].map(|ending| with_ending(picture, ending));
     if let Some(folder) = picture.parent().filter(|p| !p.as_os_str().is_empty()) {
@@ -60,7 +59,7 @@ fn short(name: &str) -> String {
 pub fn write_tensorboard(runs: &[RunFolder], folder: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for run in runs {
-        let place = folder.join(folder_name(run));
+        let place = folder.join(run.name());
         atomic::create_folder(&place)?;
         // TensorBoard knows its files by this beginning; the rest is the same every time, so that
         // writing again replaces.

@@ -4,7 +4,6 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -56,18 +55,20 @@ fn put(
     Ok(())
 }
 
-/// Removes what processes that were killed while they wrote left in `folder`, if it is older than
-/// `age`: zero only for who alone may write there.
-pub fn remove_temporaries(folder: &Path, age: Duration) {
+/// Removes the files that processes which were killed while they wrote left in `folder`. A file that
+/// is being written is locked, so it stays.
+pub fn remove_temporaries(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let written = entry.metadata().and_then(|metadata| metadata.modified());
-        let is_old = written.is_ok_and(|at| at.elapsed().unwrap_or_default() >= age);
-        if is_old && name.starts_with('.') && name.ends_with(".part") {
+        let is_part = entry.file_name().to_string_lossy().ends_with(".part");
+        if is_part
+            && File::options()
+                .write(true)
+                .open(entry.path())
+                .is_ok_and(|file| file.try_lock().is_ok())
+        {
             // One that stays is only untidy.
             let _ = fs::remove_file(entry.path());
         }
@@ -75,16 +76,29 @@ pub fn remove_temporaries(folder: &Path, age: Duration) {
 }
 
 /// A name beside `path` that does not end in its extension and that no other process uses.
-pub fn temporary_name(path: &Path) -> PathBuf {
+fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     path.with_file_name(format!(".{name}.{}.part", std::process::id()))
 }
 
 fn fill_and_sync(temporary: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
-    let mut file = File::create(temporary)?;
+    let mut file = create_locked(temporary)?;
     fill(&mut file)?;
     file.sync_all()?;
     Ok(())
+}
+
+/// A new file, locked for as long as it is open.
+fn create_locked(path: &Path) -> std::io::Result<File> {
+    loop {
+        let file = File::create(path)?;
+        // Some file systems have no locks; nobody else can lock a file there either.
+        let _ = file.lock();
+        // Another process may have removed it in the instant before it was locked.
+        if path.exists() {
+            return Ok(file);
+        }
+    }
 }
 
 /// A rename lasts once its folder is synced; some file systems cannot, and need not.
@@ -131,10 +145,12 @@ mod tests {
         }
         assert_eq!(fs::read(&path).unwrap(), b"three");
         assert_eq!(fs::read(&previous).unwrap(), b"two");
-        fs::write(temporary_name(&path), b"ha").unwrap();
-        remove_temporaries(folder.path(), Duration::from_secs(3600));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
-        remove_temporaries(folder.path(), Duration::ZERO);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        let count = || fs::read_dir(folder.path()).unwrap().count();
+        let being_written = create_locked(&temporary_name(&path)).unwrap();
+        remove_temporaries(folder.path());
+        assert_eq!(count(), 3);
+        drop(being_written);
+        remove_temporaries(folder.path());
+        assert_eq!(count(), 2);
     }
 }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use tch::Tensor;
 
 use super::atomic;
-use super::checkpoint::{self, Progress};
-use crate::experiment::{Run, nearest};
+use super::checkpoint;
+use crate::experiment::{Progress, Run, nearest};
 
 /// The folder of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,12 @@ impl RunFolder {
         RunFolder { path: runs.join(run.folder_name()) }
     }
 
+    /// The folder that stands for `run`: an imported run's where there is one, else its own.
+    pub fn standing_for(runs: &Path, run: &Run) -> RunFolder {
+        let imported = RunFolder::of(runs, &run.imported());
+        if imported.checkpoint().is_file() { imported } else { RunFolder::of(runs, run) }
+    }
+
     /// An existing folder by path.
     pub fn at(path: impl Into<PathBuf>) -> RunFolder {
         RunFolder { path: path.into() }
@@ -36,6 +42,11 @@ impl RunFolder {
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The last part of its path.
+    pub fn name(&self) -> String {
+        self.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned())
     }
 
     /// The configuration as people read it.
@@ -84,6 +95,11 @@ impl RunFolder {
     /// Names the file.
     pub fn keep_failure(&self, reason: &str) -> Result<()> {
         atomic::write(&self.failed_txt(), format!("{reason}\n").as_bytes())
+    }
+
+    /// Why the last training failed; none where it did not.
+    pub fn failure(&self) -> Option<String> {
+        Some(fs::read_to_string(self.failed_txt()).ok()?.trim_end().to_string())
     }
 
     /// Forgets a failure that a later training has made good.
@@ -229,14 +245,12 @@ pub fn find_run(whole: &str, runs: &Path) -> Result<RunFolder> {
     {
         return Ok(only.clone());
     }
-    let name_of = |f: &RunFolder| {
-        f.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned())
-    };
+    let name_of = RunFolder::name;
     // `runs/msdnet` is a beginning too.
     let which = Path::new(whole).strip_prefix(runs).ok();
     let which = which.and_then(Path::to_str).unwrap_or(whole);
     let all = list_runs(runs)?;
-    let found: Vec<&RunFolder> = all.iter().filter(|f| name_of(f).starts_with(which)).collect();
+    let found: Vec<&RunFolder> = all.iter().filter(|f| f.name().starts_with(which)).collect();
     match found[..] {
         [only] => Ok(only.clone()),
         [] => {
@@ -252,7 +266,7 @@ pub fn find_run(whole: &str, runs: &Path) -> Result<RunFolder> {
             )
         }
         _ => {
-            let names: Vec<String> = found.iter().map(|f| name_of(f)).collect();
+            let names: Vec<String> = found.iter().map(|f| f.name()).collect();
             bail!("\"{which}\" is the beginning of {} runs: {}", found.len(), names.join(", "))
         }
     }

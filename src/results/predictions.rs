@@ -123,36 +123,36 @@ fn digest(bytes: &[u8]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// What the predictions at `path` were made of; none where there are none or they are damaged.
-pub fn made(path: &Path) -> Option<Made> {
-    made_of(std::fs::read(path).ok()?)
-}
-
-fn made_of(mut bytes: Vec<u8>) -> Option<Made> {
-    check_seal(&mut bytes).ok()?;
-    let mut reader = ParquetReader::new(Cursor::new(bytes));
-    let metadata = reader.get_metadata().ok()?;
-    let pairs = metadata.key_value_metadata().as_ref()?;
-    let value = pairs.iter().find(|pair| pair.key == KEY)?.value.as_ref()?;
-    serde_json::from_str(value).ok()
-}
-
-/// Reads predictions and checks them.
+/// Reads predictions, checks them, and says what they were made of.
 ///
 /// # Errors
 /// Names the path and what is wrong with it.
-pub fn load(path: &Path) -> Result<Predictions> {
+pub fn load(path: &Path) -> Result<(Made, Predictions)> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(bytes).with_context(|| format!("{} does not hold predictions", path.display()))
 }
 
-/// Predictions from a file's bytes.
+/// Predictions from a file's bytes, and what they were made of.
 ///
 /// # Errors
 /// Says what is wrong.
-pub fn parse(mut bytes: Vec<u8>) -> Result<Predictions> {
+pub fn parse(mut bytes: Vec<u8>) -> Result<(Made, Predictions)> {
     check_seal(&mut bytes)?;
-    let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
+    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    let made = made(&mut reader)?;
+    let predictions = predictions(&reader.finish()?)?;
+    Ok((made, predictions))
+}
+
+fn made(reader: &mut ParquetReader<Cursor<Vec<u8>>>) -> Result<Made> {
+    let metadata = reader.get_metadata()?;
+    let pairs = metadata.key_value_metadata().as_ref();
+    let pair = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == KEY));
+    let value = pair.and_then(|pair| pair.value.as_ref());
+    Ok(serde_json::from_str(value.context("it does not say what it was made of")?)?)
+}
+
+fn predictions(frame: &DataFrame) -> Result<Predictions> {
     let numbers = |name: &str| -> Result<Vec<u32>> {
         let column = frame.column(name)?.u32().with_context(|| format!("column {name}"))?;
         ensure!(column.null_count() == 0, "column {name} has gaps");

@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::atomic;
 use super::began::Began;
-use super::checkpoint::LogRow;
 use super::tables::Table;
-use crate::experiment::{FORMAT, Run};
+use crate::experiment::{FORMAT, LogRow, Run};
 
 #[derive(Serialize)]
 struct RunFile<'a> {

@@ -1,17 +1,12 @@
-//! Where things are, how to compute, and the data of an experiment.
+//! Where things are, and how to compute.
 
-use std::cell::OnceCell;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
 use tch::Device;
 
 use crate::cuda::Numerics;
-use crate::data::{Dataset, Facts, Normalisation, Part, Source, Split, hold_out, subset};
-use crate::experiment::Experiment;
-use crate::models::Input;
 
 /// Folders that a command reads and writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +36,6 @@ pub struct Settings {
     pub workers_asked: bool,
     /// Whether progress is kept from standard error.
     pub quiet: bool,
-    /// Whether more is said of what is skipped and why.
-    pub verbose: bool,
     /// Whether image files that cannot be read are left out; else they are an error.
     pub skip_broken: bool,
     /// How often a training is saved.
@@ -95,7 +88,6 @@ impl Settings {
             workers: 1,
             workers_asked: true,
             quiet: true,
-            verbose: false,
             skip_broken: false,
             saving: Saving::default(),
             numerics: Numerics::default(),
@@ -108,134 +100,5 @@ impl Settings {
         if !self.quiet {
             tell(message);
         }
-    }
-}
-
-/// The data of an experiment: read when first needed.
-pub struct Data {
-    dataset: Dataset,
-    places: Places,
-    skip_broken: bool,
-    /// What the networks read.
-    pub input: Input,
-    /// Means and standard deviations.
-    pub normalisation: Normalisation,
-    /// Images held out of the training set.
-    pub validation: usize,
-    training_images: Option<usize>,
-    train: OnceCell<Loaded>,
-    test: OnceCell<Loaded>,
-}
-
-/// A part of the data in the memory of the host.
-pub struct Loaded {
-    /// Its images.
-    pub source: Source,
-    /// Its digest.
-    pub digest: String,
-    moved: OnceCell<Source>,
-}
-
-impl Loaded {
-    /// The images on `device`; on the first call they go there. A process that only looks at the
-    /// digest takes no GPU.
-    ///
-    /// # Errors
-    /// When the device cannot hold them.
-    pub fn on(&self, device: Device) -> Result<&Source> {
-        if let (Source::Memory(images), Device::Cuda(_)) = (&self.source, device)
-            && self.moved.get().is_none()
-        {
-            let moved = Source::Memory(images.to_device(device)?);
-            return Ok(self.moved.get_or_init(|| moved));
-        }
-        Ok(self.moved.get().unwrap_or(&self.source))
-    }
-}
-
-impl Data {
-    /// The facts of an experiment's data; only an image folder is looked at.
-    ///
-    /// # Errors
-    /// When a folder has no classes.
-    pub fn of(experiment: &Experiment, settings: &Settings) -> Result<Data> {
-        let validation = experiment.validation;
-        Data::new(&experiment.dataset, validation, experiment.training_images, settings)
-    }
-
-    /// The facts of a data set, with a hold-out (none given = the data set's usual one).
-    ///
-    /// # Errors
-    /// When a folder has no classes.
-    pub fn new(
-        dataset: &Dataset,
-        validation: Option<usize>,
-        training_images: Option<usize>,
-        settings: &Settings,
-    ) -> Result<Data> {
-        let facts = dataset.facts(&settings.places.data)?;
-        Ok(Data {
-            dataset: dataset.clone(),
-            places: settings.places.clone(),
-            skip_broken: settings.skip_broken,
-            input: Input::from(&facts),
-            normalisation: Normalisation { mean: facts.mean, std: facts.std },
-            validation: validation.unwrap_or(facts.default_validation),
-            training_images,
-            train: OnceCell::new(),
-            test: OnceCell::new(),
-        })
-    }
-
-    /// Images of `part`, read on the first call.
-    ///
-    /// # Errors
-    /// When they cannot be read; names the file and the way out.
-    pub fn part(&self, part: Part) -> Result<&Loaded> {
-        let cell = match part {
-            Part::Train => &self.train,
-            Part::Test => &self.test,
-        };
-        if let Some(loaded) = cell.get() {
-            return Ok(loaded);
-        }
-        let source = if self.skip_broken {
-            let (source, broken) = Source::open_whole(&self.dataset, part, &self.places.data)?;
-            if broken > 0 {
-                eprintln!("warning: {broken} broken {} images are left out", part.name());
-            }
-            source
-        } else {
-            Source::open(&self.dataset, part, &self.places.data)?
-        };
-        let digest = source.digest()?;
-        Ok(cell.get_or_init(|| Loaded { source, digest, moved: OnceCell::new() }))
-    }
-
-    /// Which training images are trained on and which are held out.
-    ///
-    /// # Errors
-    /// When the hold-out leaves nothing, or fewer images than asked for.
-    pub fn split(&self) -> Result<Split> {
-        let count = self.part(Part::Train)?.source.len();
-        let mut split = hold_out(count, self.validation)?;
-        if let Some(n) = self.training_images {
-            split.train = subset(&split.train, n).context("training_images")?;
-        }
-        Ok(split)
-    }
-}
-
-/// What a network of a data set reads and answers.
-///
-/// # Errors
-/// When the data set is a folder that is missing or has no class.
-pub fn input_of(dataset: &Dataset) -> Result<Input> {
-    Ok(Input::from(&dataset.facts(Path::new(""))?))
-}
-
-impl From<&Facts> for Input {
-    fn from(facts: &Facts) -> Input {
-        Input { channels: facts.channels, side: facts.side, classes: facts.classes }
     }
 }

@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 use tch::Tensor;
 
 use crate::data::Dataset;
-use crate::experiment::{FORMAT, Run};
+use crate::experiment::{FORMAT, Progress, Run};
 use crate::import::{fit, read_state};
 use crate::models::{Input, NetworkConfig};
-use crate::results::checkpoint::{self, Progress};
-use crate::results::{RunFolder, runfiles};
+use crate::results::{RunFolder, checkpoint, runfiles};
+use crate::train::without_momentum;
 
 /// What is imported, and as what.
 pub struct Import<'a> {
@@ -119,9 +119,8 @@ pub fn export_run(folder: &RunFolder, out: Option<&Path>) -> Result<PathBuf> {
 
 /// How far a run has come, and its state dict, without momentum.
 pub(super) fn state_of(folder: &RunFolder) -> Result<(Progress, Vec<(String, Tensor)>)> {
-    let (progress, mut tensors) = checkpoint::load(&folder.checkpoint())?;
-    tensors.retain(|(name, _)| !name.starts_with(crate::train::MOMENTUM_PREFIX));
-    Ok((progress, tensors))
+    let (progress, tensors) = checkpoint::load(&folder.checkpoint())?;
+    Ok((progress, without_momentum(tensors)))
 }
 
 /// `out`, or a file here with the run's name and this ending.

@@ -3,21 +3,26 @@
 
 pub mod context;
 pub mod costs;
-mod crowd;
+pub mod data;
 pub mod device;
-pub mod execute;
+pub mod display;
 pub mod import;
+mod known;
 pub mod machine;
 pub mod onnx;
-pub mod opened;
 mod order;
 pub mod predictions;
-pub mod progress;
+mod protocol;
 pub mod provenance;
 pub mod sharing;
 mod stop;
+pub mod train;
 pub mod worker;
 pub mod workers;
 
-pub use context::{Data, Places, Saving, Settings};
+pub use context::{Places, Saving, Settings};
+pub use data::{Data, DataSets};
+pub use known::{Known, State};
+pub use protocol::Task;
 pub use stop::{Interrupted, watch_signals};
+pub use train::Outcome;

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::context::input_of;
-use super::worker::Task;
+use super::data::input_of;
+use super::protocol::Task;
 use crate::cost::feature_elements;
 
 /// Seed by seed, so that the first seed's figure is whole first; of a seed the longest run first, so

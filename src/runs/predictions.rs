@@ -1,11 +1,14 @@
 //! Predictions of a finished run on a split: read if they are fresh, else made.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tch::{Device, Kind};
+use tch::Device;
 
-use super::context::{Data, Settings};
+use super::context::Settings;
+use super::data::{Data, DataSets};
+use super::known::Known;
 use super::machine::Threads;
 use super::stop::{Interrupted, watch_signals};
 use crate::cuda::describe;
@@ -13,9 +16,8 @@ use crate::data::{Part, Source};
 use crate::engine::Engine;
 use crate::eval::Predictions;
 use crate::experiment::FORMAT;
-use crate::nn::{Network, Precision, Weights};
+use crate::nn::Precision;
 use crate::predict::{predict, predict_with_engine};
-use crate::results::checkpoint::Progress;
 use crate::results::folder::Lock;
 use crate::results::predictions::{self, Made};
 use crate::results::{RunFolder, atomic, runfiles};
@@ -46,97 +48,87 @@ impl Split {
     }
 }
 
-/// Predictions of the run in `folder` on `split`; kept in the folder for the next time.
-///
-/// # Errors
-/// When the run is not finished, or its files or the data cannot be read.
-pub fn predictions_of(
-    folder: &RunFolder,
-    data: &Data,
-    split: Split,
-    settings: &Settings,
-) -> Result<Predictions> {
-    let context = || format!("predicting {} with {}", split.name(), folder.path().display());
-    let (progress, weights) =
-        folder.progress().with_context(|| format!("{} is not trained", folder.path().display()))?;
-    if !progress.is_finished() {
-        bail!("{} has only come to epoch {}", folder.path().display(), progress.epoch);
+impl Known {
+    /// Predictions of the run on `split`: read, checked and hashed once; made where they are not
+    /// there or not of the present weights and data, and kept in the folder.
+    ///
+    /// # Errors
+    /// When the run is not finished, or its files or the data cannot be read.
+    pub fn predictions(&self, split: Split, data_sets: &DataSets) -> Result<Rc<Predictions>> {
+        let cell = &self.predictions[split as usize];
+        if let Some(found) = cell.get() {
+            return Ok(found.clone());
+        }
+        let shown = self.folder.path().display();
+        let context = || format!("predicting {} with {shown}", split.name());
+        self.ensure_done(data_sets)?;
+        let (_, weights) =
+            self.folder.progress().with_context(|| format!("{shown} is not trained"))?;
+        let data = data_sets.of_run(&self.run)?;
+        let part = data.part(split.part()).with_context(context)?;
+        let made = Made {
+            format: FORMAT,
+            weights,
+            data: part.digest.clone(),
+            validation: data.validation,
+            device: describe(data_sets.settings.device, data_sets.settings.numerics),
+            precision: Precision::Fp32,
+        };
+        let path = self.folder.predictions(split.name());
+        let predictions = match predictions::load(&path) {
+            Ok((found, predictions)) if found.is_of_the_same(&made) => predictions,
+            _ => self.predict(split, &made, data_sets).with_context(context)?,
+        };
+        Ok(cell.get_or_init(|| Rc::new(predictions)).clone())
     }
-    let part = data.part(split.part()).with_context(context)?;
-    let made = Made {
-        format: FORMAT,
-        weights,
-        data: part.digest.clone(),
-        validation: data.validation,
-        device: describe(settings.device, settings.numerics),
-        precision: Precision::Fp32,
-    };
-    let path = folder.predictions(split.name());
-    if predictions::made(&path).is_some_and(|found| found.is_of_the_same(&made)) {
-        return predictions::load(&path);
-    }
-    let _lock = lock(folder, settings)?;
-    atomic::remove_temporaries(folder.path(), Duration::ZERO);
-    match predictions::made(&path) {
-        // Another process has made them while this one waited.
-        Some(found) if found.is_of_the_same(&made) => return predictions::load(&path),
-        None if !path.exists() => {}
-        found => settings.say(format!(
-            "{}: {}; predicting again",
-            path.display(),
-            found.map_or("damaged", |found| difference(&found, &made))
-        )),
-    }
-    // Those of the training, so that its predictions are the same whoever asks first.
-    let began = runfiles::read_began(&folder.run_yaml());
-    let _threads = began.map(|began| Threads::of(began.threads));
-    let predictions = fresh(folder, data, split, &progress, settings).with_context(context)?;
-    predictions::save(&path, &predictions, &made)?;
-    Ok(predictions)
-}
 
-/// Predictions of a run on `split`, by its folder alone. An imported run has the data set's usual
-/// hold-out.
-///
-/// # Errors
-/// Those of [`predictions_of`], and when there is no checkpoint.
-pub fn predict_run(folder: &RunFolder, split: Split, settings: &Settings) -> Result<Predictions> {
-    let progress = folder.progress();
-    let (progress, _) =
-        progress.with_context(|| format!("{} is not trained", folder.path().display()))?;
-    let run = progress.run;
-    let validation = run.training.as_ref().map(|_| run.validation);
-    let data = Data::new(&run.dataset, validation, run.training_images, settings)?;
-    predictions_of(folder, &data, split, settings)
-}
-
-/// As [`predict_run`], with the inference engine on the CPU; not kept. Without a precision, bf16 is
-/// taken where machine and network allow it.
-///
-/// # Errors
-/// When the run is not finished, its files or the data cannot be read, or the machine has not got the
-/// precision.
-pub fn predict_run_with_engine(
-    folder: &RunFolder,
-    split: Split,
-    precision: Option<Precision>,
-    settings: &Settings,
-) -> Result<Predictions> {
-    let settings = Settings { device: Device::Cpu, ..settings.clone() };
-    let progress = folder.progress();
-    let (progress, _) =
-        progress.with_context(|| format!("{} is not trained", folder.path().display()))?;
-    if !progress.is_finished() {
-        bail!("{} has only come to epoch {}", folder.path().display(), progress.epoch);
+    /// Predicts and writes, unless another process has done it meanwhile.
+    fn predict(&self, split: Split, made: &Made, data_sets: &DataSets) -> Result<Predictions> {
+        let (folder, settings) = (&self.folder, data_sets.settings);
+        let _lock = lock(folder, settings)?;
+        atomic::remove_temporaries(folder.path());
+        let path = folder.predictions(split.name());
+        match predictions::load(&path) {
+            Ok((found, predictions)) if found.is_of_the_same(made) => return Ok(predictions),
+            Err(_) if !path.exists() => {}
+            found => settings.say(format!(
+                "{}: {}; predicting again",
+                path.display(),
+                found.map_or("damaged", |(found, _)| difference(&found, made))
+            )),
+        }
+        let data = data_sets.of_run(&self.run)?;
+        let (network, weights) = self.network(data_sets)?;
+        // Those of the training, so that its predictions are the same whoever asks first.
+        let began = runfiles::read_began(&folder.run_yaml());
+        let _threads = began.map(|began| Threads::of(began.threads));
+        let (source, indices) = images_of(&data, split, settings.device)?;
+        let predictions = predict(&network, &weights, source, &indices, &data.normalisation)?;
+        predictions::save(&path, &predictions, made)?;
+        Ok(predictions)
     }
-    let run = progress.run;
-    let validation = run.training.as_ref().map(|_| run.validation);
-    let data = Data::new(&run.dataset, validation, run.training_images, &settings)?;
-    let network = run.network.build(data.input)?;
-    let weights = load_weights(folder, &network, &settings)?;
-    let engine = Engine::new(&network, &weights, precision)?;
-    let (source, indices) = images_of(&data, split, settings.device)?;
-    predict_with_engine(&engine, source, &indices, &data.normalisation, settings.threads)
+
+    /// Predictions by the inference engine on the CPU; not kept. Without a precision, bf16 is taken
+    /// where machine and network allow it.
+    ///
+    /// # Errors
+    /// When the run is not finished, its files or the data cannot be read, or the machine has not
+    /// got the precision.
+    pub fn predict_with_engine(
+        &self,
+        split: Split,
+        precision: Option<Precision>,
+        data_sets: &DataSets,
+    ) -> Result<Predictions> {
+        let settings = Settings { device: Device::Cpu, ..data_sets.settings.clone() };
+        let data_sets = DataSets::new(&settings);
+        self.ensure_done(&data_sets)?;
+        let (network, weights) = self.network(&data_sets)?;
+        let engine = Engine::new(&network, &weights, precision)?;
+        let data = data_sets.of_run(&self.run)?;
+        let (source, indices) = images_of(&data, split, Device::Cpu)?;
+        predict_with_engine(&engine, source, &indices, &data.normalisation, settings.threads)
+    }
 }
 
 /// The right to write to the folder; waits for it where another process has it.
@@ -171,21 +163,8 @@ fn difference(found: &Made, made: &Made) -> &'static str {
     }
 }
 
-fn fresh(
-    folder: &RunFolder,
-    data: &Data,
-    split: Split,
-    progress: &Progress,
-    settings: &Settings,
-) -> Result<Predictions> {
-    let network = progress.run.network.build(data.input)?;
-    let weights = load_weights(folder, &network, settings)?;
-    let (source, indices) = images_of(data, split, settings.device)?;
-    predict(&network, &weights, source, &indices, &data.normalisation)
-}
-
 /// Where the images of a split are, and which ones they are.
-fn images_of(data: &Data, split: Split, device: Device) -> Result<(&Source, Vec<u32>)> {
+fn images_of<'d>(data: &'d Data, split: Split, device: Device) -> Result<(&'d Source, Vec<u32>)> {
     let source = data.part(split.part())?.on(device)?;
     let indices = match split {
         Split::Test => (0..source.len() as u32).collect(),
@@ -195,25 +174,4 @@ fn images_of(data: &Data, split: Split, device: Device) -> Result<(&Source, Vec<
         bail!("validation: 0 images are held out, so there is no hold-out to predict");
     }
     Ok((source, indices))
-}
-
-/// The weights of a run, in 32-bit floats on the device.
-///
-/// # Errors
-/// When no whole checkpoint is there, or it is of another network.
-pub fn load_weights(folder: &RunFolder, network: &Network, settings: &Settings) -> Result<Weights> {
-    let (found, complaints) = folder.load()?;
-    // The checkpoint before has other weights, which must not pass for the last one's.
-    if let Some(complaint) = complaints.first() {
-        bail!("{complaint}; the command that trains the run goes on from the checkpoint before");
-    }
-    let loaded =
-        found.with_context(|| format!("{} holds no checkpoint", folder.path().display()))?;
-    let state = loaded
-        .tensors
-        .into_iter()
-        .filter(|(name, _)| !name.starts_with(crate::train::MOMENTUM_PREFIX));
-    let mut weights = Weights::zeros(network, Kind::Float, Device::Cpu)?;
-    weights.load(&state.collect::<Vec<_>>())?;
-    weights.moved(settings.device)
 }

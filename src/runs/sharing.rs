@@ -2,8 +2,8 @@
 
 use tch::{Cuda, Device};
 
-use super::context::input_of;
-use super::worker::Task;
+use super::data::input_of;
+use super::protocol::Task;
 use crate::cost::feature_elements;
 use crate::cuda::free_memory;
 

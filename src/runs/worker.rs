@@ -9,87 +9,20 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
 
-use super::context::{Data, Settings};
-use super::execute::{Outcome, folder_of, train_shown};
-use super::predictions::{Split, predictions_of};
-use super::progress::Show;
+use super::context::Settings;
+use super::data::DataSets;
+use super::known::Known;
+use super::protocol::{End, Event, Order, Report, Task};
 use super::stop::{Interrupted, Stop, watch_signals};
+use super::train::Outcome;
 use crate::cuda::plain;
-use crate::data::Dataset;
-use crate::experiment::Run;
 
 /// How long a worker may still save after its parent has gone.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Exit code of a worker whose parent has gone: resumable (EX_TEMPFAIL of sysexits.h).
 const PARENT_GONE: i32 = 75;
-
-/// A run to be trained, with the name that people know its network by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Task {
-    /// The network's name.
-    pub name: String,
-    /// The run.
-    pub run: Run,
-}
-
-impl Task {
-    /// Name and seed.
-    pub fn label(&self) -> String {
-        format!("{}, seed {}", self.name, self.run.seed)
-    }
-}
-
-/// What a parent asks for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "order", rename_all = "lowercase")]
-pub enum Order {
-    /// Train this and predict with it.
-    Train(Box<Task>),
-    /// Save and end.
-    Stop,
-}
-
-/// What a worker says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "report", rename_all = "lowercase")]
-pub enum Report {
-    /// A step is done.
-    Step {
-        /// Epochs done, with fractions.
-        done: f64,
-        /// Epochs in all.
-        of: u32,
-        /// For people.
-        message: String,
-    },
-    /// An epoch is done.
-    Epoch {
-        /// For people.
-        line: String,
-    },
-    /// The order is carried out, or cannot be.
-    Ended {
-        /// How it ended.
-        end: End,
-    },
-}
-
-/// How an order ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum End {
-    /// Trained and predicted.
-    Finished,
-    /// Saved, to go on later.
-    Interrupted,
-    /// Another process is training it.
-    Busy,
-    /// Why it failed.
-    Failed(String),
-}
 
 /// Says `report` on standard output. A parent that has gone hears nothing, which is no error here:
 /// the end of standard input tells of it.
@@ -107,9 +40,10 @@ pub fn report(report: &Report) {
 pub fn serve(settings: &Settings) -> Result<()> {
     let stop = watch_signals()?;
     let orders = listen(stop.clone());
-    let mut known = DataSets::default();
+    let data_sets = DataSets::new(settings);
     for task in orders {
-        let end = match carry_out(&task?, &mut known, settings, Show::Parent) {
+        let mut watch = |event: Event| report(&Report::Event { event });
+        let end = match carry_out(&task?, &data_sets, &mut watch) {
             Ok(Outcome::Finished) => End::Finished,
             Ok(Outcome::Interrupted) => End::Interrupted,
             Ok(Outcome::Busy) => End::Busy,
@@ -157,69 +91,22 @@ fn read_orders(sender: &Sender<Result<Task>>, stop: &Stop) {
 /// finds everything made.
 ///
 /// # Errors
-/// What training and prediction say.
+/// The errors of training and prediction.
 pub fn carry_out(
     task: &Task,
-    known: &mut DataSets,
-    settings: &Settings,
-    show: Show,
+    data_sets: &DataSets,
+    watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
-    let data = known.of(&task.run, settings)?;
-    let outcome = train_shown(&task.name, &task.run, data, settings, show)?;
-    if outcome == Outcome::Finished && !settings.only_train {
-        let folder = folder_of(&task.run, settings);
-        for split in [Split::Validation, Split::Test] {
-            if split == Split::Test || data.validation > 0 {
-                match predictions_of(&folder, data, split, settings) {
-                    Err(error) if error.is::<Interrupted>() => return Ok(Outcome::Interrupted),
-                    result => result.with_context(|| task.label())?,
-                };
-            }
-        }
+    let known = Known::of(&task.run, &data_sets.settings.places);
+    let outcome = known.train(&task.name, data_sets, watch)?;
+    if outcome != Outcome::Finished || data_sets.settings.only_train {
+        return Ok(outcome);
+    }
+    for &split in known.splits(data_sets)? {
+        match known.predictions(split, data_sets) {
+            Err(error) if error.is::<Interrupted>() => return Ok(Outcome::Interrupted),
+            result => result.with_context(|| task.label())?,
+        };
     }
     Ok(outcome)
-}
-
-/// Data sets by what a run says of them, each read once.
-#[derive(Default)]
-pub struct DataSets(Vec<(DataKey, Data)>);
-
-/// Data set, hold-out, limit on training images.
-type DataKey = (Dataset, usize, Option<usize>);
-
-impl DataSets {
-    /// The data of `run`.
-    ///
-    /// # Errors
-    /// When a folder has no classes.
-    pub fn of(&mut self, run: &Run, settings: &Settings) -> Result<&Data> {
-        let key = (run.dataset.clone(), run.validation, run.training_images);
-        let place = match self.0.iter().position(|(known, _)| *known == key) {
-            Some(place) => place,
-            None => {
-                let validation = Some(run.validation);
-                let data = Data::new(&run.dataset, validation, run.training_images, settings)?;
-                self.0.push((key, data));
-                self.0.len() - 1
-            }
-        };
-        Ok(&self.0[place].1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_with_a_reason_comes_back_as_it_was_said() {
-        let said = Report::Ended { end: End::Failed("the loss is NaN\nat epoch 1".to_string()) };
-        let line = serde_json::to_string(&said).unwrap();
-        assert!(!line.contains('\n'), "{line}");
-        assert_eq!(serde_json::from_str::<Report>(&line).unwrap(), said);
-        assert_eq!(
-            serde_json::to_string(&Report::Ended { end: End::Busy }).unwrap(),
-            r#"{"report":"ended","end":"busy"}"#
-        );
-    }
 }

@@ -11,41 +11,41 @@ use anyhow::{Context, Result, bail};
 use tch::{Cuda, Device};
 
 use super::context::Settings;
-use super::crowd::{Crowd, Member};
+use super::data::DataSets;
 use super::device::cores;
-use super::execute::{Outcome, folder_of};
+use super::display::{Display, Shown};
 use super::machine;
 use super::order::longest_first;
+use super::protocol::{End, Order, Report, Task};
 use super::sharing::workers_for;
 use super::stop::{Interrupted, Stop, watch_signals};
-use super::worker::{End, Order, Report, Task};
+use super::train::Outcome;
+use super::worker::carry_out;
 use crate::cuda::{Trouble, plain, trouble};
+use crate::results::RunFolder;
 
 /// How often a signal is looked for while a worker is silent.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long to wait for a run that another process is training before asking again.
 const BUSY: Duration = Duration::from_millis(300);
 
-/// Makes every task's run finished: in this process by `train`, or by worker processes where there
-/// is enough to do for more than one. A failing run does not stop the others.
+/// Trains and predicts every task's run: in this process, or by worker processes where there is
+/// enough to do for more than one. A failing run does not stop the others.
 ///
 /// # Errors
 /// [`Interrupted`] after a signal; else a summary of what failed.
-pub fn train_tasks(
-    tasks: Vec<Task>,
-    settings: &Settings,
-    train: &mut dyn FnMut(&Task) -> Result<Outcome>,
-) -> Result<()> {
+pub fn train_tasks(tasks: Vec<Task>, data_sets: &DataSets) -> Result<()> {
     let count = tasks.len();
+    let settings = data_sets.settings;
     let workers = match settings.device {
         Device::Cuda(_) if !settings.workers_asked => workers_for(&tasks, settings.device),
         _ => settings.workers,
     };
     let workers = workers.min(count);
     let failures = if workers > 1 {
-        side_by_side(tasks, workers, settings)?
+        side_by_side(tasks, workers, data_sets.settings)?
     } else {
-        in_turn(tasks, settings, train)?
+        in_turn(tasks, data_sets)?
     };
     match failures.len() {
         0 => Ok(()),
@@ -97,16 +97,17 @@ fn summary(failures: &[Failure], count: usize) -> String {
 }
 
 /// What failed.
-fn in_turn(
-    mut waiting: Vec<Task>,
-    settings: &Settings,
-    train: &mut dyn FnMut(&Task) -> Result<Outcome>,
-) -> Result<Vec<Failure>> {
+fn in_turn(mut waiting: Vec<Task>, data_sets: &DataSets) -> Result<Vec<Failure>> {
+    let settings = data_sets.settings;
+    let display = Display::new(settings.quiet);
     let mut failures = Vec::new();
     while !waiting.is_empty() {
         let mut busy = Vec::new();
         for task in waiting {
-            match train(&task) {
+            let mut shown = display.add(&task);
+            let result = carry_out(&task, data_sets, &mut |event| shown.show(&event));
+            drop(shown);
+            match result {
                 Ok(Outcome::Finished) => {}
                 Ok(Outcome::Busy) => busy.push(task),
                 Ok(Outcome::Interrupted) => bail!(Interrupted),
@@ -128,7 +129,7 @@ fn in_turn(
 fn wait_for(task: &Task, settings: &Settings) -> Result<()> {
     settings.say(waiting(task));
     let stop = watch_signals()?;
-    let folder = folder_of(&task.run, settings);
+    let folder = RunFolder::standing_for(&settings.places.runs, &task.run);
     loop {
         if stop.is_asked() {
             bail!(Interrupted);
@@ -144,11 +145,11 @@ fn waiting(task: &Task) -> String {
     format!("{}: another process is training it; waiting", task.label())
 }
 
-/// What the threads that attend to the workers share.
+/// What the threads that keep the workers busy share.
 struct Shared<'a> {
     queue: Mutex<VecDeque<Task>>,
     failures: Mutex<Vec<Failure>>,
-    crowd: Crowd,
+    display: Display,
     stop: Stop,
     settings: &'a Settings,
     /// How many workers there are.
@@ -165,19 +166,19 @@ fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result
     let shared = Shared {
         queue: Mutex::new(longest_first(tasks).into()),
         failures: Mutex::default(),
-        crowd: Crowd::new(settings.quiet),
+        display: Display::new(settings.quiet),
         stop: watch_signals()?,
         settings,
         workers,
     };
     std::thread::scope(|scope| {
-        let attending: Vec<_> = (0..workers)
+        let threads: Vec<_> = (0..workers)
             .map(|index| {
                 let shared = &shared;
-                scope.spawn(move || attend(index, shared))
+                scope.spawn(move || keep_busy(index, shared))
             })
             .collect();
-        let results = attending.into_iter().map(|thread| match thread.join() {
+        let results = threads.into_iter().map(|thread| match thread.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         });
@@ -190,7 +191,7 @@ fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result
 }
 
 /// Keeps one worker busy until the queue is empty. The thread's error is one of starting a worker.
-fn attend(index: usize, shared: &Shared) -> Result<()> {
+fn keep_busy(index: usize, shared: &Shared) -> Result<()> {
     let mut idle = None;
     while !shared.stop.is_asked() {
         let Some(task) = lock(&shared.queue).pop_front() else {
@@ -213,12 +214,13 @@ fn attend(index: usize, shared: &Shared) -> Result<()> {
                 failed(&task, &reason, shared);
             }
             Err(error) if shared.stop.is_asked() => {
-                shared.crowd.say(&format!("{}: {error:#}", task.label()));
+                shared.display.say(&format!("{}: {error:#}", task.label()));
             }
             Err(error) => {
                 // The worker died and could not say so itself.
                 let reason = format!("{}: {error:#}", task.label());
-                folder_of(&task.run, shared.settings).keep_failure(&reason)?;
+                let runs = &shared.settings.places.runs;
+                RunFolder::standing_for(runs, &task.run).keep_failure(&reason)?;
                 failed(&task, &reason, shared);
             }
         }
@@ -228,7 +230,7 @@ fn attend(index: usize, shared: &Shared) -> Result<()> {
 
 fn failed(task: &Task, reason: &str, shared: &Shared) {
     let failure = Failure::new(task, reason);
-    shared.crowd.say(&format!("failed: {}: {}", failure.label, failure.reason));
+    shared.display.say(&format!("failed: {}: {}", failure.label, failure.reason));
     lock(&shared.failures).push(failure);
 }
 
@@ -248,7 +250,7 @@ struct Worker {
     child: Child,
     orders: Option<ChildStdin>,
     reports: Receiver<Report>,
-    last_words: Arc<Mutex<String>>,
+    last_error: Arc<Mutex<String>>,
 }
 
 impl Worker {
@@ -289,10 +291,10 @@ impl Worker {
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot start the worker {}", program.display()))?;
-        let reports = hear(child.stdout.take().context("a worker without output")?);
+        let reports = read_reports(child.stdout.take().context("a worker without output")?);
         let stderr = child.stderr.take().context("a worker without errors")?;
-        let last_words = pass_on(stderr, shared.settings.quiet);
-        Ok(Worker { orders: child.stdin.take(), child, reports, last_words })
+        let last_error = pass_on(stderr, shared.settings.quiet);
+        Ok(Worker { orders: child.stdin.take(), child, reports, last_error })
     }
 
     /// Has `task` carried out; a signal meanwhile is passed on.
@@ -300,14 +302,14 @@ impl Worker {
     /// # Errors
     /// When the worker dies.
     fn train(&mut self, task: &Task, shared: &Shared) -> Result<End> {
-        let member = shared.crowd.enter(task);
+        let mut shown = shared.display.add(task);
         if self.order(&Order::Train(Box::new(task.clone()))).is_err() {
-            bail!(self.death());
+            bail!(self.how_it_ended());
         }
-        self.hear_out(&member, &shared.stop)
+        self.follow(&mut shown, &shared.stop)
     }
 
-    fn hear_out(&mut self, member: &Member, stop: &Stop) -> Result<End> {
+    fn follow(&mut self, shown: &mut Shown, stop: &Stop) -> Result<End> {
         let mut told = false;
         loop {
             if stop.is_asked() && !told {
@@ -317,9 +319,9 @@ impl Worker {
             }
             match self.reports.recv_timeout(LOOK) {
                 Ok(Report::Ended { end }) => return Ok(end),
-                Ok(report) => member.show(&report),
+                Ok(Report::Event { event }) => shown.show(&event),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!(self.death()),
+                Err(RecvTimeoutError::Disconnected) => bail!(self.how_it_ended()),
             }
         }
     }
@@ -331,10 +333,10 @@ impl Worker {
     }
 
     /// How the worker ended, and the last that it said.
-    fn death(&mut self) -> String {
+    fn how_it_ended(&mut self) -> String {
         self.orders = None;
         let how = self.child.wait().map_or_else(|e| e.to_string(), describe_status);
-        let words = lock(&self.last_words).clone();
+        let words = lock(&self.last_error).clone();
         let words = if words.is_empty() { words } else { format!(": {words}") };
         format!("its process ended by itself ({how}){words}")
     }
@@ -367,7 +369,7 @@ fn device(index: usize, first: Device) -> String {
     }
 }
 
-fn hear(stdout: impl std::io::Read + Send + 'static) -> Receiver<Report> {
+fn read_reports(stdout: impl std::io::Read + Send + 'static) -> Receiver<Report> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

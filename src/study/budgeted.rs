@@ -1,5 +1,6 @@
 //! Rows of the budgeted-batch figure (Fig. 7).
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -59,8 +60,8 @@ impl Row {
 
 /// A network's or an ensemble's answers on both splits.
 struct Answered {
-    hold_out: Predictions,
-    test: Predictions,
+    hold_out: Rc<Predictions>,
+    test: Rc<Predictions>,
     multiply_adds: Vec<u64>,
 }
 
@@ -178,7 +179,7 @@ pub fn ensemble(
     names: &[String],
     seed: usize,
     split: Split,
-) -> Result<(Predictions, Vec<u64>)> {
+) -> Result<(Rc<Predictions>, Vec<u64>)> {
     let mut all = Vec::new();
     for name in names {
         let cost =
@@ -193,7 +194,8 @@ pub fn ensemble(
             predictions,
         })
         .collect();
-    anytime::ensemble(&members)
+    let (predictions, multiply_adds) = anytime::ensemble(&members)?;
+    Ok((Rc::new(predictions), multiply_adds))
 }
 
 fn of_entry(

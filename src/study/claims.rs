@@ -14,7 +14,7 @@ use crate::eval::judge::{Answered, Judgement, Measured, Row, Verdict, judge, jud
 use crate::eval::policy::Policy;
 use crate::experiment::{Figure, Plan, claims_yaml, load};
 use crate::results::tables::Table;
-use crate::runs::context::input_of;
+use crate::runs::data::input_of;
 
 /// The figure as the claims name it.
 pub fn claim_figure(figure: Figure) -> ClaimFigure {

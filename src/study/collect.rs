@@ -8,8 +8,7 @@ use super::Study;
 use super::figure::{Ask, finish_figure};
 use super::outputs::Outputs;
 use crate::experiment::load;
-use crate::runs::Settings;
-use crate::runs::worker::Task;
+use crate::runs::{Settings, Task};
 
 /// Draws the figures of `experiments` with `changes` from the runs that are finished. Returns what is
 /// to be printed on standard output: what is missing and what was drawn.
@@ -40,8 +39,8 @@ fn collect(which: &str, changes: &[String], settings: &Settings) -> Result<Strin
     let began = SystemTime::now();
     let (name, experiment) = load(which, changes)?;
     let mut study = Study::new(&name, &experiment, settings)?;
-    let count = study.tasks().len();
-    let missing = study.leave_out_missing()?;
+    let count = Task::all(&study.plan).len();
+    let missing = study.leave_out_missing();
     if missing.len() == count {
         return Ok(format!("{name}: none of {count} runs is finished; nothing to draw\n"));
     }

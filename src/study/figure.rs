@@ -57,7 +57,7 @@ pub fn make_figure(
     watch_signals()?;
     let study = Study::new(name, experiment, settings)?;
     if ask.plan {
-        let plan = plan_json(&study)?;
+        let plan = plan_json(&study);
         return Ok(if ask.json { format!("{plan:#}\n") } else { describe_plan(&plan) });
     }
     let outputs = Outputs::new(&settings.places.out, name)?;

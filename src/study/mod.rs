@@ -11,18 +11,18 @@ mod plan;
 mod positional;
 mod report;
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
 use crate::eval::Predictions;
 use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained};
 use crate::runs::costs::{CostRow, cost_rows};
-use crate::runs::execute::{folder_of, is_finished, train_run};
-use crate::runs::predictions::{Split, predictions_of};
-use crate::runs::worker::Task;
+use crate::runs::predictions::Split;
 use crate::runs::workers::train_tasks;
-use crate::runs::{Data, Settings};
+use crate::runs::{Data, DataSets, Known, Settings, State, Task};
 
 pub use collect::collect_figures;
 pub use figure::{Ask, ClaimFailed, make_figure};
@@ -38,7 +38,10 @@ pub struct Study<'a> {
     /// Its runs.
     pub plan: Plan,
     /// Its data.
-    pub data: Data,
+    pub data: Data<'a>,
+    data_sets: DataSets<'a>,
+    /// The runs that were asked for their predictions, by digest.
+    known: RefCell<HashMap<String, Rc<Known>>>,
     /// Costs of all its networks.
     pub costs: Vec<CostRow>,
     /// How to compute.
@@ -53,7 +56,8 @@ impl<'a> Study<'a> {
     /// # Errors
     /// Names the network or key that cannot be.
     pub fn new(name: &str, experiment: &Experiment, settings: &'a Settings) -> Result<Study<'a>> {
-        let data = Data::of(experiment, settings)?;
+        let data_sets = DataSets::new(settings);
+        let data = data_sets.of_experiment(experiment)?;
         let plan = Plan::new(experiment, data.input, data.validation)
             .with_context(|| format!("in experiment {name}"))?;
         let networks: Vec<_> =
@@ -66,6 +70,8 @@ impl<'a> Study<'a> {
             experiment,
             plan,
             data,
+            data_sets,
+            known: RefCell::default(),
             costs,
             settings,
             left_out: HashSet::new(),
@@ -98,44 +104,25 @@ impl<'a> Study<'a> {
     /// # Errors
     /// [`crate::runs::Interrupted`] after a signal; what a run says when it fails.
     pub fn train_all(&self) -> Result<()> {
-        let mut missing = Vec::new();
-        for task in self.tasks() {
-            if !is_finished(&folder_of(&task.run, self.settings), &self.data)? {
-                missing.push(task);
-            }
-        }
-        train_tasks(missing, self.settings, &mut |task| {
-            train_run(&task.name, &task.run, &self.data, self.settings)
-        })
+        let missing = Task::all(&self.plan).into_iter().filter(|task| !self.is_done(&task.run));
+        train_tasks(missing.collect(), &self.data_sets)
     }
 
-    /// Every run once, with the name of the first network that needs it.
-    pub fn tasks(&self) -> Vec<Task> {
-        let mut seen = HashSet::new();
-        let mut tasks = Vec::new();
-        for network in &self.plan.networks {
-            for run in &network.runs {
-                if seen.insert(run.digest()) {
-                    tasks.push(Task { name: network.name.clone(), run: run.clone() });
-                }
-            }
-        }
-        tasks
+    /// The state of one of its runs.
+    pub fn state(&self, run: &Run) -> State {
+        Known::of(run, &self.settings.places).state(&self.data_sets)
     }
 
-    /// Leaves runs that are not finished out of everything that follows, and tells which.
-    ///
-    /// # Errors
-    /// When the data cannot be read.
-    pub fn leave_out_missing(&mut self) -> Result<Vec<Task>> {
-        let mut missing = Vec::new();
-        for task in self.tasks() {
-            if !is_finished(&folder_of(&task.run, self.settings), &self.data)? {
-                self.left_out.insert(task.run.digest());
-                missing.push(task);
-            }
-        }
-        Ok(missing)
+    fn is_done(&self, run: &Run) -> bool {
+        self.state(run) == State::Done
+    }
+
+    /// Leaves runs that are not finished out of everything that follows, and returns them.
+    pub fn leave_out_missing(&mut self) -> Vec<Task> {
+        let tasks = Task::all(&self.plan).into_iter();
+        let missing: Vec<Task> = tasks.filter(|task| !self.is_done(&task.run)).collect();
+        self.left_out.extend(missing.iter().map(|task| task.run.digest()));
+        missing
     }
 
     /// The runs that the figure stands on, and those left out.
@@ -175,9 +162,16 @@ impl<'a> Study<'a> {
     ///
     /// # Errors
     /// When they cannot be made.
-    pub fn predictions(&self, network: &Trained, seed: usize, split: Split) -> Result<Predictions> {
-        let folder = folder_of(&network.runs[seed], self.settings);
-        let predictions = predictions_of(&folder, &self.data, split, self.settings)?;
+    pub fn predictions(
+        &self,
+        network: &Trained,
+        seed: usize,
+        split: Split,
+    ) -> Result<Rc<Predictions>> {
+        let run = &network.runs[seed];
+        let known = || Rc::new(Known::of(run, &self.settings.places));
+        let known = self.known.borrow_mut().entry(run.digest()).or_insert_with(known).clone();
+        let predictions = known.predictions(split, &self.data_sets)?;
         let expected = self.multiply_adds(&network.name).len();
         if predictions.exits != expected || predictions.classes != self.data.input.classes {
             bail!(

@@ -1,7 +1,7 @@
 //! The files of a figure's folder that every figure has.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::Result;
 
@@ -9,13 +9,11 @@ use super::Study;
 use crate::data::Part;
 use crate::eval::exits::{ExitScore, score};
 use crate::experiment::{FORMAT, Run};
-use crate::results::atomic;
 use crate::results::began::Began;
-use crate::results::runfiles;
 use crate::results::tables::Table;
+use crate::results::{RunFolder, atomic, runfiles};
 use crate::runs::costs::costs_csv;
 use crate::runs::device::cores;
-use crate::runs::execute::folder_of;
 use crate::runs::machine;
 use crate::runs::predictions::Split;
 use crate::runs::provenance::{self, Provenance};
@@ -33,8 +31,7 @@ impl Outputs {
     pub fn new(out: &Path, name: &str) -> Result<Outputs> {
         let folder = out.join(name);
         atomic::create_folder(&folder)?;
-        // Another process may be drawing the same figure; nothing takes it an hour to write a file.
-        atomic::remove_temporaries(&folder, Duration::from_secs(3600));
+        atomic::remove_temporaries(&folder);
         Ok(Outputs { folder })
     }
 
@@ -66,7 +63,8 @@ fn exits_table(study: &Study) -> Result<Table> {
                 &[Split::Test]
             };
             for &split in splits {
-                let scores = score(&study.predictions(network, place, split)?)?;
+                let predictions = study.predictions(network, place, split)?;
+                let scores = score(&predictions)?;
                 rows.extend(scores.into_iter().map(|s| (network.name.clone(), run.seed, split, s)));
             }
         }
@@ -88,12 +86,11 @@ fn exits_table(study: &Study) -> Result<Table> {
 /// Names the file that cannot be written.
 pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> Result<()> {
     let (present, missing) = study.present_and_missing();
-    let folders_of = |runs: &[&Run]| -> Vec<_> {
-        runs.iter().map(|run| folder_of(run, study.settings)).collect()
+    let folders_of = |runs: &[&Run]| -> Vec<RunFolder> {
+        let runs = runs.iter();
+        runs.map(|run| RunFolder::standing_for(&study.settings.places.runs, run)).collect()
     };
     let (folders, missing) = (folders_of(&present), folders_of(&missing));
-    let name =
-        |path: &Path| path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     let runs: Vec<Began> =
         folders.iter().filter_map(|f| runfiles::read_began(&f.run_yaml())).collect();
     let seconds: Vec<f64> =
@@ -121,8 +118,8 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         wall_seconds: ended.duration_since(began).unwrap_or_default().as_secs_f64(),
         training_seconds: seconds.iter().sum(),
         seconds_of_runs: seconds,
-        runs: folders.iter().map(|f| name(f.path())).collect(),
-        missing: missing.iter().map(|f| name(f.path())).collect(),
+        runs: folders.iter().map(RunFolder::name).collect(),
+        missing: missing.iter().map(RunFolder::name).collect(),
     };
     provenance::write(&outputs.file("run.json"), &provenance)
 }

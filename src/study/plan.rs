@@ -1,22 +1,17 @@
 //! What would be done, told before it is done.
 
-use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::Study;
-use crate::runs::execute::{folder_of, is_finished};
+use crate::runs::State;
 
 /// One line a run: what it is, what it costs, whether it is done.
-///
-/// # Errors
-/// When the data cannot be read.
-pub fn plan_json(study: &Study) -> Result<Value> {
+pub fn plan_json(study: &Study) -> Value {
     let mut runs = Vec::new();
     for network in &study.plan.networks {
         for run in &network.runs {
-            let folder = folder_of(run, study.settings);
-            let progress = folder.progress().map(|(progress, _)| progress);
-            let done = progress.is_some() && is_finished(&folder, &study.data)?;
+            let epochs = run.training.as_ref().map_or(0, |t| t.epochs);
+            let state = study.state(run);
             runs.push(json!({
                 "network": network.name,
                 "curve": network.curve,
@@ -24,13 +19,14 @@ pub fn plan_json(study: &Study) -> Result<Value> {
                 "run": run.folder_name(),
                 "exits": study.multiply_adds(&network.name).len(),
                 "multiply_adds": study.multiply_adds(&network.name).last(),
-                "epochs": run.training.as_ref().map(|t| t.epochs),
-                "epochs_done": progress.map_or(0, |p| p.epoch),
-                "done": done,
+                "epochs": epochs,
+                "epochs_done": state.epoch(epochs),
+                "state": state.name(),
+                "done": state == State::Done,
             }));
         }
     }
-    Ok(json!({ "experiment": study.name, "figure": study.plan.figure.name(), "runs": runs }))
+    json!({ "experiment": study.name, "figure": study.plan.figure.name(), "runs": runs })
 }
 
 /// The same for people.
@@ -41,10 +37,16 @@ pub fn describe_plan(plan: &Value) -> String {
         runs.iter().filter_map(|r| r["network"].as_str()).map(str::len).max().unwrap_or(7).max(7);
     let mut text = format!("{:width$}  seed  exits  multiply-adds  state\n", "network");
     for run in runs {
-        let state = match (run["done"].as_bool(), run["epochs_done"].as_u64()) {
-            (Some(true), _) => "done".to_string(),
-            (_, Some(0) | None) => format!("to train, {} epochs", run["epochs"]),
-            (_, Some(epoch)) => format!("at epoch {epoch} of {}", run["epochs"]),
+        let state = match (run["state"].as_str(), run["epochs_done"].as_u64()) {
+            (Some("done"), _) => "done".to_string(),
+            (Some("waiting"), Some(0)) => format!("to train, {} epochs", run["epochs"]),
+            (Some("waiting"), Some(epoch)) => format!("at epoch {epoch} of {}", run["epochs"]),
+            (state, _) => format!(
+                "{}, at epoch {} of {}",
+                state.unwrap_or_default(),
+                run["epochs_done"],
+                run["epochs"]
+            ),
         };
         let name = run["network"].as_str().unwrap_or_default();
         let millions = run["multiply_adds"].as_u64().unwrap_or(0) as f64 / 1e6;

@@ -1,10 +1,12 @@
 //! How long a run will take: its multiply-adds, by the speed of runs that are finished here, else
 //! by a stated speed.
 
+use std::path::PathBuf;
+
 use super::manifest::Line;
+use crate::results::RunFolder;
 use crate::results::runfiles::{timing_seconds, timings};
 use crate::runs::Settings;
-use crate::runs::execute::folder_of;
 
 /// Multiply-adds a second of one present-day processor core in training, counted as those of the
 /// forward pass alone: small convolutions in 32-bit floats gave 3 to 10 thousand million.
@@ -38,7 +40,7 @@ impl Speed {
     pub fn measured(lines: &[Line], settings: &Settings) -> Speed {
         let mut speeds = Vec::new();
         for line in lines {
-            let clock = timings(&folder_of(&line.run, settings).timing_csv());
+            let clock = timings(&clock_of(line, settings));
             let speed = |t: &crate::results::runfiles::Timing| t.images_per_second;
             speeds.extend(clock.iter().map(|t| speed(t) * line.multiply_adds as f64));
         }
@@ -49,13 +51,17 @@ impl Speed {
 
     /// Seconds of a run; of a finished one what it took.
     pub fn seconds(&self, line: &Line, job: &Job, settings: &Settings) -> f64 {
-        let clock = folder_of(&line.run, settings).timing_csv();
+        let clock = clock_of(line, settings);
         let seconds = match timings(&clock).last() {
             Some(last) if f64::from(last.epoch) >= job.epochs => timing_seconds(&clock),
             _ => line.multiply_adds as f64 * job.images * job.epochs / self.0,
         };
         (seconds * 1000.0).round() / 1000.0
     }
+}
+
+fn clock_of(line: &Line, settings: &Settings) -> PathBuf {
+    RunFolder::standing_for(&settings.places.runs, &line.run).timing_csv()
 }
 
 #[cfg(test)]

@@ -6,13 +6,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::estimate::{Job, Speed};
+use crate::cost;
 use crate::data::verify::training_images;
-use crate::experiment::{Run, load, read_text};
-use crate::results::list_runs;
-use crate::results::runfiles::read_run_yaml;
-use crate::runs::Settings;
-use crate::runs::worker::Task;
-use crate::study::Study;
+use crate::experiment::{Plan, Run, load, read_text};
+use crate::runs::{DataSets, Known, Settings, Task};
 
 /// One line of a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,10 +53,13 @@ pub fn manifest(
 ) -> Result<Vec<Line>> {
     let mut lines: Vec<Line> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
+    let data_sets = DataSets::new(settings);
     for which in experiments {
         let (name, experiment) = load(which, changes)?;
-        let study = Study::new(&name, &experiment, settings)?;
-        for task in study.tasks() {
+        let data = data_sets.of_experiment(&experiment)?;
+        let plan = Plan::new(&experiment, data.input, data.validation)
+            .with_context(|| format!("in experiment {name}"))?;
+        for task in Task::all(&plan) {
             let id = task.run.folder_name();
             if let Some(&place) = places.get(&id) {
                 let line = &mut lines[place];
@@ -69,8 +69,8 @@ pub fn manifest(
                 continue;
             }
             places.insert(id.clone(), lines.len());
-            let whole = study.costs.iter().rfind(|row| row.network == task.name);
-            let cost = whole.context("a network without exits")?.cost;
+            let costs = cost::table(&task.run.network.build(data.input)?);
+            let cost = costs.last().context("a network without exits")?;
             lines.push(Line {
                 index: lines.len(),
                 id,
@@ -132,11 +132,8 @@ pub fn read_manifest(path: &str) -> Result<Vec<Line>> {
 /// When the folder cannot be read.
 pub fn lines_of_runs(settings: &Settings) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
-    for folder in list_runs(&settings.places.runs)? {
-        let of_checkpoint = folder.progress().map(|(progress, _)| progress.run);
-        let Some(run) = of_checkpoint.or_else(|| read_run_yaml(&folder.run_yaml())) else {
-            continue;
-        };
+    for known in Known::all(&settings.places.runs)? {
+        let run = known.run;
         lines.push(Line {
             index: lines.len(),
             id: run.folder_name(),

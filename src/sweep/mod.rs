@@ -9,4 +9,4 @@ mod status;
 pub use manifest::{Line, lines_of_runs, manifest, manifest_text, read_manifest};
 pub use run::run_sweep;
 pub use slurm::{Slurm, submit};
-pub use status::{State, Status, describe_status, status_of};
+pub use status::{Status, describe_status, status_of};

@@ -3,11 +3,9 @@
 use anyhow::{Context, Result};
 
 use super::manifest::Line;
-use crate::runs::Settings;
-use crate::runs::execute::folder_of;
-use crate::runs::progress::Show;
-use crate::runs::worker::{DataSets, Task, carry_out};
+use crate::runs::predictions::Split;
 use crate::runs::workers::train_tasks;
+use crate::runs::{DataSets, Known, Settings, Task};
 
 /// Trains the run at `index`, or every run, and predicts with it.
 ///
@@ -25,17 +23,16 @@ pub fn run_sweep(lines: &[Line], index: Option<usize>, settings: &Settings) -> R
         }
         None => lines.iter().map(Line::task).collect(),
     };
-    let unfinished = |task: &Task| !has_everything(task, settings);
-    let tasks: Vec<Task> = tasks.into_iter().filter(unfinished).collect();
-    let mut known = DataSets::default();
-    train_tasks(tasks, settings, &mut |task| carry_out(task, &mut known, settings, Show::People))
+    let data_sets = DataSets::new(settings);
+    let unfinished = |task: &Task| !has_everything(task, &data_sets);
+    train_tasks(tasks.into_iter().filter(unfinished).collect(), &data_sets)
 }
 
-/// Whether a run is trained and predicted with, as far as can be told without reading data: what is
-/// made of other data is found out when the figure is drawn.
-fn has_everything(task: &Task, settings: &Settings) -> bool {
-    let folder = folder_of(&task.run, settings);
-    let hold_out = task.run.validation == 0 || folder.predictions("validation").is_file();
-    let is_predicted = hold_out && folder.predictions("test").is_file();
-    (is_predicted || settings.only_train) && folder.progress().is_some_and(|(p, _)| p.is_finished())
+/// Whether a run is trained and has predictions; whether those are of the present data is found out
+/// when the figure is drawn.
+fn has_everything(task: &Task, data_sets: &DataSets) -> bool {
+    let known = Known::of(&task.run, &data_sets.settings.places);
+    let is_there = |split: &Split| known.folder.predictions(split.name()).is_file();
+    let is_predicted = || known.splits(data_sets).is_ok_and(|splits| splits.iter().all(is_there));
+    known.is_done(data_sets) && (data_sets.settings.only_train || is_predicted())
 }

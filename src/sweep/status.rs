@@ -1,5 +1,4 @@
-//! How far a sweep has come, told from the headers of checkpoints, locks, clocks and the scheduler;
-//! no data and no tensor is read.
+//! How far a sweep has come, as run folders and the scheduler say.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,34 +8,8 @@ use super::manifest::Line;
 use super::slurm::queue_of;
 use crate::results::RunFolder;
 use crate::results::runfiles::timings;
-use crate::runs::Settings;
-use crate::runs::execute::folder_of;
-use crate::runs::progress::readable;
-
-/// What is the matter with a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Trained to its end.
-    Done,
-    /// A process is training it.
-    Running,
-    /// The last training failed.
-    Failed,
-    /// Not begun, or interrupted.
-    Waiting,
-}
-
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            State::Done => "done",
-            State::Running => "running",
-            State::Failed => "failed",
-            State::Waiting => "waiting",
-        }
-    }
-}
+use crate::runs::display::readable;
+use crate::runs::{DataSets, Known, Settings, State};
 
 /// A run's line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,8 +22,8 @@ pub struct Status {
     pub name: String,
     /// Seed.
     pub seed: u64,
-    /// What is the matter.
-    pub state: State,
+    /// `waiting`, `running`, `failed` or `done`.
+    pub state: &'static str,
     /// Epochs done.
     pub epoch: u32,
     /// Epochs in all.
@@ -66,9 +39,10 @@ pub struct Status {
 /// The state of every run of a manifest at `path`, which leads to its Slurm job.
 pub fn status_of(lines: &[Line], path: Option<&str>, settings: &Settings) -> Vec<Status> {
     let queue = path.map(queue_of).unwrap_or_default();
+    let data_sets = DataSets::new(settings);
     let told = |line: &Line| {
-        let mut status = one(line, settings);
-        if status.state != State::Done {
+        let mut status = one(line, &data_sets);
+        if status.state != State::Done.name() {
             status.slurm = queue.get(&line.index).cloned();
         }
         status
@@ -76,32 +50,25 @@ pub fn status_of(lines: &[Line], path: Option<&str>, settings: &Settings) -> Vec
     lines.iter().map(told).collect()
 }
 
-fn one(line: &Line, settings: &Settings) -> Status {
-    let folder = folder_of(&line.run, settings);
-    let progress = folder.progress().map(|(progress, _)| progress);
-    let epoch = progress.as_ref().map_or(0, |p| p.epoch);
-    let epochs = line.run.training.as_ref().map_or(0, |t| t.epochs);
-    let reason = std::fs::read_to_string(folder.failed_txt()).ok();
-    let state = if progress.is_some_and(|p| p.is_finished()) {
-        State::Done
-    } else if folder.is_locked() {
-        State::Running
-    } else if reason.is_some() {
-        State::Failed
-    } else {
-        State::Waiting
-    };
-    let is_running = state == State::Running;
+fn one(line: &Line, data_sets: &DataSets) -> Status {
+    let known = Known::of(&line.run, &data_sets.settings.places);
+    let state = known.state(data_sets);
+    let (epochs, name) = (known.epochs(), state.name());
+    let epoch = state.epoch(epochs);
+    let is_running = matches!(state, State::Running { .. });
     Status {
         index: line.index,
         id: line.id.clone(),
         name: line.name.clone(),
         seed: line.run.seed,
-        state,
+        state: name,
         epoch,
         epochs,
-        seconds_left: is_running.then(|| seconds_left(&folder, line, epoch, epochs)),
-        reason: reason.filter(|_| state == State::Failed).map(|text| text.trim_end().to_string()),
+        seconds_left: is_running.then(|| seconds_left(&known.folder, line, epoch, epochs)),
+        reason: match state {
+            State::Failed { reason, .. } => Some(reason),
+            _ => None,
+        },
         slurm: None,
     }
 }
@@ -126,8 +93,7 @@ fn age(folder: &RunFolder) -> Option<Duration> {
 
 /// The table for people: with `all`, every run, else those that run or failed; and the counts.
 pub fn describe_status(statuses: &[Status], all: bool) -> String {
-    let shown =
-        statuses.iter().filter(|s| all || matches!(s.state, State::Running | State::Failed));
+    let shown = statuses.iter().filter(|s| all || ["running", "failed"].contains(&s.state));
     let width = statuses.iter().map(|s| s.name.chars().count()).max();
     let width = width.unwrap_or(0).max("network".len());
     let mut text = format!("index  {:width$}  seed  state    epoch\n", "network");
@@ -138,7 +104,7 @@ pub fn describe_status(statuses: &[Status], all: bool) -> String {
             s.index,
             s.name,
             s.seed,
-            s.state.name(),
+            s.state,
             remark(s)
         );
         text.push_str(line.trim_end());
@@ -161,10 +127,10 @@ fn counts(statuses: &[Status]) -> String {
     format!(
         "{} runs: {} done, {} running, {} failed, {} waiting\n",
         statuses.len(),
-        count(State::Done),
-        count(State::Running),
-        count(State::Failed),
-        count(State::Waiting)
+        count("done"),
+        count("running"),
+        count("failed"),
+        count("waiting")
     )
 }
 
@@ -182,11 +148,11 @@ mod tests {
             state,
             epoch: 1,
             epochs: 2,
-            seconds_left: (state == State::Running).then_some(61.0),
-            reason: (state == State::Failed).then(|| "the loss is NaN".to_string()),
+            seconds_left: (state == "running").then_some(61.0),
+            reason: (state == "failed").then(|| "the loss is NaN".to_string()),
             slurm: None,
         };
-        let states = [State::Done, State::Running, State::Failed, State::Waiting];
+        let states = ["done", "running", "failed", "waiting"];
         let statuses: Vec<Status> = (0..).zip(states).map(|(i, s)| status(i, s)).collect();
         assert_eq!(
             describe_status(&statuses, false),

@@ -11,14 +11,12 @@ use tch::{Device, Kind, Reduction, Tensor};
 use crate::data::augment::Normalisation;
 use crate::data::{Batches, Source, splits};
 use crate::eval::exits::score;
-use crate::experiment::{FORMAT, Run, Training};
+use crate::experiment::{FORMAT, LogRow, Progress, Run, Training};
 use crate::nn::{Mode, Network, Schedule, Weights, initialise};
 use crate::predict::predict;
-use crate::results::checkpoint::{LogRow, Progress};
-use crate::results::folder::Loaded;
 
 use record::{Record, Row};
-pub use sgd::{Hyper, PREFIX as MOMENTUM_PREFIX, Sgd};
+pub use sgd::{Hyper, Sgd, without_momentum};
 
 /// Everything that a training reads.
 pub struct Job<'a> {
@@ -96,17 +94,21 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// When the checkpoint is not one of this run.
-    pub fn resume(job: &'a Job<'a>, loaded: &Loaded) -> Result<Trainer<'a>> {
+    pub fn resume(
+        job: &'a Job<'a>,
+        progress: &Progress,
+        tensors: &[(String, Tensor)],
+    ) -> Result<Trainer<'a>> {
         let mut weights = Weights::zeros(job.network, Kind::Float, Device::Cpu)?;
         let (momentum, named): (Vec<_>, Vec<_>) =
-            loaded.tensors.iter().partition(|(name, _)| name.starts_with(sgd::PREFIX));
+            tensors.iter().partition(|(name, _)| name.starts_with(sgd::PREFIX));
         let named: Vec<(String, Tensor)> =
             named.into_iter().map(|(n, t)| (n.clone(), t.shallow_clone())).collect();
         weights.load(&named).context("the checkpoint's weights")?;
         let weights = weights.moved(job.device)?;
         let mut sgd = Sgd::new(&weights)?;
         sgd.load(&weights, &momentum).context("the checkpoint's momentum")?;
-        Trainer::new(job, weights, sgd, loaded.progress.clone())
+        Trainer::new(job, weights, sgd, progress.clone())
     }
 
     fn new(

@@ -9,6 +9,11 @@ use crate::nn::Weights;
 /// Before a parameter's name, the name of its momentum.
 pub const PREFIX: &str = "momentum.";
 
+/// The tensors of a checkpoint that are a network's state: all but the optimiser's.
+pub fn without_momentum(tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+    tensors.into_iter().filter(|(name, _)| !name.starts_with(PREFIX)).collect()
+}
+
 /// A step's numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hyper {

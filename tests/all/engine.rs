@@ -387,9 +387,7 @@ fn agreement_on_the_test_images_of_a_trained_run() {
     let source = Source::open(&run.dataset, Part::Test, Path::new(&data)).unwrap();
     let network = run.network.build(input).unwrap();
     let mut weights = Weights::zeros(&network, Kind::Float, Device::Cpu).unwrap();
-    let state = loaded.tensors.into_iter();
-    let state = state.filter(|(name, _)| !name.starts_with(repro::train::MOMENTUM_PREFIX));
-    weights.load(&state.collect::<Vec<_>>()).unwrap();
+    weights.load(&repro::train::without_momentum(loaded.tensors)).unwrap();
     let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
     let size = engine.classes();
     let indices: Vec<u32> = (0..source.len() as u32).collect();

@@ -1,10 +1,10 @@
 //! Small whole files of every kind that the program reads.
 
 use repro::eval::Predictions;
-use repro::experiment::{FORMAT, Plan, Run, load};
+use repro::experiment::{FORMAT, LogRow, Plan, Progress, Run, load};
 use repro::models::Input;
 use repro::nn::{Precision, initialise};
-use repro::results::checkpoint::{self, LogRow, Progress};
+use repro::results::checkpoint;
 use repro::results::predictions::{self, Made};
 use tch::{Device, Tensor};
 

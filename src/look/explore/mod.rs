@@ -9,12 +9,12 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use serde_json::{Value, json};
 
 use super::examples::spread;
+use super::opened::Opened;
 use crate::eval::anytime;
 use crate::eval::budgeted::{BudgetedPoint, Network, Setting, sweep};
 use crate::eval::combine::{self, Combine};
 use crate::eval::policy::Policy;
 use crate::eval::probabilities::Certainty;
-use crate::runs::opened::Opened;
 
 const PAGE: &str = include_str!("page.html");
 /// Where the template takes the data.
@@ -144,7 +144,7 @@ fn picked<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
 
 /// All shown images in one picture, as a data address, and the side of each.
 fn sprite(run: &Opened, shown: &[usize]) -> Result<(String, u32)> {
-    let tile = (run.data.input.side as u32).min(LARGEST);
+    let tile = (run.side() as u32).min(LARGEST);
     let rows = shown.len().div_ceil(COLUMNS) as u32;
     let mut sprite = RgbImage::new(COLUMNS as u32 * tile, rows * tile);
     for (place, &at) in shown.iter().enumerate() {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::cost;
 use crate::experiment::{BUILT_IN, Experiment, Plan};
-use crate::runs::context::input_of;
+use crate::runs::data::input_of;
 
 /// A setting, as the paper-scale experiment has it and as it is here.
 pub(super) struct Difference {

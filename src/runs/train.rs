@@ -4,21 +4,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::context::{Data, Saving, Settings};
+use super::context::{Saving, Settings};
+use super::data::DataSets;
+use super::known::Known;
 use super::machine::{self, Threads};
-use super::progress::{Display, Show, describe_row};
+use super::protocol::Event;
 use super::stop::{Stop, watch_signals};
 use crate::cuda::{Trouble, plain, trouble};
 use crate::data::Part;
-use crate::experiment::{FORMAT, Run};
+use crate::experiment::{FORMAT, Progress, Run};
 use crate::results::RunFolder;
-use crate::results::checkpoint::{self, Progress};
 use crate::results::folder::{Loaded, Lock};
 use crate::results::tables::Table;
 use crate::results::{atomic, runfiles};
-use crate::train::{Job, MOMENTUM_PREFIX, Step, Trainer};
+use crate::train::{Job, Step, Trainer, without_momentum};
 
-/// How a call to [`train_run`] ended.
+/// How often steps are told: reading a loss makes a GPU wait.
+const SHOW_EVERY: Duration = Duration::from_millis(250);
+
+/// How a call to [`Known::train`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The run is finished, now or before.
@@ -29,88 +33,49 @@ pub enum Outcome {
     Busy,
 }
 
-/// The folder that stands for `run`: an imported run's where there is one, else its own.
-pub fn folder_of(run: &Run, settings: &Settings) -> RunFolder {
-    let imported = RunFolder::of(&settings.places.runs, &run.imported());
-    if imported.checkpoint().is_file() {
-        imported
-    } else {
-        RunFolder::of(&settings.places.runs, run)
+impl Known {
+    /// Trains the run, called `name`, to its end, unless it is finished already.
+    ///
+    /// # Errors
+    /// When data, folder or training fail; what was saved stays. The reason stays in the run's
+    /// folder until a later training succeeds.
+    pub fn train(
+        &self,
+        name: &str,
+        data_sets: &DataSets,
+        watch: &mut dyn FnMut(Event),
+    ) -> Result<Outcome> {
+        if self.is_done(data_sets) {
+            return Ok(Outcome::Finished);
+        }
+        if watch_signals()?.is_asked() {
+            return Ok(Outcome::Interrupted);
+        }
+        let Some(lock) = self.folder.try_lock()? else {
+            return Ok(Outcome::Busy);
+        };
+        let result = train_locked(self, data_sets, watch, &lock)
+            .with_context(|| format!("{name}, seed {}", self.run.seed));
+        match &result {
+            Ok(Outcome::Finished) => self.folder.forget_failure(),
+            Ok(_) => {}
+            // On a full disk it cannot be kept; the error that counts is the training's.
+            Err(error) => drop(self.folder.keep_failure(&plain(&format!("{error:#}")))),
+        }
+        result
     }
-}
-
-/// Trains `run` to its end, unless it is finished already.
-///
-/// # Errors
-/// When data, folder or training fail; what was saved stays.
-pub fn train_run(name: &str, run: &Run, data: &Data, settings: &Settings) -> Result<Outcome> {
-    train_shown(name, run, data, settings, Show::People)
-}
-
-/// [`train_run`] with its progress shown to people or to a parent process.
-///
-/// # Errors
-/// As [`train_run`]; the reason stays in the run's folder until a later training succeeds.
-pub fn train_shown(
-    name: &str,
-    run: &Run,
-    data: &Data,
-    settings: &Settings,
-    show: Show,
-) -> Result<Outcome> {
-    let context = || format!("{name}, seed {}", run.seed);
-    let folder = folder_of(run, settings);
-    if is_finished(&folder, data).with_context(context)? {
-        return Ok(Outcome::Finished);
-    }
-    if watch_signals()?.is_asked() {
-        return Ok(Outcome::Interrupted);
-    }
-    let Some(lock) = folder.try_lock()? else {
-        return Ok(Outcome::Busy);
-    };
-    let shown = (settings, show);
-    let result = train_locked(name, run, data, shown, &folder, &lock).with_context(context);
-    match &result {
-        Ok(Outcome::Finished) => folder.forget_failure(),
-        Ok(_) => {}
-        // On a full disk it cannot be kept; the error that counts is the training's.
-        Err(error) => drop(folder.keep_failure(&plain(&format!("{error:#}")))),
-    }
-    result
-}
-
-/// Whether the run is finished on the present data, and its weights can be used.
-///
-/// # Errors
-/// When the data cannot be read.
-pub fn is_finished(folder: &RunFolder, data: &Data) -> Result<bool> {
-    let Some((progress, _)) = folder.progress() else {
-        return Ok(false);
-    };
-    if !progress.is_finished() {
-        return Ok(false);
-    }
-    let imported = progress.run.training.is_none();
-    Ok((imported || progress.data == data.part(Part::Train)?.digest) && is_sound(folder))
-}
-
-/// Whether the weights of a finished run can be used. Where predictions of them are there, they are
-/// only read when something else needs them, and checked then.
-fn is_sound(folder: &RunFolder) -> bool {
-    folder.predictions("test").is_file() || checkpoint::load(&folder.checkpoint()).is_ok()
 }
 
 fn train_locked(
-    name: &str,
-    run: &Run,
-    data: &Data,
-    (settings, show): (&Settings, Show),
-    folder: &RunFolder,
+    known: &Known,
+    data_sets: &DataSets,
+    watch: &mut dyn FnMut(Event),
     _lock: &Lock,
 ) -> Result<Outcome> {
+    let (run, folder, settings) = (&known.run, &known.folder, data_sets.settings);
+    let data = data_sets.of_run(run)?;
     let training = run.training.as_ref().context("an imported run cannot be trained")?;
-    atomic::remove_temporaries(folder.path(), Duration::ZERO);
+    atomic::remove_temporaries(folder.path());
     let train = data.part(Part::Train)?;
     let (found, complaints) = folder.load()?;
     for complaint in complaints {
@@ -136,15 +101,18 @@ fn train_locked(
         device: settings.device,
     };
     let mut trainer = match &found {
-        Some(loaded) => Trainer::resume(&job, loaded)
+        Some(loaded) => Trainer::resume(&job, &loaded.progress, &loaded.tensors)
             .with_context(|| folder.checkpoint().display().to_string())?,
         None => Trainer::begin(&job)?,
     };
     drop(found);
     // A kill between the log and the checkpoint leaves the log ahead.
     write_log(folder, trainer.progress())?;
-    let display = Display::new(name, trainer.progress(), training, settings, show);
-    fold(display, &mut trainer, folder, settings.saving)
+    let progress = trainer.progress();
+    if progress.epoch > 0 || progress.step > 0 {
+        watch(Event::Resumed { epoch: progress.epoch });
+    }
+    finish(&mut trainer, folder, settings.saving, watch)
 }
 
 /// A checkpoint of other data is set aside, and why is said.
@@ -175,20 +143,24 @@ fn fitting(
     }
 }
 
-/// The training itself: step, show, save.
-fn fold(
-    mut display: Display,
+/// Trains to the end: step, tell, save.
+fn finish(
     trainer: &mut Trainer,
     folder: &RunFolder,
     saving: Saving,
+    watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
     let stop: Stop = watch_signals()?;
-    let mut saved = Instant::now();
+    let (mut saved, mut shown) = (Instant::now(), Instant::now());
     let mut epoch = Instant::now();
     let mut images = 0;
     while let Some(step) = next_step(trainer)? {
         images += step.images;
-        display.step(&step, || trainer.look())?;
+        if shown.elapsed() > SHOW_EVERY && step.row.is_none() {
+            shown = Instant::now();
+            let done = f64::from(step.epoch) + step.done as f64 / step.of as f64;
+            watch(Event::Step { done, loss: trainer.look()? });
+        }
         let finished = trainer.progress().is_finished();
         let stopping = stop.is_asked() && !finished;
         let epoch_due = step.row.as_ref().is_some_and(|r| r.epoch % saving.epochs == 0);
@@ -199,7 +171,7 @@ fn fold(
             let seconds = epoch.elapsed().as_secs_f64();
             let speed = images as f64 / seconds;
             runfiles::append_timing(&folder.timing_csv(), row.epoch, speed, seconds)?;
-            display.epoch(&describe_row(row, speed));
+            watch(Event::Epoch { row: row.clone(), images_per_second: speed });
             (epoch, images) = (Instant::now(), 0);
         }
         if finished || stopping || epoch_due || saved.elapsed() > saving.time {
@@ -210,7 +182,6 @@ fn fold(
             return Ok(Outcome::Interrupted);
         }
     }
-    display.finish();
     Ok(Outcome::Finished)
 }
 
@@ -226,8 +197,7 @@ pub fn slim_run(folder: &RunFolder) -> Result<bool> {
         return Ok(false);
     };
     let whole = loaded.tensors.len();
-    let state = loaded.tensors.into_iter().filter(|(name, _)| !name.starts_with(MOMENTUM_PREFIX));
-    let state: Vec<_> = state.collect();
+    let state = without_momentum(loaded.tensors);
     if state.len() == whole {
         return Ok(false);
     }

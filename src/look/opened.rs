@@ -1,29 +1,29 @@
 //! A trained run opened for looking at: its network's costs, its answers on both splits, its images.
 
+use std::rc::Rc;
+
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;
 use tch::{Device, Kind};
 
-use super::context::{Data, Settings};
-use super::costs::cost_rows;
-use super::predictions::{Split, predictions_of};
+use crate::cost;
 use crate::data::{Normalisation, Part, class_names};
 use crate::eval::{Predictions, budgeted};
 use crate::experiment::Run;
-use crate::results::{RunFolder, find_run};
+use crate::runs::predictions::Split;
+use crate::runs::{Data, DataSets, Known, Settings};
 
 /// What early exit needs of one run.
-pub struct Opened {
+pub struct Opened<'a> {
     /// The run.
     pub run: Run,
     /// Name of its folder.
     pub name: String,
-    /// Its data.
-    pub data: Data,
+    data: Data<'a>,
     /// Predictions on the hold-out.
-    pub hold_out: Predictions,
+    pub hold_out: Rc<Predictions>,
     /// Predictions on the test images.
-    pub test: Predictions,
+    pub test: Rc<Predictions>,
     /// Multiply-adds of exits 1..k.
     pub multiply_adds: Vec<u64>,
     /// Names of the classes by label.
@@ -34,37 +34,29 @@ pub struct Opened {
 ///
 /// # Errors
 /// When there is no such run, it is not finished, or it has no hold-out.
-pub fn open_run(which: &str, settings: &Settings) -> Result<Opened> {
-    let folder = find_run(which, &settings.places.runs)?;
-    let (progress, _) =
-        folder.progress().with_context(|| format!("{} is not trained", folder.path().display()))?;
-    let run = progress.run;
+pub fn open_run<'a>(which: &str, settings: &'a Settings) -> Result<Opened<'a>> {
+    let data_sets = DataSets::new(settings);
+    let known = Known::named(which, &settings.places.runs)?;
+    let data = data_sets.of_run(&known.run)?;
     ensure!(
-        run.validation > 0,
+        data.validation > 0,
         "{} holds no image out, and exits are taken by thresholds found on held-out images; \
          train it with `validation` above 0",
-        folder.path().display()
+        known.folder.path().display()
     );
-    let data = Data::new(&run.dataset, Some(run.validation), run.training_images, settings)?;
-    let costs = cost_rows(&[(run.network.short_name(), run.network.clone())], data.input)?;
+    let costs = cost::table(&known.run.network.build(data.input)?);
     Ok(Opened {
-        name: folder_name(&folder),
-        hold_out: predictions_of(&folder, &data, Split::Validation, settings)?,
-        test: predictions_of(&folder, &data, Split::Test, settings)?,
-        multiply_adds: costs.iter().map(|row| row.cost.multiply_adds).collect(),
-        classes: class_names(&run.dataset, &settings.places.data),
+        name: known.folder.name(),
+        hold_out: known.predictions(Split::Validation, &data_sets)?,
+        test: known.predictions(Split::Test, &data_sets)?,
+        multiply_adds: costs.iter().map(|cost| cost.multiply_adds).collect(),
+        classes: class_names(&known.run.dataset, &settings.places.data),
         data,
-        run,
+        run: known.run,
     })
 }
 
-/// The last part of a run folder's path.
-pub fn folder_name(folder: &RunFolder) -> String {
-    let name = folder.path().file_name();
-    name.map_or(String::new(), |n| n.to_string_lossy().into_owned())
-}
-
-impl Opened {
+impl Opened<'_> {
     /// What a budgeted-batch sweep takes.
     pub fn network(&self) -> budgeted::Network<'_> {
         budgeted::Network {
@@ -78,6 +70,11 @@ impl Opened {
     pub fn class(&self, label: u32) -> String {
         let name = self.classes.get(label as usize);
         name.map_or_else(|| label.to_string(), |name| name.replace('_', " "))
+    }
+
+    /// Height and width of an image, in pixels.
+    pub fn side(&self) -> usize {
+        self.data.input.side
     }
 
     /// A test image as people see it, neither normalised nor changed; `index` counts in its file.

@@ -1,0 +1,194 @@
+//! The data sets of a command.
+
+use std::cell::{OnceCell, RefCell};
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::{Context, Result};
+use tch::Device;
+
+use super::context::Settings;
+use crate::data::{Dataset, Facts, Normalisation, Part, Source, Split, hold_out, subset};
+use crate::experiment::{Experiment, Run};
+use crate::models::Input;
+
+/// The data sets of a command; each part is read, and its digest computed, at most once.
+pub struct DataSets<'a> {
+    /// How to compute.
+    pub settings: &'a Settings,
+    read: RefCell<Vec<(Dataset, Rc<Parts>)>>,
+}
+
+#[derive(Default)]
+struct Parts {
+    train: OnceCell<Loaded>,
+    test: OnceCell<Loaded>,
+    /// Whether reading the training images failed, so that it is not tried for every run.
+    is_unreadable: OnceCell<()>,
+}
+
+/// A part of the data in the memory of the host.
+pub struct Loaded {
+    /// Its images.
+    pub source: Source,
+    /// Its digest.
+    pub digest: String,
+    moved: OnceCell<Source>,
+}
+
+impl Loaded {
+    /// The images on `device`; on the first call they go there. A process that only looks at the
+    /// digest takes no GPU.
+    ///
+    /// # Errors
+    /// When the device cannot hold them.
+    pub fn on(&self, device: Device) -> Result<&Source> {
+        if let (Source::Memory(images), Device::Cuda(_)) = (&self.source, device)
+            && self.moved.get().is_none()
+        {
+            let moved = Source::Memory(images.to_device(device)?);
+            return Ok(self.moved.get_or_init(|| moved));
+        }
+        Ok(self.moved.get().unwrap_or(&self.source))
+    }
+}
+
+impl<'a> DataSets<'a> {
+    /// No data set is read yet.
+    pub fn new(settings: &'a Settings) -> DataSets<'a> {
+        DataSets { settings, read: RefCell::default() }
+    }
+
+    /// A data set with a hold-out (none = the data set's usual one); only an image folder is looked
+    /// at.
+    ///
+    /// # Errors
+    /// When a folder has no classes.
+    fn of(
+        &self,
+        dataset: &Dataset,
+        validation: Option<usize>,
+        training_images: Option<usize>,
+    ) -> Result<Data<'a>> {
+        let facts = dataset.facts(&self.settings.places.data)?;
+        Ok(Data {
+            dataset: dataset.clone(),
+            settings: self.settings,
+            parts: self.parts(dataset),
+            input: Input::from(&facts),
+            normalisation: Normalisation { mean: facts.mean, std: facts.std },
+            validation: validation.unwrap_or(facts.default_validation),
+            training_images,
+        })
+    }
+
+    /// The data of an experiment.
+    ///
+    /// # Errors
+    /// When a folder has no classes.
+    pub fn of_experiment(&self, experiment: &Experiment) -> Result<Data<'a>> {
+        self.of(&experiment.dataset, experiment.validation, experiment.training_images)
+    }
+
+    /// The data of a run. An imported run has the data set's usual hold-out.
+    ///
+    /// # Errors
+    /// When a folder has no classes.
+    pub fn of_run(&self, run: &Run) -> Result<Data<'a>> {
+        let validation = run.training.as_ref().map(|_| run.validation);
+        self.of(&run.dataset, validation, run.training_images)
+    }
+
+    /// Digest of the training images of `run`; none where they cannot be read.
+    pub fn training_digest(&self, run: &Run) -> Option<String> {
+        let parts = self.parts(&run.dataset);
+        if parts.is_unreadable.get().is_some() {
+            return None;
+        }
+        let data = self.of_run(run).ok();
+        let digest = data.and_then(|data| Some(data.part(Part::Train).ok()?.digest.clone()));
+        if digest.is_none() {
+            parts.is_unreadable.get_or_init(|| ());
+        }
+        digest
+    }
+
+    fn parts(&self, dataset: &Dataset) -> Rc<Parts> {
+        let mut read = self.read.borrow_mut();
+        if let Some((_, parts)) = read.iter().find(|(known, _)| known == dataset) {
+            return parts.clone();
+        }
+        let parts = Rc::new(Parts::default());
+        read.push((dataset.clone(), parts.clone()));
+        parts
+    }
+}
+
+/// A data set with its hold-out.
+pub struct Data<'a> {
+    dataset: Dataset,
+    settings: &'a Settings,
+    parts: Rc<Parts>,
+    /// What the networks read.
+    pub input: Input,
+    /// Means and standard deviations.
+    pub normalisation: Normalisation,
+    /// Images held out of the training set.
+    pub validation: usize,
+    training_images: Option<usize>,
+}
+
+impl Data<'_> {
+    /// Images of `part`, read on the first call.
+    ///
+    /// # Errors
+    /// When they cannot be read; names the file and the way out.
+    pub fn part(&self, part: Part) -> Result<&Loaded> {
+        let cell = match part {
+            Part::Train => &self.parts.train,
+            Part::Test => &self.parts.test,
+        };
+        if let Some(loaded) = cell.get() {
+            return Ok(loaded);
+        }
+        let folder = &self.settings.places.data;
+        let source = if self.settings.skip_broken {
+            let (source, broken) = Source::open_whole(&self.dataset, part, folder)?;
+            if broken > 0 {
+                eprintln!("warning: {broken} broken {} images are left out", part.name());
+            }
+            source
+        } else {
+            Source::open(&self.dataset, part, folder)?
+        };
+        let digest = source.digest()?;
+        Ok(cell.get_or_init(|| Loaded { source, digest, moved: OnceCell::new() }))
+    }
+
+    /// Which training images are trained on and which are held out.
+    ///
+    /// # Errors
+    /// When the hold-out leaves nothing, or fewer images than asked for.
+    pub fn split(&self) -> Result<Split> {
+        let count = self.part(Part::Train)?.source.len();
+        let mut split = hold_out(count, self.validation)?;
+        if let Some(n) = self.training_images {
+            split.train = subset(&split.train, n).context("training_images")?;
+        }
+        Ok(split)
+    }
+}
+
+/// What a network of a data set reads and answers.
+///
+/// # Errors
+/// When the data set is a folder that is missing or has no class.
+pub fn input_of(dataset: &Dataset) -> Result<Input> {
+    Ok(Input::from(&dataset.facts(Path::new(""))?))
+}
+
+impl From<&Facts> for Input {
+    fn from(facts: &Facts) -> Input {
+        Input { channels: facts.channels, side: facts.side, classes: facts.classes }
+    }
+}

@@ -1,0 +1,218 @@
+//! A run and what is known of it. Every command asks here whether a run is finished.
+
+use std::cell::OnceCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
+use tch::{Device, Kind};
+
+use super::context::Places;
+use super::data::DataSets;
+use super::predictions::Split;
+use crate::eval::Predictions;
+use crate::experiment::{Progress, Run};
+use crate::nn::{Network, Weights};
+use crate::results::runfiles::read_run_yaml;
+use crate::results::{RunFolder, checkpoint, find_run, list_runs};
+use crate::train::without_momentum;
+
+/// State of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Not finished, and no process is training it.
+    Waiting {
+        /// Finished epochs, from which a training goes on.
+        epoch: u32,
+    },
+    /// A process is training it.
+    Running {
+        /// Finished epochs.
+        epoch: u32,
+    },
+    /// The last training failed.
+    Failed {
+        /// Finished epochs.
+        epoch: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Trained to its end on the present data, and its weights can be used; or imported.
+    Done,
+}
+
+impl State {
+    /// Its name in tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            State::Waiting { .. } => "waiting",
+            State::Running { .. } => "running",
+            State::Failed { .. } => "failed",
+            State::Done => "done",
+        }
+    }
+
+    /// Finished epochs of a training of `epochs`.
+    pub fn epoch(&self, epochs: u32) -> u32 {
+        match self {
+            State::Waiting { epoch } | State::Running { epoch } | State::Failed { epoch, .. } => {
+                *epoch
+            }
+            State::Done => epochs,
+        }
+    }
+}
+
+/// A run, its folder, and what has been read of it.
+#[derive(Debug)]
+pub struct Known {
+    /// The run.
+    pub run: Run,
+    /// The folder that stands for it.
+    pub folder: RunFolder,
+    pub(super) predictions: [OnceCell<Rc<Predictions>>; 2],
+}
+
+impl Known {
+    /// A planned run. An imported run of the same network and data stands in for it.
+    pub fn of(run: &Run, places: &Places) -> Known {
+        Known::at(run.clone(), RunFolder::standing_for(&places.runs, run))
+    }
+
+    /// The run that `which` names: a folder, or an unambiguous beginning of a folder's name.
+    ///
+    /// # Errors
+    /// When there is none or more than one, or the run's configuration cannot be read.
+    pub fn named(which: &str, runs: &Path) -> Result<Known> {
+        let folder = find_run(which, runs)?;
+        let path = folder.path().display().to_string();
+        Known::read(folder).with_context(|| format!("{path} is not trained"))
+    }
+
+    /// All runs under `runs` whose configuration can be read, by name.
+    ///
+    /// # Errors
+    /// When the folder is there but cannot be read.
+    pub fn all(runs: &Path) -> Result<Vec<Known>> {
+        Ok(list_runs(runs)?.into_iter().filter_map(Known::read).collect())
+    }
+
+    /// The run that a folder is of, as its checkpoint says, else its `run.yaml`.
+    pub fn read(folder: RunFolder) -> Option<Known> {
+        let of_checkpoint = folder.progress().map(|(progress, _)| progress.run);
+        let run = of_checkpoint.or_else(|| read_run_yaml(&folder.run_yaml()))?;
+        Some(Known::at(run, folder))
+    }
+
+    fn at(run: Run, folder: RunFolder) -> Known {
+        Known { run, folder, predictions: Default::default() }
+    }
+
+    /// Epochs of a whole training; 0 of an imported run.
+    pub fn epochs(&self) -> u32 {
+        self.run.training.as_ref().map_or(0, |training| training.epochs)
+    }
+
+    /// The state of the run, as its files say now. The training images are read only where the
+    /// checkpoint says that the run is finished.
+    pub fn state(&self, data_sets: &DataSets) -> State {
+        let progress = self.folder.progress().map(|(progress, _)| progress);
+        let mut epoch = progress.as_ref().map_or(0, |progress| progress.epoch);
+        if let Some(progress) = progress.filter(Progress::is_finished) {
+            epoch = match self.usable(&progress, data_sets) {
+                Usable::Yes => return State::Done,
+                Usable::OtherData => 0,
+                Usable::Damaged { epoch } => epoch,
+            };
+        }
+        if self.folder.is_locked() {
+            return State::Running { epoch };
+        }
+        match self.folder.failure() {
+            Some(reason) => State::Failed { epoch, reason },
+            None => State::Waiting { epoch },
+        }
+    }
+
+    /// Whether the run is finished.
+    pub fn is_done(&self, data_sets: &DataSets) -> bool {
+        self.state(data_sets) == State::Done
+    }
+
+    /// An error unless the run is finished.
+    ///
+    /// # Errors
+    /// Names the run, how far it has come, and the way out.
+    pub fn ensure_done(&self, data_sets: &DataSets) -> Result<()> {
+        let shown = self.folder.path().display();
+        match self.state(data_sets) {
+            State::Done => Ok(()),
+            State::Waiting { epoch: 0 } => {
+                bail!("{shown} is not trained; the command of its experiment trains it")
+            }
+            State::Running { epoch } => bail!(
+                "{shown} is being trained (epoch {epoch} of {}); wait for its end",
+                self.epochs()
+            ),
+            State::Waiting { epoch } | State::Failed { epoch, .. } => bail!(
+                "{shown} is not finished (epoch {epoch} of {}); the command that trains it goes on \
+                 from there",
+                self.epochs()
+            ),
+        }
+    }
+
+    fn usable(&self, progress: &Progress, data_sets: &DataSets) -> Usable {
+        let is_imported = progress.run.training.is_none();
+        let digest = || data_sets.training_digest(&self.run);
+        if !is_imported && digest().is_some_and(|digest| digest != progress.data) {
+            return Usable::OtherData;
+        }
+        // Where there are predictions, the weights are read only when something else needs them,
+        // and checked then.
+        if self.folder.predictions(Split::Test.name()).is_file()
+            || checkpoint::load(&self.folder.checkpoint()).is_ok()
+        {
+            return Usable::Yes;
+        }
+        let before = checkpoint::load_progress(&self.folder.previous_checkpoint());
+        Usable::Damaged { epoch: before.map_or(0, |(progress, _)| progress.epoch) }
+    }
+
+    /// The splits that the run is predicted on: the test images, and the hold-out where there is one.
+    ///
+    /// # Errors
+    /// When a folder has no classes.
+    pub fn splits(&self, data_sets: &DataSets) -> Result<&'static [Split]> {
+        let has_hold_out = data_sets.of_run(&self.run)?.validation > 0;
+        Ok(if has_hold_out { &[Split::Validation, Split::Test] } else { &[Split::Test] })
+    }
+
+    /// The network, and its weights in 32-bit floats on the device.
+    ///
+    /// # Errors
+    /// When no whole checkpoint is there, or it is of another network.
+    pub fn network(&self, data_sets: &DataSets) -> Result<(Network, Weights)> {
+        let network = self.run.network.build(data_sets.of_run(&self.run)?.input)?;
+        let (found, complaints) = self.folder.load()?;
+        // The checkpoint before has other weights, which must not pass for the last one's.
+        if let Some(complaint) = complaints.first() {
+            bail!(
+                "{complaint}; the command that trains the run goes on from the checkpoint before"
+            );
+        }
+        let shown = self.folder.path().display();
+        let loaded = found.with_context(|| format!("{shown} holds no checkpoint"))?;
+        let mut weights = Weights::zeros(&network, Kind::Float, Device::Cpu)?;
+        weights.load(&without_momentum(loaded.tensors))?;
+        let weights = weights.moved(data_sets.settings.device)?;
+        Ok((network, weights))
+    }
+}
+
+/// Whether a checkpoint at the end of its training can be used.
+enum Usable {
+    Yes,
+    OtherData,
+    Damaged { epoch: u32 },
+}
