@@ -1,6 +1,7 @@
 //! The counting convention, stated once: one multiplication and one addition together are one
 //! multiply-add; convolutions and linear layers are counted, their biases and everything else are
-//! not. A convolution costs `k k c_in c_out side side`, a linear layer `c_in c_out`.
+//! not. A convolution in g groups costs `k k (c_in / g) c_out side side`, a linear layer
+//! `c_in c_out`.
 
 use serde::Serialize;
 
@@ -45,7 +46,9 @@ pub fn multiply_adds(network: &Network, id: NodeId) -> u64 {
     let (inputs, outputs, side) =
         (network.input_channels(id) as u64, node.channels as u64, node.side as u64);
     match node.layer {
-        Layer::Conv { kernel, .. } => (kernel * kernel) as u64 * inputs * outputs * side * side,
+        Layer::Conv { kernel, groups, .. } => {
+            (kernel * kernel) as u64 * (inputs / groups as u64) * outputs * side * side
+        }
         Layer::Linear => inputs * outputs,
         _ => 0,
     }

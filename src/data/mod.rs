@@ -21,7 +21,7 @@ pub mod folder;
 pub mod idx;
 mod names;
 pub mod picture;
-mod random;
+pub(crate) mod random;
 mod raw;
 mod sniff;
 mod source;

@@ -5,7 +5,8 @@
 use std::mem::MaybeUninit;
 
 use super::gemm::{Product, parts};
-use super::simd::Simd;
+use super::simd::{Simd, activate};
+use super::units::Activation;
 
 /// Weights `[rows][taps]` as the loop reads them: block by block of up to `most` vectors of rows, in
 /// each tap by tap; and the biases. Rows of zeros fill the last vector.
@@ -100,10 +101,10 @@ unsafe fn registers<S: Simd, const P: usize, const V: usize>(
             }
             weight = weight.add(V * S::LANES);
         }
-        if product.relu {
+        if product.activation != Activation::None {
             for p in 0..P {
                 for v in 0..V {
-                    sums[p][v] = S::relu(sums[p][v]);
+                    sums[p][v] = activate::<S>(sums[p][v], product.activation);
                 }
             }
         }

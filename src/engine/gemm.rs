@@ -2,7 +2,8 @@
 //! offset). Here a block of output channels by a few vectors of pixels is held in registers; see
 //! [`channels`](super::channels) for maps of few pixels.
 
-use super::simd::Simd;
+use super::simd::{Simd, activate};
+use super::units::Activation;
 
 /// Most output channels of a register block.
 pub(super) const ROWS: usize = 6;
@@ -48,8 +49,8 @@ pub(super) struct Product<'a> {
     pub targets: &'a [u32],
     /// Bits to keep of each vector; empty = all.
     pub masks: &'a [f32],
-    /// Whether negative results become 0.
-    pub relu: bool,
+    /// What is done to each result.
+    pub activation: Activation,
     /// Whether every output channel is a plane of floats, also where words are pairs.
     pub floats: bool,
 }
@@ -135,10 +136,10 @@ unsafe fn registers<S: Simd, const M: usize, const N: usize>(
             }
             weight = weight.add(M);
         }
-        if product.relu {
+        if product.activation != Activation::None {
             for m in 0..M {
                 for n in 0..N {
-                    sums[m][n] = S::relu(sums[m][n]);
+                    sums[m][n] = activate::<S>(sums[m][n], product.activation);
                 }
             }
         }

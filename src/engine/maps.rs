@@ -11,8 +11,9 @@ use std::ptr::NonNull;
 use super::places::{Pool, Slice};
 use crate::heap::prefer_huge_pages;
 
-/// Words after the last map of a single image that a vector's end may run over.
-const SLACK: usize = 16;
+/// Words after the last map of a single image that a vector's end, of every second word too, may run
+/// over.
+const SLACK: usize = 32;
 
 /// The values of one group of images.
 pub(super) struct Arena {

@@ -7,6 +7,7 @@
 //! clock.
 
 mod channels;
+mod depthwise;
 mod gemm;
 mod group;
 mod maps;

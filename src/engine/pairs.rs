@@ -96,6 +96,14 @@ unsafe impl<S: Bf16> Simd for Pairs<S> {
         unsafe { S::relu(v) }
     }
     #[inline(always)]
+    unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
+        unsafe { S::at_most(v, most) }
+    }
+    #[inline(always)]
+    unsafe fn load_evens(from: *const f32) -> Self::V {
+        unsafe { S::load_evens(from) }
+    }
+    #[inline(always)]
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
         unsafe { S::and(v, mask) }
     }

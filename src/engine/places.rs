@@ -131,7 +131,7 @@ fn pools(network: &Network, units: &[Unit]) -> (Vec<Pool>, BTreeMap<usize, usize
         for &id in &unit.outputs {
             paddings.entry(network.nodes()[id].side).or_insert(0);
         }
-        if let Work::Convolve { window, .. } = &unit.work {
+        if let Work::Convolve { window, .. } | Work::Depthwise { window, .. } = &unit.work {
             let side = network.nodes()[unit.inputs[0]].side;
             let padding = paddings.entry(side).or_insert(0);
             *padding = (*padding).max(window.padding);

@@ -48,7 +48,10 @@ impl Planes {
         Ok(match &unit.work {
             _ if self.floats[id] => regular(channels, false),
             Work::Convolve { .. } => regular(channels, true),
-            Work::Affine { .. } | Work::MaxPool(_) | Work::AvgPool { .. } => input.clone(),
+            Work::Depthwise { .. }
+            | Work::Affine { .. }
+            | Work::MaxPool(_)
+            | Work::AvgPool { .. } => input.clone(),
             Work::Add { .. } => {
                 ensure!(*input == self.of[unit.inputs[1]], UNEVEN);
                 input.clone()

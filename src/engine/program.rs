@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use super::channels::pack_channels;
+use super::depthwise::{self, Depthwise};
 use super::gemm::pack;
 use super::maps::{Arena, Layout};
 use super::pairs;
@@ -15,7 +16,7 @@ use super::places::{Places, Slice};
 use super::planes::{Plane, Planes};
 use super::simd::Isa;
 use super::tables::{Id, Tables};
-use super::units::{Unit, Window, Work};
+use super::units::{Activation, Unit, Window, Work};
 use crate::nn::NodeId;
 
 /// One loop over the arena.
@@ -23,9 +24,17 @@ pub(super) enum Step {
     /// A convolution or linear layer.
     Product(ProductStep),
     /// `scale x + shift`, by plane.
-    Affine { input: Slice, output: Slice, scale: Vec<[f32; 2]>, shift: Vec<[f32; 2]>, relu: bool },
+    Affine {
+        input: Slice,
+        output: Slice,
+        scale: Vec<[f32; 2]>,
+        shift: Vec<[f32; 2]>,
+        activation: Activation,
+    },
+    /// A convolution of each channel by itself.
+    Depthwise(Depthwise),
     /// `a + b`.
-    Add { a: Slice, b: Slice, output: Slice, relu: bool },
+    Add { a: Slice, b: Slice, output: Slice, activation: Activation },
     /// A part of a concatenation that could not be written in place.
     Copy { input: Slice, output: Slice },
     /// Maximum over windows.
@@ -48,7 +57,7 @@ pub(super) struct ProductStep {
     pub taps: Id,
     pub tap_count: usize,
     pub places: Id,
-    pub relu: bool,
+    pub activation: Activation,
     pub floats: bool,
     /// Whether the lanes are output channels.
     pub channels: bool,
@@ -126,16 +135,36 @@ impl Lowering<'_> {
         let (input, output) = (self.slice(from), self.slice(to));
         steps.push(match &unit.work {
             Work::Convolve { .. } => Step::Product(self.product(unit)),
-            Work::Affine { scale, shift, relu } => {
+            Work::Depthwise { window, weights, bias, activation } => {
+                let planes = self.planes.of(from);
+                Step::Depthwise(Depthwise {
+                    input,
+                    output,
+                    window: *window,
+                    weights: depthwise::words(planes, weights, bias.len(), self.planes.paired),
+                    bias: planes.iter().map(|p| p.map(|c| c.map_or(0.0, |c| bias[c]))).collect(),
+                    activation: *activation,
+                })
+            }
+            Work::Affine { scale, shift, activation } => {
                 let of = |values: &[f32]| -> Vec<[f32; 2]> {
                     let planes = self.planes.of(from).iter();
                     planes.map(|plane| plane.map(|c| c.map_or(0.0, |c| values[c]))).collect()
                 };
-                Step::Affine { input, output, scale: of(scale), shift: of(shift), relu: *relu }
+                Step::Affine {
+                    input,
+                    output,
+                    scale: of(scale),
+                    shift: of(shift),
+                    activation: *activation,
+                }
             }
-            Work::Add { relu } => {
-                Step::Add { a: input, b: self.slice(unit.inputs[1]), output, relu: *relu }
-            }
+            Work::Add { activation } => Step::Add {
+                a: input,
+                b: self.slice(unit.inputs[1]),
+                output,
+                activation: *activation,
+            },
             Work::Concat => return self.concat(&unit.inputs, output, steps),
             Work::MaxPool(window) => Step::MaxPool { input, output, window: *window },
             Work::AvgPool { kernel } => {
@@ -160,7 +189,7 @@ impl Lowering<'_> {
     }
 
     fn product(&mut self, unit: &Unit) -> ProductStep {
-        let Work::Convolve { window, weights, bias, relu } = &unit.work else {
+        let Work::Convolve { window, weights, bias, activation } = &unit.work else {
             unreachable!("only a convolution is a product");
         };
         let (from, to) = (unit.inputs[0], unit.outputs[0]);
@@ -190,7 +219,7 @@ impl Lowering<'_> {
             taps: self.tables.taps(self.layout, input, *window),
             tap_count,
             places,
-            relu: *relu,
+            activation: *activation,
             floats,
             channels,
         }

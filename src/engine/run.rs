@@ -1,6 +1,7 @@
 //! Carrying out steps, with the instructions that the machine has.
 
 use super::channels::multiply_channels;
+use super::depthwise::depthwise;
 use super::gemm::{Product, multiply};
 use super::maps::Arena;
 use super::pairs::Pairs;
@@ -63,11 +64,12 @@ unsafe fn stage_with<S: Simd>(program: &Program, stage: usize, arena: &mut [f32]
                     unsafe { multiply::<S>(arena, &product) }
                 }
             }
-            Step::Affine { input, output, scale, shift, relu } => {
-                steps::affine::<S>(layout, arena, (*input, *output), (scale, shift, *relu));
+            Step::Depthwise(step) => unsafe { depthwise::<S>(layout, arena, step) },
+            Step::Affine { input, output, scale, shift, activation } => {
+                steps::affine::<S>(layout, arena, (*input, *output), (scale, shift, *activation));
             }
-            Step::Add { a, b, output, relu } => {
-                steps::add::<S>(layout, arena, (*a, *b, *output), *relu);
+            Step::Add { a, b, output, activation } => {
+                steps::add::<S>(layout, arena, (*a, *b, *output), *activation);
             }
             Step::Copy { input, output } => steps::copy(layout, arena, *input, *output),
             Step::MaxPool { input, output, window } => {
@@ -106,7 +108,7 @@ fn product<'a>(program: &'a Program, step: &'a ProductStep) -> Product<'a> {
         sources: &places.sources,
         targets: &places.targets,
         masks: &places.masks,
-        relu: step.relu,
+        activation: step.activation,
         floats: step.floats,
     }
 }

@@ -4,6 +4,7 @@
 //! function that has the instructions enabled; everything here is inlined into it. A word is a 32-bit
 //! float, or a pair of channels in bfloat16 (see [`pairs`](super::pairs)).
 
+use super::units::Activation;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Wide, Ymm};
 
@@ -104,6 +105,10 @@ pub(super) unsafe trait Simd: Copy {
     unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The greater of each lane and 0.
     unsafe fn relu(v: Self::V) -> Self::V;
+    /// The lesser of each lane and that of `most`; what is not a number stays.
+    unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V;
+    /// Reads every second word, from the first of twice as many.
+    unsafe fn load_evens(from: *const f32) -> Self::V;
     /// The bits that are set in both.
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V;
     /// Writes lane `index[i]` of `from` to lane `i` of `to`, where the sign bit of `mask[i]` is set.
@@ -127,6 +132,16 @@ pub(super) unsafe trait Simd: Copy {
     #[inline(always)]
     fn join(halves: [f32; 2]) -> f32 {
         halves[0]
+    }
+}
+
+/// A result as it is written.
+#[inline(always)]
+pub(super) unsafe fn activate<S: Simd>(v: S::V, activation: Activation) -> S::V {
+    match activation {
+        Activation::None => v,
+        Activation::Relu => unsafe { S::relu(v) },
+        Activation::Relu6 => unsafe { S::at_most(S::relu(v), S::splat(6.0)) },
     }
 }
 
@@ -158,6 +173,14 @@ unsafe impl Simd for Portable {
     #[inline(always)]
     unsafe fn relu(v: Self::V) -> Self::V {
         v.map(|x| if x < 0.0 { 0.0 } else { x })
+    }
+    #[inline(always)]
+    unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
+        std::array::from_fn(|i| if v[i] > most[i] { most[i] } else { v[i] })
+    }
+    #[inline(always)]
+    unsafe fn load_evens(from: *const f32) -> Self::V {
+        std::array::from_fn(|i| unsafe { *from.add(2 * i) })
     }
     #[inline(always)]
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {

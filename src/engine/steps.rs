@@ -4,21 +4,18 @@ use super::maps::Layout;
 use super::places::Slice;
 use super::planes::Plane;
 use super::simd::Simd;
-use super::units::Window;
+use super::units::{Activation, Window};
 
 /// First words of each row of a slice's plane; a row has `side * lanes` words.
 fn rows(layout: &Layout, slice: Slice, plane: usize) -> impl Iterator<Item = usize> + '_ {
     (0..layout.map(slice).side).map(move |y| layout.pixel(slice, plane, y, 0))
 }
 
-/// The greater of both, or `value` where it is not a number.
+/// The value, moved into the range; what is not a number stays.
 #[inline(always)]
-fn at_least(least: f32, value: f32) -> f32 {
-    if value < least { least } else { value }
-}
-
-fn least(relu: bool) -> f32 {
-    if relu { 0.0 } else { f32::NEG_INFINITY }
+fn within(value: f32, (least, most): (f32, f32)) -> f32 {
+    let value = if value < least { least } else { value };
+    if value > most { most } else { value }
 }
 
 #[inline(always)]
@@ -26,10 +23,10 @@ pub(super) fn affine<S: Simd>(
     layout: &Layout,
     arena: &mut [f32],
     (input, output): (Slice, Slice),
-    (scale, shift, relu): (&[[f32; 2]], &[[f32; 2]], bool),
+    (scale, shift, activation): (&[[f32; 2]], &[[f32; 2]], Activation),
 ) {
     let length = layout.map(input).side * layout.lanes;
-    let least = least(relu);
+    let range = activation.range();
     for plane in 0..input.planes {
         let (scale, shift) = (scale[plane], shift[plane]);
         for (from, to) in rows(layout, input, plane).zip(rows(layout, output, plane)) {
@@ -37,7 +34,7 @@ pub(super) fn affine<S: Simd>(
             for (to, &from) in to.iter_mut().zip(from) {
                 let [a, b] = S::split(from);
                 let values = [a * scale[0] + shift[0], b * scale[1] + shift[1]];
-                *to = S::join(values.map(|value| at_least(least, value)));
+                *to = S::join(values.map(|value| within(value, range)));
             }
         }
     }
@@ -48,17 +45,17 @@ pub(super) fn add<S: Simd>(
     layout: &Layout,
     arena: &mut [f32],
     (a, b, output): (Slice, Slice, Slice),
-    relu: bool,
+    activation: Activation,
 ) {
     let length = layout.map(a).side * layout.lanes;
-    let least = least(relu);
+    let range = activation.range();
     copy(layout, arena, a, output);
     for plane in 0..a.planes {
         for (from, to) in rows(layout, b, plane).zip(rows(layout, output, plane)) {
             let (from, to) = two_rows(arena, from, to, length);
             for (to, &from) in to.iter_mut().zip(from) {
                 let (a, b) = (S::split(*to), S::split(from));
-                *to = S::join([a[0] + b[0], a[1] + b[1]].map(|value| at_least(least, value)));
+                *to = S::join([a[0] + b[0], a[1] + b[1]].map(|value| within(value, range)));
             }
         }
     }

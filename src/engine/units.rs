@@ -17,15 +17,39 @@ pub(super) struct Window {
     pub padding: usize,
 }
 
+/// What is done to a number before it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Activation {
+    /// Nothing.
+    None,
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+}
+
+impl Activation {
+    /// The least and the greatest number that comes out.
+    pub(super) fn range(self) -> (f32, f32) {
+        match self {
+            Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Activation::Relu => (0.0, f32::INFINITY),
+            Activation::Relu6 => (0.0, 6.0),
+        }
+    }
+}
+
 /// What a unit computes.
 #[derive(Debug)]
 pub(super) enum Work {
     /// `weights` are `[out, in, k, k]`; several outputs one after another.
-    Convolve { window: Window, weights: Vec<f32>, bias: Vec<f32>, relu: bool },
+    Convolve { window: Window, weights: Vec<f32>, bias: Vec<f32>, activation: Activation },
+    /// Each channel by itself: `weights` are `[channels, k, k]`.
+    Depthwise { window: Window, weights: Vec<f32>, bias: Vec<f32>, activation: Activation },
     /// `scale x + shift` by channel.
-    Affine { scale: Vec<f32>, shift: Vec<f32>, relu: bool },
+    Affine { scale: Vec<f32>, shift: Vec<f32>, activation: Activation },
     /// Sum of two inputs.
-    Add { relu: bool },
+    Add { activation: Activation },
     /// Channels of all inputs.
     Concat,
     /// Maximum over windows.
@@ -108,9 +132,9 @@ fn join(units: &mut Vec<Unit>, unit: Unit) {
             && other.inputs == unit.inputs
             && match (&other.work, &unit.work) {
                 (
-                    Work::Convolve { window, relu, .. },
-                    Work::Convolve { window: window2, relu: relu2, .. },
-                ) => (window, relu) == (window2, relu2),
+                    Work::Convolve { window, activation, .. },
+                    Work::Convolve { window: window2, activation: activation2, .. },
+                ) => (window, activation) == (window2, activation2),
                 _ => false,
             }
     });
@@ -145,7 +169,7 @@ impl Reader<'_> {
         let node = &self.network.nodes()[id];
         Ok(match node.layer {
             Layer::Input => anyhow::bail!("the input cannot be computed"),
-            Layer::Conv { kernel, stride, padding, bias } => {
+            Layer::Conv { kernel, stride, padding, groups, bias } => {
                 let mut weights = values(self.weights.of_node(id, 0))?;
                 let mut bias = match bias {
                     true => values(self.weights.of_node(id, 1))?,
@@ -154,40 +178,59 @@ impl Reader<'_> {
                 if let Some(norm) = self.absorb(&Layer::BatchNorm) {
                     fold(self.norm(norm)?, &mut weights, &mut bias);
                 }
-                Work::Convolve {
-                    window: Window { kernel, stride, padding },
-                    weights,
-                    bias,
-                    relu: self.absorb(&Layer::Relu).is_some(),
+                let window = Window { kernel, stride, padding };
+                let activation = self.activation();
+                let inputs = self.network.input_channels(id);
+                if groups == inputs && groups == node.channels {
+                    Work::Depthwise { window, weights, bias, activation }
+                } else {
+                    let weights = without_groups(&weights, inputs, groups, kernel * kernel);
+                    Work::Convolve { window, weights, bias, activation }
                 }
             }
             Layer::Linear => Work::Convolve {
                 window: Window { kernel: 1, stride: 1, padding: 0 },
                 weights: values(self.weights.of_node(id, 0))?,
                 bias: values(self.weights.of_node(id, 1))?,
-                relu: false,
+                activation: Activation::None,
             },
             Layer::BatchNorm => {
                 let (scale, shift) = self.norm(id)?;
                 Work::Affine {
                     scale: scale.iter().map(|&x| x as f32).collect(),
                     shift: shift.iter().map(|&x| x as f32).collect(),
-                    relu: self.absorb(&Layer::Relu).is_some(),
+                    activation: self.activation(),
                 }
             }
-            Layer::Relu => Work::Affine {
+            Layer::Relu | Layer::Relu6 => Work::Affine {
                 scale: vec![1.0; node.channels],
                 shift: vec![0.0; node.channels],
-                relu: true,
+                activation: match node.layer {
+                    Layer::Relu6 => Activation::Relu6,
+                    _ => Activation::Relu,
+                },
             },
-            Layer::Add => Work::Add { relu: self.absorb(&Layer::Relu).is_some() },
-            Layer::Concat => Work::Concat,
-            Layer::MaxPool { kernel, stride, padding } => {
+            Layer::Add => Work::Add { activation: self.activation() },
+            // Of one value a concatenation is that value, in its place.
+            Layer::Concat | Layer::Dropout { .. } => Work::Concat,
+            // Windows are cut off at the edge in any case.
+            Layer::MaxPool { kernel, stride, padding, .. } => {
                 Work::MaxPool(Window { kernel, stride, padding })
             }
             Layer::AvgPool { kernel } => Work::AvgPool { kernel },
             Layer::Shortcut { stride } => Work::Shortcut { stride },
         })
+    }
+
+    /// Takes a ReLU along that comes next.
+    fn activation(&mut self) -> Activation {
+        if self.absorb(&Layer::Relu).is_some() {
+            Activation::Relu
+        } else if self.absorb(&Layer::Relu6).is_some() {
+            Activation::Relu6
+        } else {
+            Activation::None
+        }
     }
 
     /// Takes the next node along if it is of this kind and nobody else reads the value before it.
@@ -219,6 +262,23 @@ impl Reader<'_> {
         let shift = shift.collect();
         Ok((scale, shift))
     }
+}
+
+/// Weights `[out, in / groups, k, k]` as `[out, in, k, k]`, with zeros between channels of different
+/// groups: no family has groups of several channels, so they need no loop of their own.
+fn without_groups(weights: &[f32], inputs: usize, groups: usize, window: usize) -> Vec<f32> {
+    if groups == 1 {
+        return weights.to_vec();
+    }
+    let taps = inputs / groups * window;
+    let rows = weights.len() / taps;
+    let mut dense = vec![0.0; rows * inputs * window];
+    for (row, own) in weights.chunks_exact(taps).enumerate() {
+        let group = row / (rows / groups);
+        let first = row * inputs * window + group * taps;
+        dense[first..first + taps].copy_from_slice(own);
+    }
+    dense
 }
 
 /// Multiplies each output channel's weights by its scale, and moves the bias likewise.

@@ -1,18 +1,22 @@
 //! The registers of x86-64.
 
 use std::arch::x86_64::{
-    __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_and_ps, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskstore_ps, _mm256_max_ps,
-    _mm256_permutevar8x32_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-    _mm256_storeu_si256, _mm512_and_ps, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh,
-    _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_movepi32_mask, _mm512_permutexvar_epi16,
+    __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_and_ps, _mm256_castpd_ps,
+    _mm256_castps_pd, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskstore_ps,
+    _mm256_max_ps, _mm256_min_ps, _mm256_permute4x64_pd, _mm256_permutevar8x32_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_storeu_si256, _mm512_and_ps,
+    _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_dpbf16_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_movepi32_mask, _mm512_permutex2var_ps, _mm512_permutexvar_epi16,
     _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 use std::mem::transmute;
 
 use super::pairs::Bf16;
 use super::simd::Simd;
+
+/// Every second word of two registers.
+const EVENS: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
 
 /// 16 floats (AVX-512).
 #[derive(Clone, Copy)]
@@ -43,6 +47,17 @@ unsafe impl Simd for Wide {
     unsafe fn relu(v: Self::V) -> Self::V {
         // The second operand is taken where the first is not a number, which must stay one.
         unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
+    }
+    #[inline(always)]
+    unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
+        unsafe { _mm512_min_ps(most, v) }
+    }
+    #[inline(always)]
+    unsafe fn load_evens(from: *const f32) -> Self::V {
+        unsafe {
+            let index = _mm512_loadu_si512(EVENS.as_ptr().cast());
+            _mm512_permutex2var_ps(Self::load(from), index, Self::load(from.add(16)))
+        }
     }
     #[inline(always)]
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
@@ -126,6 +141,18 @@ unsafe impl Simd for Ymm {
     #[inline(always)]
     unsafe fn relu(v: Self::V) -> Self::V {
         unsafe { _mm256_max_ps(_mm256_setzero_ps(), v) }
+    }
+    #[inline(always)]
+    unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
+        unsafe { _mm256_min_ps(most, v) }
+    }
+    #[inline(always)]
+    unsafe fn load_evens(from: *const f32) -> Self::V {
+        unsafe {
+            // Even words of both by halves of a register, then the halves in order.
+            let mixed = _mm256_shuffle_ps::<0x88>(Self::load(from), Self::load(from.add(8)));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0xd8>(_mm256_castps_pd(mixed)))
+        }
     }
     #[inline(always)]
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {

@@ -134,41 +134,59 @@ impl Writer<'_> {
     /// Appends what computes node `id`.
     fn layer(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let inputs: Vec<String> = node.inputs.iter().map(|&input| self.value(input)).collect();
-        let output = self.value(id);
+        let exit = self.value(id);
+        let is_map = node.layer != Layer::Linear && self.is_exit(id);
+        let output = if is_map { format!("{exit}_map") } else { exit.clone() };
         match &node.layer {
             Layer::Input => {}
-            Layer::Conv { kernel, stride, padding, bias } => {
+            Layer::Conv { kernel, stride, padding, groups, bias } => {
                 let suffixes: &[&str] = if *bias { &["weight", "bias"] } else { &["weight"] };
                 let weights = self.weights(node, suffixes)?;
-                let window = window(*kernel, *stride, *padding);
-                self.push("Conv", &[inputs, weights].concat(), output, &window);
+                let mut attributes = window(*kernel, *stride, *padding);
+                attributes.push(("group", Attribute::Integer(*groups)));
+                self.push("Conv", &[inputs, weights].concat(), output.clone(), &attributes);
             }
             Layer::BatchNorm => {
                 let suffixes = ["weight", "bias", "running_mean", "running_var"];
                 let inputs = [inputs, self.weights(node, &suffixes)?].concat();
                 let epsilon = [("epsilon", Attribute::Float(EPSILON))];
-                self.push("BatchNormalization", &inputs, output, &epsilon);
+                self.push("BatchNormalization", &inputs, output.clone(), &epsilon);
             }
-            Layer::Relu => self.push("Relu", &inputs, output, &[]),
+            Layer::Relu => self.push("Relu", &inputs, output.clone(), &[]),
+            Layer::Relu6 => {
+                let limits =
+                    [self.number(&output, "least", 0.0), self.number(&output, "most", 6.0)];
+                self.push("Clip", &[inputs, limits.to_vec()].concat(), output.clone(), &[]);
+            }
+            Layer::Dropout { .. } => self.push("Identity", &inputs, output.clone(), &[]),
             Layer::Concat => {
-                self.push("Concat", &inputs, output, &[("axis", Attribute::Integer(1))]);
+                self.push("Concat", &inputs, output.clone(), &[("axis", Attribute::Integer(1))]);
             }
-            Layer::Add => self.push("Add", &inputs, output, &[]),
-            Layer::MaxPool { kernel, stride, padding } => {
-                self.push("MaxPool", &inputs, output, &window(*kernel, *stride, *padding));
+            Layer::Add => self.push("Add", &inputs, output.clone(), &[]),
+            Layer::MaxPool { kernel, stride, padding, ceil } => {
+                let mut attributes = window(*kernel, *stride, *padding);
+                attributes.push(("ceil_mode", Attribute::Integer(usize::from(*ceil))));
+                self.push("MaxPool", &inputs, output.clone(), &attributes);
             }
             Layer::AvgPool { kernel } => {
-                self.push("AveragePool", &inputs, output, &window(*kernel, *kernel, 0));
+                self.push("AveragePool", &inputs, output.clone(), &window(*kernel, *kernel, 0));
             }
-            Layer::Shortcut { stride } => self.shortcut(id, *stride, &inputs[0], output),
+            Layer::Shortcut { stride } => self.shortcut(id, *stride, &inputs[0], output.clone()),
             Layer::Linear => {
                 let flat = format!("{output}_flat");
                 self.push("Flatten", &inputs, flat.clone(), &[("axis", Attribute::Integer(1))]);
                 let inputs = [vec![flat], self.weights(node, &["weight", "bias"])?].concat();
-                self.push("Gemm", &inputs, output, &[("transB", Attribute::Integer(1))]);
+                self.push("Gemm", &inputs, output.clone(), &[("transB", Attribute::Integer(1))]);
             }
         }
+        if is_map {
+            self.push("Flatten", &[output], exit, &[("axis", Attribute::Integer(1))]);
+        }
         Ok(())
+    }
+
+    fn is_exit(&self, id: NodeId) -> bool {
+        self.network.exits().iter().any(|exit| exit.logits == id)
     }
 
     /// Name of a node's value.
@@ -227,6 +245,13 @@ impl Writer<'_> {
         self.push("Pad", &inputs, output, &[]);
     }
 
+    /// A single number as an initializer; returns its name.
+    fn number(&mut self, of: &str, name: &str, value: f32) -> String {
+        let name = format!("{of}_{name}");
+        self.initializers.push(tensor(&name, FLOAT, &[], &value.to_le_bytes()));
+        name
+    }
+
     fn integers(&mut self, of: &str, name: &str, values: &[i64]) -> String {
         let name = format!("{of}_{name}");
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -235,8 +260,8 @@ impl Writer<'_> {
     }
 }
 
-fn window(kernel: usize, stride: usize, padding: usize) -> [(&'static str, Attribute); 3] {
-    [
+fn window(kernel: usize, stride: usize, padding: usize) -> Vec<(&'static str, Attribute)> {
+    vec![
         ("kernel_shape", Attribute::Integers(vec![kernel; 2])),
         ("strides", Attribute::Integers(vec![stride; 2])),
         ("pads", Attribute::Integers(vec![padding; 4])),

@@ -26,6 +26,8 @@ pub struct Conv {
     pub stride: usize,
     /// Zeros added on each side.
     pub padding: usize,
+    /// Groups of channels, each with its own outputs.
+    pub groups: usize,
     /// Whether a bias is added.
     pub bias: bool,
 }
@@ -33,12 +35,22 @@ pub struct Conv {
 impl Conv {
     /// A 1x1 convolution without a bias.
     pub fn pointwise(channels: usize) -> Conv {
-        Conv { channels, kernel: 1, stride: 1, padding: 0, bias: false }
+        Conv { channels, kernel: 1, stride: 1, padding: 0, groups: 1, bias: false }
     }
 
     /// A 3x3 convolution with padding 1 and without a bias.
     pub fn three(channels: usize, stride: usize) -> Conv {
-        Conv { channels, kernel: 3, stride, padding: 1, bias: false }
+        Conv { channels, kernel: 3, stride, padding: 1, groups: 1, bias: false }
+    }
+
+    /// A 3x3 convolution with padding 1 and without a bias, each channel by itself.
+    pub fn depthwise(channels: usize, stride: usize) -> Conv {
+        Conv { groups: channels, ..Conv::three(channels, stride) }
+    }
+
+    /// The same with a bias.
+    pub fn biased(self) -> Conv {
+        Conv { bias: true, ..self }
     }
 }
 
@@ -123,10 +135,25 @@ impl Builder {
 
     /// Convolution. A strided output has `(side + 2 padding - kernel) / stride + 1` pixels a side.
     pub fn conv(&mut self, x: Feature, conv: Conv) -> Feature {
-        let Conv { channels, kernel, stride, padding, bias } = conv;
-        let side = windows(x.side, kernel, stride, padding);
         let name = self.numbered();
-        let layer = Layer::Conv { kernel, stride, padding, bias };
+        self.push_conv(x, conv, name)
+    }
+
+    /// Convolution whose weights are called `name` within the scope.
+    pub fn conv_as(&mut self, name: &str, x: Feature, conv: Conv) -> Feature {
+        let name = self.full_name(name);
+        self.push_conv(x, conv, name)
+    }
+
+    fn push_conv(&mut self, x: Feature, conv: Conv, name: String) -> Feature {
+        let Conv { channels, kernel, stride, padding, groups, bias } = conv;
+        assert!(
+            groups > 0 && x.channels.is_multiple_of(groups) && channels.is_multiple_of(groups),
+            "{name}: {groups} groups do not divide {} channels into {channels}",
+            x.channels
+        );
+        let side = windows(x.side, kernel, stride, padding);
+        let layer = Layer::Conv { kernel, stride, padding, groups, bias };
         self.push(layer, &[x], channels, side, name)
     }
 
@@ -136,10 +163,29 @@ impl Builder {
         self.push(Layer::BatchNorm, &[x], x.channels, x.side, name)
     }
 
+    /// Batch normalisation whose weights are called `name` within the scope.
+    pub fn batch_norm_as(&mut self, name: &str, x: Feature) -> Feature {
+        let name = self.full_name(name);
+        self.push(Layer::BatchNorm, &[x], x.channels, x.side, name)
+    }
+
     /// ReLU.
     pub fn relu(&mut self, x: Feature) -> Feature {
         self.numbered();
         self.push(Layer::Relu, &[x], x.channels, x.side, String::new())
+    }
+
+    /// ReLU, at most 6.
+    pub fn relu6(&mut self, x: Feature) -> Feature {
+        self.numbered();
+        self.push(Layer::Relu6, &[x], x.channels, x.side, String::new())
+    }
+
+    /// Dropout: in training a number becomes 0 with probability `rate`.
+    pub fn dropout(&mut self, x: Feature, rate: f64) -> Feature {
+        assert!((0.0..1.0).contains(&rate), "a dropout of {rate}");
+        self.numbered();
+        self.push(Layer::Dropout { rate }, &[x], x.channels, x.side, String::new())
     }
 
     /// Max pooling.
@@ -152,7 +198,16 @@ impl Builder {
     ) -> Feature {
         self.numbered();
         let side = windows(x.side, kernel, stride, padding);
-        self.push(Layer::MaxPool { kernel, stride, padding }, &[x], x.channels, side, String::new())
+        let layer = Layer::MaxPool { kernel, stride, padding, ceil: false };
+        self.push(layer, &[x], x.channels, side, String::new())
+    }
+
+    /// Max pooling without padding whose last window may reach over the edge.
+    pub fn max_pool_ceil(&mut self, x: Feature, kernel: usize, stride: usize) -> Feature {
+        self.numbered();
+        let side = windows_ceil(x.side, kernel, stride);
+        let layer = Layer::MaxPool { kernel, stride, padding: 0, ceil: true };
+        self.push(layer, &[x], x.channels, side, String::new())
     }
 
     /// Average pooling over windows that do not overlap.
@@ -201,8 +256,9 @@ impl Builder {
         self.push(Layer::Linear, &[x], outputs, 1, name)
     }
 
-    /// Marks `logits` as the next exit, attached at `depth`.
+    /// Marks `logits`, a feature of one pixel, as the next exit, attached at `depth`.
     pub fn exit(&mut self, logits: Feature, depth: usize) {
+        assert_eq!(logits.side, 1, "logits are one pixel");
         self.exits.push(Exit { logits: logits.id, depth });
     }
 
@@ -256,4 +312,27 @@ impl Builder {
 fn windows(side: usize, kernel: usize, stride: usize, padding: usize) -> usize {
     assert!(side + 2 * padding >= kernel, "a {kernel}-pixel window on {side} pixels");
     (side + 2 * padding - kernel) / stride + 1
+}
+
+/// Windows a side where the last one may reach over the edge but begins before it.
+fn windows_ceil(side: usize, kernel: usize, stride: usize) -> usize {
+    assert!(side >= kernel, "a {kernel}-pixel window on {side} pixels");
+    let windows = (side - kernel).div_ceil(stride) + 1;
+    if (windows - 1) * stride >= side { windows - 1 } else { windows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::windows_ceil;
+
+    #[test]
+    fn a_window_over_the_edge_counts_if_it_begins_before_it() {
+        // As LibTorch's pools with ceil_mode: sides of SqueezeNet 1.1 at 224 and at 60 pixels.
+        assert_eq!([111, 55, 27].map(|side| windows_ceil(side, 3, 2)), [55, 27, 13]);
+        assert_eq!([29, 14, 7].map(|side| windows_ceil(side, 3, 2)), [14, 7, 3]);
+        // The fourth window would begin behind the last pixel.
+        assert_eq!(windows_ceil(3, 1, 2), 2);
+        assert_eq!(windows_ceil(5, 2, 3), 2);
+        assert_eq!(windows_ceil(6, 2, 3), 2);
+    }
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::dropout::dropout;
 use super::graph::{Layer, Network, NodeId};
 use super::norm::Norm;
 use super::schedule::{Schedule, Step};
@@ -141,7 +142,9 @@ impl<'a> Pass<'a> {
         }
         self.next += 1;
         let id = self.network.exits()[stage.exit].logits;
-        Ok(self.values[id].as_ref().map(Tensor::shallow_clone))
+        let logits = self.values[id].as_ref();
+        // Those of a linear layer are so already.
+        logits.map(|l| Ok(l.f_flatten(1, -1)?.f_to_kind(self.weights.kind())?)).transpose()
     }
 
     /// Goes on with some of the images alone: `rows` are their places in the batch, int64 `[M]`.
@@ -200,10 +203,7 @@ impl<'a> Pass<'a> {
         let node = &self.network.nodes()[id];
         Ok(match &node.layer {
             Layer::Input => anyhow::bail!("the input cannot be computed"),
-            Layer::Conv { stride, padding, bias, .. } => {
-                let bias = bias.then(|| self.weights.of_node(id, 1));
-                self.conv(id, *stride as i64, *padding as i64, bias)?
-            }
+            Layer::Conv { .. } => self.conv(id)?,
             Layer::BatchNorm => {
                 let norm = Norm {
                     gamma: self.weights.of_node(id, 0),
@@ -213,16 +213,20 @@ impl<'a> Pass<'a> {
                 };
                 norm.of(self.input(id, 0)?, self.mode)?
             }
-            Layer::Relu => return self.relu(step),
+            Layer::Relu | Layer::Relu6 => return self.relu(step),
+            Layer::Dropout { rate } => match (self.mode, self.weights.dropout_key()) {
+                (Mode::Train, Some(key)) => dropout(self.input(id, 0)?, *rate, key, id)?,
+                _ => self.input(id, 0)?.shallow_clone(),
+            },
             Layer::Concat => {
                 let inputs: Vec<&Tensor> =
                     (0..node.inputs.len()).map(|i| self.input(id, i)).collect::<Result<_>>()?;
                 Tensor::f_cat(&inputs, 1)?
             }
             Layer::Add => self.input(id, 0)?.f_add(self.input(id, 1)?)?,
-            Layer::MaxPool { kernel, stride, padding } => {
+            Layer::MaxPool { kernel, stride, padding, ceil } => {
                 let (k, s, p) = (*kernel as i64, *stride as i64, *padding as i64);
-                self.input(id, 0)?.f_max_pool2d([k, k], [s, s], [p, p], [1, 1], false)?
+                self.input(id, 0)?.f_max_pool2d([k, k], [s, s], [p, p], [1, 1], *ceil)?
             }
             Layer::AvgPool { kernel } => {
                 let k = *kernel as i64;
@@ -239,16 +243,23 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn conv(&self, id: NodeId, stride: i64, padding: i64, bias: Option<&Tensor>) -> Result<Tensor> {
+    fn conv(&self, id: NodeId) -> Result<Tensor> {
+        let Layer::Conv { stride, padding, groups, bias, .. } = self.network.nodes()[id].layer
+        else {
+            anyhow::bail!("no convolution");
+        };
         let x = self.input(id, 0)?;
         let weight = self.weights.of_node(id, 0).f_to_kind(x.kind())?;
-        let bias = bias.map(|b| b.f_to_kind(x.kind())).transpose()?;
-        Ok(x.f_conv2d(&weight, bias.as_ref(), [stride, stride], [padding, padding], [1, 1], 1)?)
+        let bias = bias.then(|| self.weights.of_node(id, 1).f_to_kind(x.kind())).transpose()?;
+        let (s, p) = (stride as i64, padding as i64);
+        Ok(x.f_conv2d(&weight, bias.as_ref(), [s, s], [p, p], [1, 1], groups as i64)?)
     }
 
     /// In place where nobody else reads the input and its maker does not need it for gradients.
     fn relu(&mut self, step: &Step) -> Result<Tensor> {
-        let input = self.network.nodes()[step.node].inputs[0];
+        let node = &self.network.nodes()[step.node];
+        let input = node.inputs[0];
+        let is_six = node.layer == Layer::Relu6;
         let safe = matches!(
             self.network.nodes()[input].layer,
             Layer::BatchNorm | Layer::Add | Layer::Conv { .. }
@@ -256,9 +267,10 @@ impl<'a> Pass<'a> {
         if safe && step.frees.contains(&input) {
             let mut value =
                 self.values[input].take().context("the input of a ReLU was freed too early")?;
-            return Ok(value.f_relu_()?);
+            return Ok(if is_six { value.f_relu6_()? } else { value.f_relu_()? });
         }
-        Ok(self.input(step.node, 0)?.f_relu()?)
+        let value = self.input(step.node, 0)?;
+        Ok(if is_six { value.f_relu6()? } else { value.f_relu()? })
     }
 
     fn shortcut(&self, id: NodeId, stride: i64) -> Result<Tensor> {
@@ -269,7 +281,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Channels, height and width that node `id` declares; logits have only channels.
+/// Channels, height and width that node `id` declares; a linear layer has only channels.
 fn expected_size(network: &Network, id: NodeId) -> Vec<i64> {
     let node = &network.nodes()[id];
     let (channels, side) = (node.channels as i64, node.side as i64);

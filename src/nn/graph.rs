@@ -4,7 +4,7 @@
 pub type NodeId = usize;
 
 /// What a node computes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Layer {
     /// The batch of images.
     Input,
@@ -16,6 +16,9 @@ pub enum Layer {
         stride: usize,
         /// Zeros added on each side.
         padding: usize,
+        /// Groups of channels, each with its own outputs; 1 = every output reads every channel,
+        /// as many as channels = depthwise.
+        groups: usize,
         /// Whether a bias is added.
         bias: bool,
     },
@@ -23,6 +26,14 @@ pub enum Layer {
     BatchNorm,
     /// max(x, 0).
     Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+    /// In training, numbers set to 0 at random and the others divided by `1 - rate`; otherwise
+    /// nothing.
+    Dropout {
+        /// Probability that a number becomes 0; at least 0 and below 1.
+        rate: f64,
+    },
     /// Channels of all inputs, one after another.
     Concat,
     /// Sum of two inputs.
@@ -35,6 +46,8 @@ pub enum Layer {
         stride: usize,
         /// Padding on each side.
         padding: usize,
+        /// Whether a last window that reaches over the edge counts as well; it is cut off there.
+        ceil: bool,
     },
     /// Mean over windows that do not overlap.
     AvgPool {
@@ -52,7 +65,7 @@ pub enum Layer {
 }
 
 /// A layer in its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// Name of its weights, for a layer that has some; empty for one that has none.
     pub name: String,
@@ -72,15 +85,15 @@ pub struct Node {
 /// A classifier's place and its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
-    /// The node that gives the logits.
+    /// The node that gives the logits: a linear layer, or one pixel of a feature.
     pub logits: NodeId,
     /// Depth at which the classifier is attached: layers (MSDNet), residual blocks (ResNet),
-    /// composite layers (DenseNet).
+    /// composite layers (DenseNet), blocks (MobileNet), fire modules (SqueezeNet).
     pub depth: usize,
 }
 
 /// The directed graph with its marked exits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub(super) family: &'static str,
     pub(super) nodes: Vec<Node>,

@@ -1,6 +1,10 @@
 //! Initial weights, as in the authors' Torch code: convolutions from N(0, 2 / (k k c_out)), batch
 //! normalisation 1 and 0, linear layers uniform in +-1/sqrt(fan_in), every other bias 0.
 //!
+//! Of a convolution in g groups an input reaches c_out / g outputs, so c_out / g stands for c_out. A
+//! convolution with a bias and without batch normalisation has nothing that sets the size of its
+//! output; it is drawn from N(0, 2 / (k k c_in)), which keeps it (He et al., 2015, equation 10).
+//!
 //! Each parameter has a random stream of its own, which the seed and the text `FAMILY/PLACE/ROLE`
 //! determine. So networks that differ in an exit alone begin with equal weights elsewhere, and
 //! their difference is the exit's.
@@ -12,7 +16,7 @@ use rand_distr::{Distribution, Normal, Uniform};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
-use super::graph::{Layer, Network};
+use super::graph::{Layer, Network, NodeId};
 use super::weights::{ParameterSpec, Role, Weights};
 
 /// Fresh weights in 32-bit floats, which `seed` and each parameter's place determine.
@@ -46,8 +50,13 @@ fn draw(network: &Network, spec: &ParameterSpec, rng: &mut ChaCha8Rng) -> Result
     let count = spec.shape.iter().product::<i64>() as usize;
     let node = &network.nodes()[spec.node];
     Ok(match (spec.role, &node.layer) {
-        (Role::Weight, Layer::Conv { kernel, .. }) => {
-            let normal = Normal::new(0.0, (2.0 / (kernel * kernel * node.channels) as f64).sqrt())?;
+        (Role::Weight, Layer::Conv { kernel, groups, bias, .. }) => {
+            let channels = match *bias && !is_normalised(network, spec.node) {
+                true => network.input_channels(spec.node),
+                false => node.channels,
+            };
+            let normal =
+                Normal::new(0.0, (2.0 / (kernel * kernel * channels / groups) as f64).sqrt())?;
             (0..count).map(|_| normal.sample(rng) as f32).collect()
         }
         (Role::Weight, _) => {
@@ -58,4 +67,9 @@ fn draw(network: &Network, spec: &ParameterSpec, rng: &mut ChaCha8Rng) -> Result
         (Role::Gamma, _) => vec![1.0; count],
         (Role::Bias | Role::Beta, _) => vec![0.0; count],
     })
+}
+
+fn is_normalised(network: &Network, id: NodeId) -> bool {
+    let mut readers = network.nodes().iter().filter(|node| node.inputs.contains(&id));
+    readers.any(|reader| reader.layer == Layer::BatchNorm)
 }

@@ -7,6 +7,7 @@
 //! the same for inference alone, in its own loops.
 
 mod builder;
+mod dropout;
 mod forward;
 mod graph;
 mod init;

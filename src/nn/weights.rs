@@ -11,7 +11,7 @@ use super::graph::{Layer, Network, NodeId};
 /// What a tensor is to its layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Kernel of a convolution `[out, in, k, k]` or matrix of a linear layer `[out, in]`.
+    /// Kernel of a convolution in g groups `[out, in / g, k, k]` or matrix of a linear layer `[out, in]`.
     Weight,
     /// Bias of a convolution or linear layer.
     Bias,
@@ -54,8 +54,8 @@ impl Network {
                 specs.push(ParameterSpec { name, shape, role, node: id });
             };
             match node.layer {
-                Layer::Conv { kernel, bias, .. } => {
-                    let kernel = kernel as i64;
+                Layer::Conv { kernel, groups, bias, .. } => {
+                    let (kernel, inputs) = (kernel as i64, inputs / groups as i64);
                     push("weight", vec![outputs, inputs, kernel, kernel], Role::Weight);
                     if bias {
                         push("bias", vec![outputs], Role::Bias);
@@ -118,6 +118,9 @@ pub struct Weights {
     /// Running mean and variance of every batch normalisation, one after another; one dimension.
     moments: Tensor,
     statistics: BTreeMap<NodeId, Statistics>,
+    has_dropout: bool,
+    /// What dropout draws from, int64 `[1]` on the device.
+    dropout_key: Option<Tensor>,
 }
 
 impl Weights {
@@ -148,7 +151,47 @@ impl Weights {
         for Statistics { var, .. } in statistics.values() {
             let _ = var.shallow_clone().f_fill_(1.0)?;
         }
-        Ok(Weights { flat, used, specs, views, order, used_count, first_view, moments, statistics })
+        let has_dropout =
+            network.nodes().iter().any(|node| matches!(node.layer, Layer::Dropout { .. }));
+        Ok(Weights {
+            flat,
+            used,
+            specs,
+            views,
+            order,
+            used_count,
+            first_view,
+            moments,
+            statistics,
+            has_dropout,
+            dropout_key: None,
+        })
+    }
+
+    /// Sets what dropout draws from in the training passes that follow; before the first key it drops
+    /// nothing. The same key gives the same numbers on every device. The key is no part of the state,
+    /// and nothing is copied to the device.
+    ///
+    /// # Errors
+    /// When LibTorch fails.
+    pub fn set_dropout_key(&mut self, key: u64) -> Result<()> {
+        if !self.has_dropout {
+            return Ok(());
+        }
+        // The upper half is read by an arithmetic shift, so the sign bit stays clear.
+        let key = (key >> 1) as i64;
+        match &mut self.dropout_key {
+            Some(tensor) => drop(tensor.f_fill_(key)?),
+            None => {
+                let options = (Kind::Int64, self.flat.device());
+                self.dropout_key = Some(Tensor::f_full([1], key, options)?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn dropout_key(&self) -> Option<&Tensor> {
+        self.dropout_key.as_ref()
     }
 
     /// The parameters' names and shapes, in the order of [`Weights::views`].
@@ -223,6 +266,8 @@ impl Weights {
             statistics: make_statistics(&moments, norms)?,
             flat,
             moments,
+            has_dropout: self.has_dropout,
+            dropout_key: None,
         })
     }
 

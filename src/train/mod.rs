@@ -6,9 +6,11 @@ mod record;
 mod sgd;
 
 use anyhow::{Context, Result, ensure};
+use rand::Rng;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::data::augment::Normalisation;
+use crate::data::random::stream;
 use crate::data::{Batches, Source, splits};
 use crate::eval::exits::score;
 use crate::experiment::{FORMAT, LogRow, Progress, Run, Training};
@@ -157,6 +159,7 @@ impl<'a> Trainer<'a> {
             return Ok(None);
         }
         let (images, labels) = (self.batches.images(step)?, self.batches.labels(step)?);
+        self.weights.set_dropout_key(dropout_key(self.job.run.seed, epoch, step))?;
         let loss = self.update(&images, &labels, self.rate(step))?;
         self.record.note(step, &loss, self.sgd.momentum())?;
         self.progress.step += 1;
@@ -269,6 +272,11 @@ fn epoch<'a>(job: &'a Job<'a>, epoch: u32, first: usize) -> Result<(Batches<'a>,
     let steps = batches.len();
     let batches = Batches::new(job.source, batches, &job.normalisation, change, job.device)?;
     Ok((batches, Record::new(steps, first, job.device)?))
+}
+
+/// What dropout draws from in a step.
+fn dropout_key(seed: u64, epoch: u32, step: usize) -> u64 {
+    stream("dropout", seed, epoch, step as u64).next_u64()
 }
 
 /// Consecutive batches; a last one of a single image, which batch normalisation cannot take, joins
