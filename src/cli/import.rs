@@ -14,9 +14,9 @@ use crate::runs::onnx::export_onnx;
 /// Options of `repro import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// A state dict with the reference port's names: .safetensors, or a .pth.tar of torch.save
+    /// A state dict with the names of the reference port or of torchvision: .safetensors, or a file of torch.save
     weights: PathBuf,
-    /// The network: a file with one `msdnet:`, `resnet:` or `densenet:` mapping; - = standard input
+    /// The network: a file with one mapping such as `msdnet:` or `mobilenet_v2:`; - = standard input
     #[arg(long, value_name = "FILE")]
     network: String,
     /// The data set that the weights were trained on

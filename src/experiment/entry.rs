@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Combines;
 use crate::eval::combine::Combine;
-use crate::models::{NetworkConfig, densenet, msdnet, resnet};
+use crate::models::{NetworkConfig, densenet, mobilenet, mobilenet_v2, msdnet, resnet, squeezenet};
+
+/// Keys of a network.
+pub(super) const FAMILIES: &str = "msdnet, resnet, densenet, mobilenet, mobilenet_v2, squeezenet";
 
 /// One entry as people write it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +27,15 @@ pub struct Entry {
     /// A densely connected network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub densenet: Option<densenet::Config>,
+    /// A network of depthwise separable convolutions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mobilenet: Option<mobilenet::Config>,
+    /// A network of inverted residuals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mobilenet_v2: Option<mobilenet_v2::Config>,
+    /// A network of fire modules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub squeezenet: Option<squeezenet::Config>,
     /// Names of networks of this file whose predictions are averaged, in ascending cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<Vec<String>>,
@@ -99,10 +111,13 @@ impl Entry {
             self.msdnet.clone().map(NetworkConfig::Msdnet),
             self.resnet.clone().map(NetworkConfig::Resnet),
             self.densenet.clone().map(NetworkConfig::Densenet),
+            self.mobilenet.clone().map(NetworkConfig::Mobilenet),
+            self.mobilenet_v2.clone().map(NetworkConfig::MobilenetV2),
+            self.squeezenet.clone().map(NetworkConfig::Squeezenet),
         ];
         let mut found = networks.into_iter().flatten();
         let first = found.next();
-        ensure!(found.next().is_none(), "more than one of msdnet, resnet and densenet");
+        ensure!(found.next().is_none(), "more than one network; give one of {FAMILIES}");
         Ok(first)
     }
 
@@ -120,7 +135,7 @@ impl Entry {
             (None, Some(members), None) => Ok(named(Member::Ensemble(members.clone()))),
             (None, None, Some(members)) => Ok(named(Member::Joined(members.clone()))),
             (None, None, None) => bail!(
-                "networks: \"{}\" says nothing of its network; give one of msdnet, resnet, densenet, ensemble, joined",
+                "networks: \"{}\" says nothing of its network; give one of {FAMILIES}, ensemble, joined",
                 self.name
             ),
             _ => bail!(
@@ -142,6 +157,9 @@ impl Entry {
             NetworkConfig::Msdnet(config) => config.exit_layers()?.len() - 1,
             NetworkConfig::Resnet(config) => config.exits_after.len(),
             NetworkConfig::Densenet(config) => config.exits_after.len(),
+            NetworkConfig::Mobilenet(config) => config.exits_after.len(),
+            NetworkConfig::MobilenetV2(config) => config.exits_after.len(),
+            NetworkConfig::Squeezenet(config) => config.exits_after.len(),
         };
         ensure!(
             own == 0,

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use super::builtin::BUILT_IN;
-use super::entry::{Entry, Member, Named};
+use super::entry::{Entry, FAMILIES, Member, Named};
 use super::explain::{explain, nearest};
 use super::repeats::check_repeats;
 use super::{Budgeted, Combines, Experiment, Figure};
@@ -163,7 +163,7 @@ pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<crate::data::c
 pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
     let value: Value = parse(text)?;
     let Value::Mapping(map) = &value else {
-        bail!("expected one of `msdnet:`, `resnet:`, `densenet:`, or an experiment")
+        bail!("expected a network (one of {FAMILIES}) or an experiment")
     };
     if map.contains_key("figure") || map.contains_key("networks") {
         let experiment: Experiment = parse(text)?;
@@ -180,9 +180,12 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::cat
         msdnet: bare.msdnet,
         resnet: bare.resnet,
         densenet: bare.densenet,
+        mobilenet: bare.mobilenet,
+        mobilenet_v2: bare.mobilenet_v2,
+        squeezenet: bare.squeezenet,
         ..Entry::default()
     };
-    let config = entry.network()?.context("expected one of `msdnet:`, `resnet:`, `densenet:`")?;
+    let config = entry.network()?.with_context(|| format!("expected one of {FAMILIES}"))?;
     Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
 }
 
@@ -194,6 +197,9 @@ struct Bare {
     msdnet: Option<crate::models::msdnet::Config>,
     resnet: Option<crate::models::resnet::Config>,
     densenet: Option<crate::models::densenet::Config>,
+    mobilenet: Option<crate::models::mobilenet::Config>,
+    mobilenet_v2: Option<crate::models::mobilenet_v2::Config>,
+    squeezenet: Option<crate::models::squeezenet::Config>,
 }
 
 impl Experiment {

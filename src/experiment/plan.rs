@@ -220,6 +220,9 @@ pub(super) fn canonical(config: &NetworkConfig) -> Result<NetworkConfig> {
                 *classifier = Classifier::Pooled;
             }
         }
+        NetworkConfig::Mobilenet(_)
+        | NetworkConfig::MobilenetV2(_)
+        | NetworkConfig::Squeezenet(_) => {}
     }
     Ok(config)
 }
@@ -246,6 +249,9 @@ fn intermediate_depths(config: &NetworkConfig) -> Result<Vec<usize>> {
         }
         NetworkConfig::Resnet(config) => config.exits_after.clone(),
         NetworkConfig::Densenet(config) => config.exits_after.clone(),
+        NetworkConfig::Mobilenet(config) => config.exits_after.clone(),
+        NetworkConfig::MobilenetV2(config) => config.exits_after.clone(),
+        NetworkConfig::Squeezenet(config) => config.exits_after.clone(),
     })
 }
 

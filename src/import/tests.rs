@@ -2,6 +2,7 @@
 //! transposed, one a row of the same storage), an optimiser's state and counts.
 
 use super::*;
+use crate::models::{Input, NetworkConfig, Stem, mobilenet_v2};
 
 const ZIP: &[u8] = include_bytes!("fixtures/zip.pth.tar");
 const LEGACY: &[u8] = include_bytes!("fixtures/legacy.pth.tar");
@@ -74,4 +75,29 @@ proptest::proptest! {
             let _ = torch_file::parse(&bytes);
         }
     }
+}
+
+/// A state dict of zeros for a network.
+fn state_of(network: &Network) -> Vec<(String, Tensor)> {
+    let zeros = |shape: &[i64]| {
+        let kind = if shape.is_empty() { Kind::Int64 } else { Kind::Float };
+        Tensor::zeros(shape, (kind, Device::Cpu))
+    };
+    network.state().into_iter().map(|spec| (spec.name, zeros(&spec.shape))).collect()
+}
+
+#[test]
+fn weights_of_another_width_are_refused_by_the_tensors_that_differ() {
+    let network = |width| {
+        let config = mobilenet_v2::Config { width, stem: Stem::Imagenet, exits_after: vec![] };
+        let input = Input { channels: 3, side: 64, classes: 10 };
+        NetworkConfig::MobilenetV2(config).build(input).unwrap()
+    };
+    let state = state_of(&network(0.5));
+    fit(&network(0.5), state_of(&network(0.5))).unwrap();
+    let error = fit(&network(1.0), state).unwrap_err().to_string();
+    assert!(
+        error.contains("features.0.0.weight is [16, 3, 3, 3], expected [32, 3, 3, 3]"),
+        "{error}"
+    );
 }

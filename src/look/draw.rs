@@ -22,6 +22,11 @@ pub fn diagram(name: &str, config: &NetworkConfig, input: Input) -> Result<Diagr
         NetworkConfig::Msdnet(config) => of_msdnet(config, input)?,
         NetworkConfig::Resnet(config) => of_resnet(config, input),
         NetworkConfig::Densenet(config) => of_densenet(config, input),
+        NetworkConfig::Mobilenet(config) => of_strides("block", &config.strides(), input.side),
+        NetworkConfig::MobilenetV2(config) => of_strides("block", &config.strides(), input.side),
+        NetworkConfig::Squeezenet(config) => {
+            of_sides("fire module", &config.form.sides(input.side).context("a map vanishes")?)
+        }
     };
     for (depth, cost) in depths.iter().zip(&costs) {
         diagram.exits.push(Exit {
@@ -140,6 +145,23 @@ fn of_densenet(config: &densenet::Config, input: Input) -> Diagram {
     diagram.transitions =
         (1..).map(|block| block * per_block).take_while(|&layer| layer < config.layers()).collect();
     diagram
+}
+
+/// A chain whose maps are halved by strides.
+fn of_strides(unit: &str, strides: &[usize], side: usize) -> Diagram {
+    let halved = strides.iter().scan(side, |side, stride| {
+        *side = side.div_ceil(*stride);
+        Some(*side)
+    });
+    of_sides(unit, &halved.collect::<Vec<_>>())
+}
+
+/// A chain of maps with these sides, none larger than the one before.
+fn of_sides(unit: &str, sides: &[usize]) -> Diagram {
+    let mut rows = sides.to_vec();
+    rows.dedup();
+    let row = |number: usize| rows.iter().position(|side| *side == sides[number]).unwrap_or(0);
+    grid(unit, &rows, 0..=sides.len() - 1, |number| row(number)..=row(number))
 }
 
 /// Three resolutions, `per_stage` feature maps each, after the first convolution's.

@@ -1,8 +1,11 @@
-//! The three families, each a file in the paper's words that builds a [`Network`].
+//! The families, each a file in the paper's words that builds a [`Network`].
 
 pub mod densenet;
+pub mod mobilenet;
+pub mod mobilenet_v2;
 pub mod msdnet;
 pub mod resnet;
+pub mod squeezenet;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -28,6 +31,27 @@ pub struct Input {
 /// out.
 const MOST_CHANNELS: usize = 65_536;
 
+/// Which images the first layers are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stem {
+    /// Small ones: a 3x3 convolution at full resolution.
+    #[default]
+    Cifar,
+    /// Large ones: a strided convolution.
+    Imagenet,
+}
+
+impl Stem {
+    /// Stride of a first convolution that halves large images and keeps small ones.
+    fn stride(self) -> usize {
+        match self {
+            Stem::Cifar => 1,
+            Stem::Imagenet => 2,
+        }
+    }
+}
+
 /// A baseline's intermediate classifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -49,6 +73,13 @@ pub enum NetworkConfig {
     Resnet(resnet::Config),
     /// Densely connected network.
     Densenet(densenet::Config),
+    /// Network of depthwise separable convolutions.
+    Mobilenet(mobilenet::Config),
+    /// Network of inverted residuals.
+    #[serde(rename = "mobilenet_v2")]
+    MobilenetV2(mobilenet_v2::Config),
+    /// Network of fire modules.
+    Squeezenet(squeezenet::Config),
 }
 
 impl NetworkConfig {
@@ -63,6 +94,9 @@ impl NetworkConfig {
             NetworkConfig::Msdnet(config) => msdnet::build(config, input),
             NetworkConfig::Resnet(config) => resnet::build(config, input),
             NetworkConfig::Densenet(config) => densenet::build(config, input),
+            NetworkConfig::Mobilenet(config) => mobilenet::build(config, input),
+            NetworkConfig::MobilenetV2(config) => mobilenet_v2::build(config, input),
+            NetworkConfig::Squeezenet(config) => squeezenet::build(config, input),
         }?
         .of_family(self.family());
         let widest = network.nodes().iter().map(|node| node.channels).max();
@@ -80,6 +114,9 @@ impl NetworkConfig {
             NetworkConfig::Msdnet(_) => "MSDNet",
             NetworkConfig::Resnet(_) => "ResNet",
             NetworkConfig::Densenet(_) => "DenseNet",
+            NetworkConfig::Mobilenet(_) => "MobileNet",
+            NetworkConfig::MobilenetV2(_) => "MobileNetV2",
+            NetworkConfig::Squeezenet(_) => "SqueezeNet",
         }
     }
 
@@ -92,6 +129,9 @@ impl NetworkConfig {
             NetworkConfig::Msdnet(config) => *config.exit_layers()?.last().unwrap_or(&0),
             NetworkConfig::Resnet(config) => config.blocks(),
             NetworkConfig::Densenet(config) => config.layers(),
+            NetworkConfig::Mobilenet(config) => config.blocks(),
+            NetworkConfig::MobilenetV2(config) => config.blocks(),
+            NetworkConfig::Squeezenet(config) => config.fires(),
         })
     }
 
@@ -109,6 +149,9 @@ impl NetworkConfig {
             }
             NetworkConfig::Resnet(config) => config.exits_after = exits,
             NetworkConfig::Densenet(config) => config.exits_after = exits,
+            NetworkConfig::Mobilenet(config) => config.exits_after = exits,
+            NetworkConfig::MobilenetV2(config) => config.exits_after = exits,
+            NetworkConfig::Squeezenet(config) => config.exits_after = exits,
         }
         Ok(config)
     }
@@ -119,6 +162,9 @@ impl NetworkConfig {
             NetworkConfig::Msdnet(config) => config.short_name(),
             NetworkConfig::Resnet(config) => config.short_name(),
             NetworkConfig::Densenet(config) => config.short_name(),
+            NetworkConfig::Mobilenet(config) => config.short_name(),
+            NetworkConfig::MobilenetV2(config) => config.short_name(),
+            NetworkConfig::Squeezenet(config) => config.short_name(),
         }
     }
 }
@@ -140,5 +186,28 @@ fn check_exits_after(exits_after: &[usize], total: usize, unit: &str) -> Result<
             if exit == total { " (the final classifier is implied)" } else { "" }
         );
     }
+    Ok(())
+}
+
+/// Widest multiplier of channels.
+const MOST_WIDTH: f64 = 16.0;
+
+fn check_width(width: f64) -> Result<()> {
+    ensure!(
+        width > 0.0 && width <= MOST_WIDTH,
+        "width: {width} is out of range (above 0, at most {MOST_WIDTH})"
+    );
+    Ok(())
+}
+
+/// Checks that no map of a single pixel would be halved by `strides` of 1 and 2.
+fn check_halvings(side: usize, strides: &[usize]) -> Result<()> {
+    let halvings = strides.iter().filter(|&&stride| stride == 2).count();
+    let least = if halvings == 0 { 1 } else { (1 << (halvings - 1)) + 1 };
+    ensure!(
+        side >= least,
+        "an image of {side} pixels a side cannot be halved {halvings} times; at least {least} are needed \
+         (`stem: cifar` halves less often)"
+    );
     Ok(())
 }

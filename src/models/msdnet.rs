@@ -9,19 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Input;
+pub use super::Stem;
 use super::units::{classifier_place, conv_bn_relu, convolutional_classifier};
 use crate::nn::{Builder, Conv, Feature, Network};
-
-/// The first layer and the classifiers' width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Stem {
-    /// 3x3 convolution at full resolution; classifiers of 128 channels.
-    #[default]
-    Cifar,
-    /// Strided 7x7 convolution and max pooling; classifiers as wide as their input.
-    Imagenet,
-}
 
 /// Where the classifiers are: how many, evenly or growingly spaced, or after which layers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -49,7 +39,8 @@ pub struct Spacing {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The first layer.
+    /// The first layer and the classifiers' width: a 3x3 convolution and 128 channels for CIFAR;
+    /// a strided 7x7 convolution, max pooling and as many channels as are read for ImageNet.
     #[serde(default)]
     pub stem: Stem,
     /// Channels of the first layer at scale 1, times `scale_growth` at the others (`nChannels`).

@@ -12,7 +12,7 @@ use repro::eval::policy::{Policy, Rule};
 use repro::eval::probabilities::{Certainty, argmax};
 use repro::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use repro::models::{Input, NetworkConfig};
-use repro::nn::{Mode, Network, Precision, Weights, initialise};
+use repro::nn::{Builder, Conv, Mode, Network, Precision, Weights, initialise};
 use repro::predict::{Verdict, early_exit, early_exit_one};
 use repro::results::RunFolder;
 use tch::{Device, Kind, Tensor};
@@ -165,6 +165,54 @@ fn the_instructions_for_bf16_give_what_their_emulation_gives() {
             // A sum that is rounded otherwise can put a map's value on the next bfloat16.
             let distance = distance(found, expected);
             assert!(distance < 0.02, "{config:?}: {distance}");
+        }
+    }
+}
+
+/// Layers in combinations that no family has: groups of several channels, several outputs a group,
+/// wide strides, negative maxima at the edge, ReLU6 of a sum.
+fn odd_layers() -> (Network, Input) {
+    let input = Input { channels: 4, side: 17, classes: 6 };
+    let (mut net, image) = Builder::new(input.channels, input.side);
+    let conv = |channels, kernel, stride, padding, groups| Conv {
+        channels,
+        kernel,
+        stride,
+        padding,
+        groups,
+        bias: true,
+    };
+    let pooled = net.max_pool_ceil(image, 2, 3);
+    let a = net.conv(image, conv(8, 3, 3, 1, 4));
+    let b = net.conv(image, conv(8, 5, 3, 2, 2));
+    let h = net.add(a, b);
+    let h = net.relu6(h);
+    let h = net.dropout(h, 0.5);
+    let h = net.concat(&[h, pooled]);
+    let h = net.conv(h, conv(12, 5, 1, 2, 12));
+    let alone = net.conv(h, conv(12, 5, 3, 2, 12));
+    let alone = net.relu6(alone);
+    let even = net.conv(h, conv(12, 2, 2, 0, 12));
+    let even = net.max_pool_ceil(even, 3, 2);
+    let (alone, even) = (net.global_avg_pool(alone), net.global_avg_pool(even));
+    let h = net.add(alone, even);
+    let logits = net.conv(h, conv(6, 1, 1, 0, 2));
+    net.exit(logits, 1);
+    (net.finish(), input)
+}
+
+#[test]
+fn layers_in_any_combination_give_the_plain_forwards_logits() {
+    tch::set_num_threads(1);
+    let (network, input) = odd_layers();
+    let mut weights = moved_weights(&network, input);
+    for count in [1, 6, 21] {
+        let images = images(input, count);
+        let expected = plain(&network, &mut weights, &images);
+        for isa in Isa::usable() {
+            let engine = Engine::with(&network, &weights, isa, Precision::Fp32).unwrap();
+            let found = engine.logits(&floats(&images), 1).unwrap();
+            assert!(is_close(&found[0], &expected[0]), "{isa:?} {count}");
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The graph and its tensors: declared shapes, exits that compute only their ancestors, images
 //! that leave a batch.
 
-use repro::models::{Classifier, Input, NetworkConfig, densenet, msdnet, resnet};
+use repro::models::{
+    Classifier, Input, NetworkConfig, Stem, densenet, mobilenet, mobilenet_v2, msdnet, resnet,
+    squeezenet,
+};
 use repro::nn::{Mode, Precision, Schedule, initialise};
 use tch::{Device, Kind, Tensor};
 
@@ -67,6 +70,32 @@ pub fn networks() -> Vec<(NetworkConfig, Input)> {
         (densenet(false, 1.0, false), INPUT),
         (densenet(true, 0.5, false), INPUT),
         (densenet(true, 0.5, true), INPUT),
+    ]
+    .into_iter()
+    .chain(static_networks())
+    .collect()
+}
+
+/// MobileNets and SqueezeNets, with exits as well.
+fn static_networks() -> Vec<(NetworkConfig, Input)> {
+    let mobilenet = |stem, exits_after| {
+        NetworkConfig::Mobilenet(mobilenet::Config { width: 0.25, stem, exits_after })
+    };
+    let mobilenet_v2 = |stem, exits_after| {
+        NetworkConfig::MobilenetV2(mobilenet_v2::Config { width: 0.35, stem, exits_after })
+    };
+    let squeezenet =
+        |form, exits_after| NetworkConfig::Squeezenet(squeezenet::Config { form, exits_after });
+    let large = Input { channels: 3, side: 60, classes: 5 };
+    vec![
+        (mobilenet(Stem::Cifar, vec![1, 6, 12]), INPUT),
+        (mobilenet(Stem::Imagenet, vec![]), large),
+        (mobilenet_v2(Stem::Cifar, vec![2, 9]), INPUT),
+        (mobilenet_v2(Stem::Imagenet, vec![]), large),
+        (squeezenet(squeezenet::Form::V1_0, vec![]), large),
+        (squeezenet(squeezenet::Form::V1_1, vec![1, 5]), large),
+        (squeezenet(squeezenet::Form::Cifar, vec![3, 7]), INPUT),
+        (mobilenet(Stem::Cifar, vec![]), Input { channels: 1, side: 28, classes: 3 }),
     ]
 }
 
