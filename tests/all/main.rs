@@ -12,6 +12,7 @@ mod golden;
 mod golden_costs;
 mod golden_network;
 mod golden_policies;
+mod golden_static;
 mod golden_thresholds;
 mod gpu_check;
 mod guarantee;
