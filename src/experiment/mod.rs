@@ -7,6 +7,7 @@ mod explain;
 mod load;
 mod plan;
 mod progress;
+mod published;
 mod repeats;
 mod schedule;
 
@@ -25,6 +26,7 @@ pub use explain::{key_path, nearest};
 pub use load::{load, load_networks, networks_of, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use progress::{LogRow, Progress};
+pub use published::{Published, published};
 pub use schedule::{Cosine, Schedule, Steps};
 
 /// Which figure an experiment feeds; it is also the name of the command that runs it.

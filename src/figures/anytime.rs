@@ -99,6 +99,7 @@ mod tests {
     fn the_same_table_is_drawn_to_the_same_bytes() {
         let paper = [PaperCurve {
             label: "MSDNet".to_owned(),
+            source: None,
             points: vec![(9.1e6, 0.621), (1.077e8, 0.76)],
         }];
         let drawn = || {

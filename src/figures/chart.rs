@@ -73,6 +73,8 @@ pub enum Style {
     Ours,
     /// Thin, dashed, hollow markers, no band; coloured as our curve of the same family.
     Paper,
+    /// Hollow markers without a line: points that somebody published.
+    Published,
     /// A pale companion of the strong line of the same label; not in the legend.
     Pale,
 }

@@ -46,7 +46,7 @@ pub struct Ink {
 pub struct Inks {
     /// Label, slot: its place in the palette, the markers and the dashes.
     ours: Vec<(String, usize)>,
-    /// Label, our label of the same family, marker.
+    /// Of the paper's and others': label, our label of the same family, marker.
     paper: Vec<(String, Option<usize>, usize)>,
 }
 
@@ -55,7 +55,7 @@ impl Inks {
     /// paper's families looks the same in all pictures.
     pub fn of<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> Self {
         let mut labels: Vec<&str> = Vec::new();
-        for line in lines.clone().filter(|line| line.style != Style::Paper) {
+        for line in lines.clone().filter(|line| !is_foreign(line)) {
             if !labels.contains(&line.label.as_str()) {
                 labels.push(&line.label);
             }
@@ -63,7 +63,7 @@ impl Inks {
         let ours = slots(&labels);
         let mut paper: Vec<(String, Option<usize>, usize)> = Vec::new();
         let mut fresh = ours.iter().map(|(_, slot)| slot + 1).max().unwrap_or(0);
-        for line in lines.filter(|line| line.style == Style::Paper) {
+        for line in lines.filter(|line| is_foreign(line)) {
             if paper.iter().any(|(label, _, _)| *label == line.label) {
                 continue;
             }
@@ -80,7 +80,7 @@ impl Inks {
     }
 
     pub fn ink(&self, line: &Line) -> Ink {
-        if line.style == Style::Paper {
+        if is_foreign(line) {
             let found = self.paper.iter().find(|(label, _, _)| *label == line.label);
             let (kin, marker) = found.map_or((None, 0), |(_, kin, marker)| (*kin, *marker));
             return Ink {
@@ -129,7 +129,7 @@ fn slots(labels: &[&str]) -> Vec<(String, usize)> {
 /// The slot of our curve that one of the paper's belongs to: of the same family (the word that both
 /// begin with, such as `ResNet` for `ResNets`), with the longest common beginning.
 fn relative_of(paper: &str, ours: &[(String, usize)]) -> Option<usize> {
-    let paper = paper.strip_prefix("paper: ").unwrap_or(paper);
+    let paper = paper.split_once(": ").map_or(paper, |(_, label)| label);
     let family = family(paper);
     let common = |label: &str| {
         let pairs = label.chars().zip(paper.chars());
@@ -138,6 +138,11 @@ fn relative_of(paper: &str, ours: &[(String, usize)]) -> Option<usize> {
     let kin = ours.iter().filter(|(label, _)| !family.is_empty() && self::family(label) == family);
     // The first one of equals.
     kin.rev().max_by_key(|(label, _)| common(label)).map(|(_, slot)| *slot)
+}
+
+/// Whether somebody else's numbers are drawn.
+fn is_foreign(line: &Line) -> bool {
+    matches!(line.style, Style::Paper | Style::Published)
 }
 
 fn family(label: &str) -> &str {
@@ -265,6 +270,7 @@ mod tests {
             line("paper: MSDNet", Style::Paper),
             line("paper: ResNets", Style::Paper),
             line("paper: FractalNet", Style::Paper),
+            line("published: MSDNet (elsewhere)", Style::Published),
         ];
         let inks = Inks::of(lines.iter());
         let ink = |i: usize| inks.ink(&lines[i]);
@@ -274,6 +280,8 @@ mod tests {
         assert_eq!(ink(5).colour, ink(2).colour);
         assert_ne!(ink(5).marker, ink(3).marker);
         assert!((0..6).all(|i| ink(i).colour != ink(6).colour));
+        assert_eq!(ink(7).colour, ink(0).colour);
+        assert!(ink(7).hollow);
     }
 
     #[test]

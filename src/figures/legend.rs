@@ -52,10 +52,10 @@ pub fn lay_out(
     note(panels, (left, bottom), width, marks)
 }
 
-/// One line for each label, in the order of their first occurrence, ours before the paper's.
+/// One line for each label, in the order of their first occurrence, ours before the paper's and others'.
 fn entries(panels: &[Chart]) -> Vec<&Line> {
     let mut entries: Vec<&Line> = Vec::new();
-    for style in [Style::Ours, Style::Paper] {
+    for style in [Style::Ours, Style::Paper, Style::Published] {
         for line in panels.iter().flat_map(|panel| &panel.curves) {
             let known = entries.iter().any(|e| e.label == line.label && e.style == style);
             if line.style == style && !known {
@@ -69,7 +69,7 @@ fn entries(panels: &[Chart]) -> Vec<&Line> {
 fn entry(line: &Line, text: &[String], inks: &Inks, (x, y): (f64, f64), marks: &mut Vec<Mark>) {
     let ink = inks.ink(line);
     let middle = y + ROW / 2.0;
-    if line.points.len() > 1 {
+    if line.points.len() > 1 && line.style != Style::Published {
         push_dashes(&[(x, middle), (x + SWATCH, middle)], ink, marks);
     }
     if line.markers != Markers::None || line.points.len() == 1 {

@@ -203,14 +203,15 @@ fn rule(chart: &Chart, frame: &Frame, marks: &mut Vec<Mark>) {
     }
 }
 
-/// Bands lowest, then pale lines, the paper's, ours; markers over all lines.
+/// Bands lowest, then pale lines, the paper's, ours; markers over all lines. What others published
+/// has markers alone.
 fn curves(chart: &Chart, inks: &Inks, frame: &Frame, marks: &mut Vec<Mark>) {
     let of = |style: Style| chart.curves.iter().filter(move |line| line.style == style);
     for line in of(Style::Ours) {
         band(line, inks.ink(line), frame, marks);
     }
-    let order = [Style::Pale, Style::Paper, Style::Ours];
-    for line in order.into_iter().flat_map(of) {
+    let order = [Style::Pale, Style::Paper, Style::Published, Style::Ours];
+    for line in order.into_iter().filter(|&style| style != Style::Published).flat_map(of) {
         trace(line, inks.ink(line), frame, marks);
     }
     for line in order.into_iter().flat_map(of) {

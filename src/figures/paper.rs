@@ -1,24 +1,30 @@
-//! The paper's own curves beside ours.
+//! The paper's own curves, and points that others published, beside ours.
 
 use super::chart::{Axis, Line, Markers, Point, Style, Unit};
 
-/// One of the paper's curves, in the units of the figure: multiply-adds or relative depth across,
+/// One of the paper's curves, or points published elsewhere, in the units of the figure: multiply-adds or relative depth across,
 /// a fraction (accuracy or relative accuracy) upwards.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaperCurve {
-    /// The paper's name of it, such as `MSDNet`; the picture says `paper: MSDNet`.
+    /// Its name there, such as `MSDNet`; the picture says `paper: MSDNet`.
     pub label: String,
+    /// Where it was published, if not in the paper: `published: MobileNet (source)`.
+    pub source: Option<String>,
     pub points: Vec<(f64, f64)>,
 }
 
-/// The paper's curves as thin dashed lines.
+/// The paper's curves as thin dashed lines, others as hollow points.
 pub fn lines(paper: &[PaperCurve], stepped: bool) -> Vec<Line> {
     let line = |curve: &PaperCurve| {
         let point = |&(x, y): &(f64, f64)| Point { x, y, sd: None };
+        let (label, style) = match &curve.source {
+            None => (format!("paper: {}", curve.label), Style::Paper),
+            Some(source) => (format!("published: {} ({source})", curve.label), Style::Published),
+        };
         Line {
-            label: format!("paper: {}", curve.label),
+            label,
             points: curve.points.iter().map(point).collect(),
-            style: Style::Paper,
+            style,
             markers: Markers::Every,
             stepped,
         }
@@ -54,6 +60,7 @@ mod tests {
     fn axis(ours: f64, theirs: f64) -> Axis {
         let paper = [PaperCurve {
             label: "MSDNet".to_owned(),
+            source: None,
             points: vec![(theirs / 2.0, 0.5), (theirs, 0.6)],
         }];
         let mut both = lines(&paper, false);

@@ -84,7 +84,8 @@ mod tests {
         let header = "curve,network,seed,position,relative_depth,accuracy,error,\
                       reference_accuracy,relative_accuracy";
         std::fs::write(&csv, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
-        let paper = [PaperCurve { label: "ResNet".to_owned(), points: vec![(0.148, 0.934)] }];
+        let paper =
+            [PaperCurve { label: "ResNet".to_owned(), source: None, points: vec![(0.148, 0.934)] }];
         charts(&csv, &paper, &WORDS)
     }
 

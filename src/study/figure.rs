@@ -13,7 +13,7 @@ use super::{anytime, budgeted, claims, positional};
 use crate::data::Dataset;
 use crate::eval::judge::{Judgement, Measured, pooled};
 use crate::eval::paper;
-use crate::experiment::{Experiment, Figure, Member, paper_curves_csv};
+use crate::experiment::{Experiment, Figure, Member, paper_curves_csv, published};
 use crate::figures::{self, PaperCurve};
 use crate::runs::{Settings, watch_signals};
 
@@ -133,7 +133,10 @@ pub fn draw(study: &Study, outputs: &Outputs) -> Result<()> {
     let has_ensembles = members.any(|named| matches!(named.member, Member::Ensemble(_)));
     let (csv, svg, png) =
         (outputs.file("figure.csv"), outputs.file("figure.svg"), outputs.file("figure.png"));
-    let paper = paper_curves(figure, &study.experiment.dataset, has_ensembles)?;
+    let mut paper = paper_curves(figure, &study.experiment.dataset, has_ensembles)?;
+    if matches!(figure, Figure::Anytime | Figure::BudgetedBatch) {
+        paper.extend(published_points(study)?);
+    }
     match figure {
         Figure::Anytime => figures::anytime::draw(&csv, &paper, &svg, &png),
         Figure::BudgetedBatch => figures::budgeted::draw(&csv, &paper, &svg, &png),
@@ -167,9 +170,30 @@ fn paper_curves(figure: Figure, dataset: &Dataset, has_ensembles: bool) -> Resul
     Ok(ours
         .map(|label| PaperCurve {
             label: label.to_string(),
+            source: None,
             points: paper::curve(&points, panel, &dataset, label),
         })
         .collect())
+}
+
+/// What others published of networks in the experiment, on its data set.
+fn published_points(study: &Study) -> Result<Vec<PaperCurve>> {
+    let mut curves = Vec::new();
+    for entry in published()? {
+        let mut networks = study.plan.networks.iter();
+        let own = networks.find(|network| entry.is_of(&network.config).unwrap_or(false));
+        let Some(own) = own.filter(|_| entry.dataset == study.experiment.dataset) else {
+            continue;
+        };
+        let costs = study.multiply_adds(&own.name);
+        let points = costs.iter().zip(&entry.accuracy_percent);
+        curves.push(PaperCurve {
+            label: entry.name,
+            source: Some(format!("{}, {}", entry.source, entry.recipe)),
+            points: points.map(|(&cost, accuracy)| (cost as f64, accuracy / 100.0)).collect(),
+        });
+    }
+    Ok(curves)
 }
 
 fn summary(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
