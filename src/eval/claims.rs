@@ -33,6 +33,9 @@ pub struct Claim {
     /// The paper's effect, where it gives one; of an exact claim its numbers.
     #[serde(default)]
     pub paper: Option<Paper>,
+    /// Whether runs of one side were seen before the claim was made.
+    #[serde(default)]
+    pub exploratory: bool,
 }
 
 impl Claim {

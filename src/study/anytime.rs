@@ -28,7 +28,7 @@ pub struct Row {
 
 /// All rows: a curve for each way in which the exits of a network or the members of an ensemble
 /// are combined. A network of one exit that is there for an ensemble alone is no curve;
-/// `exits.csv` has its accuracy.
+/// `exits.csv` has its accuracy. Networks that are joined are one curve.
 ///
 /// # Errors
 /// When predictions cannot be had.
@@ -49,7 +49,8 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
                 Member::Joined(_) => continue,
             };
             for combine in combines(named, predictions.exits) {
-                let (curve, network) = (label(&named.name, combine), &named.name);
+                let network = &named.name;
+                let curve = label(study.joined(network).unwrap_or(network), combine);
                 let points = anytime::combined(&predictions, combine, &costs)?;
                 rows.extend(points.into_iter().map(|point| Row {
                     curve: curve.clone(),

@@ -127,13 +127,9 @@ struct Label {
 
 impl Label {
     fn of(study: &Study, named: &Named) -> Label {
-        let joined = study.plan.members.iter().find(|other| match &other.member {
-            Member::Joined(names) => names.contains(&named.name),
-            _ => false,
-        });
         let is_msdnet = matches!(named.network(), Some(NetworkConfig::Msdnet(_)));
         Label {
-            base: joined.map_or(&named.name, |other| &other.name).clone(),
+            base: study.joined(&named.name).unwrap_or(&named.name).to_string(),
             fixed: named.fixed.unwrap_or(is_msdnet),
         }
     }

@@ -99,6 +99,15 @@ impl<'a> Study<'a> {
             .with_context(|| format!("no network is called \"{name}\""))
     }
 
+    /// The curve that joins the network called `name` with others, where one does.
+    pub fn joined(&self, name: &str) -> Option<&str> {
+        let joins = |named: &&Named| match &named.member {
+            Member::Joined(names) => names.iter().any(|n| n == name),
+            _ => false,
+        };
+        self.plan.members.iter().find(joins).map(|named| named.name.as_str())
+    }
+
     /// Trains every run that is not finished.
     ///
     /// # Errors

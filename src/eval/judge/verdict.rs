@@ -191,13 +191,16 @@ pub(crate) fn conclude(claim: &Claim, findings: Findings) -> Judgement {
         seeds,
         needed: needed(claim, &bound, estimate),
         places: findings.len(),
-        note: note(&findings, nearest, seeds),
+        note: note(claim, &findings, nearest, seeds),
         ..Judgement::of(claim)
     }
 }
 
-fn note(findings: &[Finding], nearest: &Finding, seeds: usize) -> String {
+fn note(claim: &Claim, findings: &[Finding], nearest: &Finding, seeds: usize) -> String {
     let mut notes = Vec::new();
+    if claim.exploratory {
+        notes.push("exploratory".to_owned());
+    }
     match seeds {
         1 => notes.push("one seed: no verdict".to_owned()),
         2 => notes.push("two seeds: no verdict".to_owned()),
