@@ -256,11 +256,16 @@ pub(super) fn fresh_weights(subject: &Subject) -> Result<Weights> {
     Ok(weights)
 }
 
-/// The first images of the source, normalised.
+/// The first images of the source, normalised and enlarged to what the network reads.
 pub(super) fn images(subject: &Subject, count: usize) -> Result<Tensor> {
     let indices: Vec<u32> = (0..count as u32).collect();
     let (source, normalisation) = (subject.source, subject.normalisation);
-    source.batch(&indices, normalisation, None, Device::Cpu)
+    let images = source.batch(&indices, normalisation, None, Device::Cpu)?;
+    let side = subject.network.nodes()[0].side as i64;
+    Ok(match images.size()[3] == side {
+        true => images,
+        false => images.f_upsample_nearest2d([side, side], None, None)?,
+    })
 }
 
 fn floats(tensor: &Tensor) -> Result<Vec<f32>> {

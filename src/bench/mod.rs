@@ -99,6 +99,8 @@ pub struct Bench {
     pub topics: Vec<Topic>,
     /// Numbers of threads, each measured.
     pub threads: Vec<usize>,
+    /// Height and width of the images instead of the data's.
+    pub side: Option<usize>,
     /// Batch sizes of the trainings.
     pub batches: Vec<usize>,
     /// Element types of trainings and of inference; none = bf16 for inference where the machine has
@@ -230,7 +232,8 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
         files => files,
     };
     let normalisation = Normalisation::from(&facts);
-    let input = Input { channels: facts.channels, side: facts.side, classes: CLASSES };
+    let side = bench.side.unwrap_or(facts.side);
+    let input = Input { channels: facts.channels, side, classes: CLASSES };
     bench.policy.check_combine(bench.combine)?;
     let has = |topic| bench.topics.contains(&topic);
     for &threads in &bench.threads {

@@ -37,6 +37,10 @@ pub struct BenchArgs {
     device: String,
     #[command(flatten)]
     gpu: Gpu,
+    /// Height and width of the images in pixels (1 to 1024) instead of CIFAR-100's, for matmul,
+    /// inference and memory alone
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    side: Option<u32>,
     /// Least seconds of a timing
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
@@ -71,6 +75,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     ensure!(args.batch.iter().all(|n| (2..=65_536).contains(n)), "--batch: from 2 to 65536");
     let topics = match (args.only.is_empty(), &args.out) {
         (false, _) => args.only.clone(),
+        (true, None) if args.side.is_some() => vec![Topic::Inference],
         (true, Some(_)) => vec![Topic::Early],
         (true, None) => Topic::USUAL.to_vec(),
     };
@@ -78,11 +83,17 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         args.out.is_none() || topics.contains(&Topic::Early),
         "--out draws what `early` measures, which --only leaves out"
     );
+    let sided = [Topic::Matmul, Topic::Inference, Topic::Memory];
+    ensure!(
+        args.side.is_none() || topics.iter().all(|topic| sided.contains(topic)),
+        "--side goes with matmul, inference and memory; the other topics have CIFAR-100's images"
+    );
     args.gpu.numerics().set();
     let bench = Bench {
         networks: networks(&args.networks)?,
         topics,
         threads: args.threads.clone(),
+        side: args.side.map(|side| side as usize),
         batches: args.batch.clone(),
         precisions: args.precision.iter().map(|p| p.chosen()).collect(),
         device: parse_device(&args.device)?,
