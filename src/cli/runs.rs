@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use crate::look::summary::summary;
 use crate::results::{RunFolder, find_run, list_runs};
 use crate::runs::train::slim_run;
 use crate::runs::{DataSets, Known, Places, Settings, State};
@@ -152,10 +153,20 @@ fn show(which: &str, json: bool, data_sets: &DataSets) -> Result<()> {
         "files": files(folder.path())?,
         "last_epoch": last,
         "run": progress.as_ref().map(|p| &p.run),
+        "summary": summary_of(&folder),
         "source": progress.as_ref().and_then(|p| p.source.clone()),
     });
     let text = if json { format!("{value:#}\n") } else { serde_yaml::to_string(&value)? };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// The run's measures; what stands in their way where there is something.
+fn summary_of(folder: &RunFolder) -> Value {
+    let Some((progress, weights)) = folder.progress() else {
+        return Value::Null;
+    };
+    summary(folder, &progress.run, &weights)
+        .unwrap_or_else(|error| Value::String(format!("{error:#}")))
 }
 
 fn files(folder: &Path) -> Result<Vec<String>> {

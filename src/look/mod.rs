@@ -9,4 +9,5 @@ pub mod explore;
 pub mod guarantee;
 pub mod letting;
 pub mod opened;
+pub mod summary;
 pub mod watch;

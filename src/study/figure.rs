@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Study;
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
-use super::{anytime, budgeted, claims, positional};
+use super::{anytime, budgeted, claims, positional, summary};
 use crate::data::Dataset;
 use crate::eval::judge::{Judgement, Measured, pooled};
 use crate::eval::paper;
@@ -77,6 +77,7 @@ pub fn finish_figure(
 ) -> Result<String> {
     outputs::write_common(study, outputs)?;
     let judgements = write_rows(study, outputs)?;
+    write_summary(study, outputs)?;
     claims::table(&judgements).write(&outputs.file("claims.csv"))?;
     draw(study, outputs)?;
     outputs::write_provenance(study, outputs, began)?;
@@ -86,9 +87,20 @@ pub fn finish_figure(
     }
     let picture = outputs.file("figure.png");
     if ask.json {
-        return Ok(format!("{:#}\n", summary(study, &judgements, &picture)));
+        return Ok(format!("{:#}\n", told(study, &judgements, &picture)));
     }
     Ok(format!("{}\n{}\n", claims::describe(&judgements), picture.display()))
+}
+
+/// Writes `summary.csv` where a network can exit early.
+fn write_summary(study: &Study, outputs: &Outputs) -> Result<()> {
+    if study.plan.figure.is_positional() {
+        return Ok(());
+    }
+    match summary::table(study)? {
+        Some(table) => table.write(&outputs.file("summary.csv")),
+        None => Ok(()),
+    }
 }
 
 /// Writes `figure.csv` and judges the claims.
@@ -196,7 +208,7 @@ fn published_points(study: &Study) -> Result<Vec<PaperCurve>> {
     Ok(curves)
 }
 
-fn summary(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
+fn told(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
     let claims = claims::json_of(judgements);
     json!({ "experiment": study.name, "figure": study.plan.figure.name(), "picture": picture, "claims": claims })
 }

@@ -10,6 +10,7 @@ mod outputs;
 mod plan;
 mod positional;
 mod report;
+mod summary;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};

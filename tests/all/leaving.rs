@@ -123,3 +123,24 @@ fn a_guarantee_needs_a_hold_out() {
     let error = complained(at, &["classify", "msdnet", "pictures", "--guarantee", "0.1"], 1);
     assert!(error.contains("holds no image out"), "{error}");
 }
+
+#[test]
+fn a_summary_stands_beside_the_figure_and_is_shown_of_the_run() {
+    let folder = trained();
+    let at = folder.path();
+    let summary = rows(&at.join("results/tiny/summary.csv"));
+    let number = |measure: &str| {
+        let row = summary.iter().find(|row| row["measure"] == measure).unwrap();
+        row["value"].parse::<f64>().unwrap()
+    };
+    for measure in ["accuracy_at_100_percent", "area_under_curve", "destructive_overthinking"] {
+        assert!((0.0..=1.0).contains(&number(measure)), "{measure}");
+    }
+    let exits = summary.iter().filter(|row| row["measure"] == "auroc");
+    assert_eq!(exits.map(|row| row["exit"].as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    let shown = said(at, &["runs", "show", "msdnet", "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let area = shown["summary"]["area_under_curve"].as_f64().unwrap();
+    assert!((area - number("area_under_curve")).abs() < 1e-12);
+    assert_eq!(shown["summary"]["auroc"].as_array().unwrap().len(), 3);
+}

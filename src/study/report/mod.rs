@@ -2,6 +2,7 @@
 //! so that the same files give the same page.
 
 mod differences;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,6 +25,8 @@ struct Shown {
     run: Value,
     claims: Rows,
     curves: Rows,
+    /// Where the figure has networks that can exit early.
+    summary: Option<Rows>,
 }
 
 /// Writes the page for all figures under `out` but quick ones and smoke. Returns its path.
@@ -68,12 +71,14 @@ fn load(folder: &Path) -> Result<Shown> {
         let path = folder.join(name);
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
+    let summary = folder.join("summary.csv");
     let shown = Shown {
         name: folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()),
         experiment: serde_yaml::from_str(&text("experiment.yaml")?).context("experiment.yaml")?,
         run: serde_json::from_str(&text("run.json")?).context("run.json")?,
         claims: read(&folder.join("claims.csv"))?,
         curves: read(&folder.join("figure.csv"))?,
+        summary: summary.is_file().then(|| read(&summary)).transpose()?,
     };
     check(&shown)?;
     Ok(shown)
@@ -102,14 +107,14 @@ fn page(shown: &[Shown]) -> Result<String> {
         "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand. A claim holds, \
          fails, has no effect as large as its margin, or takes more seeds to be decided; intervals are of 95 %.\n",
     );
-    summary(&mut page, shown)?;
+    contents(&mut page, shown)?;
     for figure in shown {
         section(&mut page, figure, &all)?;
     }
     Ok(page)
 }
 
-fn summary(page: &mut String, shown: &[Shown]) -> Result<()> {
+fn contents(page: &mut String, shown: &[Shown]) -> Result<()> {
     let runs = seconds_of_runs(shown);
     writeln!(
         page,
@@ -183,6 +188,9 @@ fn section(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
     )?;
     difference_table(page, s)?;
     curve_table(page, s)?;
+    if let Some(rows) = &s.summary {
+        summary::table(page, rows, cell)?;
+    }
     claim_table(page, s, all)
 }
 

@@ -1,0 +1,88 @@
+//! Early exit of each network in one row, from a figure's `summary.csv`.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+
+use crate::results::tables::Rows;
+
+/// Measures of the row, and what the page calls them.
+const COLUMNS: [(&str, &str); 7] = [
+    ("accuracy_at_25_percent", "accuracy at 25 %"),
+    ("accuracy_at_50_percent", "50 %"),
+    ("accuracy_at_75_percent", "75 %"),
+    ("accuracy_at_100_percent", "100 % of the full cost"),
+    ("multiply_adds_at_equal_accuracy", "cost at equal accuracy"),
+    ("multiply_adds_at_one_point_less", "at one point less"),
+    ("area_under_curve", "mean accuracy over costs"),
+];
+
+/// Adds a table with a row for each network, means over its seeds.
+///
+/// # Errors
+/// Names a value that is no number.
+pub fn table(page: &mut String, rows: &Rows, cell: fn(&str) -> String) -> Result<()> {
+    let mut networks: Vec<&str> = Vec::new();
+    for network in rows.column("network") {
+        if !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
+    let names: Vec<&str> = COLUMNS.iter().map(|(_, name)| *name).collect();
+    writeln!(page, "Early exit by the paper's rule, means over seeds:\n")?;
+    writeln!(page, "| network | {} |", names.join(" | "))?;
+    writeln!(page, "| --- |{}", " --- |".repeat(COLUMNS.len()))?;
+    for network in networks {
+        write!(page, "| {} |", cell(network))?;
+        for (measure, _) in COLUMNS {
+            write!(page, " {} |", shown(measure, mean(rows, network, measure)?))?;
+        }
+        writeln!(page)?;
+    }
+    writeln!(page)?;
+    Ok(())
+}
+
+/// Mean over the seeds at which the measure is defined; none where it is at no seed.
+fn mean(rows: &Rows, network: &str, measure: &str) -> Result<Option<f64>> {
+    let keys = rows.column("network").zip(rows.column("measure"));
+    let values = keys
+        .zip(rows.column("value"))
+        .filter(|(key, value)| *key == (network, measure) && !value.is_empty());
+    let values: Vec<f64> = values
+        .map(|(_, value)| {
+            value.parse().with_context(|| format!("summary.csv: {measure}: {value} is no number"))
+        })
+        .collect::<Result<_>>()?;
+    let sum: f64 = values.iter().sum();
+    Ok((!values.is_empty()).then(|| sum / values.len() as f64))
+}
+
+fn shown(measure: &str, value: Option<f64>) -> String {
+    match value {
+        None => "-".to_string(),
+        Some(value) if measure.starts_with("multiply_adds") => format!("{:.2} M", value / 1e6),
+        Some(value) => format!("{:.1} %", 100.0 * value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tables::read;
+
+    #[test]
+    fn a_row_has_means_over_seeds_and_a_dash_for_what_is_not_defined() {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("summary.csv");
+        let text = "network,seed,measure,exit,value\n\
+            m,0,accuracy_at_50_percent,,0.5\nm,1,accuracy_at_50_percent,,0.6\n\
+            m,0,multiply_adds_at_equal_accuracy,,2000000\nm,0,accuracy_at_25_percent,,\n\
+            m,0,auroc,1,0.9\n";
+        std::fs::write(&csv, text).unwrap();
+        let mut page = String::new();
+        table(&mut page, &read(&csv).unwrap(), |text| text.to_string()).unwrap();
+        let row = page.lines().last().unwrap();
+        assert_eq!(row, "| m | - | 55.0 % | - | - | 2.00 M | - | - |", "{page}");
+    }
+}
