@@ -20,4 +20,5 @@ pub use forward::{Mode, Pass, Precision};
 pub use graph::{Exit, Layer, Network, Node, NodeId};
 pub use init::initialise;
 pub use schedule::{Schedule, Stage, Step};
+pub(crate) use weights::aligned;
 pub use weights::{ParameterSpec, Role, TensorSpec, Weights};

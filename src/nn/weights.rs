@@ -135,8 +135,9 @@ impl Weights {
         order.sort_by_key(|&i| !needed[specs[i].node]);
         let used_count = specs.iter().filter(|s| needed[s.node]).count();
         let sizes: Vec<i64> = specs.iter().map(|s| s.shape.iter().product()).collect();
-        let used = order[..used_count].iter().map(|&i| sizes[i]).sum();
-        let flat = Tensor::f_zeros([sizes.iter().sum::<i64>()], (kind, device))?;
+        let room = |parts: &[usize]| parts.iter().map(|&i| aligned(sizes[i])).sum::<i64>();
+        let used = room(&order[..used_count]);
+        let flat = Tensor::f_zeros([room(&order)], (kind, device))?;
         let views = make_views(&flat, &specs, &sizes, &order)?;
         let mut first_view = vec![usize::MAX; network.nodes().len()];
         for (i, spec) in specs.iter().enumerate().rev() {
@@ -145,8 +146,8 @@ impl Weights {
         let norms = network.nodes().iter().enumerate();
         let norms = norms.filter(|(_, node)| node.layer == Layer::BatchNorm);
         let norms: Vec<_> = norms.map(|(id, node)| (id, node.channels as i64, 0)).collect();
-        let channels: i64 = norms.iter().map(|(_, channels, _)| channels).sum();
-        let moments = Tensor::f_zeros([2 * channels], (kind, device))?;
+        let room: i64 = norms.iter().map(|&(_, channels, _)| 2 * aligned(channels)).sum();
+        let moments = Tensor::f_zeros([room], (kind, device))?;
         let statistics = make_statistics(&moments, norms)?;
         for Statistics { var, .. } in statistics.values() {
             let _ = var.shallow_clone().f_fill_(1.0)?;
@@ -204,7 +205,8 @@ impl Weights {
         &self.views
     }
 
-    /// The parameters that some exit depends on, as one vector; an update of it updates them.
+    /// The parameters that some exit depends on, as one vector; an update of it updates them. Each
+    /// starts at a multiple of 8 elements; what lies between is 0.
     pub fn flat_used(&self) -> Tensor {
         self.flat.narrow(0, 0, self.used)
     }
@@ -368,11 +370,18 @@ fn make_statistics(
     let mut statistics = BTreeMap::new();
     for (node, channels, batches) in norms {
         let mean = moments.f_narrow(0, start, channels)?;
-        let var = moments.f_narrow(0, start + channels, channels)?;
+        let var = moments.f_narrow(0, start + aligned(channels), channels)?;
         statistics.insert(node, Statistics { mean, var, batches });
-        start += 2 * channels;
+        start += 2 * aligned(channels);
     }
     Ok(statistics)
+}
+
+/// Elements that a tensor of `size` elements takes in a vector: a GPU reads 16 bytes at a time, also of
+/// 16-bit numbers, and fails on an address that is no multiple of it. What is added stays 0.
+pub(crate) fn aligned(size: i64) -> i64 {
+    const ELEMENTS: i64 = 8;
+    (size + ELEMENTS - 1) / ELEMENTS * ELEMENTS
 }
 
 fn make_views(
@@ -385,7 +394,7 @@ fn make_views(
     let mut next = 0;
     for &i in order {
         offsets[i] = next;
-        next += sizes[i];
+        next += aligned(sizes[i]);
     }
     let mut views = Vec::with_capacity(specs.len());
     for (i, spec) in specs.iter().enumerate() {
@@ -393,4 +402,34 @@ fn make_views(
         views.push(view.f_detach()?.f_set_requires_grad(true)?);
     }
     Ok(views)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Builder, Conv};
+
+    #[test]
+    fn every_tensor_starts_where_a_gpu_can_read_16_bytes_also_behind_odd_sizes() {
+        let (mut net, x) = Builder::new(1, 8);
+        let x = net.conv(x, Conv::three(3, 1));
+        let x = net.batch_norm(x);
+        let early = net.global_avg_pool(x);
+        let early = net.linear(early, 5, "early");
+        net.exit(early, 1);
+        let x = net.conv(x, Conv::three(7, 1));
+        let x = net.batch_norm(x);
+        let x = net.global_avg_pool(x);
+        let logits = net.linear(x, 5, "linear");
+        net.exit(logits, 2);
+        let weights = Weights::zeros(&net.finish(), Kind::Float, Device::Cpu).unwrap();
+        let start = weights.flat.data_ptr() as usize;
+        for (spec, view) in weights.specs().iter().zip(weights.views()) {
+            assert_eq!((view.data_ptr() as usize - start) % 16, 0, "{}", spec.name);
+        }
+        let start = weights.moments.data_ptr() as usize;
+        for statistics in weights.statistics.values() {
+            assert_eq!((statistics.var.data_ptr() as usize - start) % 16, 0);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Tensor};
 
-use crate::nn::Weights;
+use crate::nn::{Weights, aligned};
 
 /// Before a parameter's name, the name of its momentum.
 pub const PREFIX: &str = "momentum.";
@@ -32,6 +32,8 @@ pub struct Hyper {
 #[derive(Debug)]
 pub struct Sgd {
     momentum: Tensor,
+    /// Zeros, as many as lie between two parameters at most.
+    gap: Tensor,
 }
 
 impl Sgd {
@@ -40,7 +42,9 @@ impl Sgd {
     /// # Errors
     /// When LibTorch cannot allocate it.
     pub fn new(weights: &Weights) -> Result<Sgd> {
-        Ok(Sgd { momentum: weights.flat_used().f_zeros_like()? })
+        let flat = weights.flat_used();
+        let gap = Tensor::f_zeros([aligned(1)], (flat.kind(), flat.device()))?;
+        Ok(Sgd { momentum: flat.f_zeros_like()?, gap })
     }
 
     /// `g += decay w; v = momentum v + g; w -= rate (g + momentum v)`, the last bracket being `v`
@@ -50,9 +54,7 @@ impl Sgd {
     /// When the gradients do not fit or LibTorch fails.
     pub fn step(&mut self, weights: &Weights, gradients: &[Tensor], hyper: Hyper) -> Result<()> {
         let _no_grad = tch::no_grad_guard();
-        let flat: Vec<Tensor> =
-            gradients.iter().map(|g| g.f_reshape([-1])).collect::<Result<_, _>>()?;
-        let mut gradient = Tensor::f_cat(&flat, 0)?;
+        let mut gradient = self.joined(gradients)?;
         let mut w = weights.flat_used();
         ensure!(
             gradient.size() == w.size(),
@@ -74,6 +76,19 @@ impl Sgd {
             let _ = w.f_addcmul_(&self.momentum, &rate)?;
         }
         Ok(())
+    }
+
+    /// The gradients as one vector that is laid out as the parameters are.
+    fn joined(&self, gradients: &[Tensor]) -> Result<Tensor> {
+        let mut parts = Vec::with_capacity(2 * gradients.len());
+        for gradient in gradients {
+            let length = gradient.numel() as i64;
+            parts.push(gradient.f_reshape([-1])?);
+            if aligned(length) > length {
+                parts.push(self.gap.f_narrow(0, 0, aligned(length) - length)?);
+            }
+        }
+        Ok(Tensor::f_cat(&parts, 0)?)
     }
 
     /// The momentum of all parameters as one vector.
@@ -140,7 +155,7 @@ fn named(flat: &Tensor, weights: &Weights) -> Result<Vec<(String, Tensor)>> {
         let length = view.numel() as i64;
         let part = flat.f_narrow(0, start, length)?.f_view(view.size().as_slice())?;
         named.push((format!("{PREFIX}{name}"), part));
-        start += length;
+        start += aligned(length);
     }
     Ok(named)
 }
