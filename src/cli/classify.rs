@@ -49,6 +49,9 @@ pub struct ClassifyArgs {
     /// coordinate-ascent or dynamic-programme
     #[arg(long, default_value = "max-softmax")]
     policy: Policy,
+    /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
+    #[arg(long, value_name = "PROBABILITY")]
+    target_bound: Option<f64>,
     /// How exits are combined before they are asked: single, mean, mie, product, caching or
     /// geometric
     #[arg(long, default_value = "single", value_name = "RULE")]
@@ -87,7 +90,8 @@ impl ClassifyArgs {
             _ if self.threshold.is_empty() => Leave::Last,
             _ => Leave::Thresholds(self.threshold.clone()),
         };
-        Ok(Letting { leave, policy: self.policy, combine: self.combine })
+        let Self { policy, combine, target_bound, .. } = *self;
+        Ok(Letting { leave, policy, combine, target_bound })
     }
 }
 

@@ -56,6 +56,9 @@ pub struct BudgetedArgs {
     /// [default: the experiment's, else max-softmax]
     #[arg(long, value_name = "POLICY,..", value_delimiter = ',')]
     policy: Vec<Policy>,
+    /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
+    #[arg(long, value_name = "PROBABILITY")]
+    target_bound: Option<f64>,
     /// Draw every policy that asks how sure an exit is (all but patience and oracle) once more,
     /// with temperatures that are fitted on the hold-out
     #[arg(long)]
@@ -109,6 +112,7 @@ pub fn run_budgeted(args: &BudgetedArgs) -> Result<()> {
             budgeted.policies.clone_from(&args.policy);
         }
         budgeted.temperature |= args.temperature;
+        budgeted.target_bound = args.target_bound.or(budgeted.target_bound);
         args.combine.adapt(experiment);
     })
 }

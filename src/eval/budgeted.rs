@@ -44,6 +44,7 @@ impl Setting {
                 ratios: default_ratios(),
                 targets: default_targets(),
                 lambdas: default_lambdas(),
+                target_bound: None,
             },
         }
     }
@@ -155,8 +156,9 @@ impl<'a> Both<'a> {
     }
 
     fn gate(&self, knob: f64) -> Result<Gate> {
-        let (policy, convention) = (self.setting.policy, self.setting.convention);
-        Gate::new(policy, &self.hold_out, self.network.multiply_adds, knob, convention)
+        let Setting { policy, convention, ref knobs, .. } = *self.setting;
+        let (costs, bound) = (self.network.multiply_adds, knobs.target_bound);
+        Gate::new(policy, &self.hold_out, costs, knob, bound, convention)
     }
 
     /// The point on test; the oracle needs nothing but the labels there.

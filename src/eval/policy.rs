@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | max-softmax, margin, entropy | that is surer than its threshold | ratio of the exits' shares, [`thresholds`](crate::eval::thresholds) |
 //! | patience | that completes P exits in a row of the same class | P, from 1 to K |
-//! | target-accuracy | whose accuracy at this confidence, counted on the hold-out, reaches a target | the target, [`target`](crate::eval::target) |
+//! | target-accuracy | whose accuracy at this confidence, counted on the hold-out, or a lower bound on it, reaches a target | the target, [`target`](crate::eval::target) |
 //! | coordinate-ascent, dynamic-programme | that is surer than its threshold | lambda, the price of cost in accuracy, [`optimise`](crate::eval::optimise) |
 //! | oracle | at which being right is worth its cost | lambda |
 //!
@@ -175,6 +175,9 @@ pub struct Knobs {
     pub targets: Vec<f64>,
     /// Prices of the last exit's cost in accuracy, from 0.
     pub lambdas: Vec<f64>,
+    /// Whether a lower bound on a bin's accuracy has to reach the target, and how sure it is:
+    /// above 0, below 1.
+    pub target_bound: Option<f64>,
 }
 
 /// Targets from 0 (everybody leaves at once) to 1, close together where accuracies are high.
@@ -213,6 +216,7 @@ impl Gate {
         hold_out: &HoldOut,
         multiply_adds: &[u64],
         knob: f64,
+        target_bound: Option<f64>,
         convention: Convention,
     ) -> Result<Gate> {
         let answers = hold_out.answers();
@@ -222,7 +226,7 @@ impl Gate {
             Policy::Patience => Gate::Patience(patience(knob, answers.exits())?),
             Policy::TargetAccuracy => {
                 ensure!((0.0..=1.0).contains(&knob), "target: {knob} is out of range (0 to 1)");
-                let exits = calibrate(answers, None)?.into_iter();
+                let exits = calibrate(answers, target_bound)?.into_iter();
                 Gate::Bins(exits.map(|exit| (exit.bins.clone(), exit.reach(knob))).collect())
             }
             Policy::CoordinateAscent => Gate::Thresholds(ascend(answers, &price()?)?),
@@ -468,7 +472,7 @@ mod tests {
         let kind = policy.certainty().unwrap_or(Certainty::MaxSoftmax);
         let answers = combine::answers(&predictions(), rule, &COSTS, kind, &[1.0; 3])?;
         let hold_out = HoldOut::new(answers.clone())?;
-        Ok((Gate::new(policy, &hold_out, &COSTS, knob, Convention::Paper)?, answers))
+        Ok((Gate::new(policy, &hold_out, &COSTS, knob, None, Convention::Paper)?, answers))
     }
 
     #[test]

@@ -32,14 +32,21 @@ impl Calibrated {
 /// # Errors
 /// When the confidence is not between 0 and 1.
 pub fn calibrate(hold_out: &Answers, confidence: Option<f64>) -> Result<Vec<Calibrated>> {
-    if let Some(confidence) = confidence {
-        ensure!(
-            confidence > 0.0 && confidence < 1.0,
-            "a confidence of {confidence} is out of range (above 0, below 1; such as 0.9)"
-        );
-    }
+    confidence.map(check_confidence).transpose()?;
     let exits = 0..hold_out.exits().saturating_sub(1);
     Ok(exits.map(|exit| calibrate_exit(hold_out, exit, confidence)).collect())
+}
+
+/// Refuses a confidence that is no probability of being right.
+///
+/// # Errors
+/// When it is not between 0 and 1.
+pub fn check_confidence(confidence: f64) -> Result<()> {
+    ensure!(
+        confidence > 0.0 && confidence < 1.0,
+        "a confidence of {confidence} is out of range (above 0, below 1; such as 0.9)"
+    );
+    Ok(())
 }
 
 fn calibrate_exit(hold_out: &Answers, exit: usize, confidence: Option<f64>) -> Calibrated {

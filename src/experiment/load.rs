@@ -14,6 +14,7 @@ use super::repeats::check_repeats;
 use super::{Budgeted, Combines, Experiment, Figure};
 use crate::eval::optimise::check_lambda;
 use crate::eval::policy::Policy;
+use crate::eval::target::check_confidence;
 use crate::models::NetworkConfig;
 
 /// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
@@ -355,6 +356,9 @@ impl Budgeted {
         for target in &self.targets {
             let range = 0.0..=1.0;
             ensure!(range.contains(target), "budgeted.targets: {target} is out of range (0 to 1)");
+        }
+        if let Some(bound) = self.target_bound {
+            check_confidence(bound).context("budgeted.target_bound")?;
         }
         for &lambda in &self.lambdas {
             check_lambda(lambda).context("budgeted.lambdas")?;

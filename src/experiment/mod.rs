@@ -142,6 +142,10 @@ pub struct Budgeted {
     /// Target accuracies of target-accuracy, 0 to 1; empty = the usual range.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<f64>,
+    /// How sure target-accuracy has to be, above 0, below 1: a lower bound of this confidence on the
+    /// accuracy of a bin has to reach the target, in place of the accuracy itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_bound: Option<f64>,
     /// Prices of coordinate-ascent and dynamic-programme, from 0: the accuracy that the cost of the
     /// last exit is worth; empty = the usual range.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -37,6 +37,8 @@ pub struct Letting {
     pub policy: Policy,
     /// How exits are combined before they are asked.
     pub combine: Combine,
+    /// How sure target-accuracy has to be; see [`Knobs`](crate::eval::policy::Knobs).
+    pub target_bound: Option<f64>,
 }
 
 /// The rule that pictures leave by.
@@ -50,8 +52,7 @@ pub(super) fn rule(
     data_sets: &DataSets,
     multiply_adds: &[u64],
 ) -> Result<Rule> {
-    let Letting { leave, policy, combine } = letting;
-    let (policy, combine) = (*policy, *combine);
+    let Letting { ref leave, policy, combine, target_bound } = *letting;
     policy.check_combine(combine)?;
     let exits = multiply_adds.len();
     let hold_out = || {
@@ -70,7 +71,8 @@ pub(super) fn rule(
         let (gate, multiply_adds) = (Gate::Thresholds(thresholds), multiply_adds.to_vec());
         Ok(Rule { combine, certainty, multiply_adds, gate })
     };
-    let setting = Setting { policy, combine, ..Setting::paper() };
+    let mut setting = Setting { policy, combine, ..Setting::paper() };
+    setting.knobs.target_bound = target_bound;
     match leave {
         Leave::Last => by_thresholds(common(f64::INFINITY)?),
         Leave::Thresholds(given) => by_thresholds(match given.as_slice() {

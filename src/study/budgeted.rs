@@ -97,6 +97,7 @@ fn settings(study: &Study, named: &Named) -> Vec<Setting> {
         ratios: or(asked.ratios, usual.ratios),
         targets: or(asked.targets, usual.targets),
         lambdas: or(asked.lambdas, usual.lambdas),
+        target_bound: asked.target_bound,
     };
     let policies = if asked.policies.is_empty() { vec![Policy::PAPER] } else { asked.policies };
     let scalings: &[bool] = if asked.temperature { &[false, true] } else { &[false] };

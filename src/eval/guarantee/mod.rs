@@ -32,6 +32,7 @@ use std::str::FromStr;
 use anyhow::{Context, Error, Result, ensure};
 
 use crate::eval::answers::Answers;
+use crate::eval::target::check_confidence;
 use crate::eval::thresholds::Thresholds;
 use bounds::{betting_holds, hoeffding_bentkus};
 
@@ -147,10 +148,7 @@ impl Tolerance {
             at_most > 0.0 && at_most <= 1.0,
             "a tolerated loss of {at_most} is out of range (above 0, to 1; 0.02 is two points)"
         );
-        ensure!(
-            confidence > 0.0 && confidence < 1.0,
-            "a confidence of {confidence} is out of range (above 0, below 1; such as 0.9)"
-        );
+        check_confidence(confidence)?;
         Ok(Tolerance { at_most, confidence })
     }
 
