@@ -15,7 +15,7 @@ pub(super) struct Planes {
     of: Vec<Vec<Plane>>,
     /// Whether words are pairs.
     pub paired: bool,
-    /// Values that are floats although words are pairs: logits.
+    /// Values that are floats, also where words are pairs; see [`heads`].
     floats: Vec<bool>,
 }
 
@@ -28,14 +28,11 @@ impl Planes {
         let mut planes = Planes {
             of: vec![Vec::new(); network.nodes().len()],
             paired,
-            floats: vec![!paired; network.nodes().len()],
+            floats: if paired { heads(network, units) } else { vec![true; network.nodes().len()] },
         };
-        let is_read = |id: NodeId| units.iter().any(|unit| unit.inputs.contains(&id));
         planes.of[0] = regular(network.nodes()[0].channels, paired);
         for unit in units {
             for &id in &unit.outputs {
-                let writes = matches!(unit.work, Work::Convolve { .. } | Work::AvgPool { .. });
-                planes.floats[id] |= writes && unit.outputs.len() == 1 && !is_read(id);
                 planes.of[id] = planes.of_output(network, unit, id)?;
             }
         }
@@ -87,6 +84,33 @@ impl Planes {
     /// Whether a value's words are floats.
     pub(super) fn is_floats(&self, id: NodeId) -> bool {
         self.floats[id]
+    }
+}
+
+/// Values that stay floats where words are pairs: logits, and what is pooled for them. They are few
+/// numbers, and rounding them would move every class.
+fn heads(network: &Network, units: &[Unit]) -> Vec<bool> {
+    let mut heads = vec![false; network.nodes().len()];
+    for (at, unit) in units.iter().enumerate().rev() {
+        let &[id] = unit.outputs.as_slice() else { continue };
+        let mut readers = units[at + 1..].iter().filter(|reader| reader.inputs.contains(&id));
+        let keeps = |reader: &Unit| match reader.work {
+            Work::Convolve { .. } | Work::Concat => reader.outputs.iter().all(|&id| heads[id]),
+            _ => false,
+        };
+        let fits = network.nodes()[id].side == 1 && readers.all(keeps);
+        heads[id] = fits && writes_floats(units, unit);
+    }
+    heads
+}
+
+/// Whether a unit can write floats; a concatenation of one value is that value.
+fn writes_floats(units: &[Unit], unit: &Unit) -> bool {
+    let makes = |id: NodeId| units.iter().find(|unit| unit.outputs == [id]);
+    match (&unit.work, unit.inputs.as_slice()) {
+        (Work::Convolve { .. } | Work::AvgPool { .. }, _) => true,
+        (Work::Concat, &[one]) => makes(one).is_some_and(|unit| writes_floats(units, unit)),
+        _ => false,
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) struct ProductStep {
     pub places: Id,
     pub activation: Activation,
     pub floats: bool,
+    /// Whether the input's words are floats.
+    pub of_floats: bool,
     /// Whether the lanes are output channels.
     pub channels: bool,
 }
@@ -221,6 +223,7 @@ impl Lowering<'_> {
             places,
             activation: *activation,
             floats,
+            of_floats: self.planes.is_floats(from),
             channels,
         }
     }
@@ -254,6 +257,7 @@ impl Lowering<'_> {
         window: usize,
     ) -> (Vec<f32>, Vec<f32>) {
         let inputs = self.planes.of(unit.inputs[0]);
+        let floats = self.planes.is_floats(unit.inputs[0]);
         let channels = weights.len() / bias.len() / window;
         let (mut words, mut biases) = (Vec::new(), Vec::new());
         for row in self.rows_of(unit) {
@@ -264,8 +268,7 @@ impl Lowering<'_> {
                         (Some(row), Some(c)) => weights[(row * channels + c) * window + place],
                         _ => 0.0,
                     });
-                    let paired = self.planes.paired;
-                    words.push(if paired { pairs::join(halves) } else { halves[0] });
+                    words.push(if floats { halves[0] } else { pairs::join(halves) });
                 }
             }
         }

@@ -58,10 +58,11 @@ unsafe fn stage_with<S: Simd>(program: &Program, stage: usize, arena: &mut [f32]
             Step::Product(step) => {
                 let product = product(program, step);
                 let arena = arena.as_mut_ptr();
-                if step.channels {
-                    unsafe { multiply_channels::<S>(arena, &product) }
-                } else {
-                    unsafe { multiply::<S>(arena, &product) }
+                match (step.channels, S::PAIRED && step.of_floats) {
+                    (true, false) => unsafe { multiply_channels::<S>(arena, &product) },
+                    (false, false) => unsafe { multiply::<S>(arena, &product) },
+                    (true, true) => unsafe { multiply_channels::<S::Floats>(arena, &product) },
+                    (false, true) => unsafe { multiply::<S::Floats>(arena, &product) },
                 }
             }
             Step::Depthwise(step) => unsafe { depthwise::<S>(layout, arena, step) },

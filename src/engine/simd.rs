@@ -85,6 +85,8 @@ impl Isa {
 pub(super) unsafe trait Simd: Copy {
     /// The register.
     type V: Copy;
+    /// The same with floats as words.
+    type Floats: Simd;
     /// Words in a register.
     const LANES: usize;
     /// Columns of accumulators, each of up to [`ROWS`](super::gemm::ROWS) registers, that the
@@ -151,6 +153,7 @@ pub(super) struct Portable;
 
 unsafe impl Simd for Portable {
     type V = [f32; 8];
+    type Floats = Portable;
     const LANES: usize = 8;
     const COLUMNS: usize = 1;
     const PIXELS: &'static [usize] = &[4, 2];
