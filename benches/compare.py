@@ -122,18 +122,16 @@ def one_round(raw, round_, options, folder, has_bf16):
     timing = ["--seconds", str(options.seconds), "--rounds", "1"]
     torch = [sys.executable, os.path.join(HERE, "pytorch_msdnet.py"), *timing]
     threads = ["--threads", options.threads]
-    precisions = ["fp32", "bf16"] if has_bf16 else ["fp32"]
+    precisions = "fp32,bf16" if has_bf16 else "fp32"
     for network in options.networks.split(","):
         ours = [options.repro, "bench", os.path.join(HERE, network + ".yaml"), "--json", *timing]
-        for found in lines([*ours, *threads, "--only", "matmul,train"]):
+        ours += ["--precision", precisions]
+        for found in lines([*ours, *threads, "--only", "matmul,train,inference,early"]):
             raw.add(round_, "ours", network, found)
-        for precision in precisions:
-            for found in lines([*ours, *threads, "--only", "inference,early", "--precision", precision]):
-                raw.add(round_, "ours", network, found)
         for name, command in peers(network, options, folder, timing, has_bf16):
             for found in lines([*command, *threads]):
                 raw.add(round_, name, network, found)
-        torch_now = [*torch, "--network", network, *threads]
+        torch_now = [*torch, "--network", network, *threads, "--precision", precisions]
         for found in lines([*torch_now, "--only", "matmul,train,eager,easy"]):
             raw.add(round_, "pytorch", network, found)
         one = [*ours, "--threads", "1", "--only", "train"]

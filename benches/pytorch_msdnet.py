@@ -28,6 +28,8 @@ NETWORKS = {
     "cifar100_anytime_b7": {**COMMON, "nBlocks": 7, "stepmode": "even", "base": 4, "step": 2},
 }
 
+KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
 # Timings of which the median is taken.
 ROUNDS = 3
 
@@ -132,6 +134,7 @@ def main():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=3, help="timings, of which the median is told")
     parser.add_argument("--seconds", type=float, default=0.7, help="least length of a round")
+    parser.add_argument("--precision", default="fp32,bf16", help="bf16 takes minutes where it is emulated")
     parser.add_argument("--save", help="only write random weights to this .pth.tar")
     options = parser.parse_args()
     if options.save:
@@ -140,6 +143,7 @@ def main():
         return
     global ROUNDS
     ROUNDS = options.rounds
+    kinds = [(KINDS[name], name) for name in options.precision.split(",")]
     config, only, least = NETWORKS[options.network], options.only.split(","), options.seconds
     for threads in (int(n) for n in options.threads.split(",") if n):
         torch.set_num_threads(threads)
@@ -148,17 +152,17 @@ def main():
         if "memory" in only:
             memory(model)
         if "matmul" in only:
-            matmul(threads, torch.float32, "fp32", least)
-            matmul(threads, torch.bfloat16, "bf16", least)
+            for kind, name in kinds:
+                matmul(threads, kind, name, least)
         if "train" in only:
-            training(config, threads, least, best=False)
-            training(config, threads, least, best=True)
+            for _, name in kinds:
+                training(config, threads, least, best=name == "bf16")
         for batch in (1, 64, 256):
             images = torch.randn(batch, 3, 32, 32)
             if "eager" in only:
                 inference(model, images, f"all/{batch}/eager/fp32", threads, least)
             if "easy" in only and batch in (1, 256):
-                for kind, name in ((torch.float32, "fp32"), (torch.bfloat16, "bf16")):
+                for kind, name in kinds:
                     frozen, given = easy_form(MSDNet(config, CLASSES).eval(), images, kind)
                     inference(frozen, given, f"all/{batch}/frozen/{name}", threads, least)
     if "sweep" in only:

@@ -103,8 +103,8 @@ pub struct Bench {
     pub side: Option<usize>,
     /// Batch sizes of the trainings.
     pub batches: Vec<usize>,
-    /// Element types of trainings and of inference; none = bf16 for inference where the machine has
-    /// it. Without any, trainings in both and inference in that.
+    /// Element types of matrix products, trainings and inference; none = bf16 for inference where the
+    /// machine has it. Without any, products and trainings in both and inference in that.
     pub precisions: Vec<Option<Precision>>,
     /// Where to compute. On a GPU a matrix product, training, all exits of 256 images and their early exit are
     /// measured; what is left of the topics is the processor's.
@@ -206,16 +206,16 @@ impl Subject<'_> {
         self.multiply_adds.last().copied().unwrap_or(0) as f64
     }
 
-    /// Whether trainings in this precision are measured.
-    fn trains_in(&self, precision: Precision) -> bool {
-        let mut wanted = self.precisions.iter().flatten().peekable();
-        wanted.peek().is_none() || wanted.any(|&other| other == precision)
-    }
-
     /// Arithmetic of inference, each measured; see [`Bench::precisions`].
     fn infers_in(&self) -> &[Option<Precision>] {
         if self.precisions.is_empty() { &[None] } else { self.precisions }
     }
+}
+
+/// Whether matrix products and trainings in `precision` are measured; see [`Bench::precisions`].
+fn is_wanted(precisions: &[Option<Precision>], precision: Precision) -> bool {
+    let mut named = precisions.iter().flatten().peekable();
+    named.peek().is_none() || named.any(|&other| other == precision)
 }
 
 /// Classes of the networks, as CIFAR-100 has.
@@ -239,7 +239,7 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);
         if has(Topic::Matmul) {
-            rest::matmul(threads, bench.device, bench.clock, tell)?;
+            rest::matmul(bench, threads, tell)?;
         }
         if has(Topic::Data) && bench.device == Device::Cpu {
             rest::data(&source, &normalisation, threads, bench.clock, tell)?;

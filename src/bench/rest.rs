@@ -6,11 +6,12 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use super::clock::{Clock, seconds_each, seconds_each_on};
-use super::{Measured, Tell};
+use super::{Bench, Measured, Tell, is_wanted};
 use crate::data::{Augmentation, Normalisation, Source};
 use crate::eval::answers::Answers;
 use crate::eval::budgeted::sweep_answers;
 use crate::eval::thresholds::{Convention, HoldOut};
+use crate::nn::Precision;
 
 /// Rows and columns of the matrices.
 const SIDE: i64 = 2048;
@@ -20,8 +21,13 @@ const EXITS: [usize; 2] = [7, 8];
 const IMAGES: usize = 10_000;
 const RATIOS: u32 = 39;
 
-pub(super) fn matmul(threads: usize, device: Device, clock: Clock, tell: Tell) -> Result<()> {
-    for (kind, name) in [(Kind::Float, "fp32"), (Kind::BFloat16, "bf16")] {
+pub(super) fn matmul(bench: &Bench, threads: usize, tell: Tell) -> Result<()> {
+    let Bench { device, clock, .. } = *bench;
+    for (kind, precision) in [(Kind::Float, Precision::Fp32), (Kind::BFloat16, Precision::Bf16)] {
+        if !is_wanted(&bench.precisions, precision) {
+            continue;
+        }
+        let name = precision.name();
         let random = || Tensor::f_randn([SIDE, SIDE], (Kind::Float, device))?.f_to_kind(kind);
         let (a, b) = (random()?, random()?);
         let each = seconds_each_on(device, clock, || {

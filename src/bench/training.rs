@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::clock::seconds_each_on;
-use super::{Measured, Subject, Tell};
+use super::{Measured, Subject, Tell, is_wanted};
 use crate::data::Dataset;
 use crate::experiment::{Run, Training};
 use crate::nn::Precision;
@@ -17,7 +17,7 @@ const PASSES: f64 = 3.0;
 pub(super) fn train(subject: &Subject, tell: Tell) -> Result<()> {
     for &batch in subject.batches {
         for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
-            if subject.trains_in(precision) {
+            if is_wanted(subject.precisions, precision) {
                 one(subject, batch, (precision, name), tell)?;
             }
         }
