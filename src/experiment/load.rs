@@ -11,6 +11,7 @@ use super::builtin::BUILT_IN;
 use super::entry::{Entry, FAMILIES, Member, Named};
 use super::explain::{explain, nearest};
 use super::repeats::check_repeats;
+use super::tree::{MERGE, Node};
 use super::{Budgeted, Combines, Experiment, Figure};
 use crate::eval::optimise::check_lambda;
 use crate::eval::policy::Policy;
@@ -65,81 +66,76 @@ fn find(which: &str) -> Result<(String, String)> {
 /// # Errors
 /// Names the file.
 pub fn read_text(path: &str) -> Result<String> {
+    let mut bytes = Vec::new();
     if path == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("reading standard input")?;
-        return Ok(text);
+        std::io::stdin().read_to_end(&mut bytes).context("reading standard input")?;
+    } else {
+        bytes = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
     }
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {path}"))?;
-    String::from_utf8(bytes).map_err(|e| {
-        anyhow!("{path} is not text: byte {} is not UTF-8", e.utf8_error().valid_up_to())
-    })
+    let shown = if path == "-" { "standard input" } else { path };
+    text_of(bytes).with_context(|| format!("{shown} is not text"))
 }
 
-fn parse_changed(text: &str, changes: &[String]) -> Result<Experiment> {
-    if changes.is_empty() {
-        return parse(text);
+/// Text of UTF-8 with or without a byte order mark.
+fn text_of(mut bytes: Vec<u8>) -> Result<String> {
+    ensure!(
+        !bytes.starts_with(&[0xff, 0xfe]) && !bytes.starts_with(&[0xfe, 0xff]),
+        "it is UTF-16, as its byte order mark says; save it as UTF-8"
+    );
+    if bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
+    String::from_utf8(bytes)
+        .map_err(|e| anyhow!("byte {} is not UTF-8", e.utf8_error().valid_up_to()))
+}
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+fn parse_changed(text: &str, changes: &[String]) -> Result<Experiment> {
     // Checked first as it stands, so that a mistake in the file is told with its line.
-    let _: Experiment = parse(text)?;
-    let mut value: Value = parse(text)?;
+    let unchanged: Experiment = parse(text)?;
+    if changes.is_empty() {
+        return Ok(unchanged);
+    }
+    let mut tree = Node::read(text)?.merged()?;
     for change in changes {
+        let context = || format!("--set {change}");
         let (key, new) = change.split_once('=').with_context(|| {
             format!("--set {change}: expected key=value, such as training.epochs=3")
         })?;
-        let new: Value = serde_yaml::from_str(new).with_context(|| format!("--set {change}"))?;
-        set(&mut value, key, new).with_context(|| format!("--set {change}"))?;
+        check_repeats(new).with_context(context)?;
+        let new = Node::read(new).map_err(anyhow::Error::from).and_then(Node::merged);
+        tree.set(key, new.with_context(context)?).with_context(context)?;
     }
-    let changed = serde_yaml::to_string(&value).context("writing the changed experiment")?;
-    let changed: Result<Experiment> = parse(&changed);
-    changed.map_err(|error| {
-        let message = without_place(&error.to_string());
-        anyhow!("after --set {}: {message}", changes.join(" --set "))
+    tree.to().map_err(|mistake| {
+        anyhow!("after --set {}: {}", changes.join(" --set "), explain(&mistake.to_string()))
     })
-}
-
-/// A message without the line and column of a text that nobody has written.
-fn without_place(message: &str) -> String {
-    let Some((before, place)) = message.split_once(" at line ") else {
-        return message.to_string();
-    };
-    let number = |c: char| c.is_ascii_digit();
-    let rest = place.trim_start_matches(number);
-    let rest = rest.strip_prefix(" column ").unwrap_or(rest);
-    format!("{before}{}", rest.trim_start_matches(number))
-}
-
-fn set(value: &mut Value, key: &str, new: Value) -> Result<()> {
-    let mut place = value;
-    for part in key.split('.') {
-        place = match place {
-            Value::Sequence(items) => {
-                let count = items.len();
-                let index = part.parse::<usize>().ok();
-                let item = index.and_then(|index| items.get_mut(index));
-                item.with_context(|| {
-                    format!("\"{part}\" is no place in the list, which has {count} entries, counted from 0")
-                })?
-            }
-            Value::Mapping(map) => {
-                map.entry(Value::String(part.to_string())).or_insert(Value::Null)
-            }
-            Value::Null => {
-                *place = Value::Mapping(Default::default());
-                let Value::Mapping(map) = place else { unreachable!("just made a mapping") };
-                map.entry(Value::String(part.to_string())).or_insert(Value::Null)
-            }
-            _ => bail!("\"{part}\" lies below a plain value"),
-        };
-    }
-    *place = new;
-    Ok(())
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     ensure!(!text.trim().is_empty(), "the file is empty");
     check_repeats(text)?;
-    serde_yaml::from_str(text).map_err(|error| anyhow!("{}", explain(&error.to_string())))
+    // Only where there are merge keys, since a tree does not know its lines.
+    let told =
+        |error: serde_yaml::Error| anyhow!("{}", explain(&with_tab(error.to_string(), text)));
+    if text.contains(MERGE) {
+        let tree = Node::read(text).map_err(told)?;
+        if tree.has_merge() {
+            let merged = tree.merged()?.to();
+            return merged.map_err(|mistake| anyhow!("{}", explain(&mistake.to_string())));
+        }
+    }
+    serde_yaml::from_str(text).map_err(told)
+}
+
+/// The parser does not say that what it cannot read is a tab.
+fn with_tab(message: String, text: &str) -> String {
+    let begins_with_tab = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+    let line = text.lines().position(begins_with_tab);
+    match line.filter(|_| message.contains("cannot start any token")) {
+        Some(line) => format!("line {} begins with a tab; YAML is indented by spaces", line + 1),
+        None => message,
+    }
 }
 
 /// Networks with their names.
@@ -402,11 +398,44 @@ mod tests {
     }
 
     #[test]
-    fn a_change_reaches_into_mappings_and_lists() {
-        let mut value: Value = serde_yaml::from_str("a: {b: [1, 2]}").unwrap();
-        set(&mut value, "a.b.1", Value::from(5)).unwrap();
-        set(&mut value, "c.d", Value::from(true)).unwrap();
-        assert_eq!(value, serde_yaml::from_str::<Value>("{a: {b: [1, 5]}, c: {d: true}}").unwrap());
-        assert!(set(&mut value, "a.b.7", Value::Null).is_err());
+    fn a_byte_order_mark_is_passed_over_and_other_encodings_are_told() {
+        assert_eq!(text_of(b"\xef\xbb\xbfa: 1".to_vec()).unwrap(), "a: 1");
+        let wide = text_of(b"\xff\xfea\0:\0".to_vec()).unwrap_err().to_string();
+        assert!(wide.contains("UTF-16") && wide.contains("save it as UTF-8"), "{wide}");
+        assert!(text_of(vec![b'a', 0xe4]).unwrap_err().to_string().contains("byte 1"));
+    }
+
+    const NAMED: &str = "figure: anytime
+dataset: synthetic
+training: &t { epochs: 1 }
+networks:
+  - { name: 0.5, resnet: &r { blocks_per_stage: 1, channels: 4, exits_after: [2] } }
+  - { name: 0.50, resnet: { <<: *r, channels: 8 } }
+";
+
+    fn names(changes: &[&str]) -> Vec<String> {
+        let changes: Vec<String> = changes.iter().map(|c| c.to_string()).collect();
+        let experiment = parse_changed(NAMED, &changes).unwrap();
+        experiment.networks.into_iter().map(|entry| entry.name).collect()
+    }
+
+    #[test]
+    fn a_change_leaves_names_and_merged_keys_as_they_were_written() {
+        assert_eq!(names(&[]), ["0.5", "0.50"]);
+        assert_eq!(names(&["training.batch_size=64"]), ["0.5", "0.50"]);
+        assert_eq!(names(&["seeds=[0, 1]", "networks.0.name=1e3"]), ["1e3", "0.50"]);
+        let experiment = parse_changed(NAMED, &["networks.0.resnet.channels=6".into()]).unwrap();
+        let channels = |at: usize| experiment.networks[at].resnet.clone().unwrap().channels;
+        assert_eq!((channels(0), channels(1)), (6, 8));
+    }
+
+    #[test]
+    fn tabs_are_explained_wherever_yaml_does_not_take_them() {
+        for text in ["a:\n\tb: 1\n", "a:\n  - b: 1\n\t  c: 2\n", "a: {\n\tb: 1\n}\n", "\ta: 1\n"] {
+            let read = parse::<Value>(text);
+            let told = read.as_ref().is_err_and(|e| e.to_string().contains("indented by spaces"));
+            assert!(read.is_ok() || told, "{text:?}: {read:?}");
+        }
+        assert!(parse::<Value>("a:\t1\n").is_ok());
     }
 }

@@ -10,6 +10,7 @@ mod progress;
 mod published;
 mod repeats;
 mod schedule;
+mod tree;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
