@@ -1,6 +1,7 @@
 //! Weights from elsewhere: the reference port's state dict, as safetensors or as `torch.save`
-//! writes it.
+//! writes it, whatever the file is called and under whatever key and prefix the tensors lie.
 
+mod names;
 pub mod onnx;
 mod pickle;
 pub mod port;
@@ -8,49 +9,74 @@ mod torch_file;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 use crate::nn::{Network, Weights};
-use crate::results::checkpoint::load_tensors;
+use crate::results::checkpoint::{is_safetensors, parse_tensors};
 
-/// What data-parallel training puts before every name.
-const PREFIX: &str = "module.";
 const COUNTER: &str = "num_batches_tracked";
 
-/// A state dict by name, with the `module.` prefix taken off.
+/// A dictionary of tensors in a file.
+#[derive(Debug)]
+pub struct State {
+    /// The key that leads to it, such as `state_dict`; empty for the file's outermost dictionary.
+    pub key: String,
+    /// Its tensors by name.
+    pub tensors: Vec<(String, Tensor)>,
+}
+
+/// Every dictionary of tensors in a file, whose format is told by its content.
 ///
 /// # Errors
 /// Names the path and what is wrong with it.
-pub fn read_state(path: &Path) -> Result<Vec<(String, Tensor)>> {
-    let is_safetensors = path.extension().is_some_and(|e| e == "safetensors");
-    let named = if is_safetensors {
-        load_tensors(path)?
+pub fn read_states(path: &Path) -> Result<Vec<State>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let read = if is_safetensors(&bytes) {
+        parse_tensors(&bytes).map(|tensors| vec![State { key: String::new(), tensors }])
     } else {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         torch_file::parse(&bytes)
-            .with_context(|| format!("{} cannot be imported", path.display()))?
     };
-    let bare = |name: String| name.strip_prefix(PREFIX).map_or(name.clone(), str::to_string);
-    Ok(named.into_iter().map(|(n, t)| (bare(n), t)).collect())
+    read.with_context(|| format!("{} cannot be imported", path.display()))
 }
 
-/// The weights of `network` that a state dict holds.
+/// Weights, and what was taken of the file where that is not all of it.
+#[derive(Debug)]
+pub struct Fitted {
+    /// The network's weights.
+    pub weights: Weights,
+    /// Which key and which prefix, for people.
+    pub taken: Option<String>,
+}
+
+/// The weights of `network` in the state dict whose names are most like the network's. Prefixes
+/// that wrappers add, and any prefix that all names have, are taken off.
 ///
 /// # Errors
-/// Lists every tensor that is missing, left over, of another shape or not finite.
-pub fn fit(network: &Network, mut named: Vec<(String, Tensor)>) -> Result<Weights> {
+/// Says in one line which names are missing and which are left over, and lists tensors of another
+/// shape and those that are not finite.
+pub fn fit(network: &Network, states: Vec<State>) -> Result<Fitted> {
+    let wanted: Vec<String> = network.state().into_iter().map(|spec| spec.name).collect();
+    let chosen = names::choose(&wanted, states)?;
+    let taken = chosen.describe();
+    let mut named = chosen.tensors;
     // PyTorch has counted batches only since 0.4.1; older files have no counter at all.
     if !named.iter().any(|(name, _)| name.ends_with(COUNTER)) {
-        let counters = network.state().into_iter();
-        let counters = counters.filter(|spec| spec.name.ends_with(COUNTER));
-        named.extend(counters.map(|spec| (spec.name, Tensor::from(0i64))));
+        let counters = wanted.iter().filter(|name| name.ends_with(COUNTER));
+        named.extend(counters.map(|name| (name.clone(), Tensor::from(0i64))));
+    }
+    if let Some(difference) = names::difference(&wanted, &named, &chosen.left_over) {
+        bail!(difference);
     }
     let mut weights = Weights::zeros(network, Kind::Float, Device::Cpu)?;
     weights.load(&named)?;
+    ensure_finite(&named)?;
+    Ok(Fitted { weights, taken })
+}
+
+fn ensure_finite(named: &[(String, Tensor)]) -> Result<()> {
     let mut broken = Vec::new();
-    for (name, tensor) in &named {
+    for (name, tensor) in named {
         let finite = tensor.f_to_kind(Kind::Float)?.f_isfinite()?.f_all()?;
         if !bool::try_from(&finite)? {
             broken.push(name.as_str());
@@ -62,7 +88,7 @@ pub fn fit(network: &Network, mut named: Vec<(String, Tensor)>) -> Result<Weight
         broken.len(),
         broken.join("\n  ")
     );
-    Ok(weights)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 /// A value; containers by their place in the [`Pickle`].
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +41,18 @@ pub enum Global {
     OrderedDict,
     /// `torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`.
     RebuildTensor,
-    /// `torch._utils._rebuild_parameter`.
+    /// `torch._utils._rebuild_tensor_v3`, whose element type is an argument.
+    RebuildTyped,
+    /// `torch._utils._rebuild_parameter` and `_rebuild_parameter_with_state`.
     RebuildParameter,
+    /// `torch._tensor._rebuild_from_type_v2`, around one of the others.
+    RebuildFromType,
     /// The type of a storage.
     Storage(Element),
+    /// An element type.
+    Type(Element),
+    /// What makes a plain value that nobody reads: sets, bytes, sizes, devices and the like.
+    Plain,
 }
 
 /// Element type of a storage.
@@ -62,8 +70,14 @@ pub enum Element {
     I64,
     /// 32-bit integer.
     I32,
-    /// Byte.
+    /// 16-bit integer.
+    I16,
+    /// 8-bit integer.
+    I8,
+    /// Byte or boolean.
     U8,
+    /// A type that no network's state has, of so many bytes.
+    Other(usize),
 }
 
 impl Element {
@@ -72,9 +86,54 @@ impl Element {
         match self {
             Element::F64 | Element::I64 => 8,
             Element::F32 | Element::I32 => 4,
-            Element::F16 | Element::BF16 => 2,
-            Element::U8 => 1,
+            Element::F16 | Element::BF16 | Element::I16 => 2,
+            Element::I8 | Element::U8 => 1,
+            Element::Other(width) => width,
         }
+    }
+
+    /// By the name of its storage's class in PyTorch.
+    fn of_storage(name: &str) -> Option<Element> {
+        Some(match name {
+            "FloatStorage" => Element::F32,
+            "DoubleStorage" => Element::F64,
+            "HalfStorage" => Element::F16,
+            "BFloat16Storage" => Element::BF16,
+            "LongStorage" => Element::I64,
+            "IntStorage" => Element::I32,
+            "ShortStorage" => Element::I16,
+            "CharStorage" => Element::I8,
+            "ByteStorage" | "BoolStorage" => Element::U8,
+            "ComplexDoubleStorage" => Element::Other(16),
+            "ComplexFloatStorage" => Element::Other(8),
+            "QInt32Storage" => Element::Other(4),
+            "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage"
+            | "UntypedStorage" => Element::Other(1),
+            _ => return None,
+        })
+    }
+
+    /// By its name in PyTorch.
+    fn of_type(name: &str) -> Option<Element> {
+        Some(match name {
+            "float32" => Element::F32,
+            "float64" => Element::F64,
+            "float16" => Element::F16,
+            "bfloat16" => Element::BF16,
+            "int64" => Element::I64,
+            "int32" => Element::I32,
+            "int16" => Element::I16,
+            "int8" => Element::I8,
+            "uint8" | "bool" => Element::U8,
+            "complex128" => Element::Other(16),
+            "complex64" | "uint64" => Element::Other(8),
+            "complex32" | "uint32" | "qint32" => Element::Other(4),
+            "uint16" => Element::Other(2),
+            _ => {
+                let small = ["uint", "int", "quint", "qint", "float8_", "float4_", "bits"];
+                small.iter().any(|start| name.starts_with(start)).then_some(Element::Other(1))?
+            }
+        })
     }
 }
 
@@ -92,6 +151,8 @@ pub struct Storage {
 pub struct TensorRef {
     /// The storage.
     pub storage: Rc<Storage>,
+    /// Its element type, which is most often the storage's.
+    pub element: Element,
     /// First element.
     pub offset: usize,
     /// Its shape.
@@ -214,12 +275,16 @@ impl<'a> Reader<'a> {
                 let text = self.text(code)?;
                 self.stack.push(Value::Text(text));
             }
-            code @ (b'}' | b']' | b')' | b't' | 0x85 | 0x86 | 0x87 | b'l' | b'd') => {
+            code @ (b'C' | b'B' | 0x8e | 0x96) => {
+                self.bytes(code)?;
+                self.stack.push(Value::None);
+            }
+            code @ (b'}' | b']' | b')' | b't' | 0x85 | 0x86 | 0x87 | b'l' | b'd' | 0x8f | 0x91) => {
                 self.container(code)?;
             }
-            code @ (b's' | b'u' | b'a' | b'e') => self.fill(code)?,
+            code @ (b's' | b'u' | b'a' | b'e' | 0x90) => self.fill(code)?,
             code @ (b'q' | b'r' | 0x94 | b'h' | b'j') => self.remember(code)?,
-            code @ (b'c' | 0x93 | b'R' | b'b' | b'Q') => self.object(code)?,
+            code @ (b'c' | 0x93 | b'R' | 0x81 | b'b' | b'Q') => self.object(code)?,
             code => bail!(
                 "instruction 0x{code:02x} is not one that a file of tensors needs; nothing was executed"
             ),
@@ -247,10 +312,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A little-endian integer in two's complement.
+    /// A little-endian integer in two's complement. A longer one than any size is not kept.
     fn long(&mut self, length: usize) -> Result<Value> {
-        ensure!(length <= 16, "an integer of {length} bytes");
         let bytes = self.take(length)?;
+        if length > 16 {
+            return Ok(Value::None);
+        }
         let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
         let mut whole = [if negative { 0xff } else { 0 }; 16];
         whole[..length].copy_from_slice(bytes);
@@ -258,20 +325,24 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, code: u8) -> Result<Rc<str>> {
+        // Names are UTF-8; what else Python takes for text is only to be read past.
+        Ok(String::from_utf8_lossy(self.bytes(code)?).into())
+    }
+
+    fn bytes(&mut self, code: u8) -> Result<&'a [u8]> {
         let length = match code {
-            0x8c | b'U' => self.byte()?.into(),
-            0x8d => usize::try_from(u64::from_le_bytes(self.array()?))?,
+            0x8c | b'U' | b'C' => self.byte()?.into(),
+            0x8d | 0x8e | 0x96 => usize::try_from(u64::from_le_bytes(self.array()?))?,
             _ => u32::from_le_bytes(self.array()?) as usize,
         };
-        let bytes = self.take(length)?;
-        Ok(std::str::from_utf8(bytes).context("text that is not UTF-8")?.into())
+        self.take(length)
     }
 
     fn container(&mut self, code: u8) -> Result<()> {
         let value = match code {
             b'}' => self.keep(Container::Dict(Vec::new())),
-            b']' | b')' => self.keep(Container::List(Vec::new())),
-            b't' | b'l' => {
+            b']' | b')' | 0x8f => self.keep(Container::List(Vec::new())),
+            b't' | b'l' | 0x91 => {
                 let items = self.since_mark()?;
                 self.keep(Container::List(items))
             }
@@ -292,19 +363,22 @@ impl<'a> Reader<'a> {
 
     fn fill(&mut self, code: u8) -> Result<()> {
         let added = match code {
-            b'u' | b'e' => self.since_mark()?,
+            b'u' | b'e' | 0x90 => self.since_mark()?,
             b's' => {
                 let value = self.pop()?;
                 vec![self.pop()?, value]
             }
             _ => vec![self.pop()?],
         };
-        let Some(Value::Dict(place) | Value::List(place)) = self.stack.last() else {
-            bail!("an item without its container");
+        let place = match self.stack.last() {
+            Some(Value::Dict(place) | Value::List(place)) => place,
+            // Of a container that nobody reads.
+            Some(Value::None) => return Ok(()),
+            _ => bail!("an item without its container"),
         };
         match (&mut self.arena[*place], code) {
             (Container::Dict(pairs), b's' | b'u') => pairs.extend(pairs_of(added)?),
-            (Container::List(items), b'a' | b'e') => items.extend(added),
+            (Container::List(items), b'a' | b'e' | 0x90) => items.extend(added),
             _ => bail!("an item of the wrong kind of container"),
         }
         Ok(())
@@ -336,18 +410,19 @@ impl<'a> Reader<'a> {
                 (Value::Text(name), Value::Text(module)) => Value::Global(global(&module, &name)?),
                 _ => bail!("a global without a name"),
             },
-            b'R' => {
+            b'R' | 0x81 => {
                 let arguments = self.pop()?;
                 let function = self.pop()?;
                 self.rebuild(&function, &arguments)?
             }
             b'b' => {
-                // The attributes of an OrderedDict (torch's `_metadata`) are not needed.
+                // The attributes of an OrderedDict (torch's `_metadata`), of a tensor or of a plain
+                // value are not needed.
                 self.pop()?;
                 let object = self.pop()?;
                 ensure!(
-                    matches!(object, Value::Dict(_)),
-                    "an object with attributes that is no dictionary"
+                    matches!(object, Value::Dict(_) | Value::Tensor(_) | Value::None),
+                    "an object with attributes that is neither a dictionary nor a tensor"
                 );
                 object
             }
@@ -372,19 +447,41 @@ impl<'a> Reader<'a> {
                 Ok(self.keep(Container::Dict(pairs)))
             }
             (Value::Global(Global::RebuildTensor), [storage, offset, size, stride, ..]) => {
-                let Value::Storage(storage) = storage else { bail!("a tensor without a storage") };
-                Ok(Value::Tensor(Rc::new(TensorRef {
-                    storage: storage.clone(),
-                    offset: natural(offset)?,
-                    size: self.naturals(size)?.context("a tensor's size")?,
-                    stride: self.naturals(stride)?.context("a tensor's stride")?,
-                })))
+                self.tensor(storage, offset, (size, stride), None)
             }
+            (
+                Value::Global(Global::RebuildTyped),
+                [storage, offset, size, stride, _, _, Value::Global(Global::Type(element)), ..],
+            ) => self.tensor(storage, offset, (size, stride), Some(*element)),
             (Value::Global(Global::RebuildParameter), [tensor @ Value::Tensor(_), ..]) => {
                 Ok(tensor.clone())
             }
+            (
+                Value::Global(Global::RebuildFromType),
+                [function @ Value::Global(inner), _, arguments, ..],
+            ) if *inner != Global::RebuildFromType => self.rebuild(function, arguments),
+            // `torch.nn.Parameter(tensor)` is that tensor.
+            (Value::Global(Global::Plain), [tensor @ Value::Tensor(_), ..]) => Ok(tensor.clone()),
+            (Value::Global(Global::Plain), _) => Ok(Value::None),
             _ => bail!("a call of {function:?} that makes no tensor; nothing was executed"),
         }
+    }
+
+    fn tensor(
+        &mut self,
+        storage: &Value,
+        offset: &Value,
+        (size, stride): (&Value, &Value),
+        element: Option<Element>,
+    ) -> Result<Value> {
+        let Value::Storage(storage) = storage else { bail!("a tensor without a storage") };
+        Ok(Value::Tensor(Rc::new(TensorRef {
+            storage: storage.clone(),
+            element: element.unwrap_or(storage.element),
+            offset: natural(offset)?,
+            size: self.naturals(size)?.context("a tensor's size")?,
+            stride: self.naturals(stride)?.context("a tensor's stride")?,
+        })))
     }
 
     /// `('storage', type, key, location, length)`, and in old files one entry more.
@@ -486,21 +583,42 @@ fn natural(value: &Value) -> Result<usize> {
     }
 }
 
+/// The objects that `torch.load(weights_only=True)` allows, by the names that Python 2 and 3 give
+/// them.
 fn global(module: &str, name: &str) -> Result<Global> {
+    let refused = || {
+        anyhow!(
+            "it holds {module}.{name}, which is neither a tensor nor a plain value; refused, nothing was executed. \
+             Where you trust the file, keep its state dict alone, in Python: \
+             torch.save(torch.load(FILE, weights_only=False)[\"state_dict\"], \"weights.pth\")"
+        )
+    };
     Ok(match (module, name) {
         ("collections", "OrderedDict") => Global::OrderedDict,
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Global::RebuildTensor,
-        ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
-        ("torch" | "torch.cuda", "FloatStorage") => Global::Storage(Element::F32),
-        ("torch" | "torch.cuda", "DoubleStorage") => Global::Storage(Element::F64),
-        ("torch" | "torch.cuda", "HalfStorage") => Global::Storage(Element::F16),
-        ("torch" | "torch.cuda", "BFloat16Storage") => Global::Storage(Element::BF16),
-        ("torch" | "torch.cuda", "LongStorage") => Global::Storage(Element::I64),
-        ("torch" | "torch.cuda", "IntStorage") => Global::Storage(Element::I32),
-        ("torch" | "torch.cuda", "ByteStorage" | "BoolStorage") => Global::Storage(Element::U8),
-        _ => bail!(
-            "it holds {module}.{name}, which is neither a tensor nor a plain value; refused, nothing was executed"
-        ),
+        ("torch._utils", "_rebuild_tensor_v3") => Global::RebuildTyped,
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
+            Global::RebuildParameter
+        }
+        ("torch._tensor", "_rebuild_from_type_v2") => Global::RebuildFromType,
+        // Sparse, quantised, nested tensors and those without memory: no network's state has one.
+        ("torch._utils", name) if name.starts_with("_rebuild_") => Global::Plain,
+        ("collections", "Counter")
+        | ("_codecs", "encode")
+        | ("torch.nn.parameter", "Parameter")
+        | ("torch.serialization", "_get_layout")
+        | ("torch", "Size" | "Tensor" | "device") => Global::Plain,
+        ("builtins" | "__builtin__", "bytearray" | "set" | "frozenset" | "complex") => {
+            Global::Plain
+        }
+        ("torch", name) if name.starts_with("per_tensor_") || name.starts_with("per_channel_") => {
+            Global::Plain
+        }
+        ("torch" | "torch.cuda" | "torch.storage", name) if name.ends_with("Storage") => {
+            Global::Storage(Element::of_storage(name).ok_or_else(refused)?)
+        }
+        ("torch", name) => Global::Type(Element::of_type(name).ok_or_else(refused)?),
+        _ => return Err(refused()),
     })
 }
 
@@ -525,6 +643,39 @@ mod tests {
         assert_eq!(*key, Value::Text("a".into()));
         let items = pickle.items(list).unwrap();
         assert_eq!(items, [Value::Int(1), Value::Float(2.5), Value::None]);
+    }
+
+    #[test]
+    fn plain_values_of_every_kind_are_read_past() {
+        // Each in a list, before the number 7.
+        let values: [&[u8]; 13] = [
+            b"c__builtin__\nset\n(]K\x01atR",
+            b"cbuiltins\nset\n]\x85R",
+            b"\x8f(K\x01K\x02\x90",
+            b"(K\x01\x91",
+            b"c_codecs\nencode\nX\x01\x00\x00\x00aX\x06\x00\x00\x00latin1\x86R",
+            b"C\x02\xff\xfe",
+            b"U\x02\xff\xfe",
+            b"ctorch\nSize\nK\x01K\x02\x86\x85R",
+            b"ctorch\ndevice\nX\x03\x00\x00\x00cpu\x85R",
+            b"ctorch\nfloat8_e4m3fn\n",
+            b"ccollections\nCounter\n}X\x01\x00\x00\x00aK\x02s\x85R",
+            b"c__builtin__\ncomplex\nG\x00\x00\x00\x00\x00\x00\x00\x00G\x00\x00\x00\x00\x00\x00\x00\x00\x86R",
+            b"\x8a\x14\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01",
+        ];
+        for value in values {
+            let bytes = [b"\x80\x02](", value, b"K\x07e."].concat();
+            let pickle = read(&bytes).unwrap_or_else(|error| panic!("{value:?}: {error:#}"));
+            let items = pickle.items(&pickle.root).unwrap();
+            assert_eq!((items.len(), &items[1]), (2, &Value::Int(7)), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_numpy_scalar_is_refused_with_the_way_to_strip_it() {
+        let text = message(b"\x80\x02cnumpy.core.multiarray\nscalar\n.");
+        assert!(text.contains("numpy.core.multiarray.scalar"), "{text}");
+        assert!(text.contains("keep its state dict alone"), "{text}");
     }
 
     #[test]

@@ -6,17 +6,27 @@ use crate::models::{Input, NetworkConfig, Stem, mobilenet_v2};
 
 const ZIP: &[u8] = include_bytes!("fixtures/zip.pth.tar");
 const LEGACY: &[u8] = include_bytes!("fixtures/legacy.pth.tar");
+/// Beside a state dict whose names have two prefixes, a value of every kind that
+/// `torch.load(weights_only=True)` takes: sets, bytes, sizes, types, long integers, tensors of
+/// types that no network has, sparse, quantised and without memory.
+const PLAIN: &[u8] = include_bytes!("fixtures/plain.pth");
+const PLAIN_LEGACY: &[u8] = include_bytes!("fixtures/plain-legacy.pth");
 const WITH_OBJECT: &[u8] = include_bytes!("fixtures/with_object.pth.tar");
 
 fn message(bytes: &[u8]) -> String {
     format!("{:#}", torch_file::parse(bytes).unwrap_err())
 }
 
+fn called<'a>(states: &'a [State], key: &str) -> &'a State {
+    states.iter().find(|state| state.key == key).unwrap()
+}
+
 #[test]
 fn both_formats_of_torch_give_the_tensors_of_the_nested_state_dict() {
     tch::set_num_threads(1);
     for bytes in [ZIP, LEGACY] {
-        let named = torch_file::parse(bytes).unwrap();
+        let states = torch_file::parse(bytes).unwrap();
+        let named = &called(&states, "state_dict").tensors;
         let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
@@ -34,11 +44,34 @@ fn both_formats_of_torch_give_the_tensors_of_the_nested_state_dict() {
 }
 
 #[test]
-fn the_prefix_of_data_parallel_training_is_taken_off() {
+fn plain_values_of_every_kind_may_lie_beside_the_state_dict() {
+    for bytes in [PLAIN, PLAIN_LEGACY] {
+        let states = torch_file::parse(bytes).unwrap();
+        let state = called(&states, "model_state_dict");
+        let names: Vec<&str> = state.tensors.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["_orig_mod.module.a.count", "_orig_mod.module.a.weight"]);
+        let values = Vec::<f32>::try_from(state.tensors[1].1.flatten(0, -1)).unwrap();
+        assert_eq!(values, [0., 3., 1., 4., 2., 5.]);
+    }
+}
+
+#[test]
+fn the_format_is_told_by_the_content_and_not_by_the_ending() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.pth.tar");
-    std::fs::write(&path, LEGACY).unwrap();
-    assert_eq!(read_state(&path).unwrap()[2].0, "a.weight");
+    for name in ["a.bin", "a.pt", "a.safetensors", "a"] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, LEGACY).unwrap();
+        let states = read_states(&path).unwrap();
+        assert_eq!(called(&states, "state_dict").tensors.len(), 4, "{name}");
+        let tensors = [("x".to_string(), Tensor::from(1.5f32))];
+        crate::results::checkpoint::save_tensors(&path, &tensors).unwrap();
+        assert_eq!(read_states(&path).unwrap()[0].tensors[0].0, "x", "{name}");
+    }
+    let path = folder.path().join("a.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let text = format!("{:#}", read_states(&path).unwrap_err());
+    assert!(text.contains("not a whole safetensors file"), "{text}");
 }
 
 #[test]
@@ -61,7 +94,8 @@ fn a_checkpoint_with_another_object_is_refused_by_its_name() {
 #[test]
 fn a_file_of_another_kind_is_told() {
     assert!(message(b"\x89PNG").contains("neither safetensors nor a file of torch.save"));
-    assert!(message(b"").contains("neither safetensors nor a file of torch.save"));
+    assert!(message(b"\x89PNG").contains("it is a PNG image"));
+    assert!(message(b"").contains("the file is empty"));
     assert!(message(b"PK\x03\x04").contains("not a whole zip archive"));
 }
 
@@ -78,12 +112,13 @@ proptest::proptest! {
 }
 
 /// A state dict of zeros for a network.
-fn state_of(network: &Network) -> Vec<(String, Tensor)> {
+fn state_of(network: &Network) -> Vec<State> {
     let zeros = |shape: &[i64]| {
         let kind = if shape.is_empty() { Kind::Int64 } else { Kind::Float };
         Tensor::zeros(shape, (kind, Device::Cpu))
     };
-    network.state().into_iter().map(|spec| (spec.name, zeros(&spec.shape))).collect()
+    let tensors = network.state().into_iter().map(|spec| (spec.name, zeros(&spec.shape)));
+    vec![State { key: String::new(), tensors: tensors.collect() }]
 }
 
 #[test]

@@ -1,26 +1,33 @@
 //! The two formats of `torch.save`: a zip archive (since 1.6), and pickles one after another with
 //! the storages behind them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Cursor, Read};
 
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Kind, Tensor};
 
+use super::State;
 use super::pickle::{self, Element, Pickle, TensorRef, Value};
+use crate::data::hint;
 
-/// The state dict in the bytes of a file: the dictionary itself, or the one called `state_dict`
-/// within a larger one, whose other entries (an optimiser's state, counts) are not looked at.
+/// Every dictionary of tensors in the bytes of a file, by the key that leads to it. What else the
+/// file holds (an optimiser's state, counts, options) is not looked at.
 ///
 /// # Errors
-/// Says what is wrong with the file; lists entries that are no tensors.
-pub fn parse(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+/// Says what is wrong with the file.
+pub fn parse(bytes: &[u8]) -> Result<Vec<State>> {
     if bytes.starts_with(b"PK") { parse_zip(bytes) } else { parse_legacy(bytes) }
 }
 
-fn parse_zip(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+fn parse_zip(bytes: &[u8]) -> Result<Vec<State>> {
     let mut archive =
         zip::ZipArchive::new(Cursor::new(bytes)).context("it is not a whole zip archive")?;
+    ensure!(
+        !archive.file_names().any(|name| name.ends_with("/constants.pkl")),
+        "it is a TorchScript program; in Python, \
+         torch.save(torch.jit.load(FILE).state_dict(), \"weights.pth\") keeps its state dict"
+    );
     let index = archive
         .file_names()
         .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
@@ -31,10 +38,10 @@ fn parse_zip(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
         ensure!(order == b"little", "its numbers are not little-endian");
     }
     let pickle = pickle::read(&entry(&mut archive, &index, bytes.len())?)?;
-    let state = state_dict(&pickle)?;
+    let states = state_dicts(&pickle)?;
     let mut storages = HashMap::new();
     let mut left = bytes.len();
-    for (_, tensor) in &state {
+    for (_, tensor) in states.iter().flat_map(|(_, tensors)| tensors) {
         let key = &tensor.storage.key;
         if !storages.contains_key(key.as_str()) {
             let data = entry(&mut archive, &format!("{folder}data/{key}"), left);
@@ -44,7 +51,7 @@ fn parse_zip(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
         }
     }
     let storages = storages.iter().map(|(k, v)| (k.as_str(), v.as_slice()));
-    tensors(&state, &storages.collect(), bytes.len())
+    with_tensors(states, &storages.collect(), bytes.len())
 }
 
 fn entry<R: Read + std::io::Seek>(
@@ -68,9 +75,9 @@ fn entry<R: Read + std::io::Seek>(
 /// What old files begin with.
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 
-fn parse_legacy(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+fn parse_legacy(bytes: &[u8]) -> Result<Vec<State>> {
     const NOT_ONE: &str = "it is neither safetensors nor a file of torch.save";
-    ensure!(bytes.starts_with(b"\x80"), NOT_ONE);
+    ensure!(bytes.starts_with(b"\x80"), "{NOT_ONE}{}", hint(bytes));
     let magic = pickle::read(bytes).context(NOT_ONE)?;
     ensure!(magic.root == Value::Int(MAGIC), NOT_ONE);
     let mut at = magic.length;
@@ -82,7 +89,7 @@ fn parse_legacy(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     let (_version, _system) = (next()?, next()?);
     let data = next()?;
     let keys = next()?;
-    let state = state_dict(&data)?;
+    let states = state_dicts(&data)?;
     let widths: HashMap<&str, usize> = all_storages(&data);
     let mut storages = HashMap::new();
     let keys = keys.items(&keys.root).context("no list of storages")?.to_vec();
@@ -101,7 +108,7 @@ fn parse_legacy(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
         storages.insert(key.to_string(), data);
     }
     let storages = storages.iter().map(|(k, v)| (k.as_str(), *v));
-    tensors(&state, &storages.collect(), bytes.len())
+    with_tensors(states, &storages.collect(), bytes.len())
 }
 
 /// Width of the elements of every storage in a pickle.
@@ -110,59 +117,75 @@ fn all_storages(pickle: &Pickle) -> HashMap<&str, usize> {
     storages.map(|storage| (storage.key.as_str(), storage.element.width())).collect()
 }
 
-/// The state dict's tensors by name.
-fn state_dict(pickle: &Pickle) -> Result<Vec<(String, &TensorRef)>> {
-    let whole = pickle.pairs(&pickle.root).context("it holds no dictionary")?;
-    let nested = whole.iter().rev().find_map(|(key, value)| match key {
-        Value::Text(text) if &**text == "state_dict" => pickle.pairs(value),
-        _ => None,
-    });
-    let mut found = BTreeMap::new();
-    let mut others = Vec::new();
-    for (key, value) in nested.unwrap_or(whole) {
-        match (key, value) {
-            (Value::Text(name), Value::Tensor(tensor)) => {
-                found.insert(name.to_string(), &**tensor);
+/// A dictionary's key and its tensors by name.
+type Found<'a> = (String, BTreeMap<String, &'a TensorRef>);
+
+/// How many dictionaries may lie in one another around a state dict.
+const DEPTH: usize = 4;
+
+/// Every dictionary of tensors, the outermost first. Its entries of other types are not looked at.
+fn state_dicts(pickle: &Pickle) -> Result<Vec<Found<'_>>> {
+    ensure!(pickle.pairs(&pickle.root).is_some(), "it holds no dictionary");
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut level = vec![(String::new(), &pickle.root)];
+    for _ in 0..DEPTH {
+        let mut below = Vec::new();
+        for (path, value) in level {
+            let Value::Dict(place) = value else { continue };
+            // A dictionary may hold itself.
+            if !seen.insert(*place) {
+                continue;
             }
-            (Value::Text(name), _) => others.push(name.to_string()),
-            _ => others.push(format!("{key:?}")),
+            let mut tensors = BTreeMap::new();
+            for (key, value) in pickle.pairs(value).unwrap_or_default() {
+                let Value::Text(key) = key else { continue };
+                match value {
+                    Value::Tensor(tensor) if kind(tensor.element).is_some() => {
+                        tensors.insert(key.to_string(), &**tensor);
+                    }
+                    _ if path.is_empty() => below.push((key.to_string(), value)),
+                    _ => below.push((format!("{path}.{key}"), value)),
+                }
+            }
+            if !tensors.is_empty() {
+                found.push((path, tensors));
+            }
         }
+        level = below;
     }
-    ensure!(
-        others.is_empty(),
-        "{} entries of its state dict are no tensors: {}",
-        others.len(),
-        others.join(", ")
-    );
     ensure!(!found.is_empty(), "its state dict is empty");
-    Ok(found.into_iter().collect())
+    Ok(found)
 }
 
 /// Bytes of all tensors, by those of the file, at most: tensors may share a storage, but a file
 /// in which all share one must not take the square of its size.
 const SHARING: usize = 4;
 
-fn tensors(
-    state: &[(String, &TensorRef)],
+fn with_tensors(
+    states: Vec<Found>,
     storages: &HashMap<&str, &[u8]>,
     length: usize,
-) -> Result<Vec<(String, Tensor)>> {
+) -> Result<Vec<State>> {
     let mut left = SHARING * length;
-    let mut named = Vec::new();
-    for (name, tensor) in state {
+    let mut read = |(name, tensor): (String, &TensorRef)| {
         let data = storages.get(tensor.storage.key.as_str());
         let data = data.with_context(|| format!("{name}: its storage is not in the file"))?;
         let tensor = tensor_of(tensor, data, &mut left).with_context(|| name.clone())?;
-        named.push((name.clone(), tensor));
-    }
-    Ok(named)
+        Ok((name, tensor))
+    };
+    let with_tensors = states.into_iter().map(|(key, tensors)| {
+        let tensors = tensors.into_iter().map(&mut read).collect::<Result<_>>()?;
+        Ok(State { key, tensors })
+    });
+    with_tensors.collect()
 }
 
 /// A tensor in its own memory, whatever its strides were; its bytes are taken from those `left`.
 fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor> {
-    let TensorRef { offset, size, stride, storage } = tensor;
+    let TensorRef { offset, size, stride, element, .. } = tensor;
     ensure!(size.len() == stride.len(), "size {size:?}, stride {stride:?}");
-    let width = storage.element.width();
+    let width = element.width();
     let elements = data.len() / width;
     let count = size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
     let count = count.filter(|&n| n <= elements);
@@ -184,7 +207,8 @@ fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor
         advance(&mut index, size);
     }
     let shape: Vec<i64> = size.iter().map(|&n| n as i64).collect();
-    Ok(Tensor::f_from_data_size(&bytes, &shape, kind(storage.element))?)
+    let kind = kind(*element).context("numbers of a type that is not read")?;
+    Ok(Tensor::f_from_data_size(&bytes, &shape, kind)?)
 }
 
 /// The next index in row-major order.
@@ -198,14 +222,17 @@ fn advance(index: &mut [usize], size: &[usize]) {
     }
 }
 
-fn kind(element: Element) -> Kind {
-    match element {
+fn kind(element: Element) -> Option<Kind> {
+    Some(match element {
         Element::F32 => Kind::Float,
         Element::F64 => Kind::Double,
         Element::F16 => Kind::Half,
         Element::BF16 => Kind::BFloat16,
         Element::I64 => Kind::Int64,
         Element::I32 => Kind::Int,
+        Element::I16 => Kind::Int16,
+        Element::I8 => Kind::Int8,
         Element::U8 => Kind::Uint8,
-    }
+        Element::Other(_) => return None,
+    })
 }

@@ -92,6 +92,9 @@ impl Network {
 
 const COUNTER: &str = "num_batches_tracked";
 
+/// Tensors that do not fit, told one by one at most.
+const LISTED: usize = 10;
+
 /// Running statistics of one batch normalisation.
 #[derive(Debug)]
 pub(crate) struct Statistics {
@@ -305,7 +308,8 @@ impl Weights {
     /// Takes the whole state from `named`, in any order and of any floating type.
     ///
     /// # Errors
-    /// Lists every tensor that is missing, left over or of another shape; then nothing is taken.
+    /// Lists the first tensors that are missing, left over or of another shape, and counts them;
+    /// then nothing is taken.
     pub fn load(&mut self, named: &[(String, Tensor)]) -> Result<()> {
         let mut given: BTreeMap<&str, &Tensor> =
             named.iter().map(|(n, t)| (n.as_str(), t)).collect();
@@ -335,7 +339,14 @@ impl Weights {
             given.iter().map(|(name, tensor)| format!("left over: {name} {:?}", tensor.size())),
         );
         if !wrong.is_empty() {
-            bail!("{} tensors do not fit the network:\n  {}", wrong.len(), wrong.join("\n  "));
+            let more = wrong.len().saturating_sub(LISTED);
+            let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+            let listed = &wrong[..wrong.len().min(LISTED)];
+            bail!(
+                "{} tensors do not fit the network:\n  {}{more}",
+                wrong.len(),
+                listed.join("\n  ")
+            );
         }
         for (mut target, source) in copies {
             tch::no_grad(|| target.f_copy_(source))?;

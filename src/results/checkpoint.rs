@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ struct Metadata {
 }
 
 const KEY: &str = "repro";
+
+/// Bytes of a header, at most.
+const LONGEST_HEADER: u64 = 1 << 28;
 
 /// Writes a checkpoint in place of `path`'s.
 ///
@@ -91,7 +94,7 @@ pub fn load_progress(path: &Path) -> Result<(Progress, String)> {
     let mut length = [0; 8];
     file.read_exact(&mut length).with_context(context)?;
     let length = u64::from_le_bytes(length);
-    ensure!(length < 1 << 28, "{}: a header of {length} bytes", path.display());
+    ensure!(length < LONGEST_HEADER, "{}: a header of {length} bytes", path.display());
     let mut bytes = Vec::new();
     file.take(length).read_to_end(&mut bytes).with_context(context)?;
     let header: Header = serde_json::from_slice(&bytes).with_context(context)?;
@@ -137,21 +140,32 @@ fn metadata(header: &safetensors::tensor::Metadata) -> Result<Metadata> {
     serde_json::from_str(text).context("its metadata cannot be read")
 }
 
-/// Any safetensors file's tensors, by name in ascending order.
+/// Any safetensors file's tensors, by name in ascending order; those of types that no network's
+/// state has are not among them.
+///
+/// # Errors
+/// Says what is wrong with the bytes.
+pub fn parse_tensors(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+    let file = SafeTensors::deserialize(bytes).context("it is not a whole safetensors file")?;
+    let mut views = file.tensors();
+    views.retain(|(_, view)| kind_of(view.dtype()).is_some());
+    views.sort_by(|a, b| a.0.cmp(&b.0));
+    views.into_iter().map(|(name, view)| Ok((name, tensor_of(&view)?))).collect()
+}
+
+/// [`parse_tensors`] of a file.
 ///
 /// # Errors
 /// Names the path and what is wrong with it.
 pub fn load_tensors(path: &Path) -> Result<Vec<(String, Tensor)>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let context = || format!("{} is not a whole safetensors file", path.display());
-    let file = SafeTensors::deserialize(&bytes).with_context(context)?;
-    let mut views = file.tensors();
-    views.sort_by(|a, b| a.0.cmp(&b.0));
-    views
-        .into_iter()
-        .map(|(name, view)| Ok((name, tensor_of(&view)?)))
-        .collect::<Result<_>>()
-        .with_context(context)
+    parse_tensors(&bytes).with_context(|| path.display().to_string())
+}
+
+/// Whether the bytes begin as a safetensors file does: the length of a header, and its JSON.
+pub fn is_safetensors(bytes: &[u8]) -> bool {
+    let length = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
+    length.is_some_and(|length| length < LONGEST_HEADER) && bytes.get(8) == Some(&b'{')
 }
 
 /// Writes a safetensors file without metadata.
@@ -234,18 +248,26 @@ impl Raw {
 }
 
 fn tensor_of(view: &TensorView) -> Result<Tensor> {
-    let kind = match view.dtype() {
-        Dtype::F32 => Kind::Float,
-        Dtype::F64 => Kind::Double,
-        Dtype::I64 => Kind::Int64,
-        Dtype::U8 => Kind::Uint8,
-        Dtype::F16 => Kind::Half,
-        Dtype::BF16 => Kind::BFloat16,
-        Dtype::I32 => Kind::Int,
-        dtype => return Err(anyhow!("tensors of {dtype:?} are not read")),
-    };
+    let kind = kind_of(view.dtype());
+    let kind = kind.with_context(|| format!("tensors of {:?} are not read", view.dtype()))?;
     let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
+}
+
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    Some(match dtype {
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::I64 => Kind::Int64,
+        Dtype::I32 => Kind::Int,
+        Dtype::I16 => Kind::Int16,
+        Dtype::I8 => Kind::Int8,
+        Dtype::U8 => Kind::Uint8,
+        Dtype::BOOL => Kind::Bool,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

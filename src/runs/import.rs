@@ -6,16 +6,17 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 
+use super::context::tell;
 use crate::data::Dataset;
 use crate::experiment::{FORMAT, Progress, Run};
-use crate::import::{fit, read_state};
+use crate::import::{fit, read_states};
 use crate::models::{Input, NetworkConfig};
 use crate::results::{RunFolder, checkpoint, runfiles};
 use crate::train::without_momentum;
 
 /// What is imported, and as what.
 pub struct Import<'a> {
-    /// A state dict: `.safetensors`, or a file of `torch.save`.
+    /// A state dict: safetensors, or a file of `torch.save`.
     pub weights: &'a Path,
     /// The network that it is of.
     pub network: &'a NetworkConfig,
@@ -42,8 +43,12 @@ pub fn import_run(import: &Import) -> Result<RunFolder> {
     let input = Input::from(&facts);
     let network = import.network.build(input)?;
     let shown = import.weights.display();
-    let weights = fit(&network, read_state(import.weights)?)
+    let fitted = fit(&network, read_states(import.weights)?)
         .with_context(|| format!("{shown}, as a network for {}", import.dataset))?;
+    if let Some(taken) = fitted.taken {
+        tell(format!("{shown}: {taken}"));
+    }
+    let weights = fitted.weights;
     let run = Run::of_weights(import.network, import.dataset, import.seed)?;
     let folder = RunFolder::of(import.runs, &run);
     let Some(_lock) = folder.try_lock()? else {

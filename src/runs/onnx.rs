@@ -8,7 +8,7 @@ use serde_json::json;
 use super::import::{named_after, state_of};
 use crate::cost;
 use crate::data::{Facts, class_names};
-use crate::import::{fit, onnx};
+use crate::import::{State, fit, onnx};
 use crate::models::Input;
 use crate::nn::Network;
 use crate::results::{RunFolder, atomic};
@@ -37,7 +37,8 @@ pub fn export_onnx(
             vec![exit - 1]
         }
     };
-    let weights = fit(&network, state)?;
+    let state = State { key: String::new(), tensors: state };
+    let weights = fit(&network, vec![state])?.weights;
     let classes = class_names(&run.dataset, data);
     let metadata = metadata(&network, &exits, &facts, &classes);
     let bytes = onnx::model(&network, &weights, &exits, &metadata)?;

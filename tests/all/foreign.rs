@@ -64,8 +64,8 @@ pub fn readers(folder: &Path) -> Vec<Reader> {
             Box::new(move |bytes| {
                 std::fs::write(&state, bytes).unwrap();
                 let network = fixtures::run().network.build(fixtures::INPUT).unwrap();
-                let named = import::read_state(&state);
-                named.is_ok_and(|named| import::fit(&network, named).is_ok())
+                let read = import::read_states(&state);
+                read.is_ok_and(|states| import::fit(&network, states).is_ok())
             }),
         ),
         reader(
@@ -160,7 +160,7 @@ const TORCH_LEGACY: &[u8] = include_bytes!("../../src/import/fixtures/legacy.pth
 
 fn read_state(path: &Path, bytes: &[u8]) -> bool {
     std::fs::write(path, bytes).unwrap();
-    import::read_state(path).is_ok()
+    import::read_states(path).is_ok()
 }
 
 fn pickle_of(file: &[u8]) -> Vec<u8> {
