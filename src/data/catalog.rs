@@ -1,7 +1,7 @@
 //! The data sets that the program knows, and the facts about each that a network depends on.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Result;
@@ -65,6 +65,15 @@ impl Dataset {
             Dataset::Imagenet,
             Dataset::Synthetic,
         ]
+    }
+
+    /// The data set in a folder: `pets`, `pets/` and `./pets` are one. What `..` and links lead to is
+    /// not looked up.
+    pub fn folder(path: &Path) -> Dataset {
+        let parts = path.components().filter(|part| *part != Component::CurDir);
+        let path: PathBuf = parts.collect();
+        let is_here = path.as_os_str().is_empty();
+        Dataset::Folder(if is_here { PathBuf::from(".") } else { path })
     }
 
     /// The facts. Only a folder is looked at, for its classes; `data_dir` is where relative data lies.
@@ -218,7 +227,7 @@ impl FromStr for Dataset {
         if let Some(path) = text.strip_prefix("folder:").map(str::trim)
             && !path.is_empty()
         {
-            return Ok(Dataset::Folder(PathBuf::from(path)));
+            return Ok(Dataset::folder(Path::new(path)));
         }
         Dataset::named()
             .into_iter()
@@ -272,7 +281,7 @@ impl<'de> Visitor<'de> for DatasetVisitor {
         }
         match map.next_key::<String>()? {
             Some(key) => Err(A::Error::unknown_field(&key, &["folder"])),
-            None => Ok(Dataset::Folder(path)),
+            None => Ok(Dataset::folder(&path)),
         }
     }
 }
@@ -322,6 +331,19 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_is_one_data_set_however_its_path_is_written() {
+        for path in ["pets", "pets/", "./pets", "pets/.", ".//pets//"] {
+            let yaml = format!("{{folder: {path}}}");
+            let expected = Dataset::Folder("pets".into());
+            assert_eq!(serde_yaml::from_str::<Dataset>(&yaml).unwrap(), expected, "{path}");
+            assert_eq!(format!("folder:{path}").parse::<Dataset>().unwrap(), expected, "{path}");
+        }
+        for (path, tidy) in [("./", "."), (".", "."), ("/a/b/", "/a/b"), ("../a/", "../a")] {
+            assert_eq!(Dataset::folder(Path::new(path)), Dataset::Folder(tidy.into()), "{path}");
+        }
+    }
+
+    #[test]
     fn a_wrong_name_lists_the_right_ones_and_the_nearest() {
         let error = "cifar-100".parse::<Dataset>().unwrap_err().to_string();
         assert!(error.contains("did you mean 'cifar100'?"), "{error}");
@@ -364,7 +386,9 @@ mod tests {
                 std::fs::write(class.join(format!("{i}.jpg")), "").unwrap();
             }
             std::fs::write(class.join("notes.txt"), "").unwrap();
+            std::fs::write(class.join("._1.jpg"), "").unwrap();
         }
+        std::fs::create_dir(dir.path().join("train/.ipynb_checkpoints")).unwrap();
         let dataset = Dataset::Folder(dir.path().into());
         let facts = dataset.facts(Path::new("data")).unwrap();
         assert_eq!((facts.classes, facts.side, facts.default_validation), (2, 224, 2));

@@ -19,6 +19,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 use tch::Tensor;
 
+use super::folder::LeftOut;
 use super::{Change, Part};
 use transform::SIDE;
 
@@ -34,6 +35,8 @@ pub struct Files {
     /// int64 `[N]`.
     pub(super) labels: Tensor,
     pub(super) classes: usize,
+    /// Files that are no images.
+    pub(super) left_out: LeftOut,
     ahead: Mutex<Option<Ahead>>,
 }
 
@@ -75,7 +78,7 @@ impl Files {
                 path.display()
             );
         }
-        Files::new(listing.files, listing.classes)
+        Files::new(listing.files, listing.classes, listing.left_out)
     }
 
     /// The same without the images that cannot be read, and their number. Every file is read.
@@ -97,10 +100,10 @@ impl Files {
             );
         }
         let broken = total - whole.len();
-        Ok((Files::new(whole, listing.classes)?, broken))
+        Ok((Files::new(whole, listing.classes, listing.left_out)?, broken))
     }
 
-    fn new(files: Vec<(PathBuf, usize)>, classes: usize) -> Result<Files> {
+    fn new(files: Vec<(PathBuf, usize)>, classes: usize, left_out: LeftOut) -> Result<Files> {
         let labels: Vec<i64> = files.iter().map(|(_, label)| *label as i64).collect();
         let paths: Vec<PathBuf> = files.into_iter().map(|(path, _)| path).collect();
         let shared = Shared {
@@ -113,6 +116,7 @@ impl Files {
             shared: Arc::new(shared),
             labels: Tensor::f_from_slice(&labels)?,
             classes,
+            left_out,
             ahead: Mutex::new(None),
         })
     }

@@ -1,33 +1,44 @@
 //! What can be told of an image folder without opening an image: `train/CLASS/*.jpg`, `test/` or `val/` alike.
+//!
+//! Hidden entries, whose names begin with a point, are passed over everywhere.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
 /// Extensions of images, in lower case.
-pub const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
+pub const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
 /// The names of the classes: the folders in `train/`, in alphabetical order, which is the order of the labels.
 ///
 /// # Errors
 /// A missing folder, or one without class folders: with what was expected there.
 pub fn classes(folder: &Path) -> Result<Vec<String>> {
+    Ok(class_folders(folder)?.iter().map(|path| name(path)).collect())
+}
+
+/// The folders in `train/`, in the order of their labels.
+///
+/// # Errors
+/// Those of [`classes`].
+pub(super) fn class_folders(folder: &Path) -> Result<Vec<PathBuf>> {
     let train = folder.join("train");
-    let mut names = Vec::new();
-    for path in entries(&train)? {
-        if path.is_dir()
-            && let Some(name) = path.file_name()
-        {
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
+    let mut classes = entries(&train)?;
+    classes.retain(|path| path.is_dir());
     ensure!(
-        !names.is_empty(),
+        !classes.is_empty(),
         "{} has no folder in it; expected one folder a class, each with its images",
         train.display()
     );
-    names.sort();
-    Ok(names)
+    classes.sort();
+    Ok(classes)
+}
+
+/// The last part of a path, for people.
+pub(super) fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The number of training images, by their extensions.
@@ -36,12 +47,81 @@ pub fn classes(folder: &Path) -> Result<Vec<String>> {
 /// A folder that cannot be listed.
 pub fn training_images(folder: &Path) -> Result<usize> {
     let mut images = 0;
-    for class in entries(&folder.join("train"))? {
-        if class.is_dir() {
-            images += entries(&class)?.iter().filter(|path| is_image(path)).count();
-        }
+    for class in entries(&folder.join("train"))?.iter().filter(|path| path.is_dir()) {
+        images += below(class, &mut LeftOut::default())?.len();
     }
     Ok(images)
+}
+
+/// Files that are no images by their extensions, counted by extension.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut(BTreeMap<String, usize>);
+
+impl LeftOut {
+    /// Counts a file.
+    pub(super) fn add(&mut self, path: &Path) {
+        let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy()));
+        *self.0.entry(extension.unwrap_or_else(|| "no extension".to_string())).or_default() += 1;
+    }
+
+    /// How many of which kind, for people; none where nothing is left out.
+    pub fn describe(&self) -> Option<String> {
+        let each = self.0.iter().map(|(extension, count)| format!("{extension}: {count}"));
+        let each: Vec<String> = each.collect();
+        let total: usize = self.0.values().sum();
+        let files = if total == 1 { "1 file is" } else { &format!("{total} files are") };
+        (total > 0).then(|| {
+            format!(
+                "{files} left out ({}); images are .{}",
+                each.join(", "),
+                EXTENSIONS.join(", .")
+            )
+        })
+    }
+}
+
+/// The images in a folder and at any depth below it, by name and then by path, so that it does not matter
+/// how deep they lie. A link that leads back to where it lies is passed over.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub(super) fn below(folder: &Path, left_out: &mut LeftOut) -> Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    gather(folder, &mut Vec::new(), &mut images, left_out)?;
+    images.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
+    Ok(images)
+}
+
+/// `above` are the real paths of the folders around this one.
+fn gather(
+    folder: &Path,
+    above: &mut Vec<PathBuf>,
+    images: &mut Vec<PathBuf>,
+    left_out: &mut LeftOut,
+) -> Result<()> {
+    let real =
+        folder.canonicalize().with_context(|| format!("cannot list {}", folder.display()))?;
+    if above.contains(&real) {
+        return Ok(());
+    }
+    above.push(real);
+    for path in entries(folder)? {
+        if path.is_dir() {
+            gather(&path, above, images, left_out)?;
+        } else if is_image(&path) {
+            images.push(path);
+        } else {
+            left_out.add(&path);
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+/// Whether a path's name begins with a point: what programs keep for themselves, such as
+/// `.ipynb_checkpoints` and `._1.jpg`.
+pub(super) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name: &OsStr| name.as_encoded_bytes().starts_with(b"."))
 }
 
 /// Whether a file's extension is an image's.
@@ -50,7 +130,7 @@ pub fn is_image(path: &Path) -> bool {
     extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
 
-/// The paths in a folder.
+/// The paths in a folder, without hidden ones.
 ///
 /// # Errors
 /// A folder that cannot be listed.
@@ -62,7 +142,9 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
         )
     })?;
     let paths = listing.map(|entry| entry.map(|entry| entry.path()));
-    paths
+    let mut paths: Vec<PathBuf> = paths
         .collect::<std::io::Result<_>>()
-        .with_context(|| format!("cannot list {}", folder.display()))
+        .with_context(|| format!("cannot list {}", folder.display()))?;
+    paths.retain(|path| !is_hidden(path));
+    Ok(paths)
 }

@@ -34,6 +34,7 @@ pub use batches::Batches;
 pub use catalog::{Dataset, Facts, class_names};
 pub use digest::digest;
 pub use raw::Raw;
+pub(crate) use sniff::hint;
 pub use source::Source;
 pub use splits::{Split, epoch_order, hold_out, subset};
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
@@ -13,22 +13,26 @@ use super::{Facts, folder};
 /// 224 pixels a side are cut as those of an image folder in evaluation; others are resized to fit
 /// with their shorter side and cut in the middle; grey ones get the zeros around them that
 /// Fashion-MNIST's have. One of another data set that is as large as its images is taken as it is.
+/// Before all that a photograph is turned as its camera says; whether it was is told too.
 ///
 /// # Errors
 /// Names the file.
-pub fn read(path: &Path, facts: &Facts) -> Result<Vec<u8>> {
-    let picture = transform::read(path, "")?;
-    ensure!(picture.width() > 0 && picture.height() > 0, "{} has no pixel", path.display());
+pub fn read(path: &Path, facts: &Facts) -> Result<(Vec<u8>, bool)> {
+    let (picture, turned) = transform::read_turned(path)?;
+    Ok((pixels(&picture, facts), turned))
+}
+
+fn pixels(picture: &RgbImage, facts: &Facts) -> Vec<u8> {
     let side = facts.side;
     let as_it_is = (picture.width(), picture.height()) == (side as u32, side as u32);
     if facts.channels == 3 && side == transform::SIDE {
         let mut bytes = vec![0; 3 * side * side];
-        transform::evaluation(&picture, &mut bytes);
-        return Ok(bytes);
+        transform::evaluation(picture, &mut bytes);
+        return bytes;
     }
     let border = if facts.channels == 1 && !as_it_is { GREY_BORDER } else { 0 };
     let inner = side.saturating_sub(2 * border).max(1);
-    let square = square(&picture, inner as u32);
+    let square = square(picture, inner as u32);
     let grey = imageops::grayscale(&square);
     let mut bytes = vec![0; facts.channels * side * side];
     for (x, y, pixel) in square.enumerate_pixels() {
@@ -38,7 +42,7 @@ pub fn read(path: &Path, facts: &Facts) -> Result<Vec<u8>> {
             _ => (0..3).for_each(|c| bytes[c * side * side + at] = pixel.0[c]),
         }
     }
-    Ok(bytes)
+    bytes
 }
 
 /// Zeros on each side of a 28x28 image.
@@ -56,7 +60,8 @@ fn square(picture: &RgbImage, side: u32) -> RgbImage {
     imageops::resize(&*cut, side, side, FilterType::Triangle)
 }
 
-/// The image files among `paths`, and in the folders among them at any depth, in order.
+/// The image files among `paths`, and in the folders among them at any depth, in order. Hidden ones are
+/// taken where they are named.
 ///
 /// # Errors
 /// A folder that cannot be listed.
@@ -78,6 +83,7 @@ fn inside(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     let entries = entries.map(|entry| entry.map(|entry| entry.path()));
     let mut entries: Vec<PathBuf> =
         entries.collect::<std::io::Result<_>>().with_context(context)?;
+    entries.retain(|path| !folder::is_hidden(path));
     entries.sort();
     for path in entries {
         // A link to a folder could lead around in a circle.
@@ -111,10 +117,10 @@ mod tests {
     fn a_picture_of_the_right_size_keeps_its_bytes_and_a_wide_one_its_middle() {
         let folder = tempfile::tempdir().unwrap();
         let exact = RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8, y as u8, 7]));
-        let bytes = read(&saved(folder.path(), "a.png", &exact), &facts(3, 32)).unwrap();
+        let bytes = read(&saved(folder.path(), "a.png", &exact), &facts(3, 32)).unwrap().0;
         assert_eq!((bytes[5], bytes[1024 + 32 * 3], bytes[2048]), (5, 3, 7));
         let wide = RgbImage::from_fn(96, 32, |x, _| image::Rgb([x as u8, 0, 0]));
-        let bytes = read(&saved(folder.path(), "b.png", &wide), &facts(3, 32)).unwrap();
+        let bytes = read(&saved(folder.path(), "b.png", &wide), &facts(3, 32)).unwrap().0;
         assert_eq!((bytes[0], bytes[31]), (32, 63));
     }
 
@@ -122,7 +128,7 @@ mod tests {
     fn a_grey_picture_gets_fashion_mnists_border() {
         let folder = tempfile::tempdir().unwrap();
         let white = RgbImage::from_pixel(280, 280, image::Rgb([255; 3]));
-        let bytes = read(&saved(folder.path(), "a.png", &white), &facts(1, 32)).unwrap();
+        let bytes = read(&saved(folder.path(), "a.png", &white), &facts(1, 32)).unwrap().0;
         let rows: Vec<u8> = bytes.chunks(32).map(|row| row[16]).collect();
         assert_eq!((rows[1], rows[2], rows[29], rows[30], bytes.len()), (0, 255, 255, 0, 1024));
     }
@@ -131,12 +137,13 @@ mod tests {
     fn pictures_are_found_in_folders_in_order_and_other_files_are_not() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("b")).unwrap();
-        for name in ["c.jpg", "b/a.PNG", "b/notes.txt"] {
+        for name in ["c.jpg", "b/a.PNG", "b/notes.txt", "d.webp", "._c.jpg", "b/.x.png"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let found = find(&[folder.path().to_path_buf(), PathBuf::from("x.txt")]).unwrap();
+        let hidden = folder.path().join("._c.jpg");
+        let found = find(&[folder.path().to_path_buf(), PathBuf::from("x.txt"), hidden]).unwrap();
         let names: Vec<_> =
             found.iter().map(|p| p.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["a.PNG", "c.jpg", "x.txt"]);
+        assert_eq!(names, ["a.PNG", "c.jpg", "d.webp", "x.txt", "._c.jpg"]);
     }
 }

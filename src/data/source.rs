@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tch::{Device, Tensor};
 
 use super::augment::{self, Augmentation, Normalisation};
 use super::files::Files;
-use super::{Dataset, Images, Part, digest, load};
+use super::{Dataset, Images, Part, digest, folder, load};
 
 /// A part of a data set, ready to be asked for batches.
 #[derive(Debug)]
@@ -24,10 +24,11 @@ impl Source {
     /// # Errors
     /// Those of [`load`].
     pub fn open(dataset: &Dataset, part: Part, data_dir: &Path) -> Result<Source> {
-        match image_folder(dataset, data_dir) {
-            Some(folder) => Files::open(&folder, part).map(Source::Files),
-            None => load(dataset, part, data_dir).map(Source::Memory),
-        }
+        let Some(folder) = image_folder(dataset, data_dir) else {
+            return load(dataset, part, data_dir).map(Source::Memory);
+        };
+        check_classes(dataset, &folder)?;
+        Files::open(&folder, part).map(Source::Files)
     }
 
     /// The same without the image files that cannot be read, and their number.
@@ -35,12 +36,19 @@ impl Source {
     /// # Errors
     /// Those of [`load`]; a class without a readable image.
     pub fn open_whole(dataset: &Dataset, part: Part, data_dir: &Path) -> Result<(Source, usize)> {
-        match image_folder(dataset, data_dir) {
-            Some(folder) => {
-                let (files, broken) = Files::open_whole(&folder, part)?;
-                Ok((Source::Files(files), broken))
-            }
-            None => Ok((Source::open(dataset, part, data_dir)?, 0)),
+        let Some(folder) = image_folder(dataset, data_dir) else {
+            return Ok((Source::open(dataset, part, data_dir)?, 0));
+        };
+        check_classes(dataset, &folder)?;
+        let (files, broken) = Files::open_whole(&folder, part)?;
+        Ok((Source::Files(files), broken))
+    }
+
+    /// Which files of an image folder are no images, for people.
+    pub fn left_out(&self) -> Option<String> {
+        match self {
+            Source::Memory(_) => None,
+            Source::Files(files) => files.left_out.describe(),
         }
     }
 
@@ -124,6 +132,24 @@ fn image_folder(dataset: &Dataset, data_dir: &Path) -> Option<PathBuf> {
     }
 }
 
+/// Classes of ILSVRC 2012.
+const IMAGENET_CLASSES: usize = 1000;
+
+/// Labels of another number of folders would stand for some of ImageNet's classes.
+fn check_classes(dataset: &Dataset, folder: &Path) -> Result<()> {
+    if *dataset == Dataset::Imagenet {
+        let found = folder::classes(folder)?.len();
+        ensure!(
+            found == IMAGENET_CLASSES,
+            "{} has {found} classes, and imagenet has 1,000; other images are read by \
+             `dataset: {{ folder: {} }}`",
+            folder.join("train").display(),
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +166,24 @@ mod tests {
         let batch = source.batch(&[2, 1], &norm, None, Device::Cpu).unwrap();
         assert_eq!(batch.size(), [2, 1, 32, 32]);
         assert!(source.labels_of(&[2000], Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn imagenet_wants_its_thousand_classes() {
+        let data = tempfile::tempdir().unwrap();
+        for class in 0..2 {
+            for part in ["train", "val"] {
+                let class = data.path().join(format!("imagenet/{part}/{class}"));
+                std::fs::create_dir_all(&class).unwrap();
+                std::fs::write(class.join("1.jpg"), "x").unwrap();
+            }
+        }
+        for part in [Part::Train, Part::Test] {
+            let error = Source::open(&Dataset::Imagenet, part, data.path()).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("has 2 classes, and imagenet has 1,000"), "{text}");
+            assert!(text.contains("{ folder: "), "{text}");
+            assert!(Source::open_whole(&Dataset::Imagenet, part, data.path()).is_err());
+        }
     }
 }

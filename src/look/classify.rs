@@ -17,6 +17,9 @@ use crate::nn::Precision;
 use crate::predict::{Verdict, early_exit, early_exit_one};
 use crate::runs::{DataSets, Known, Settings};
 
+/// A picture as the network sees it, and whether it was turned.
+type Read = (Vec<f32>, bool);
+
 /// Pictures that are classified together.
 const BATCH: usize = 256;
 
@@ -38,6 +41,9 @@ pub struct Classified {
     /// Time in the network; of a batch, its time divided by its images. Reading the file is not
     /// counted.
     pub milliseconds: f64,
+    /// Whether it was turned as its camera says (EXIF); left out where not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub turned: bool,
 }
 
 /// A run ready for pictures.
@@ -85,12 +91,12 @@ impl Classifier {
     /// # Errors
     /// When it cannot be read; the file is named.
     pub fn classify(&self, path: &Path) -> Result<Classified> {
-        let pixels = picture::read(path, &self.facts)?;
+        let (pixels, turned) = picture::read(path, &self.facts)?;
         let start = Instant::now();
         let image = self.normalisation.apply(&pixels);
         let verdict = early_exit_one(&self.engine, &image, &self.rule)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64();
-        Ok(self.classified(path, &verdict, milliseconds))
+        Ok(self.classified(path, turned, &verdict, milliseconds))
     }
 
     /// Classifies pictures in batches on `threads` threads, while the next batch is read on all
@@ -105,13 +111,16 @@ impl Classifier {
         tell: &mut dyn FnMut(Result<Classified>) -> Result<()>,
     ) -> Result<()> {
         let (facts, normalisation) = (&self.facts, &self.normalisation);
-        let read = |path: &PathBuf| Ok(normalisation.apply(&picture::read(path, facts)?));
+        let read = |path: &PathBuf| {
+            let (pixels, turned) = picture::read(path, facts)?;
+            Ok((normalisation.apply(&pixels), turned))
+        };
         std::thread::scope(|scope| {
             // One batch is computed, one waits, one is read.
             let (send, receive) = mpsc::sync_channel(1);
             scope.spawn(move || {
                 for batch in paths.chunks(BATCH) {
-                    let images: Vec<Result<Vec<f32>>> = batch.par_iter().map(read).collect();
+                    let images: Vec<Result<Read>> = batch.par_iter().map(read).collect();
                     if send.send((batch, images)).is_err() {
                         break;
                     }
@@ -127,20 +136,20 @@ impl Classifier {
     fn classify_batch(
         &self,
         paths: &[PathBuf],
-        images: Vec<Result<Vec<f32>>>,
+        images: Vec<Result<Read>>,
         threads: usize,
         tell: &mut dyn FnMut(Result<Classified>) -> Result<()>,
     ) -> Result<()> {
-        let whole: Vec<f32> = images.iter().flatten().flatten().copied().collect();
+        let whole: Vec<f32> = images.iter().flatten().flat_map(|(image, _)| image).copied().collect();
         let start = Instant::now();
         let verdicts = early_exit(&self.engine, &whole, &self.rule, threads)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64() / verdicts.len().max(1) as f64;
         let mut verdicts = verdicts.iter();
         for (path, image) in paths.iter().zip(images) {
             tell(match image {
-                Ok(_) => {
+                Ok((_, turned)) => {
                     let verdict = verdicts.next().context("a verdict an image")?;
-                    Ok(self.classified(path, verdict, milliseconds))
+                    Ok(self.classified(path, turned, verdict, milliseconds))
                 }
                 Err(error) => Err(error),
             })?;
@@ -148,16 +157,23 @@ impl Classifier {
         Ok(())
     }
 
-    fn classified(&self, path: &Path, verdict: &Verdict, milliseconds: f64) -> Classified {
+    fn classified(
+        &self,
+        path: &Path,
+        turned: bool,
+        verdict: &Verdict,
+        milliseconds: f64,
+    ) -> Classified {
         let name = self.classes.get(verdict.predicted as usize);
         Classified {
             image: path.display().to_string(),
-            class: name.map_or_else(|| verdict.predicted.to_string(), |n| n.replace('_', " ")),
+            class: name.cloned().unwrap_or_else(|| verdict.predicted.to_string()),
             label: verdict.predicted,
             confidence: verdict.confidence,
             exit: verdict.exit + 1,
             multiply_adds: self.multiply_adds[verdict.exit],
             milliseconds,
+            turned,
         }
     }
 }

@@ -69,7 +69,7 @@ impl Opened<'_> {
     /// The name of a class.
     pub fn class(&self, label: u32) -> String {
         let name = self.classes.get(label as usize);
-        name.map_or_else(|| label.to_string(), |name| name.replace('_', " "))
+        name.cloned().unwrap_or_else(|| label.to_string())
     }
 
     /// Height and width of an image, in pixels.

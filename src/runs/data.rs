@@ -7,7 +7,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result};
 use tch::Device;
 
-use super::context::Settings;
+use super::context::{Settings, tell};
 use crate::data::{Dataset, Facts, Normalisation, Part, Source, Split, hold_out, subset};
 use crate::experiment::{Experiment, Run};
 use crate::models::Input;
@@ -155,12 +155,15 @@ impl Data<'_> {
         let source = if self.settings.skip_broken {
             let (source, broken) = Source::open_whole(&self.dataset, part, folder)?;
             if broken > 0 {
-                eprintln!("warning: {broken} broken {} images are left out", part.name());
+                tell(format!("warning: {broken} broken {} images are left out", part.name()));
             }
             source
         } else {
             Source::open(&self.dataset, part, folder)?
         };
+        if let Some(told) = source.left_out() {
+            tell(format!("warning: {} images of {}: {told}", part.name(), self.dataset));
+        }
         let digest = source.digest()?;
         Ok(cell.get_or_init(|| Loaded { source, digest, moved: OnceCell::new() }))
     }

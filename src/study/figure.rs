@@ -10,7 +10,7 @@ use super::Study;
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
 use super::{anytime, budgeted, claims, positional, summary};
-use crate::data::Dataset;
+use crate::data::{Dataset, Part};
 use crate::eval::judge::{Judgement, Measured, pooled};
 use crate::eval::paper;
 use crate::experiment::{Experiment, Figure, Member, paper_curves_csv, published};
@@ -61,6 +61,8 @@ pub fn make_figure(
         return Ok(if ask.json { format!("{plan:#}\n") } else { describe_plan(&plan) });
     }
     let outputs = Outputs::new(&settings.places.out, name)?;
+    // Read before hours of training: a test part that cannot serve is told now.
+    study.data.part(Part::Test)?;
     study.train_all()?;
     finish_figure(&study, &outputs, began, ask)
 }

@@ -1,5 +1,6 @@
 //! Which files a part of an image folder has, and their digest.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::Part;
 use crate::data::digest::hex;
-use crate::data::folder;
+use crate::data::folder::{self, LeftOut};
 
 /// The images of a part, by class and then by name.
 pub struct Listing {
@@ -19,6 +20,8 @@ pub struct Listing {
     pub classes: usize,
     /// Names of the classes.
     pub names: Vec<String>,
+    /// Files that are no images.
+    pub left_out: LeftOut,
 }
 
 /// Lists a part; the classes are those of `train/`.
@@ -26,33 +29,51 @@ pub struct Listing {
 /// # Errors
 /// A missing folder, a class without images, a class that `train/` does not have: named.
 pub fn list(root: &Path, part: Part) -> Result<Listing> {
-    let names = folder::classes(root)?;
+    let classes = folder::class_folders(root)?;
     let place = place(root, part)?;
+    let mut left_out = LeftOut::default();
+    check_classes(&place, &classes, &mut left_out)?;
     let mut files = Vec::new();
-    for (label, name) in names.iter().enumerate() {
-        let class = place.join(name);
-        let mut images = folder::entries(&class)?;
-        images.retain(|path| folder::is_image(path));
+    for (label, class) in classes.iter().enumerate() {
+        let class = place.join(class.file_name().unwrap_or_default());
+        let images = folder::below(&class, &mut left_out)?;
         ensure!(
             !images.is_empty(),
             "{} holds no image ({}); a class needs at least one",
             class.display(),
             folder::EXTENSIONS.join(", ")
         );
-        images.sort();
         files.extend(images.into_iter().map(|path| (path, label)));
     }
-    for path in folder::entries(&place)? {
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-        let known = name.is_some_and(|name| names.contains(&name));
-        ensure!(
-            !path.is_dir() || known,
-            "{} is a class that {} does not have",
-            path.display(),
-            root.join("train").display()
+    let names = classes.iter().map(|class| folder::name(class)).collect();
+    Ok(Listing { files, classes: classes.len(), names, left_out })
+}
+
+/// Whether a part has the folders of the classes and no others. Files beside them are left out.
+fn check_classes(place: &Path, classes: &[PathBuf], left_out: &mut LeftOut) -> Result<()> {
+    let (folders, files): (Vec<_>, Vec<_>) =
+        folder::entries(place)?.into_iter().partition(|path| path.is_dir());
+    let name = |path: &PathBuf| path.file_name().map(ToOwned::to_owned);
+    let images = files.iter().filter(|path| folder::is_image(path)).count();
+    ensure!(
+        !folders.is_empty() || images == 0,
+        "{} holds {images} images and no folder; expected one folder a class, as in train/",
+        place.display()
+    );
+    let known: HashSet<_> = classes.iter().map(name).collect();
+    let here: HashSet<_> = folders.iter().map(name).collect();
+    if let Some(extra) = folders.iter().find(|path| !known.contains(&name(path))) {
+        bail!("{} is a class that train/ does not have", extra.display());
+    }
+    if let Some(missing) = classes.iter().find(|path| !here.contains(&name(path))) {
+        bail!(
+            "{} has no folder \"{}\", which is a class of train/",
+            place.display(),
+            folder::name(missing)
         );
     }
-    Ok(Listing { files, classes: names.len(), names })
+    files.iter().for_each(|path| left_out.add(path));
+    Ok(())
 }
 
 fn place(root: &Path, part: Part) -> Result<PathBuf> {
@@ -65,7 +86,7 @@ fn place(root: &Path, part: Part) -> Result<PathBuf> {
             return Ok(place);
         }
     }
-    bail!("{} holds neither test/ nor val/", root.display())
+    bail!("{} holds neither test/ nor val/, which the test images are read from", root.display())
 }
 
 /// Folders of more bytes than this are not read whole for their digest.

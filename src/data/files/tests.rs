@@ -72,6 +72,59 @@ fn a_broken_image_is_named_or_left_out_and_counted() {
 }
 
 #[test]
+fn nested_images_are_read_in_the_order_of_their_names_and_hidden_ones_are_not() {
+    let root = folder();
+    let flat = Files::open(root.path(), Part::Train).unwrap().digest().unwrap();
+    let red = root.path().join("train/red");
+    std::fs::create_dir_all(red.join("more/deep")).unwrap();
+    std::fs::rename(red.join("0.jpg"), red.join("more/deep/0.jpg")).unwrap();
+    std::os::unix::fs::symlink("..", red.join("more/circle")).unwrap();
+    for hidden in [".git", "red/.thumbnails"] {
+        let hidden = root.path().join("train").join(hidden);
+        std::fs::create_dir_all(&hidden).unwrap();
+        std::fs::copy(red.join("1.png"), hidden.join("1.png")).unwrap();
+    }
+    std::fs::copy(red.join("1.png"), red.join("._1.png")).unwrap();
+    let nested = Files::open(root.path(), Part::Train).unwrap();
+    assert_eq!((nested.len(), nested.classes), (4, 2));
+    assert_eq!(nested.digest().unwrap(), flat);
+    assert_eq!(nested.left_out.describe(), None);
+    assert_eq!(crate::data::folder::training_images(root.path()).unwrap(), 4);
+}
+
+#[test]
+fn webp_images_are_read_and_files_of_other_kinds_are_counted() {
+    let root = folder();
+    let red = root.path().join("train/red");
+    std::fs::write(red.join("2.WebP"), include_bytes!("fixtures/tiny.webp")).unwrap();
+    for other in ["red/a.gif", "red/b.gif", "blue/notes", "list.txt"] {
+        std::fs::write(root.path().join("train").join(other), "x").unwrap();
+    }
+    let files = Files::open(root.path(), Part::Train).unwrap();
+    assert_eq!(files.len(), 5);
+    files.pixels(&[4], None).unwrap();
+    let told = files.left_out.describe().unwrap();
+    assert!(told.starts_with("4 files are left out (.gif: 2, .txt: 1, no extension: 1)"), "{told}");
+}
+
+#[test]
+fn a_test_part_that_cannot_serve_is_named() {
+    let root = folder();
+    let val = root.path().join("val");
+    std::fs::rename(val.join("red"), val.join("rot")).unwrap();
+    assert!(message(root.path(), Part::Test).contains("val/rot is a class that train/ does not"));
+    std::fs::remove_dir_all(val.join("rot")).unwrap();
+    let text = message(root.path(), Part::Test);
+    assert!(text.contains("val has no folder \"red\""), "{text}");
+    std::fs::rename(val.join("blue/0.jpg"), val.join("0.jpg")).unwrap();
+    std::fs::remove_dir_all(val.join("blue")).unwrap();
+    let text = message(root.path(), Part::Test);
+    assert!(text.contains("val holds 1 images and no folder"), "{text}");
+    std::fs::rename(&val, root.path().join("valid")).unwrap();
+    assert!(message(root.path(), Part::Test).contains("neither test/ nor val/"));
+}
+
+#[test]
 fn a_change_of_a_files_content_changes_the_digest() {
     let root = folder();
     let digest = || Files::open(root.path(), Part::Train).unwrap().digest().unwrap();

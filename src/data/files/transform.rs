@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use image::imageops::{self, FilterType};
-use image::{ImageReader, RgbImage};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -47,25 +48,43 @@ pub fn decode(path: &Path) -> Result<RgbImage> {
     read(path, "; --skip-broken leaves such files out")
 }
 
-/// Reads an image; its kind is told by its content.
+/// Reads an image as its pixels lie in the file; its kind is told by its content.
 ///
 /// # Errors
 /// Names the file; of one that is no whole image `hint` is said too.
-pub fn read(path: &Path, hint: &str) -> Result<RgbImage> {
-    let context = || format!("{} is not a whole JPEG or PNG image{hint}", path.display());
+fn read(path: &Path, hint: &str) -> Result<RgbImage> {
+    Ok(open(path, hint)?.0.into_rgb8())
+}
+
+/// Reads an image and turns it as its camera says (EXIF), and whether there was anything to turn.
+///
+/// # Errors
+/// Names the file.
+pub fn read_turned(path: &Path) -> Result<(RgbImage, bool)> {
+    let (mut image, orientation) = open(path, "")?;
+    image.apply_orientation(orientation);
+    Ok((image.into_rgb8(), orientation != Orientation::NoTransforms))
+}
+
+fn open(path: &Path, hint: &str) -> Result<(DynamicImage, Orientation)> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    ensure!(!is_cut_short(&bytes), context());
-    check_shape(&bytes).with_context(context)?;
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let image = reader.with_context(context)?.decode();
-    Ok(image.with_context(context)?.into_rgb8())
+    let context = || {
+        let found = crate::data::hint(&bytes);
+        let found = if is_of_known_kind(&bytes) { "" } else { &found };
+        format!("{} is not a whole JPEG, PNG or WebP image{found}{hint}", path.display())
+    };
+    let image = whole(&bytes).with_context(context)?;
+    let reader = ImageReader::new(Cursor::new(image)).with_guessed_format();
+    let mut decoder = reader.with_context(context)?.into_decoder().with_context(context)?;
+    check_shape(decoder.dimensions()).with_context(context)?;
+    // A description that cannot be read is none.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((DynamicImage::from_decoder(decoder).with_context(context)?, orientation))
 }
 
 /// Refuses shapes that no photograph has: a few bytes of header would take all memory, since the
 /// shorter side becomes 256 pixels whatever the longer one is.
-fn check_shape(bytes: &[u8]) -> Result<()> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    let (width, height) = reader.into_dimensions()?;
+fn check_shape((width, height): (u32, u32)) -> Result<()> {
     let (short, long) = (width.min(height), width.max(height));
     ensure!(
         short > 0 && long / short <= LONGEST && u64::from(short) * u64::from(long) <= MOST_PIXELS,
@@ -74,12 +93,48 @@ fn check_shape(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Whether the bytes are a JPEG whose end is missing: the decoder would fill it with grey. The end
-/// marker after the last start of a scan is the image's own; an embedded preview has both earlier.
-fn is_cut_short(bytes: &[u8]) -> bool {
-    let (start, scan, end) = ([0xff, 0xd8], [0xff, 0xda], [0xff, 0xd9]);
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    bytes.starts_with(&start) && last(end) < last(scan)
+fn is_jpeg(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xd8])
+}
+
+fn is_webp(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP")
+}
+
+fn is_of_known_kind(bytes: &[u8]) -> bool {
+    is_jpeg(bytes) || is_webp(bytes) || bytes.starts_with(b"\x89PNG")
+}
+
+/// The image's own bytes: a film or a second picture may lie behind it.
+fn whole(bytes: &[u8]) -> Result<&[u8]> {
+    let own = if is_jpeg(bytes) {
+        whole_jpeg(bytes)
+    } else if is_webp(bytes) {
+        let length = bytes[4..8].first_chunk().map(|length| u32::from_le_bytes(*length));
+        length.and_then(|length| bytes.get(..8 + length as usize))
+    } else {
+        // A PNG has its end in it, which its decoder looks for.
+        Some(bytes)
+    };
+    own.context("its end is missing")
+}
+
+/// The bytes of a JPEG up to its end marker; none where that is missing, which the decoder would
+/// fill with grey. Segments, such as one with a preview, are stepped over by their lengths.
+fn whole_jpeg(bytes: &[u8]) -> Option<&[u8]> {
+    let mut at = 2;
+    loop {
+        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
+        at += bytes[at..].iter().position(|&byte| byte != 0xff)?;
+        let marker = bytes[at];
+        at += 1;
+        match marker {
+            // A stuffed byte of a scan, and markers without a segment.
+            0x00 | 0x01 | 0xd0..=0xd8 => {}
+            0xd9 => return Some(&bytes[..at]),
+            _ => at += usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?)),
+        }
+    }
 }
 
 /// The central 224x224 pixels of the image resized to 256 pixels on its shorter side, `[3, 224,
@@ -210,6 +265,68 @@ mod tests {
         assert_eq!((d.left, d.top, d.width, d.height), (480, 0, 40, 30));
         let d = draw(&RgbImage::new(10_000, 1), 0, 0, 0);
         assert!(d.width >= 1 && d.height == 1);
+    }
+
+    fn encoded(format: image::ImageFormat) -> Vec<u8> {
+        let image =
+            RgbImage::from_fn(24, 16, |x, y| image::Rgb([(x * 10) as u8, (y * 15) as u8, 99]));
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    /// The same JPEG with EXIF that says how it is to be turned.
+    fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        let tiff = [
+            b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0",
+            &[orientation, 0, 0, 0][..],
+            &[0; 4],
+        ]
+        .concat();
+        let length = (tiff.len() as u16 + 8).to_be_bytes();
+        [&jpeg[..2], b"\xff\xe1", &length, b"Exif\0\0", &tiff, &jpeg[2..]].concat()
+    }
+
+    #[test]
+    fn bytes_behind_an_image_do_not_matter_and_a_missing_end_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let webp = include_bytes!("fixtures/tiny.webp").to_vec();
+        // Bytes of a film may look like the beginning or the end of a scan.
+        let film = b"\0\0\0\x18ftypmp42 \xff\xda \xff\xd9 \xff\xda\0\x0c";
+        for image in [encoded(image::ImageFormat::Jpeg), encoded(image::ImageFormat::Png), webp] {
+            std::fs::write(&path, &image).unwrap();
+            let alone = decode(&path).unwrap();
+            std::fs::write(&path, [&image[..], film].concat()).unwrap();
+            assert_eq!(decode(&path).unwrap(), alone);
+            // A PNG's last twelve bytes say no more than that it ends.
+            let end = if image.starts_with(b"\x89PNG") { 12 } else { 1 };
+            for end in (0..image.len() - end).step_by(3) {
+                std::fs::write(&path, &image[..end]).unwrap();
+                assert!(decode(&path).is_err(), "{end} of {}", image.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_data_sets_image_stays_as_it_lies_in_the_file_and_ones_own_is_turned() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let jpeg = encoded(image::ImageFormat::Jpeg);
+        std::fs::write(&path, &jpeg).unwrap();
+        let plain = decode(&path).unwrap();
+        assert_eq!(read_turned(&path).unwrap(), (plain.clone(), false));
+        let turns: [(u8, fn(&RgbImage) -> RgbImage); 4] = [
+            (2, |image| imageops::flip_horizontal(image)),
+            (3, |image| imageops::rotate180(image)),
+            (6, |image| imageops::rotate90(image)),
+            (8, |image| imageops::rotate270(image)),
+        ];
+        for (orientation, turn) in turns {
+            std::fs::write(&path, oriented(&jpeg, orientation)).unwrap();
+            assert_eq!(decode(&path).unwrap(), plain, "{orientation}");
+            assert_eq!(read_turned(&path).unwrap(), (turn(&plain), true), "{orientation}");
+        }
     }
 
     #[test]
