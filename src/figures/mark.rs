@@ -62,11 +62,13 @@ pub enum Down {
 /// In an SVG the reader's own fonts are used: the ones with the embedded font's widths first.
 pub const FONT: &str = "Liberation Sans, Arimo, Arial, Helvetica, sans-serif";
 
+/// The embedded font.
+pub const FONT_FILE: &[u8] = include_bytes!("../../assets/fonts/LiberationSans-Regular.ttf");
+
 /// Makes the embedded font known to the painter; cheap after the first call.
 pub fn register() -> Result<()> {
     static DONE: OnceLock<bool> = OnceLock::new();
-    let font = include_bytes!("../../assets/fonts/LiberationSans-Regular.ttf");
-    let done = DONE.get_or_init(|| register_font(FONT, FontStyle::Normal, font).is_ok());
+    let done = DONE.get_or_init(|| register_font(FONT, FontStyle::Normal, FONT_FILE).is_ok());
     done.then_some(()).ok_or_else(|| anyhow!("the embedded font cannot be read"))
 }
 

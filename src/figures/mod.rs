@@ -17,6 +17,7 @@ pub mod guarantee;
 mod ink;
 pub mod intermediate;
 mod legend;
+mod letters;
 mod mark;
 pub mod network;
 mod paint;
@@ -30,4 +31,5 @@ mod stroke;
 mod table;
 pub mod training;
 
+pub use letters::take_missing;
 pub use paper::PaperCurve;

@@ -9,6 +9,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::ink::TEXT;
+use super::letters::printable;
 use super::mark::{Across, Canvas, Down, FONT, FONT_HEIGHT, Mark, Text, register};
 use crate::results::atomic;
 
@@ -150,7 +151,7 @@ fn write<B: DrawingBackend>(
     };
     let (r, g, b) = TEXT;
     let style = font.color(&RGBColor(r, g, b)).pos(Pos::new(across, down));
-    area.draw_text(&text.words, &style, place(&at)).map_err(failed)
+    area.draw_text(&printable(&text.words), &style, place(&at)).map_err(failed)
 }
 
 fn place(&(x, y): &(f64, f64)) -> (i32, i32) {
@@ -166,4 +167,42 @@ fn places(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
 
 fn failed<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> anyhow::Error {
     anyhow!("{error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canvas(words: &str) -> Canvas {
+        let text = Text {
+            words: words.to_string(),
+            at: (10.0, 10.0),
+            across: Across::Left,
+            down: Down::Top,
+            size: 12.0,
+            upright: false,
+        };
+        Canvas { width: 100.0, height: 40.0, marks: vec![Mark::Text(text)] }
+    }
+
+    #[test]
+    fn any_character_gives_a_well_formed_svg() {
+        let odd: String = (0u32..0x100)
+            .chain([0xfffe, 0xffff, 0x1f600, 0x202e])
+            .filter_map(char::from_u32)
+            .collect();
+        let svg = svg_text(&canvas(&odd)).unwrap();
+        let is_xml = |c: char| matches!(c, '\n' | '\r' | '\t' | ' '..='\u{fffd}' | '\u{10000}'..);
+        assert!(svg.chars().all(is_xml));
+        let start = svg.find("<text").unwrap();
+        let text = &svg[start..svg[start..].find("</text>").unwrap() + start];
+        let inner = &text[text.find('>').unwrap() + 1..];
+        assert!(!inner.contains('<'), "{inner}");
+        let entity = |at: usize| {
+            let rest = &inner[at + 1..];
+            ["amp;", "lt;", "gt;", "quot;", "apos;", "#"].iter().any(|e| rest.starts_with(e))
+        };
+        assert!(inner.match_indices('&').all(|(at, _)| entity(at)), "{inner}");
+        png_bytes(&canvas(&odd), &[]).unwrap();
+    }
 }
