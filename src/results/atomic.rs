@@ -1,11 +1,17 @@
 //! Files that are either there and whole, or not there: written beside their place, synced,
 //! renamed.
+//!
+//! What is no file of its own is never replaced: a link stays and the file that it names is
+//! written; a device, a pipe or a socket is written to.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 
 /// Puts `bytes` at `path`, replacing what was there only once they are safely written.
 ///
@@ -20,7 +26,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// Names the path; what was there before is then unharmed.
 pub fn with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
-    put(path, fill, |temporary| fs::rename(temporary, path))
+    let context = || format!("cannot write {}", path.display());
+    match place_of(path).with_context(context)? {
+        Place::File(place) => put(&place, fill, |temporary| fs::rename(temporary, &place)),
+        Place::Stream => File::options()
+            .write(true)
+            .open(path)
+            .map_err(Into::into)
+            .and_then(|mut stream| fill(&mut stream).and_then(|()| Ok(stream.flush()?))),
+    }
+    .with_context(context)
 }
 
 /// As [`write()`], but what was at `path` goes to `previous` instead of being lost. At any moment
@@ -36,6 +51,37 @@ pub fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> Result<()> {
         fs::rename(temporary, path)
     };
     put(path, |file| file.write_all(bytes).map_err(Into::into), rotate)
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What a path stands for.
+enum Place {
+    /// A file, there or not yet, which no link stands before.
+    File(PathBuf),
+    /// A device, a pipe, a socket, or an open file of a process such as `/dev/stdout`.
+    Stream,
+}
+
+/// Links that lead to one another, at most; Linux follows as many.
+const LINKS: usize = 40;
+
+/// Follows links to the place that they name.
+fn place_of(path: &Path) -> Result<Place> {
+    let mut place = path.to_path_buf();
+    for _ in 0..LINKS {
+        // What such a link says is not where it leads.
+        let is_open_file = ["/dev", "/proc"].iter().any(|folder| place.starts_with(folder));
+        let Ok(target) = fs::read_link(&place) else {
+            let kind = fs::metadata(&place).map(|found| found.file_type());
+            let is_stream = kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir());
+            return Ok(if is_stream { Place::Stream } else { Place::File(place) });
+        };
+        if is_open_file {
+            return Ok(Place::Stream);
+        }
+        place = place.parent().unwrap_or(Path::new("")).join(target);
+    }
+    anyhow::bail!("its links lead around in a circle")
 }
 
 fn put(
@@ -50,7 +96,7 @@ fn put(
         // Best effort: the error that counts is the first one.
         let _ = fs::remove_file(&temporary);
     }
-    result.with_context(|| format!("cannot write {}", path.display()))?;
+    result?;
     sync_folder(path);
     Ok(())
 }
@@ -75,11 +121,42 @@ pub fn remove_temporaries(folder: &Path) {
     }
 }
 
-/// A name beside `path` that does not end in its extension and that no other process uses.
+/// Bytes of a file's name that its temporary name begins with, at most: the whole is no longer than
+/// a file system takes, however long the name is.
+const KEPT: usize = 40;
+
+/// A name beside `path` that does not end in its extension and that nobody else uses.
 fn temporary_name(path: &Path) -> PathBuf {
-    let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or(OsStr::new("")).to_string_lossy();
+    let name = start_of(&name, KEPT);
+    path.with_file_name(format!(".{name}.{}-{count}.part", std::process::id()))
 }
+
+/// A name with an `ending` behind it, cut and told apart by a digest where no file system would take
+/// it whole.
+pub fn with_ending(name: &OsStr, ending: &str) -> OsString {
+    let mut whole = name.to_os_string();
+    whole.push(ending);
+    if whole.len() <= LONGEST_NAME {
+        return whole;
+    }
+    let digest = Sha256::digest(name.as_encoded_bytes());
+    let digest: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = name.to_string_lossy();
+    let name = start_of(&name, LONGEST_NAME - ending.len() - digest.len() - 1);
+    format!("{name}-{digest}{ending}").into()
+}
+
+/// The letters of a name that fit in so many bytes.
+fn start_of(name: &str, bytes: usize) -> &str {
+    let ends = name.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    &name[..ends.take_while(|&end| end <= bytes).last().unwrap_or(0)]
+}
+
+/// Bytes of a name that file systems take.
+const LONGEST_NAME: usize = 255;
 
 fn fill_and_sync(temporary: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let mut file = create_locked(temporary)?;
@@ -134,6 +211,68 @@ mod tests {
         assert!(error.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_names_is_written_there_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("far")).unwrap();
+        fs::write(at("far/old"), "old").unwrap();
+        for (link, target) in [("a", "far/old"), ("b", "far/new"), ("c", "b")] {
+            std::os::unix::fs::symlink(target, at(link)).unwrap();
+        }
+        for (link, target) in [("a", "far/old"), ("b", "far/new"), ("c", "far/new")] {
+            write(&at(link), link.as_bytes()).unwrap();
+            assert!(at(link).is_symlink(), "{link}");
+            assert_eq!(fs::read(at(target)).unwrap(), link.as_bytes());
+        }
+        std::os::unix::fs::symlink("circle", at("circle")).unwrap();
+        let error = format!("{:#}", write(&at("circle"), b"x").unwrap_err());
+        assert!(error.contains("in a circle"), "{error}");
+        assert_eq!(fs::read_dir(at("far")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_device_a_socket_and_a_pipe_are_written_to_or_refused_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        write(&link, b"x").unwrap();
+        write(Path::new("/dev/null"), b"x").unwrap();
+        assert!(link.is_symlink() && !fs::metadata(&link).unwrap().is_file());
+        let error = format!("{:#}", write(Path::new("/dev/full"), b"x").unwrap_err());
+        assert!(error.contains("cannot write /dev/full"), "{error}");
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(write(&socket, b"x").is_err());
+        assert!(!fs::symlink_metadata(&socket).unwrap().is_file());
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        write(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
+    }
+
+    #[test]
+    fn every_name_that_the_file_system_takes_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for letter in ["a", "\u{e4}", "\u{1f600}"] {
+            let name = letter.repeat(255 / letter.len());
+            write(&folder.path().join(&name), b"x").unwrap_or_else(|e| panic!("{name}: {e:#}"));
+            let beside = with_ending(OsStr::new(&name), ".slurm");
+            assert!(beside.len() <= 255);
+            fs::create_dir(folder.path().join(&beside)).unwrap();
+            assert_ne!(beside, with_ending(OsStr::new(&name[letter.len()..]), ".slurm"));
+        }
+        assert_eq!(with_ending(OsStr::new("m.jsonl"), ".slurm"), "m.jsonl.slurm");
+        let long = folder.path().join("a".repeat(256));
+        let error = format!("{:#}", write(&long, b"x").unwrap_err());
+        assert!(error.contains("name too long"), "{error}");
     }
 
     #[test]
