@@ -44,6 +44,10 @@
 //! Training is [`train::Trainer`], predictions [`predict::predict`], the evaluation [`eval`] (pure
 //! functions over numbers), a whole experiment [`study::make_figure`].
 
+// What is printed or said goes through `cli::output` and `runs::tell`, which no full disk and no
+// closed pipe makes panic.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod bench;
 pub mod cli;
 pub mod cost;

@@ -5,3 +5,23 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     repro::cli::main()
 }
+
+/// What runs before the libraries begin. LibTorch's do not in a folder that is gone, and blame one of
+/// their files.
+// SAFETY: the section holds functions that take no more than C's `main`, of which this takes nothing.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static BEFORE_LIBRARIES: extern "C" fn() = need_current_folder;
+
+#[cfg(target_os = "linux")]
+extern "C" fn need_current_folder() {
+    use std::io::Write;
+    if let Err(error) = std::env::current_dir() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: the current folder cannot be used (was it deleted?); change to another one: {error}"
+        );
+        std::process::exit(1);
+    }
+}

@@ -1,39 +1,42 @@
 //! `repro classify`
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use super::options::{Arithmetic, Folders};
+use super::options::{Arithmetic, Folders, number, threads};
+use super::output::{Unread, is_open, print};
+use crate::data::folder::EXTENSIONS;
 use crate::data::picture;
 use crate::eval::combine::Combine;
 use crate::eval::guarantee::{Risk, Tolerance};
 use crate::eval::policy::Policy;
+use crate::eval::probabilities::Certainty;
 use crate::look::classify::{Classified, Classifier};
 use crate::look::letting::{Leave, Letting};
-use crate::runs::Settings;
 use crate::runs::device::set_threads;
+use crate::runs::{Settings, tell};
 
 /// What a run says of your own images, and at which exit.
 #[derive(Debug, clap::Args)]
 pub struct ClassifyArgs {
     /// A run folder, or a beginning of its name
     run: String,
-    /// Images (JPEG, PNG), or folders that hold some
+    /// Images (JPEG, PNG, WebP), or folders that hold some; photographs are turned as their cameras
+    /// say
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Mean multiply-adds of an image, such as 20e6, as on the run's hold-out
-    #[arg(long, value_name = "MULTIPLY_ADDS", group = "leave")]
+    #[arg(long, value_name = "MULTIPLY_ADDS", group = "leave", value_parser = number)]
     budget: Option<f64>,
-    /// Confidence above which an image leaves: one for all exits, or one for every exit but the
-    /// last, with commas between them
-    #[arg(long, value_name = "T,T..", value_delimiter = ',', group = "leave")]
+    /// Confidence above which an image leaves, from 0 to 1 (of policy entropy: negative entropy): one for
+    /// all exits, or one for every exit but the last, with commas between them
+    #[arg(long, value_name = "T,T..", value_delimiter = ',', group = "leave", value_parser = number)]
     threshold: Vec<f64>,
     /// What the policy is swept by, as in figure.csv: the ratio of the exits' shares, exits that
     /// agree (patience), a target (target-accuracy) or lambda [default, without any of these four:
     /// every image goes to the last exit]
-    #[arg(long, group = "leave")]
+    #[arg(long, group = "leave", value_parser = number)]
     ratio: Option<f64>,
     /// Largest loss by leaving early, such as 0.02, as the run's hold-out certifies it by the
     /// betting bound (see `repro guarantee`)
@@ -71,7 +74,7 @@ pub struct ClassifyArgs {
     #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
     precision: Arithmetic,
     /// Threads; 0 = all cores
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = threads)]
     threads: usize,
     /// No progress on standard error
     #[arg(short, long)]
@@ -79,6 +82,23 @@ pub struct ClassifyArgs {
 }
 
 impl ClassifyArgs {
+    /// The thresholds, in the range of what the policy asks.
+    fn thresholds(&self) -> Result<Vec<f64>> {
+        let (what, range) = match self.policy {
+            Policy::Threshold(Certainty::NegativeEntropy) => ("negative entropy", f64::MIN..=0.0),
+            _ => ("confidence", 0.0..=1.0),
+        };
+        for threshold in &self.threshold {
+            ensure!(
+                range.contains(threshold),
+                "--threshold: {threshold} is no {what}, which is {}; commas stand between thresholds, and decimals have a \
+                 point, as in 0.5",
+                if *range.end() > 0.0 { "from 0 to 1" } else { "at most 0" }
+            );
+        }
+        Ok(self.threshold.clone())
+    }
+
     fn letting(&self) -> Result<Letting> {
         let leave = match (self.ratio, self.budget, self.guarantee) {
             (Some(ratio), ..) => Leave::Knob(ratio),
@@ -88,7 +108,7 @@ impl ClassifyArgs {
                 Leave::Guarantee(self.risk, tolerance.context("--guarantee")?)
             }
             _ if self.threshold.is_empty() => Leave::Last,
-            _ => Leave::Thresholds(self.threshold.clone()),
+            _ => Leave::Thresholds(self.thresholds()?),
         };
         let Self { policy, combine, target_bound, .. } = *self;
         Ok(Letting { leave, policy, combine, target_bound })
@@ -108,32 +128,40 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
         ..Settings::on_one_core(args.folders.places(PathBuf::new()))
     };
     let images = picture::find(&args.images)?;
-    ensure!(!images.is_empty(), "no image (.jpg, .jpeg, .png) is there");
+    ensure!(!images.is_empty(), "no image (.{}) is there", EXTENSIONS.join(", ."));
     let precision = args.precision.chosen();
     let classifier = Classifier::open(&args.run, &letting, precision, &settings)?;
-    let mut out = std::io::stdout().lock();
     let width = images.iter().map(|path| path.display().to_string().chars().count()).max();
     let width = width.unwrap_or(0).max("image".len());
     if !args.json {
-        writeln!(out, "{}", header(width))?;
+        print(format!("{}\n", header(width)));
     }
     let mut read = 0;
-    let mut tell = |found: Result<Classified>| {
-        match found {
-            Ok(found) if args.json => writeln!(out, "{}", serde_json::to_string(&found)?)?,
-            Ok(found) => writeln!(out, "{}", line(&found, width))?,
+    let mut show = |found: Result<Classified>| {
+        let found = match found {
+            Ok(found) => found,
             Err(error) => {
-                eprintln!("passed over: {error:#}");
+                tell(format!("passed over: {error:#}"));
                 return Ok(());
             }
+        };
+        if found.turned {
+            settings.say(format!("{}: turned as its camera says", found.image));
         }
+        let text = if args.json { serde_json::to_string(&found)? } else { line(&found, width) };
+        print(format!("{text}\n"));
         read += 1;
+        ensure!(is_open(), Unread);
         Ok(())
     };
-    if args.one_by_one {
-        images.iter().try_for_each(|path| tell(classifier.classify(path)))?;
+    let shown = if args.one_by_one {
+        images.iter().try_for_each(|path| show(classifier.classify(path)))
     } else {
-        classifier.classify_all(&images, settings.threads, &mut tell)?;
+        classifier.classify_all(&images, settings.threads, &mut show)
+    };
+    match shown {
+        Err(error) if error.is::<Unread>() => return Ok(()),
+        shown => shown?,
     }
     ensure!(read > 0, "none of {} images could be read", images.len());
     Ok(())

@@ -1,10 +1,10 @@
 //! `repro costs`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::output::print;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
 use crate::models::Input;
@@ -48,5 +48,6 @@ pub fn run(args: &CostsArgs) -> Result<()> {
     } else {
         costs_csv(&rows)?
     };
-    Ok(std::io::stdout().write_all(&text)?)
+    print(text);
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::Out;
 use crate::data::catalog::{Dataset, class_names};
 use crate::data::fetch::{Fetched, Mirror, fetch};
 use crate::data::verify::{PartReport, Report, verify};
@@ -51,7 +52,7 @@ enum Command {
 /// # Errors
 /// Missing or damaged data, a failed download.
 pub fn run(args: &DataArgs) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = Out;
     match &args.command {
         Command::List { json: true } => list_json(&args.data, &mut out),
         Command::List { json: false } => list(&args.data, &mut out),

@@ -1,11 +1,12 @@
 //! `repro doctor`
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
 use super::options::Gpu;
+use super::output::print;
 use crate::look::agreement::examine_numbers;
 use crate::look::doctor::{Check, State, examine};
 use crate::runs::Places;
@@ -55,15 +56,15 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
             data: args.data.clone(),
         }),
     };
-    let out = std::io::stdout();
+    let is_terminal = std::io::stdout().is_terminal();
     // NO_COLOR: no-color.org.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&checks)?)
     } else {
-        checks.iter().map(|check| line(check, out.is_terminal() && !plain)).collect()
+        checks.iter().map(|check| line(check, is_terminal && !plain)).collect()
     };
-    out.lock().write_all(text.as_bytes())?;
+    print(text);
     let failed: Vec<&str> = checks
         .iter()
         .filter(|check| check.state == State::Fail)

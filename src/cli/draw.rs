@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
+use super::output::print_path;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
 use crate::look::draw::diagram;
@@ -49,7 +50,8 @@ pub fn run(args: &DrawArgs) -> Result<()> {
         };
         let (svg, png) = (with_ending(&picture, "svg"), with_ending(&picture, "png"));
         diagram(name, config, input)?.draw(&svg, &png)?;
-        println!("{}\n{}", svg.display(), png.display());
+        print_path(&svg);
+        print_path(&png);
     }
     Ok(())
 }

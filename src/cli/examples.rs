@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::output::print_path;
 use super::run_args::RunArgs;
 use crate::look::examples::{Aim, write_examples};
 use crate::look::opened::open_run;
@@ -46,7 +47,7 @@ pub fn run(args: &ExamplesArgs) -> Result<()> {
     let folder = args.output.clone().unwrap_or_else(default);
     let class = args.class.as_deref();
     for path in write_examples(&opened, class, args.per_exit, aim, &folder)? {
-        println!("{}", path.display());
+        print_path(&path);
     }
     Ok(())
 }

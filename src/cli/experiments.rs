@@ -1,10 +1,9 @@
 //! `repro experiments list | show NAME`
 
-use std::io::Write;
-
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
+use super::output::print;
 use crate::experiment::{BUILT_IN, nearest};
 
 /// The experiments that are built in.
@@ -34,12 +33,12 @@ enum Command {
 /// # Errors
 /// When no experiment has the name.
 pub fn run(args: &ExperimentsArgs) -> Result<()> {
-    let text = match &args.command {
+    print(match &args.command {
         Command::List { json: true } => format!("{:#}\n", Value::Array(listed())),
         Command::List { json: false } => table(&listed()),
         Command::Show { name } => text_of(name)?.to_string(),
-    };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    });
+    Ok(())
 }
 
 fn text_of(name: &str) -> Result<&'static str> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::output::print_path;
 use super::run_args::RunArgs;
 use crate::look::explore::page;
 use crate::look::opened::open_run;
@@ -27,6 +28,6 @@ pub fn run(args: &ExploreArgs) -> Result<()> {
     let settings = args.run.settings()?;
     let text = page(&open_run(&args.run.run, &settings)?)?;
     atomic::write(&args.output, text.as_bytes())?;
-    println!("{}", args.output.display());
+    print_path(&args.output);
     Ok(())
 }

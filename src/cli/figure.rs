@@ -1,11 +1,11 @@
 //! The commands that make a figure.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::options::{Compute, Folders, Workers, change};
+use super::output::print;
 use super::saving::SavingArgs;
 use crate::eval::combine::Combine;
 use crate::eval::policy::Policy;
@@ -136,11 +136,8 @@ fn carry_out(args: &FigureArgs, figure: Figure, adapt: impl Fn(&mut Experiment))
     adapt(&mut experiment);
     experiment.validate()?;
     let ask = Ask { plan: args.plan, json: args.json, require_claims: args.require_claims };
-    let text = make_figure(&name, &experiment, &settings(args)?, ask)?;
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("cannot write to standard output")
+    print(make_figure(&name, &experiment, &settings(args)?, ask)?);
+    Ok(())
 }
 
 fn settings(args: &FigureArgs) -> Result<Settings> {

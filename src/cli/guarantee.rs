@@ -1,14 +1,15 @@
 //! `repro guarantee`
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::output::print;
 use super::run_args::RunArgs;
 use crate::eval::guarantee::{Risk, Tolerance};
 use crate::look::guarantee::guarantee;
 use crate::look::opened::open_run;
+use crate::runs::tell;
 
 /// How much leaving early may cost at most, and how sure that is: the cheapest common threshold
 /// that a run's hold-out certifies, by three methods.
@@ -47,11 +48,10 @@ pub fn run(args: &GuaranteeArgs) -> Result<()> {
     let settings = args.run.settings()?;
     let opened = open_run(&args.run.run, &settings)?;
     let found = guarantee(&opened, args.risk, tolerance, &args.out)?;
-    let mut out = std::io::stdout().lock();
-    write!(out, "{}", found.text)?;
+    print(found.text);
     for file in found.files {
         // Standard output is for the table.
-        eprintln!("{}", file.display());
+        tell(file.display().to_string());
     }
     Ok(())
 }

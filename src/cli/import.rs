@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 
 use super::options::Folders;
+use super::output::print_path;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
 use crate::runs::Known;
@@ -14,7 +15,8 @@ use crate::runs::onnx::export_onnx;
 /// Options of `repro import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// A state dict with the names of the reference port or of torchvision: .safetensors, or a file of torch.save
+    /// A state dict with the names of the reference port or of torchvision: safetensors, or a file
+    /// of torch.save, whatever it is called
     weights: PathBuf,
     /// The network: a file with one mapping such as `msdnet:` or `mobilenet_v2:`; - = standard input
     #[arg(long, value_name = "FILE")]
@@ -79,7 +81,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         data: &args.data,
         force: args.force,
     })?;
-    println!("{}", folder.path().display());
+    print_path(folder.path());
     Ok(())
 }
 
@@ -98,6 +100,6 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         Format::Safetensors => export_run(&folder, out)?,
         Format::Onnx => export_onnx(&folder, args.exit, &args.folders.data, out)?,
     };
-    println!("{}", written.display());
+    print_path(&written);
     Ok(())
 }

@@ -14,6 +14,7 @@ mod guarantee;
 mod hint;
 mod import;
 mod options;
+mod output;
 mod predict;
 mod report;
 mod run_args;
@@ -29,7 +30,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::cuda::{Trouble, plain, trouble};
-use crate::runs::Interrupted;
+use crate::figures::take_missing;
+use crate::runs::{Interrupted, tell};
 use crate::study::ClaimFailed;
 
 /// Everything went well.
@@ -110,20 +112,21 @@ enum Command {
 /// Parses the command line, runs it, and says what went wrong.
 pub fn main() -> ExitCode {
     crate::heap::keep();
-    let cli = Cli::try_parse().unwrap_or_else(|error| hint::with_tip(error).exit());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&hint::with_tip(error)),
+    };
     std::panic::set_hook(Box::new(|info| {
-        // Whoever reads has had enough (`repro ... | head`): neither a mistake nor a failure.
-        if info.to_string().contains("Broken pipe") {
-            std::process::exit(DONE.into());
-        }
-        tell(&format!("error: this is a mistake in the program, not yours: {info}"));
+        tell(format!("error: this is a mistake in the program, not yours: {info}"));
     }));
     let result = std::panic::catch_unwind(|| run(&cli.command));
-    let code = match result {
+    if let Some(missing) = take_missing() {
+        tell(format!("warning: {missing}"));
+    }
+    let code = match result.map(|done| done.and_then(|()| output::finish())) {
         Ok(Ok(())) => DONE,
-        Ok(Err(error)) if is_broken_pipe(&error) => DONE,
         Ok(Err(error)) => {
-            tell(&format!("error: {}", plain(&format!("{error:#}"))));
+            tell(format!("error: {}", plain(&format!("{error:#}"))));
             code_of(&error)
         }
         Err(_) => FAILED,
@@ -131,15 +134,25 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// On standard error; where nothing can be written there, nothing can be said of that either.
-fn tell(message: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{message}");
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let cause = error.root_cause().downcast_ref::<std::io::Error>();
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+/// Shows what clap has to say: help, the version or what is wrong with the command line.
+fn usage(said: &clap::Error) -> ExitCode {
+    let code = u8::try_from(said.exit_code()).unwrap_or(FAILED);
+    if said.use_stderr() {
+        // Where nothing can be written to standard error, nothing can be said of that either.
+        let _ = said.print();
+        return ExitCode::from(code);
+    }
+    let text = said.render();
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let is_plain = !is_terminal || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    output::print(if is_plain { text.to_string() } else { text.ansi().to_string() });
+    match output::finish() {
+        Ok(()) => ExitCode::from(code),
+        Err(error) => {
+            tell(format!("error: {error:#}"));
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {

@@ -37,7 +37,7 @@ pub struct Compute {
     device: String,
     /// Threads of one process; 0 = all cores, shared among the workers [default: 1 for training,
     /// whose last digits depend on it; else all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     #[command(flatten)]
     gpu: Gpu,
@@ -162,6 +162,32 @@ fn at_least_one(text: &str) -> Result<usize> {
     number.context("expected a whole number from 1")
 }
 
+/// A number of threads that this machine has cores for; 0 = all.
+///
+/// # Errors
+/// When it has fewer; says how many.
+pub fn threads(text: &str) -> Result<usize> {
+    let threads: usize = text.parse().ok().context("expected a whole number from 0")?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    ensure!(threads <= cores, "there are {cores} cores here; 0 = all of them");
+    Ok(threads)
+}
+
+/// A number with a point for its decimals.
+///
+/// # Errors
+/// When it is none.
+pub fn number(text: &str) -> Result<f64> {
+    let number: Option<f64> = text.trim().parse().ok();
+    match number.filter(|number| number.is_finite()) {
+        Some(number) => Ok(number),
+        None if text.contains(',') => {
+            bail!("a decimal number has a point, such as 0.1, not a comma")
+        }
+        None => bail!("expected a number, such as 0.5"),
+    }
+}
+
 /// A change to an experiment, `key=value`.
 ///
 /// # Errors
@@ -169,4 +195,26 @@ fn at_least_one(text: &str) -> Result<usize> {
 pub fn change(text: &str) -> Result<String> {
     ensure!(text.contains('='), "expected key=value, such as training.epochs=3");
     Ok(text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_at_most_the_cores_that_there_are() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        assert_eq!((threads("0").unwrap(), threads(&cores.to_string()).unwrap()), (0, cores));
+        let error = threads(&(cores + 1).to_string()).unwrap_err().to_string();
+        assert!(error.contains(&format!("there are {cores} cores")), "{error}");
+    }
+
+    #[test]
+    fn a_decimal_comma_is_told() {
+        assert_eq!(number("0.5").unwrap(), 0.5);
+        assert!(number("0,5").unwrap_err().to_string().contains("not a comma"));
+        for wrong in ["NaN", "inf", "", "a"] {
+            assert!(number(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! `repro predict`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::options::{Arithmetic, Compute, Folders};
+use super::output::print;
 use crate::engine::Isa;
 use crate::nn::Precision;
 use crate::results::answers;
@@ -69,8 +69,9 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     }
     match &args.out {
         Some(path) => answers::save(path, &predictions),
-        None => std::io::stdout()
-            .write_all(&answers::csv(&predictions)?)
-            .context("writing to standard output"),
+        None => {
+            print(answers::csv(&predictions)?);
+            Ok(())
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::output::print_path;
 use crate::study::write_report;
 
 /// Gather what is in the results folder into its README.md.
@@ -19,6 +20,6 @@ pub struct ReportArgs {
 /// # Errors
 /// Names the file that is missing or broken.
 pub fn run(args: &ReportArgs) -> Result<()> {
-    println!("{}", write_report(&args.out)?.display());
+    print_path(&write_report(&args.out)?);
     Ok(())
 }

@@ -1,16 +1,17 @@
 //! `repro runs list | show RUN | clean`
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::output::{print, print_path};
 use crate::look::summary::summary;
-use crate::results::{RunFolder, find_run, list_runs};
+use crate::results::{RunFolder, find_named_run, find_run, list_runs};
 use crate::runs::train::slim_run;
-use crate::runs::{DataSets, Known, Places, Settings, State};
+use crate::runs::{DataSets, Known, Places, Settings, State, tell};
 
 /// Trained and half-trained runs.
 #[derive(Debug, clap::Args)]
@@ -49,7 +50,7 @@ enum Command {
     },
     /// Delete runs; a finished one only if it is named
     Clean {
-        /// Run folders, or beginnings of their names
+        /// Names of runs, or beginnings of them
         named: Vec<String>,
         /// All runs that are not finished
         #[arg(long)]
@@ -86,7 +87,8 @@ fn list(runs: &Path, json: bool, data_sets: &DataSets) -> Result<()> {
     let folders = list_runs(runs)?.into_iter();
     let rows: Vec<Value> = folders.map(|folder| describe(&folder, data_sets)).collect();
     let text = if json { format!("{:#}\n", Value::Array(rows)) } else { table(&rows, runs) };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    print(text);
+    Ok(())
 }
 
 fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
@@ -157,7 +159,8 @@ fn show(which: &str, json: bool, data_sets: &DataSets) -> Result<()> {
         "source": progress.as_ref().and_then(|p| p.source.clone()),
     });
     let text = if json { format!("{value:#}\n") } else { serde_yaml::to_string(&value)? };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    print(text);
+    Ok(())
 }
 
 /// The run's measures; what stands in their way where there is something.
@@ -192,8 +195,11 @@ fn chosen(
         "nothing to clean: name runs, or give --unfinished or --older DAYS"
     );
     let mut chosen = Vec::new();
-    for which in named {
-        chosen.push(find_run(which, runs)?);
+    for name in named {
+        let folder = named_run(name, runs)?;
+        if !chosen.contains(&folder) {
+            chosen.push(folder);
+        }
     }
     if !unfinished && older.is_none() {
         return Ok(chosen);
@@ -217,25 +223,50 @@ fn untouched(folder: &Path) -> Option<Duration> {
     SystemTime::now().duration_since(times.max()?).ok()
 }
 
+/// The run under `runs` whose name is or begins with `name`. What is deleted is named by its name
+/// alone: a path may mean more than a person sees in it, such as all that a variable holds.
+fn named_run(name: &str, runs: &Path) -> Result<RunFolder> {
+    ensure!(
+        !name.trim().is_empty(),
+        "an empty name names no run (is a variable unset?); `repro runs list` shows the names"
+    );
+    ensure!(
+        Path::new(name) != runs,
+        "{name} is the folder of the runs; name the runs in it, or give --unfinished or --older DAYS"
+    );
+    if name.contains('/') || name == "." || name == ".." {
+        let path = std::path::absolute(name).unwrap_or_default();
+        let last = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = Path::new(name).parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        bail!(
+            "{name} is a path, and runs are deleted by their names; if that is a run: \
+             repro runs clean {last} --runs {}",
+            folder.display()
+        );
+    }
+    find_named_run(name, runs)
+}
+
 fn clean(chosen: &[RunFolder], yes: bool, data_sets: &DataSets) -> Result<()> {
     if chosen.is_empty() {
-        eprintln!("nothing to clean");
+        tell("nothing to clean");
         return Ok(());
     }
     for folder in chosen {
-        eprintln!("{}: {}", folder.path().display(), state(&describe(folder, data_sets)));
+        tell(format!("{}: {}", folder.path().display(), state(&describe(folder, data_sets))));
     }
     if !yes && !agreed(chosen.len())? {
         bail!("nothing was deleted");
     }
+    let mut staying = Vec::new();
     for folder in chosen {
-        // Held until the folder is gone, so that no training begins in it meanwhile.
-        let lock = folder.try_lock()?;
-        ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
-        std::fs::remove_dir_all(folder.path())
-            .with_context(|| format!("cannot delete {}", folder.path().display()))?;
-        println!("{}", folder.path().display());
+        match delete(folder) {
+            Ok(()) => print_path(folder.path()),
+            Err(error) => staying.push(format!("{error:#}")),
+        }
     }
+    ensure!(staying.is_empty(), "{}", staying.join("\n  "));
     Ok(())
 }
 
@@ -246,15 +277,23 @@ fn slim(named: &[String], runs: &Path) -> Result<()> {
     };
     for folder in folders {
         if slim_run(&folder)? {
-            println!("{}", folder.path().display());
+            print_path(folder.path());
         }
     }
     Ok(())
 }
 
+fn delete(folder: &RunFolder) -> Result<()> {
+    // Held until the folder is gone, so that no training begins in it meanwhile.
+    let lock = folder.try_lock()?;
+    ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
+    std::fs::remove_dir_all(folder.path())
+        .with_context(|| format!("cannot delete {}", folder.path().display()))
+}
+
 fn agreed(count: usize) -> Result<bool> {
     ensure!(std::io::stdin().is_terminal(), "{count} runs would be deleted; say so with --yes");
-    eprint!("Delete {count} runs? [y/N] ");
+    tell(format!("Delete {count} runs? [y/N] "));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -281,6 +320,36 @@ mod tests {
         let error =
             chosen(&[], false, None, &DataSets::new(&settings(Path::new("nowhere")))).unwrap_err();
         assert!(error.to_string().contains("--unfinished"));
+    }
+
+    #[test]
+    fn only_a_name_names_what_is_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = dir.path().join("runs");
+        let run = folder(&runs, "msdnet-a");
+        let settings = settings(&runs);
+        let data_sets = DataSets::new(&settings);
+        let named = |name: &str| chosen(&[name.to_string()], false, None, &data_sets);
+        assert_eq!(named("msdnet-a").unwrap(), std::slice::from_ref(&run));
+        assert_eq!(named("msd").unwrap(), [run]);
+        let path = |path: &str| runs.join(path).display().to_string();
+        for (wrong, told) in [
+            ("", "an empty name"),
+            (" ", "an empty name"),
+            (".", "is a path"),
+            ("..", "is a path"),
+            ("./", "is a path"),
+            ("nothing", "no run under"),
+            (&path(""), "is the folder of the runs"),
+            (&path("."), "is the folder of the runs"),
+            (&path("msdnet-a"), "repro runs clean msdnet-a --runs "),
+            (&path("../runs"), "is a path"),
+        ] {
+            let error = format!("{:#}", named(wrong).unwrap_err());
+            assert!(error.contains(told), "{wrong:?}: {error}");
+        }
+        let twice = ["msd".to_string(), "msdnet-a".to_string()];
+        assert_eq!(chosen(&twice, false, None, &data_sets).unwrap().len(), 1);
     }
 
     #[test]

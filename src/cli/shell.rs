@@ -1,12 +1,12 @@
 //! `repro config schema`, `repro completions SHELL`, `repro man`: what other programs need to know.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
+use super::output::{print, print_path};
 use crate::experiment::Experiment;
 use crate::results::atomic;
 
@@ -44,8 +44,9 @@ pub struct ManArgs {
 /// When standard output cannot be written.
 pub fn config(args: &ConfigArgs) -> Result<()> {
     match args.command {
-        ConfigCommand::Schema => Ok(std::io::stdout().write_all(schema()?.as_bytes())?),
+        ConfigCommand::Schema => print(schema()?),
     }
+    Ok(())
 }
 
 /// The schema as `experiments/schema.json` has it.
@@ -64,7 +65,8 @@ pub fn schema() -> Result<String> {
 pub fn completions(args: &CompletionsArgs) -> Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "repro", &mut text);
-    Ok(std::io::stdout().write_all(&text)?)
+    print(text);
+    Ok(())
 }
 
 /// Runs `repro man`.
@@ -74,7 +76,10 @@ pub fn completions(args: &CompletionsArgs) -> Result<()> {
 pub fn man(args: &ManArgs) -> Result<()> {
     let mut command = super::Cli::command();
     match &args.out {
-        None => Ok(std::io::stdout().write_all(&page(command)?)?),
+        None => {
+            print(page(command)?);
+            Ok(())
+        }
         Some(folder) => {
             atomic::create_folder(folder)?;
             command.build();
@@ -96,7 +101,7 @@ fn write_pages(command: &clap::Command, folder: &Path) -> Result<()> {
     let path = folder.join(format!("{name}.1"));
     let text = page(command.clone()).with_context(|| path.display().to_string())?;
     atomic::write(&path, &text)?;
-    println!("{}", path.display());
+    print_path(&path);
     let below = command.get_subcommands();
     below
         .filter(|command| command.get_name() != "help")

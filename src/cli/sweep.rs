@@ -1,12 +1,13 @@
 //! `repro sweep`: many runs.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::options::{Compute, Folders, Workers, change};
+use super::output::{is_open, print};
 use super::saving::SavingArgs;
 use crate::runs::device::{device_name, set_threads};
 use crate::runs::worker::serve;
@@ -195,7 +196,8 @@ fn plan(args: &PlanArgs) -> Result<()> {
     }
     let settings = looking(&args.folders);
     let lines = manifest(&args.experiments, &changes, &settings)?;
-    print(&manifest_text(&lines)?)
+    print(manifest_text(&lines)?);
+    Ok(())
 }
 
 /// Seeds in place of an experiment's own.
@@ -241,11 +243,12 @@ fn status(args: &StatusArgs) -> Result<()> {
     let live = args.watch || (std::io::stdout().is_terminal() && !args.once && !args.json);
     if !live {
         let statuses = status_of(&lines, path, &settings);
-        return print(&if args.json {
+        print(if args.json {
             format!("{}\n", serde_json::to_string_pretty(&statuses)?)
         } else {
             describe_status(&statuses, true)
         });
+        return Ok(());
     }
     watch(&lines, path, &settings)
 }
@@ -257,8 +260,8 @@ fn watch(lines: &[Line], path: Option<&str>, settings: &Settings) -> Result<()> 
     loop {
         let statuses = status_of(lines, path, settings);
         let text = describe_status(&statuses, lines.len() <= 30);
-        print(&format!("{clear}{text}"))?;
-        if statuses.iter().all(|s| ["done", "failed"].contains(&s.state)) {
+        print(format!("{clear}{text}"));
+        if statuses.iter().all(|s| ["done", "failed"].contains(&s.state)) || !is_open() {
             return Ok(());
         }
         for _ in 0..20 {
@@ -277,7 +280,10 @@ fn collect(args: &CollectArgs) -> Result<()> {
         [only] if is_manifest(only) => experiments_of(&read_manifest(only)?)?,
         all => (all.to_vec(), Vec::new()),
     };
-    print(&collect_figures(&experiments, &changes, &settings)?)
+    let (told, failures) = collect_figures(&experiments, &changes, &settings);
+    print(told);
+    ensure!(failures.is_empty(), "{}", failures.join("\n  "));
+    Ok(())
 }
 
 /// A manifest is a file that is no experiment's.
@@ -327,12 +333,8 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
         parallel: args.parallel,
         device: args.device.clone(),
     };
-    print(&submit(&args.manifest, &lines, &left, &places, &asked, args.dry_run)?)
-}
-
-fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
+    print(submit(&args.manifest, &lines, &left, &places, &asked, args.dry_run)?);
+    Ok(())
 }
 
 #[cfg(test)]

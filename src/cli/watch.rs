@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::output::print_path;
 use crate::look::watch::{draw_training, write_tensorboard};
 use crate::runs::Known;
 
@@ -36,7 +37,7 @@ pub fn run(args: &WatchArgs) -> Result<()> {
         None => draw_training(&runs, &args.output)?.to_vec(),
     };
     for path in written {
-        println!("{}", path.display());
+        print_path(&path);
     }
     Ok(())
 }

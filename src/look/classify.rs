@@ -140,7 +140,8 @@ impl Classifier {
         threads: usize,
         tell: &mut dyn FnMut(Result<Classified>) -> Result<()>,
     ) -> Result<()> {
-        let whole: Vec<f32> = images.iter().flatten().flat_map(|(image, _)| image).copied().collect();
+        let whole: Vec<f32> =
+            images.iter().flatten().flat_map(|(image, _)| image).copied().collect();
         let start = Instant::now();
         let verdicts = early_exit(&self.engine, &whole, &self.rule, threads)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64() / verdicts.len().max(1) as f64;

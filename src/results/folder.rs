@@ -245,12 +245,20 @@ pub fn find_run(whole: &str, runs: &Path) -> Result<RunFolder> {
     {
         return Ok(only.clone());
     }
-    let name_of = RunFolder::name;
     // `runs/msdnet` is a beginning too.
     let which = Path::new(whole).strip_prefix(runs).ok();
-    let which = which.and_then(Path::to_str).unwrap_or(whole);
+    find_named_run(which.and_then(Path::to_str).unwrap_or(whole), runs)
+}
+
+/// The run under `runs` whose name is `which`, or alone begins so.
+///
+/// # Errors
+/// When there is none or more than one; lists the candidates.
+pub fn find_named_run(which: &str, runs: &Path) -> Result<RunFolder> {
+    let name_of = RunFolder::name;
     let all = list_runs(runs)?;
-    let found: Vec<&RunFolder> = all.iter().filter(|f| f.name().starts_with(which)).collect();
+    let begins = |f: &&RunFolder| !which.is_empty() && name_of(f).starts_with(which);
+    let found: Vec<&RunFolder> = all.iter().filter(begins).collect();
     match found[..] {
         [only] => Ok(only.clone()),
         [] => {

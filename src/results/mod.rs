@@ -6,13 +6,14 @@ pub mod atomic;
 pub mod began;
 pub mod checkpoint;
 pub mod folder;
+pub mod markdown;
 pub mod predictions;
 pub mod protobuf;
 pub mod runfiles;
 pub mod tables;
 pub mod tensorboard;
 
-pub use folder::{RunFolder, find_run, list_runs};
+pub use folder::{RunFolder, find_named_run, find_run, list_runs};
 
 /// Whether results of experiment `name` are for trying only: kept from git and from the report.
 pub fn is_scratch(name: &str) -> bool {

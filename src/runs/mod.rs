@@ -20,7 +20,7 @@ pub mod train;
 pub mod worker;
 pub mod workers;
 
-pub use context::{Places, Saving, Settings};
+pub use context::{Places, Saving, Settings, tell};
 pub use data::{Data, DataSets};
 pub use known::{Known, State};
 pub use protocol::Task;

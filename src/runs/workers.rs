@@ -390,7 +390,7 @@ fn pass_on(stderr: impl std::io::Read + Send + 'static, quiet: bool) -> Arc<Mute
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if !quiet {
-                eprintln!("{line}");
+                super::context::tell(&line);
             }
             *lock(&kept) = line;
         }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::Study;
 use super::figure::{Ask, finish_figure};
@@ -11,16 +11,13 @@ use crate::experiment::load;
 use crate::runs::{Settings, Task};
 
 /// Draws the figures of `experiments` with `changes` from the runs that are finished. Returns what is
-/// to be printed on standard output: what is missing and what was drawn.
-///
-/// # Errors
-/// What stands in the way of the figures that could not be drawn though they have runs; the others
-/// are drawn.
+/// to be printed on standard output (what is missing and what was drawn), and what stands in the way
+/// of the figures that could not be drawn though they have runs; the others are drawn.
 pub fn collect_figures(
     experiments: &[String],
     changes: &[String],
     settings: &Settings,
-) -> Result<String> {
+) -> (String, Vec<String>) {
     let (mut text, mut failures) = (String::new(), Vec::new());
     for which in experiments {
         match collect(which, changes, settings) {
@@ -28,11 +25,7 @@ pub fn collect_figures(
             Err(error) => failures.push(format!("{error:#}")),
         }
     }
-    if failures.is_empty() {
-        return Ok(text);
-    }
-    print!("{text}");
-    bail!("{}", failures.join("\n  "))
+    (text, failures)
 }
 
 fn collect(which: &str, changes: &[String], settings: &Settings) -> Result<String> {

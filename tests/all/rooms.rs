@@ -67,6 +67,21 @@ fn no_room_imports_what_it_must_not() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Who writes to standard output: who prints, and a worker, which speaks to its parent.
+const PRINTERS: [&str; 2] = ["cli/output.rs", "runs/worker.rs"];
+
+#[test]
+fn standard_output_is_written_in_one_place_that_no_full_disk_stops() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in rust_files(&source) {
+        let is_printer = PRINTERS.iter().any(|printer| file.ends_with(printer));
+        let text = fs::read_to_string(&file).unwrap();
+        for line in text.lines().filter(|line| line.contains("stdout()")) {
+            assert!(is_printer || line.contains("is_terminal"), "{}: {line}", file.display());
+        }
+    }
+}
+
 #[test]
 fn no_family_imports_another() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/models");

@@ -57,8 +57,13 @@ fn combine_label(rule: Combine) -> &'static str {
 /// When the hold-out is too small, or the images cannot be read.
 pub fn page(run: &Opened) -> Result<String> {
     let data = serde_json::to_string(&data(run)?)?;
-    // Within a script element only `</` could end it early.
-    Ok(PAGE.replacen(PLACE, &data.replace("</", "<\\/"), 1))
+    Ok(PAGE.replacen(PLACE, &in_script(&data), 1))
+}
+
+/// JSON as it may stand in a script element, whose end and whose comments begin with `<`. In JSON
+/// that letter is only in texts.
+fn in_script(json: &str) -> String {
+    json.replace('<', "\\u003c")
 }
 
 fn data(run: &Opened) -> Result<Value> {
@@ -188,6 +193,15 @@ mod tests {
     fn base64_is_that_of_its_specification() {
         let cases = ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes()));
         assert_eq!(cases, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+    }
+
+    #[test]
+    fn no_name_ends_the_script_element_early_and_every_name_is_read_back() {
+        for name in ["</script>", "<!--<script>", "]]>", "\u{2028}", "\0", "a & \"b\" \\"] {
+            let text = in_script(&serde_json::to_string(name).unwrap());
+            assert!(!text.contains('<'), "{text}");
+            assert_eq!(serde_json::from_str::<String>(&text).unwrap(), name);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::experiment::{FORMAT, claims_yaml};
 
 use super::claims::COLUMNS;
 use crate::results::tables::{Rows, read};
-use crate::results::{atomic, is_scratch};
+use crate::results::{atomic, is_scratch, markdown};
 
 /// The files of one figure that the page is made of.
 struct Shown {
@@ -125,9 +125,10 @@ fn contents(page: &mut String, shown: &[Shown]) -> Result<()> {
         let seeds = s.experiment["seeds"].as_array().map_or(0, Vec::len);
         writeln!(
             page,
-            "| [{0}](#{0}) | {1} | {seeds} | {2} | {3} | {4} | {5} |",
-            s.name,
-            plain(&s.experiment["dataset"]),
+            "| [{}](#{}) | {} | {seeds} | {} | {} | {} | {} |",
+            cell(&s.name),
+            markdown::anchor(&s.name),
+            cell(&plain(&s.experiment["dataset"])),
             count("holds"),
             count("fails"),
             count("no-effect"),
@@ -158,7 +159,8 @@ fn seconds_of_runs(shown: &[Shown]) -> BTreeMap<&str, f64> {
 }
 
 fn section(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
-    writeln!(page, "\n## {}\n\n![{0}]({0}/figure.png)\n", s.name)?;
+    let picture = markdown::target(&format!("{}/figure.png", s.name));
+    writeln!(page, "\n## {}\n\n![{0}]({picture})\n", cell(&s.name))?;
     let (training, run) = (&s.experiment["training"], &s.run);
     let images = match s.experiment["training_images"].as_u64() {
         Some(n) => format!("{n} training images"),
@@ -168,7 +170,7 @@ fn section(page: &mut String, s: &Shown, all: &[Claim]) -> Result<()> {
         page,
         "{} on {}: {images}, {} held out, {} epochs, batch {}, seeds {}.\n",
         plain(&s.experiment["figure"]),
-        plain(&s.experiment["dataset"]),
+        cell(&plain(&s.experiment["dataset"])),
         s.experiment["validation"],
         training["epochs"],
         training["batch_size"],
@@ -271,5 +273,5 @@ fn plain(value: &Value) -> String {
 }
 
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    markdown::text(text)
 }
