@@ -11,7 +11,7 @@ use crate::eval::combine::Combine;
 use crate::eval::policy::Policy;
 use crate::experiment::{Combines, Experiment, Figure, load};
 use crate::runs::Settings;
-use crate::study::{Ask, make_figure};
+use crate::study::{Ask, Origin, make_figure};
 
 /// Options of every figure command.
 #[derive(Debug, clap::Args)]
@@ -136,7 +136,8 @@ fn carry_out(args: &FigureArgs, figure: Figure, adapt: impl Fn(&mut Experiment))
     adapt(&mut experiment);
     experiment.validate()?;
     let ask = Ask { plan: args.plan, json: args.json, require_claims: args.require_claims };
-    print(make_figure(&name, &experiment, &settings(args)?, ask)?);
+    let origin = Origin::of(which)?;
+    print(make_figure(&name, &origin, &experiment, &settings(args)?, ask)?);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Reading YAML so that a mistake is named with its key, its line and the nearest right word.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::de::DeserializeOwned;
@@ -31,19 +31,16 @@ pub fn load(which: &str, changes: &[String]) -> Result<(String, Experiment)> {
     Ok((name, experiment))
 }
 
-fn find(which: &str) -> Result<(String, String)> {
-    let path = Path::new(which);
+/// The file that `which` names: a path, or a name in `experiments/`; none for a built-in experiment.
+pub fn file_of(which: &str) -> Option<PathBuf> {
     let looks_like_path =
         which.contains('/') || which.ends_with(".yaml") || which.ends_with(".yml");
     let beside = Path::new("experiments").join(format!("{which}.yaml"));
-    let file = if looks_like_path {
-        Some(path)
-    } else if beside.is_file() {
-        Some(beside.as_path())
-    } else {
-        None
-    };
-    if let Some(file) = file {
+    if looks_like_path { Some(which.into()) } else { Some(beside).filter(|file| file.is_file()) }
+}
+
+fn find(which: &str) -> Result<(String, String)> {
+    if let Some(file) = file_of(which) {
         let name = file.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_string();
         return Ok((name, read_text(&file.display().to_string())?));
     }

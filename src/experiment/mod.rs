@@ -24,7 +24,7 @@ pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
 pub use combines::Combines;
 pub use entry::{Entry, Member, Named};
 pub use explain::{key_path, nearest};
-pub use load::{load, load_networks, networks_of, read_text};
+pub use load::{file_of, load, load_networks, networks_of, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use progress::{LogRow, Progress};
 pub use published::{Published, published};

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
-use super::Study;
 use super::figure::{Ask, finish_figure};
 use super::outputs::Outputs;
+use super::{Origin, Study};
 use crate::experiment::load;
 use crate::runs::{Settings, Task};
 
@@ -37,7 +37,7 @@ fn collect(which: &str, changes: &[String], settings: &Settings) -> Result<Strin
     if missing.len() == count {
         return Ok(format!("{name}: none of {count} runs is finished; nothing to draw\n"));
     }
-    let outputs = Outputs::new(&settings.places.out, &name)?;
+    let outputs = Outputs::new(&study, &Origin::of(which)?)?;
     let drawn = finish_figure(&study, &outputs, began, Ask::default()).with_context(|| {
         let n = count - missing.len();
         format!("{name}, with {n} of {count} runs")

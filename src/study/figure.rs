@@ -6,10 +6,9 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::Study;
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
-use super::{anytime, budgeted, claims, positional, summary};
+use super::{Origin, Study, anytime, budgeted, claims, positional, summary};
 use crate::data::{Dataset, Part};
 use crate::eval::judge::{Judgement, Measured, pooled};
 use crate::eval::paper;
@@ -40,7 +39,7 @@ impl std::fmt::Display for ClaimFailed {
 
 impl std::error::Error for ClaimFailed {}
 
-/// Carries out an experiment: trains what is missing, predicts, writes the figure's files. Returns
+/// Carries out an experiment that was read from `origin`: trains what is missing, predicts, writes the figure's files. Returns
 /// what is to be printed on standard output.
 ///
 /// # Errors
@@ -48,6 +47,7 @@ impl std::error::Error for ClaimFailed {}
 /// went wrong and where.
 pub fn make_figure(
     name: &str,
+    origin: &Origin,
     experiment: &Experiment,
     settings: &Settings,
     ask: Ask,
@@ -60,7 +60,7 @@ pub fn make_figure(
         let plan = plan_json(&study);
         return Ok(if ask.json { format!("{plan:#}\n") } else { describe_plan(&plan) });
     }
-    let outputs = Outputs::new(&settings.places.out, name)?;
+    let outputs = Outputs::new(&study, origin)?;
     // Read before hours of training: a test part that cannot serve is told now.
     study.data.part(Part::Test)?;
     study.train_all()?;

@@ -6,6 +6,7 @@ mod budgeted;
 mod claims;
 mod collect;
 mod figure;
+mod origin;
 mod outputs;
 mod plan;
 mod positional;
@@ -27,6 +28,7 @@ use crate::runs::{Data, DataSets, Known, Settings, State, Task};
 
 pub use collect::collect_figures;
 pub use figure::{Ask, ClaimFailed, make_figure};
+pub use origin::Origin;
 pub use plan::{describe_plan, plan_json};
 pub use report::write_report;
 

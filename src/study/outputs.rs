@@ -1,11 +1,11 @@
 //! The files of a figure's folder that every figure has.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::Result;
 
-use super::Study;
+use super::{Origin, Study};
 use crate::data::Part;
 use crate::eval::exits::{ExitScore, score};
 use crate::experiment::{FORMAT, Run};
@@ -21,18 +21,20 @@ use crate::runs::provenance::{self, Provenance};
 /// Names of the files in a figure's folder.
 pub struct Outputs {
     folder: PathBuf,
+    origin: Origin,
 }
 
 impl Outputs {
-    /// The folder of experiment `name` under `out`, made if it is not there.
+    /// The folder of a study under its results, made if it is not there.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn new(out: &Path, name: &str) -> Result<Outputs> {
-        let folder = out.join(name);
+    /// When it cannot be made, or holds the results of another experiment of the same name.
+    pub fn new(study: &Study, origin: &Origin) -> Result<Outputs> {
+        let folder = study.settings.places.out.join(&study.name);
         atomic::create_folder(&folder)?;
         atomic::remove_temporaries(&folder);
-        Ok(Outputs { folder })
+        origin.claim(&folder, &effective(study)?)?;
+        Ok(Outputs { folder, origin: origin.clone() })
     }
 
     /// A file in it.
@@ -47,9 +49,13 @@ impl Outputs {
 /// Names the file that cannot be written.
 pub fn write_common(study: &Study, outputs: &Outputs) -> Result<()> {
     atomic::write(&outputs.file("costs.csv"), &costs_csv(&study.costs)?)?;
-    let yaml = serde_yaml::to_string(&serde_json::to_value(&study.experiment)?)?;
-    atomic::write(&outputs.file("experiment.yaml"), yaml.as_bytes())?;
+    outputs.origin.write(&outputs.folder, &effective(study)?)?;
     exits_table(study)?.write(&outputs.file("exits.csv"))
+}
+
+/// The experiment with all that the command line changed, as YAML.
+fn effective(study: &Study) -> Result<String> {
+    Ok(serde_yaml::to_string(&serde_json::to_value(&study.experiment)?)?)
 }
 
 /// Scores of every exit on the test images, and on the hold-out where there is one.

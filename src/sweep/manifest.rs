@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::estimate::{Job, Speed};
 use crate::cost;
 use crate::data::verify::training_images;
-use crate::experiment::{Plan, Run, load, read_text};
+use crate::experiment::{Experiment, Plan, Run, load, read_text};
 use crate::runs::{DataSets, Known, Settings, Task};
 
 /// One line of a manifest.
@@ -53,9 +53,19 @@ pub fn manifest(
 ) -> Result<Vec<Line>> {
     let mut lines: Vec<Line> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
+    let mut named: HashMap<String, (&str, Experiment)> = HashMap::new();
     let data_sets = DataSets::new(settings);
     for which in experiments {
         let (name, experiment) = load(which, changes)?;
+        match named.get(&name) {
+            None => drop(named.insert(name.clone(), (which, experiment.clone()))),
+            // Whatever it is called, it says the same, and one figure is enough.
+            Some((_, same)) if *same == experiment => continue,
+            Some((other, _)) => bail!(
+                "{other} and {which} are both called {name}, and their results would share a folder; \
+                 rename one of the two files, or plan them apart"
+            ),
+        }
         let data = data_sets.of_experiment(&experiment)?;
         let plan = Plan::new(&experiment, data.input, data.validation)
             .with_context(|| format!("in experiment {name}"))?;
