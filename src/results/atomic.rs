@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -185,6 +185,15 @@ pub fn sync_folder(path: &Path) {
     {
         let _ = folder.sync_all();
     }
+}
+
+/// Whether what failed is not allowed here: a file that belongs to somebody else, or a file system
+/// that is only read.
+pub fn is_read_only(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| {
+        matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+    })
 }
 
 /// Makes a folder and those above it.

@@ -159,10 +159,14 @@ impl RunFolder {
                 Ok((progress, tensors)) => {
                     return Ok((Some(Loaded { progress, tensors }), complaints));
                 }
-                Err(error) => {
-                    let aside = set_aside(&path, "damaged")?;
-                    complaints.push(format!("{error:#}; it is set aside as {}", aside.display()));
-                }
+                Err(error) => match set_aside(&path, "damaged") {
+                    Ok(aside) => complaints
+                        .push(format!("{error:#}; it is set aside as {}", aside.display())),
+                    Err(refused) if atomic::is_read_only(&refused) => {
+                        complaints.push(format!("{error:#}; it stays, since {refused:#}"));
+                    }
+                    Err(refused) => return Err(refused),
+                },
             }
         }
         Ok((None, complaints))

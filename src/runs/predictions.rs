@@ -50,7 +50,7 @@ impl Split {
 
 impl Known {
     /// Predictions of the run on `split`: read, checked and hashed once; made where they are not
-    /// there or not of the present weights and data, and kept in the folder.
+    /// there or not of the present weights and data, and kept in the folder where it can be written.
     ///
     /// # Errors
     /// When the run is not finished, or its files or the data cannot be read.
@@ -85,8 +85,14 @@ impl Known {
     /// Predicts and writes, unless another process has done it meanwhile.
     fn predict(&self, split: Split, made: &Made, data_sets: &DataSets) -> Result<Predictions> {
         let (folder, settings) = (&self.folder, data_sets.settings);
-        let _lock = lock(folder, settings)?;
-        atomic::remove_temporaries(folder.path());
+        let lock = match lock(folder, settings) {
+            Ok(lock) => Some(lock),
+            Err(error) if atomic::is_read_only(&error) => None,
+            Err(error) => return Err(error),
+        };
+        if lock.is_some() {
+            atomic::remove_temporaries(folder.path());
+        }
         let path = folder.predictions(split.name());
         match predictions::load(&path) {
             Ok((found, predictions)) if found.is_of_the_same(made) => return Ok(predictions),
@@ -104,7 +110,15 @@ impl Known {
         let _threads = began.map(|began| Threads::of(began.threads));
         let (source, indices) = images_of(&data, split, settings.device)?;
         let predictions = predict(&network, &weights, source, &indices, &data.normalisation)?;
-        predictions::save(&path, &predictions, made)?;
+        let kept = lock.is_some().then(|| predictions::save(&path, &predictions, made));
+        match kept {
+            Some(Ok(())) => {}
+            Some(Err(error)) if !atomic::is_read_only(&error) => return Err(error),
+            _ => settings.say(format!(
+                "{} cannot be written, so these predictions are not kept",
+                folder.path().display()
+            )),
+        }
         Ok(predictions)
     }
 
