@@ -35,6 +35,28 @@ pub struct Slurm {
     pub device: String,
 }
 
+/// An index that Slurm does not take is told before anything is submitted, where Slurm can be asked.
+fn check_indices(runs: usize, indices: &[usize]) -> Result<()> {
+    let output = Command::new("scontrol").args(["show", "config"]).output();
+    let text = output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned());
+    let last = indices.last().copied().unwrap_or(0);
+    if let Some(size) = text.lines().find_map(max_array_size) {
+        ensure!(
+            last < size,
+            "Slurm's MaxArraySize is {size} here, so indices end at {}, and the manifest's {runs} runs go up to \
+             {last}; plan fewer at a time, such as `repro sweep plan ... --seeds 0..99`",
+            size.saturating_sub(1)
+        );
+    }
+    Ok(())
+}
+
+/// The number in a line of `scontrol show config`.
+fn max_array_size(line: &str) -> Option<usize> {
+    let (key, value) = line.split_once('=')?;
+    (key.trim() == "MaxArraySize").then(|| value.trim().parse().ok())?
+}
+
 /// The jobs of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Jobs {
@@ -44,8 +66,8 @@ struct Jobs {
 
 /// The folder beside a manifest that holds its scripts, logs and job numbers.
 fn folder_of(manifest: &Path) -> PathBuf {
-    let name = manifest.file_name().unwrap_or_default().to_string_lossy();
-    manifest.with_file_name(format!("{name}.slurm"))
+    let name = manifest.file_name().unwrap_or_default();
+    manifest.with_file_name(atomic::with_ending(name, ".slurm"))
 }
 
 fn jobs_json(manifest: &Path) -> PathBuf {
@@ -78,6 +100,8 @@ pub fn submit(
         manifest: manifest.clone(),
         places: places.clone(),
     };
+    scripts.check_paths()?;
+    check_indices(lines.len(), indices)?;
     let (array, collect) = (scripts.array(indices, slurm), scripts.collect(slurm));
     if dry_run {
         return Ok(format!("{array}\n{collect}"));
@@ -137,16 +161,16 @@ impl Scripts {
              #SBATCH --open-mode=append\n\
              #SBATCH --signal=B:USR1@{NOTICE}\n\
              #SBATCH --cpus-per-task={}\n\
-             #SBATCH --output={}\n",
+             #SBATCH {}\n",
             ranges(indices),
             slurm.cpus,
-            self.logs.join("%A_%a.log").display()
+            self.output("%A_%a.log")
         );
         let options =
             [("partition", &slurm.partition), ("gres", &slurm.gres), ("time", &slurm.time)];
         for (key, value) in options {
             if let Some(value) = value {
-                head.push_str(&format!("#SBATCH --{key}={value}\n"));
+                head.push_str(&format!("#SBATCH {}\n", word(&format!("--{key}={value}"))));
             }
         }
         format!(
@@ -176,17 +200,17 @@ impl Scripts {
         let partition = slurm
             .partition
             .as_ref()
-            .map_or(String::new(), |p| format!("#SBATCH --partition={p}\n"));
+            .map_or(String::new(), |p| format!("#SBATCH {}\n", word(&format!("--partition={p}"))));
         format!(
             "#!/bin/bash\n\
              #SBATCH --job-name=repro-collect\n\
              #SBATCH --requeue\n\
              #SBATCH --cpus-per-task={}\n\
-             #SBATCH --output={}\n\
+             #SBATCH {}\n\
              {partition}\n\
              {} sweep collect {} --threads {} --device cpu {} --out {}\n",
             slurm.cpus,
-            self.logs.join("collect.log").display(),
+            self.output("collect.log"),
             quoted(&self.program),
             quoted(&self.manifest),
             slurm.cpus,
@@ -195,9 +219,48 @@ impl Scripts {
         )
     }
 
+    /// Where a job's output goes; `pattern` may hold what Slurm replaces, and the folder's name may not.
+    fn output(&self, pattern: &str) -> String {
+        let folder = self.logs.display().to_string().replace('%', "%%");
+        word(&format!("--output={folder}/{pattern}"))
+    }
+
+    /// A script is text, a line of it ends at a line break, and after a backslash Slurm replaces
+    /// nothing in the name of a log.
+    fn check_paths(&self) -> Result<()> {
+        let places = [&self.places.runs, &self.places.data, &self.places.out];
+        for path in [&self.program, &self.manifest, &self.logs].into_iter().chain(places) {
+            let text = path.to_str().filter(|text| !text.contains(['\\', '\n', '\r']));
+            ensure!(
+                text.is_some(),
+                "Slurm's scripts cannot name {}: it has a backslash, a line break or letters that are not UTF-8",
+                path.display()
+            );
+        }
+        Ok(())
+    }
+
     fn folders(&self) -> String {
         format!("--runs {} --data {}", quoted(&self.places.runs), quoted(&self.places.data))
     }
+}
+
+/// An option as one word of a line that begins with `#SBATCH`: quotes as a shell has them, with a
+/// backslash before what would end or change them.
+fn word(option: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:%@+".contains(c);
+    if option.chars().all(is_plain) {
+        return option.to_string();
+    }
+    let mut quoted = String::from('"');
+    for letter in option.chars() {
+        if matches!(letter, '"' | '\\' | '$' | '`') {
+            quoted.push('\\');
+        }
+        quoted.push(letter);
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// A path as one word of a shell.
@@ -259,6 +322,54 @@ mod tests {
         assert_eq!(queued("3|PENDING|Resources"), Some((3, "pending (Resources)".to_string())));
         assert_eq!(queued("11|RUNNING|None"), Some((11, "running".to_string())));
         assert_eq!(queued("N/A|PENDING|Priority"), None);
+    }
+
+    fn scripts(folder: &str) -> Scripts {
+        let folder = PathBuf::from(folder);
+        Scripts {
+            program: "/bin/repro".into(),
+            manifest: folder.join("m.jsonl"),
+            logs: folder_of(&folder.join("m.jsonl")),
+            places: Places {
+                out: folder.join("results"),
+                runs: folder.join("runs"),
+                data: folder.join("data"),
+            },
+        }
+    }
+
+    #[test]
+    fn every_line_for_sbatch_is_one_word_and_every_path_is_read_back() {
+        for folder in ["/a/b", "/my project", "/50% $HOME `x`", "/it's \"q\" #1", "/gr\u{fc}n*"] {
+            let scripts = scripts(folder);
+            scripts.check_paths().unwrap();
+            let asked = Slurm { partition: Some("a b".into()), cpus: 1, ..Slurm::default() };
+            for script in [scripts.array(&[0, 2], &asked), scripts.collect(&asked)] {
+                for line in script.lines().filter_map(|line| line.strip_prefix("#SBATCH ")) {
+                    let program = format!("set -- {line}; printf '%s\\n' $# \"$1\"");
+                    let shell = Command::new("bash").arg("-c").arg(program).output().unwrap();
+                    let said = String::from_utf8(shell.stdout).unwrap();
+                    let (words, option) = said.split_once('\n').unwrap();
+                    assert_eq!(words, "1", "{line}");
+                    if let Some(log) = option.trim_end().strip_prefix("--output=") {
+                        let log = log.replace("%%", "%");
+                        assert!(log.starts_with(&format!("{folder}/m.jsonl.slurm/")), "{log}");
+                    }
+                }
+                let end = format!("--data {}", quoted(&scripts.places.data));
+                assert!(script.contains(&end), "{script}");
+            }
+        }
+        for odd in ["/a\\b", "/a\nb"] {
+            let error = scripts(odd).check_paths().unwrap_err().to_string();
+            assert!(error.contains("a backslash, a line break"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_largest_array_is_read_from_slurms_configuration() {
+        assert_eq!(max_array_size("MaxArraySize            = 1001"), Some(1001));
+        assert_eq!(max_array_size("MaxJobCount             = 10000"), None);
     }
 
     #[test]
