@@ -66,6 +66,16 @@ fn slopes(hold_out: &Predictions, exit: usize, inverse: f64) -> (f64, f64) {
     (slope / images, curvature / images)
 }
 
+/// Which exits' temperatures stop where the search ends, for people: a hold-out that is answered
+/// without an error wants an ever colder one.
+pub fn at_bounds(temperatures: &[f64]) -> Option<String> {
+    let stopped = temperatures.iter().enumerate().filter(|(_, t)| **t <= COLDEST || **t >= HOTTEST);
+    let each: Vec<String> = stopped.map(|(exit, t)| format!("{t} at exit {}", exit + 1)).collect();
+    (!each.is_empty()).then(|| {
+        format!("the temperature stops at its bound ({COLDEST} to {HOTTEST}): {}", each.join(", "))
+    })
+}
+
 /// What the `temperature` column says: `1`, or the temperature of each exit, joined by `/`.
 pub fn label(temperatures: &[f64]) -> String {
     if temperatures.iter().all(|&t| t == 1.0) {
@@ -100,6 +110,9 @@ mod tests {
     fn hold_outs_without_an_optimum_end_at_the_limits() {
         assert_eq!(fit(&always_as_sure(5.0, 4, 4)).unwrap(), vec![COLDEST]);
         assert_eq!(fit(&always_as_sure(5.0, 1, 4)).unwrap(), vec![HOTTEST]);
+        assert_eq!(at_bounds(&[1.0, 3.5]), None);
+        let told = at_bounds(&[1.0, COLDEST, HOTTEST]).unwrap();
+        assert!(told.ends_with("(0.01 to 100): 0.01 at exit 2, 100 at exit 3"), "{told}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::experiment::{Member, Named};
 use crate::models::NetworkConfig;
 use crate::results::tables::Table;
 use crate::runs::predictions::Split;
+use crate::runs::tell;
 
 /// One row of `figure.csv`, with each image's answer for paired comparisons.
 #[derive(Debug, Clone, PartialEq)]
@@ -244,6 +245,9 @@ fn add_evidence(rows: &mut [Row], both: &Network, setting: &Setting, sweep: &Swe
 }
 
 fn swept(curve: &str, network: &str, seed: u64, combine: Combine, sweep: &Sweep) -> Vec<Row> {
+    if let Some(told) = temperature::at_bounds(&sweep.temperatures) {
+        tell(format!("warning: {network}, seed {seed}, {}: {told}", sweep.policy.name()));
+    }
     let temperature = temperature::label(&sweep.temperatures);
     let policy = Some(sweep.policy);
     let row = |point: &BudgetedPoint| Row {
