@@ -1,6 +1,7 @@
 //! All integration tests in one binary: each would link LibTorch and polars once more.
 
 mod began;
+mod brought;
 mod corruption;
 mod disk_full;
 mod engine;

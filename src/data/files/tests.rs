@@ -102,7 +102,7 @@ fn webp_images_are_read_and_files_of_other_kinds_are_counted() {
     }
     let files = Files::open(root.path(), Part::Train).unwrap();
     assert_eq!(files.len(), 5);
-    files.pixels(&[4], None).unwrap();
+    assert_eq!(files.pixels(&[4], None).unwrap().size(), [1, 3, 224, 224]);
     let told = files.left_out.describe().unwrap();
     assert!(told.starts_with("4 files are left out (.gif: 2, .txt: 1, no extension: 1)"), "{told}");
 }

@@ -316,16 +316,16 @@ mod tests {
         std::fs::write(&path, &jpeg).unwrap();
         let plain = decode(&path).unwrap();
         assert_eq!(read_turned(&path).unwrap(), (plain.clone(), false));
-        let turns: [(u8, fn(&RgbImage) -> RgbImage); 4] = [
-            (2, |image| imageops::flip_horizontal(image)),
-            (3, |image| imageops::rotate180(image)),
-            (6, |image| imageops::rotate90(image)),
-            (8, |image| imageops::rotate270(image)),
-        ];
-        for (orientation, turn) in turns {
+        for orientation in [2, 3, 6, 8] {
+            let turned = match orientation {
+                2 => imageops::flip_horizontal(&plain),
+                3 => imageops::rotate180(&plain),
+                6 => imageops::rotate90(&plain),
+                _ => imageops::rotate270(&plain),
+            };
             std::fs::write(&path, oriented(&jpeg, orientation)).unwrap();
             assert_eq!(decode(&path).unwrap(), plain, "{orientation}");
-            assert_eq!(read_turned(&path).unwrap(), (turn(&plain), true), "{orientation}");
+            assert_eq!(read_turned(&path).unwrap(), (turned, true), "{orientation}");
         }
     }
 

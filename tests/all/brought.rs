@@ -1,0 +1,358 @@
+//! What people bring: odd outputs, names, folders, weights and surroundings, tried on the program.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::fixtures;
+use crate::program::{refused, repro};
+
+const NETWORK: &str = "densenet: { layers_per_block: 1, growth: 2, exits_after: [1] }\n";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Standard output of a call that must succeed.
+fn done(folder: &Path, arguments: &[&str]) -> String {
+    let output = repro(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// A script of bash, in which `$REPRO` is the program.
+fn bash(folder: &Path, script: &str) -> Output {
+    let mut command = Command::new("bash");
+    command.arg("-c").arg(script).current_dir(folder).env("REPRO", env!("CARGO_BIN_EXE_repro"));
+    command.output().unwrap()
+}
+
+/// Makes a finished run of `weights`.
+fn import(folder: &Path, weights: &str, seed: &str) -> String {
+    fs::write(folder.join("net.yaml"), NETWORK).unwrap();
+    let start = ["import", weights, "--network", "net.yaml", "--dataset", "synthetic"];
+    done(folder, &[&start[..], &["--seed", seed]].concat())
+}
+
+/// A folder with finished runs of `seeds` seeds.
+fn with_runs(seeds: usize) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("w"), fixtures::state_dict_file()).unwrap();
+    for seed in 0..seeds {
+        import(folder.path(), "w", &seed.to_string());
+    }
+    folder
+}
+
+fn entries(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_full_standard_output_is_told_in_every_command_and_the_work_is_done() {
+    let folder = with_runs(1);
+    let at = folder.path();
+    let commands = [
+        "--help",
+        "--version",
+        "runs list",
+        "runs show densenet",
+        "experiments list --json",
+        "experiments show smoke",
+        "costs smoke",
+        "data list",
+        "data verify synthetic",
+        "config schema",
+        "completions bash",
+        "man",
+        "man --out pages",
+        "draw smoke -o picture",
+        "sweep plan smoke",
+        "sweep status --once",
+        "anytime smoke --plan",
+        "doctor",
+        "export densenet --out weights",
+        "predict densenet --split test --threads 1 -q",
+        "import w --network net.yaml --dataset synthetic",
+    ];
+    for command in commands {
+        let output = bash(at, &format!("\"$REPRO\" {command} >/dev/full"));
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command}: {error}");
+        assert!(error.contains("cannot write to standard output: "), "{command}: {error}");
+        assert!(!error.contains("mistake in the program"), "{command}: {error}");
+    }
+    assert!(at.join("weights").is_file() && at.join("picture-3.png").is_file());
+    assert!(entries(&at.join("pages")) > 30);
+}
+
+#[test]
+fn a_closed_standard_output_or_a_closed_pipe_leaves_no_work_undone() {
+    let folder = with_runs(3);
+    let at = folder.path();
+    let closed = bash(at, "\"$REPRO\" export $(ls runs | head -1) --out weights >&-");
+    assert_eq!(closed.status.code(), Some(1));
+    assert!(text(&closed.stderr).contains("standard output: it is closed"));
+    assert!(at.join("weights").is_file());
+    let null = bash(at, "\"$REPRO\" runs list >/dev/null");
+    assert!(null.status.success(), "{}", text(&null.stderr));
+
+    let piped = |script: &str| {
+        let output = bash(at, &format!("{script} | true; exit ${{PIPESTATUS[0]}}"));
+        assert!(output.status.success(), "{script}: {}", text(&output.stderr));
+    };
+    piped("\"$REPRO\" man --out pages");
+    assert!(entries(&at.join("pages")) > 30);
+    // Standard error is a closed pipe, too.
+    piped("\"$REPRO\" runs clean $(ls runs) --yes 2>&1");
+    assert_eq!(entries(&at.join("runs")), 0);
+}
+
+#[test]
+fn an_output_that_is_no_file_of_its_own_is_written_through() {
+    let folder = with_runs(1);
+    let at = folder.path();
+    fs::create_dir(at.join("far")).unwrap();
+    for link in ["answers.csv", "weights"] {
+        std::os::unix::fs::symlink(Path::new("far").join(link), at.join(link)).unwrap();
+    }
+    let long = "a".repeat(251) + ".csv";
+    for out in ["answers.csv", &long] {
+        done(at, &["predict", "densenet", "--split", "test", "--threads", "1", "-q", "--out", out]);
+        assert!(fs::metadata(at.join(out)).unwrap().len() > 0);
+    }
+    done(at, &["export", "densenet", "--out", "weights"]);
+    for link in ["answers.csv", "weights"] {
+        assert!(at.join(link).is_symlink() && at.join("far").join(link).is_file(), "{link}");
+    }
+    let script = "mkfifo pipe.csv; cat pipe.csv >piped & \
+                  \"$REPRO\" predict densenet --split test --threads 1 -q --out pipe.csv && wait";
+    let output = bash(at, script);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(fs::read(at.join("piped")).unwrap(), fs::read(at.join("answers.csv")).unwrap());
+}
+
+/// Two files of one name, `a/exp.yaml` and `b/exp.yaml`, that train in a second.
+fn two_of_one_name() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let short = fixtures::EXPERIMENT.replace("epochs: 3", "epochs: 1");
+    for (place, name) in [("a", "DenseNet"), ("b", "Mine")] {
+        fs::create_dir(folder.path().join(place)).unwrap();
+        let text = short.replace("name: DenseNet", &format!("name: {name}"));
+        fs::write(folder.path().join(place).join("exp.yaml"), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn two_experiments_of_one_name_do_not_write_over_each_other() {
+    let folder = two_of_one_name();
+    let at = folder.path();
+    let figure = |file: &str, set: &[&str]| {
+        repro(at, &[&["anytime", file, "--threads", "1", "-q"], set].concat())
+    };
+    let first = figure("a/exp.yaml", &[]);
+    assert!(first.status.success() && first.stderr.is_empty(), "{}", text(&first.stderr));
+    let csv = || fs::read(at.join("results/exp/figure.csv")).unwrap();
+    let drawn = csv();
+
+    let other = refused(at, &["anytime", "b/exp.yaml", "--threads", "1", "-q"], 1);
+    assert!(other.contains("a/exp.yaml") && other.contains("--out"), "{other}");
+    let plan = refused(at, &["sweep", "plan", "a/exp.yaml", "b/exp.yaml"], 1);
+    assert!(plan.contains("both called exp"), "{plan}");
+    let collect = ["sweep", "collect", "a/exp.yaml", "b/exp.yaml", "--threads", "1", "-q"];
+    let collected = refused(at, &collect, 1);
+    assert!(collected.contains("another experiment of this name"), "{collected}");
+    assert_eq!((csv(), entries(&at.join("runs"))), (drawn.clone(), 1));
+
+    let again = figure("./a/exp.yaml", &[]);
+    assert!(again.status.success() && again.stderr.is_empty(), "{}", text(&again.stderr));
+    let changed = figure("a/exp.yaml", &["--set", "training.learning_rate=0.01"]);
+    let told = text(&changed.stderr);
+    assert!(changed.status.success() && told.lines().count() == 1, "{told}");
+    assert!(told.contains("results/exp: ") && told.contains("will be replaced"), "{told}");
+    assert_ne!(csv(), drawn);
+}
+
+#[test]
+fn a_run_that_cannot_be_written_is_predicted_with_and_nothing_is_kept() {
+    let folder = with_runs(1);
+    let at = folder.path();
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    let able = Command::new("setpriv").arg("--version").output().is_ok();
+    if is_root && !able {
+        eprintln!("skipped: setpriv is not installed");
+        return;
+    }
+    let own = at.join("own");
+    fs::create_dir(&own).unwrap();
+    for (path, mode) in [(at, 0o755), (&own, 0o777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let run = fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().path();
+    assert!(bash(at, "chmod -R a+rX runs; chmod -R a-w runs").status.success());
+    let as_nobody = if is_root { "setpriv --reuid=65534 --regid=65534 --clear-groups" } else { "" };
+    let script = format!(
+        "cd own && {as_nobody} \"$REPRO\" predict densenet --runs ../runs --split test --threads 1 --out p.csv"
+    );
+    let output = bash(at, &script);
+    let told = text(&output.stderr);
+    assert!(bash(at, "chmod -R u+w runs").status.success());
+    if told.contains("Permission denied") && !own.join("p.csv").exists() && is_root {
+        eprintln!("skipped: another user cannot reach the program: {told}");
+        return;
+    }
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("cannot be written, so these predictions are not kept"), "{told}");
+    assert!(fs::metadata(own.join("p.csv")).unwrap().len() > 0);
+    assert!(!run.join("predictions-test.parquet").exists());
+}
+
+#[test]
+fn a_manifest_beyond_slurms_largest_array_is_refused_with_its_name_and_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::create_dir(at.join("bin")).unwrap();
+    for (name, script) in [
+        ("scontrol", "echo 'MaxArraySize            = 3'"),
+        ("sbatch", "echo 1 >>submitted; echo 7"),
+    ] {
+        let path = at.join("bin").join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let submit = |seeds: &str| {
+        let script = format!(
+            "PATH=$PWD/bin:$PATH; \"$REPRO\" sweep plan smoke --seeds {seeds} >m.jsonl && \
+             \"$REPRO\" sweep slurm m.jsonl"
+        );
+        bash(at, &script)
+    };
+    let many = submit("0..1");
+    assert_eq!(many.status.code(), Some(1));
+    assert!(text(&many.stderr).contains("MaxArraySize is 3"), "{}", text(&many.stderr));
+    assert!(!at.join("submitted").exists());
+    assert!(submit("0").status.success());
+    assert_eq!(fs::read_to_string(at.join("submitted")).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn weights_are_read_whatever_they_are_called_and_what_does_not_fit_is_one_line() {
+    let folder = with_runs(0);
+    let at = folder.path();
+    for (seed, name) in ["w.bin", "w.pth.tar", "w.safetensors"].into_iter().enumerate() {
+        fs::copy(at.join("w"), at.join(name)).unwrap();
+        import(at, name, &seed.to_string());
+    }
+    fs::write(at.join("other.yaml"), "resnet: { blocks_per_stage: 9 }\n").unwrap();
+    let arguments = ["import", "w", "--network", "other.yaml", "--dataset", "synthetic"];
+    let error = refused(at, &arguments, 1);
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+/// An image folder of two classes, `test` the name of its test part.
+fn pets(root: &Path, test: &str) {
+    for part in ["train", test] {
+        for (class, shade) in [("my_cat", 20), ("dog", 200)] {
+            let class = root.join(part).join(class);
+            fs::create_dir_all(&class).unwrap();
+            for i in 0..4u8 {
+                let image = image::RgbImage::from_pixel(40, 30, image::Rgb([shade, i * 9, 90]));
+                image.save(class.join(format!("{i}.jpg"))).unwrap();
+            }
+        }
+    }
+}
+
+fn on(folder: &str) -> String {
+    format!(
+        "figure: anytime\ndataset: {{ folder: {folder} }}\nvalidation: 2\n\
+         training: {{ epochs: 1, batch_size: 4, learning_rate: 0.05 }}\nnetworks:\n  - name: MSDNet\n    \
+         msdnet: {{ stem: imagenet, channels: 4, growth: 2, scale_growth: [1, 2, 4, 4], bottleneck: [1, 2, 4, 4], \
+         exits: 2, first_exit: 2, spacing: {{ even: 1 }} }}\n"
+    )
+}
+
+#[test]
+fn a_test_part_that_cannot_serve_is_told_before_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    pets(&at.join("pets"), "valid");
+    fs::write(at.join("p.yaml"), on("pets")).unwrap();
+    for command in ["anytime p.yaml --threads 1", "sweep run --manifest m.jsonl --threads 1"] {
+        fs::write(at.join("m.jsonl"), done(at, &["sweep", "plan", "p.yaml"])).unwrap();
+        let error = refused(at, &command.split(' ').collect::<Vec<_>>(), 1);
+        assert!(error.contains("neither test/ nor val/"), "{error}");
+        assert!(!error.contains("epoch 1/1"), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_is_one_data_set_and_its_classes_keep_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    pets(&at.join("pets"), "val");
+    fs::write(at.join("pets/train/dog/notes.txt"), "x").unwrap();
+    fs::create_dir(at.join("pets/train/.ipynb_checkpoints")).unwrap();
+    for (folder, trained) in [("pets", true), ("pets/", false), ("./pets", false)] {
+        fs::write(at.join("p.yaml"), on(folder)).unwrap();
+        let output = repro(at, &["anytime", "p.yaml", "--threads", "1"]);
+        let told = text(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        assert_eq!(told.contains("epoch 1/1"), trained, "{folder}: {told}");
+        assert!(told.contains("1 file is left out (.txt: 1)"), "{told}");
+    }
+    let jpeg = fs::read(at.join("pets/val/my_cat/0.jpg")).unwrap();
+    // EXIF orientation 6: a camera held upright.
+    let exif =
+        b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    fs::write(at.join("upright.jpg"), [&jpeg[..2], exif, &jpeg[2..]].concat()).unwrap();
+    let arguments =
+        ["classify", "msdnet", "upright.jpg", "pets/val/dog", "--json", "--threads", "1"];
+    let output = repro(at, &arguments);
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("upright.jpg: turned as its camera says"), "{told}");
+    let said = text(&output.stdout);
+    assert_eq!(said.lines().filter(|line| line.contains("\"turned\":true")).count(), 1, "{said}");
+    let named =
+        |line: &str| line.contains("\"class\":\"my_cat\"") || line.contains("\"class\":\"dog\"");
+    assert!(said.lines().count() == 5 && said.lines().all(named), "{said}");
+}
+
+#[test]
+fn names_of_any_letters_give_figures_and_a_page_that_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let odd = "name: \"a\\x07<b> \\u732b & [x](y) *z*\"";
+    let text_of =
+        fixtures::EXPERIMENT.replace("epochs: 3", "epochs: 1").replace("name: DenseNet", odd);
+    fs::write(at.join("my exp (1).yaml"), text_of).unwrap();
+    let output = repro(at, &["anytime", "my exp (1).yaml", "--threads", "1"]);
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert_eq!(told.matches("U+732B").count(), 1, "{told}");
+    done(at, &["report"]);
+    let page = fs::read_to_string(at.join("results/README.md")).unwrap();
+    assert!(page.contains("](my%20exp%20%281%29/figure.png)"), "{page}");
+    assert!(page.contains("a\u{fffd}\\<b>") && page.contains("[x\\](y) \\*z\\*"), "{page}");
+    let svg = fs::read_to_string(at.join("results/my exp (1)/figure.svg")).unwrap();
+    assert!(svg.contains("a\u{fffd}&lt;b&gt;"), "{svg}");
+}
+
+#[test]
+fn surroundings_that_are_not_there_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let gone = bash(at, "mkdir gone && cd gone && rmdir ../gone && \"$REPRO\" runs list");
+    let told = text(&gone.stderr);
+    assert_eq!(gone.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: the current folder cannot be used"), "{told}");
+    let threads = refused(at, &["anytime", "smoke", "--threads", "5000"], 2);
+    assert!(threads.contains("cores here"), "{threads}");
+    let comma = refused(at, &["classify", "x", "y.jpg", "--threshold", "0,5"], 1);
+    assert!(comma.contains("decimals have a point"), "{comma}");
+}
