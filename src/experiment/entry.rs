@@ -7,58 +7,85 @@ use serde::{Deserialize, Serialize};
 
 use super::Combines;
 use crate::eval::combine::Combine;
-use crate::models::{NetworkConfig, densenet, mobilenet, mobilenet_v2, msdnet, resnet, squeezenet};
+use crate::models::{KEYS, NetworkConfig, families};
 
-/// Keys of a network.
-pub(super) const FAMILIES: &str = "msdnet, resnet, densenet, mobilenet, mobilenet_v2, squeezenet";
+/// An entry and a network alone are written with the same keys.
+macro_rules! entry {
+    ($($variant:ident, $key:ident, $name:literal, $about:literal;)+) => {
+        use crate::models::{$($key),+};
 
-/// One entry as people write it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// The curve's label.
-    pub name: String,
-    /// A multi-scale dense network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub msdnet: Option<msdnet::Config>,
-    /// A residual network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resnet: Option<resnet::Config>,
-    /// A densely connected network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub densenet: Option<densenet::Config>,
-    /// A network of depthwise separable convolutions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mobilenet: Option<mobilenet::Config>,
-    /// A network of inverted residuals.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mobilenet_v2: Option<mobilenet_v2::Config>,
-    /// A network of fire modules.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub squeezenet: Option<squeezenet::Config>,
-    /// Names of networks of this file whose predictions are averaged, in ascending cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ensemble: Option<Vec<String>>,
-    /// Names of networks of this file whose curves are joined, each where it is best.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub joined: Option<Vec<String>>,
-    /// In a figure by position: stands for one network with an intermediate classifier at each of
-    /// these depths, and one without any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub positions: Option<Vec<usize>>,
-    /// How exits are combined before one is believed, in anytime and budgeted-batch: single, mean,
-    /// mie, product, caching or geometric; several = a curve each. Default: single and mean for
-    /// msdnet in anytime, else single.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub combine: Option<Combines>,
-    /// In budgeted-batch: whether the curve without dynamic evaluation is drawn as well. Default:
-    /// true for msdnet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fixed: Option<bool>,
-    /// Added to each of the experiment's seeds, so that copies of one network differ (the members
-    /// of an ensemble of equal networks).
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub seed_offset: u64,
+        /// One entry as people write it.
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct Entry {
+            /// The curve's label.
+            pub name: String,
+            $(
+                #[doc = $about]
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $key: Option<$key::Config>,
+            )+
+            /// Names of networks of this file whose predictions are averaged, in ascending cost.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub ensemble: Option<Vec<String>>,
+            /// Names of networks of this file whose curves are joined, each where it is best.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub joined: Option<Vec<String>>,
+            /// In a figure by position: stands for one network with an intermediate classifier at each of
+            /// these depths, and one without any.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub positions: Option<Vec<usize>>,
+            /// How exits are combined before one is believed, in anytime and budgeted-batch: single, mean,
+            /// mie, product, caching or geometric; several = a curve each. Default: single and mean for
+            /// msdnet in anytime, else single.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub combine: Option<Combines>,
+            /// In budgeted-batch: whether the curve without dynamic evaluation is drawn as well. Default:
+            /// true for msdnet.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub fixed: Option<bool>,
+            /// Added to each of the experiment's seeds, so that copies of one network differ (the members
+            /// of an ensemble of equal networks).
+            #[serde(default, skip_serializing_if = "is_zero")]
+            pub seed_offset: u64,
+        }
+
+        /// A file that holds one network alone.
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct Bare {
+            pub(super) name: Option<String>,
+            $($key: Option<$key::Config>,)+
+        }
+
+        impl Bare {
+            /// The network.
+            ///
+            /// # Errors
+            /// When it names more than one network.
+            pub(super) fn network(&self) -> Result<Option<NetworkConfig>> {
+                one([$(self.$key.clone().map(NetworkConfig::$variant)),+])
+            }
+        }
+
+        impl Entry {
+            /// The one network of an entry that must be one.
+            ///
+            /// # Errors
+            /// When it names more than one network.
+            pub fn network(&self) -> Result<Option<NetworkConfig>> {
+                one([$(self.$key.clone().map(NetworkConfig::$variant)),+])
+            }
+        }
+    };
+}
+families!(entry);
+
+fn one<const N: usize>(networks: [Option<NetworkConfig>; N]) -> Result<Option<NetworkConfig>> {
+    let mut found = networks.into_iter().flatten();
+    let first = found.next();
+    ensure!(found.next().is_none(), "more than one network; give one of {}", KEYS.join(", "));
+    Ok(first)
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -102,25 +129,6 @@ impl Named {
 }
 
 impl Entry {
-    /// The one network of an entry that must be one.
-    ///
-    /// # Errors
-    /// When it names no network or more than one.
-    pub fn network(&self) -> Result<Option<NetworkConfig>> {
-        let networks = [
-            self.msdnet.clone().map(NetworkConfig::Msdnet),
-            self.resnet.clone().map(NetworkConfig::Resnet),
-            self.densenet.clone().map(NetworkConfig::Densenet),
-            self.mobilenet.clone().map(NetworkConfig::Mobilenet),
-            self.mobilenet_v2.clone().map(NetworkConfig::MobilenetV2),
-            self.squeezenet.clone().map(NetworkConfig::Squeezenet),
-        ];
-        let mut found = networks.into_iter().flatten();
-        let first = found.next();
-        ensure!(found.next().is_none(), "more than one network; give one of {FAMILIES}");
-        Ok(first)
-    }
-
     /// The checked entries that this one stands for: itself, or one a position.
     pub(super) fn expand(&self) -> Result<Vec<Named>> {
         let context = || format!("networks: \"{}\"", self.name);
@@ -135,8 +143,9 @@ impl Entry {
             (None, Some(members), None) => Ok(named(Member::Ensemble(members.clone()))),
             (None, None, Some(members)) => Ok(named(Member::Joined(members.clone()))),
             (None, None, None) => bail!(
-                "networks: \"{}\" says nothing of its network; give one of {FAMILIES}, ensemble, joined",
-                self.name
+                "networks: \"{}\" says nothing of its network; give one of {}, ensemble, joined",
+                self.name,
+                KEYS.join(", ")
             ),
             _ => bail!(
                 "networks: \"{}\" is more than one of a network, an ensemble and joined curves",
@@ -153,16 +162,8 @@ impl Entry {
 
     fn at_positions(&self, config: &NetworkConfig, positions: &[usize]) -> Result<Vec<Named>> {
         ensure!(!positions.is_empty(), "positions: none");
-        let own = match config {
-            NetworkConfig::Msdnet(config) => config.exit_layers()?.len() - 1,
-            NetworkConfig::Resnet(config) => config.exits_after.len(),
-            NetworkConfig::Densenet(config) => config.exits_after.len(),
-            NetworkConfig::Mobilenet(config) => config.exits_after.len(),
-            NetworkConfig::MobilenetV2(config) => config.exits_after.len(),
-            NetworkConfig::Squeezenet(config) => config.exits_after.len(),
-        };
         ensure!(
-            own == 0,
+            config.exits()?.is_empty(),
             "positions place the intermediate classifiers; the network must not have its own"
         );
         let depth = config.depth()?;

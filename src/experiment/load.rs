@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use super::builtin::BUILT_IN;
-use super::entry::{Entry, FAMILIES, Member, Named};
+use super::entry::{Bare, Entry, Member, Named};
 use super::explain::{explain, nearest};
 use super::repeats::check_repeats;
 use super::tree::{MERGE, Node};
@@ -16,7 +16,7 @@ use super::{Budgeted, Combines, Experiment, Figure};
 use crate::eval::optimise::check_lambda;
 use crate::eval::policy::Policy;
 use crate::eval::target::check_confidence;
-use crate::models::NetworkConfig;
+use crate::models::{KEYS, NetworkConfig};
 
 /// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
 /// its name.
@@ -157,7 +157,7 @@ pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<crate::data::c
 pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
     let value: Value = parse(text)?;
     let Value::Mapping(map) = &value else {
-        bail!("expected a network (one of {FAMILIES}) or an experiment")
+        bail!("expected a network (one of {}) or an experiment", KEYS.join(", "))
     };
     if map.contains_key("figure") || map.contains_key("networks") {
         let experiment: Experiment = parse(text)?;
@@ -170,30 +170,9 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::cat
         return Ok((networks.collect(), Some(experiment.dataset)));
     }
     let bare: Bare = parse(text)?;
-    let entry = Entry {
-        msdnet: bare.msdnet,
-        resnet: bare.resnet,
-        densenet: bare.densenet,
-        mobilenet: bare.mobilenet,
-        mobilenet_v2: bare.mobilenet_v2,
-        squeezenet: bare.squeezenet,
-        ..Entry::default()
-    };
-    let config = entry.network()?.with_context(|| format!("expected one of {FAMILIES}"))?;
+    let config = bare.network()?;
+    let config = config.with_context(|| format!("expected one of {}", KEYS.join(", ")))?;
     Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
-}
-
-/// A file that holds one network alone.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Bare {
-    name: Option<String>,
-    msdnet: Option<crate::models::msdnet::Config>,
-    resnet: Option<crate::models::resnet::Config>,
-    densenet: Option<crate::models::densenet::Config>,
-    mobilenet: Option<crate::models::mobilenet::Config>,
-    mobilenet_v2: Option<crate::models::mobilenet_v2::Config>,
-    squeezenet: Option<crate::models::squeezenet::Config>,
 }
 
 impl Experiment {

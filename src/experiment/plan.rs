@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Experiment, Figure, Named, Training};
 use crate::data::catalog::Dataset;
-use crate::models::{Classifier, Input, NetworkConfig, densenet, msdnet, resnet};
+use crate::models::{Input, NetworkConfig};
 
 /// Raised when a change to the program changes the numbers that a run gives: results of another
 /// format are never taken for this one's.
@@ -68,7 +68,7 @@ impl Run {
     /// When the network's configuration cannot be.
     pub fn of_weights(network: &NetworkConfig, dataset: &Dataset, seed: u64) -> Result<Run> {
         Ok(Run {
-            network: canonical(network)?,
+            network: network.canonical()?,
             dataset: dataset.clone(),
             validation: 0,
             training_images: None,
@@ -191,7 +191,7 @@ fn run(
     seed: u64,
 ) -> Result<Run> {
     Ok(Run {
-        network: canonical(config)?,
+        network: config.canonical()?,
         dataset: experiment.dataset.clone(),
         validation,
         training_images: experiment.training_images,
@@ -200,35 +200,8 @@ fn run(
     })
 }
 
-/// The same network however its exits were written: runs are one where their networks are.
-pub(super) fn canonical(config: &NetworkConfig) -> Result<NetworkConfig> {
-    let mut config = config.clone();
-    match &mut config {
-        NetworkConfig::Msdnet(msdnet) => {
-            let layers = msdnet.exit_layers()?;
-            *msdnet = msdnet::Config {
-                exits: msdnet::Exits::Layers(layers),
-                first_exit: None,
-                spacing: None,
-                ..msdnet.clone()
-            };
-        }
-        NetworkConfig::Resnet(resnet::Config { exits_after, classifier, .. })
-        | NetworkConfig::Densenet(densenet::Config { exits_after, classifier, .. }) => {
-            // The key is of intermediate classifiers alone.
-            if exits_after.is_empty() {
-                *classifier = Classifier::Pooled;
-            }
-        }
-        NetworkConfig::Mobilenet(_)
-        | NetworkConfig::MobilenetV2(_)
-        | NetworkConfig::Squeezenet(_) => {}
-    }
-    Ok(config)
-}
-
 fn single_position(config: &NetworkConfig) -> Result<Option<Position>> {
-    let depths = intermediate_depths(config)?;
+    let depths = config.exits()?;
     match depths[..] {
         [] => Ok(None),
         [depth] => Ok(Some(Position { depth, of: config.depth()? })),
@@ -238,21 +211,6 @@ fn single_position(config: &NetworkConfig) -> Result<Option<Position>> {
             depths.len()
         ),
     }
-}
-
-fn intermediate_depths(config: &NetworkConfig) -> Result<Vec<usize>> {
-    Ok(match config {
-        NetworkConfig::Msdnet(config) => {
-            let mut layers = config.exit_layers()?;
-            layers.pop();
-            layers
-        }
-        NetworkConfig::Resnet(config) => config.exits_after.clone(),
-        NetworkConfig::Densenet(config) => config.exits_after.clone(),
-        NetworkConfig::Mobilenet(config) => config.exits_after.clone(),
-        NetworkConfig::MobilenetV2(config) => config.exits_after.clone(),
-        NetworkConfig::Squeezenet(config) => config.exits_after.clone(),
-    })
 }
 
 /// Networks that differ in their exits alone make one curve.

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::plan::canonical;
 use crate::data::catalog::Dataset;
 use crate::models::NetworkConfig;
 
@@ -32,7 +31,7 @@ impl Published {
     /// # Errors
     /// When one of the two configurations is invalid.
     pub fn is_of(&self, network: &NetworkConfig) -> Result<bool> {
-        Ok(canonical(&self.network)? == canonical(network)?)
+        Ok(self.network.canonical()? == network.canonical()?)
     }
 }
 

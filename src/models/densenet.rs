@@ -50,7 +50,7 @@ impl Config {
     }
 
     /// Layers with weights on the longest path, as DenseNets are called by.
-    fn depth(&self) -> usize {
+    fn weighted_layers(&self) -> usize {
         self.layers() * if self.bottleneck { 2 } else { 1 } + 4
     }
 
@@ -60,7 +60,7 @@ impl Config {
             (false, true) => "densenet-bc",
             (false, false) => "densenet",
         };
-        format!("{family}-{}-{}exits-g{}", self.depth(), self.exits_after.len() + 1, self.growth)
+        format!("{family}-{}-{}exits-g{}", self.weighted_layers(), self.exits_after.len() + 1, self.growth)
     }
 
     /// Channels of the first convolution: twice the growth for DenseNet-BC, else 16 (DenseNet,
@@ -86,6 +86,8 @@ impl Config {
     }
 }
 
+exits_by_list!(layers, "composite layer", classifier);
+
 /// The graph of a DenseNet.
 ///
 /// # Errors
@@ -95,6 +97,7 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
     let (mut net, image) = Builder::new(input.channels, input.side);
     let mut x =
         net.at("stem", "stem", |net| net.conv(image, Conv::three(config.first_channels(), 1)));
+    net.map(x, 0);
     for layer in 0..config.layers() {
         let (block, within) = (layer / config.layers_per_block, layer % config.layers_per_block);
         if block > 0 && within == 0 {
@@ -102,11 +105,13 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
             x = net.at(format!("transitions.{}", block - 1), place, |net| {
                 transition(net, x, config.compression)
             })?;
+            net.transition(layer);
         }
         let growth = if config.growth_doubles { config.growth << block } else { config.growth };
         let name = format!("blocks.{block}.{within}");
         let place = format!("block {}, layer {}", block + 1, within + 1);
         x = net.at(name, place, |net| composite_layer(net, x, growth, config.bottleneck));
+        net.map(x, layer + 1);
         if config.exits_after.contains(&(layer + 1)) {
             let (name, place) = (format!("exits.{}", layer + 1), classifier_place(layer + 1));
             let logits = net.at(name, place, |net| match config.classifier {

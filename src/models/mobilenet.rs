@@ -51,6 +51,8 @@ fn one() -> f64 {
     1.0
 }
 
+exits_by_list!(blocks, "block");
+
 /// The graph of a MobileNet.
 ///
 /// # Errors
@@ -60,10 +62,12 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
     let (mut net, image) = Builder::new(input.channels, input.side);
     let stem = Conv::three(config.channels(STEM), config.stem.stride());
     let mut x = conv_bn_relu(&mut net, 1, image, stem);
+    net.map(x, 0);
     for (block, (channels, stride)) in (1..).zip(BLOCKS) {
         x = net.scope(format!("layers.{}", block - 1), |net| {
             separable(net, x, config.channels(channels), stride)
         });
+        net.map(x, block);
         if config.exits_after.contains(&block) {
             let name = format!("exits.{block}");
             let logits = net.scope(name, |net| pooled_classifier(net, x, input.classes));
@@ -99,7 +103,7 @@ impl Config {
     }
 
     /// Strides of the first convolution and of each block.
-    pub(crate) fn strides(&self) -> Vec<usize> {
+    fn strides(&self) -> Vec<usize> {
         let blocks = BLOCKS.map(|(_, stride)| stride);
         std::iter::once(self.stem.stride()).chain(blocks).collect()
     }

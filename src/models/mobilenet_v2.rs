@@ -55,6 +55,8 @@ struct Block {
     stride: usize,
 }
 
+exits_by_list!(blocks, "block");
+
 /// The graph of a MobileNetV2.
 ///
 /// # Errors
@@ -64,8 +66,10 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
     let (mut net, image) = Builder::new(input.channels, input.side);
     let stem = Conv::three(scaled(STEM, config.width), config.stem.stride());
     let mut x = net.scope("features.0", |net| conv_bn_relu6(net, image, stem));
+    net.map(x, 0);
     for (number, block) in (1..).zip(config.table()) {
         x = net.scope(format!("features.{number}"), |net| inverted_residual(net, x, &block));
+        net.map(x, number);
         if config.exits_after.contains(&number) {
             let name = format!("exits.{number}");
             let logits = net.scope(name, |net| pooled_classifier(net, x, input.classes));
@@ -135,7 +139,7 @@ impl Config {
     }
 
     /// Strides of the first convolution and of each block.
-    pub(crate) fn strides(&self) -> Vec<usize> {
+    fn strides(&self) -> Vec<usize> {
         let blocks = self.table().into_iter().map(|block| block.stride);
         std::iter::once(self.stem.stride()).chain(blocks).collect()
     }

@@ -1,11 +1,5 @@
 //! The families, each a file in the paper's words that builds a [`Network`].
 
-pub mod densenet;
-pub mod mobilenet;
-pub mod mobilenet_v2;
-pub mod msdnet;
-pub mod resnet;
-pub mod squeezenet;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -63,42 +57,151 @@ pub enum Classifier {
     Convolutional,
 }
 
-/// A network of one of the families, as people write it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NetworkConfig {
-    /// Multi-scale dense network.
-    Msdnet(msdnet::Config),
-    /// Residual network for small images.
-    Resnet(resnet::Config),
-    /// Densely connected network.
-    Densenet(densenet::Config),
-    /// Network of depthwise separable convolutions.
-    Mobilenet(mobilenet::Config),
-    /// Network of inverted residuals.
-    #[serde(rename = "mobilenet_v2")]
-    MobilenetV2(mobilenet_v2::Config),
-    /// Network of fire modules.
-    Squeezenet(squeezenet::Config),
+/// What a family whose exits are a list `exits_after` says of its depth and its exits: `$total` counts
+/// the units that are called `$unit`; `$classifier` is the key of intermediate classifiers alone.
+macro_rules! exits_by_list {
+    ($total:ident, $unit:literal $(, $classifier:ident)?) => {
+        impl Config {
+            pub(super) const UNIT: &str = $unit;
+
+            pub(super) fn depth(&self) -> Result<usize> {
+                Ok(self.$total())
+            }
+
+            pub(super) fn exits(&self) -> Result<Vec<usize>> {
+                Ok(self.exits_after.clone())
+            }
+
+            pub(super) fn set_exits(&mut self, exits: Vec<usize>) -> Result<()> {
+                self.exits_after = exits;
+                Ok(())
+            }
+
+            pub(super) fn make_canonical(&mut self) -> Result<()> {
+                $(if self.exits_after.is_empty() {
+                    self.$classifier = Default::default();
+                })?
+                Ok(())
+            }
+        }
+    };
 }
+
+/// The families: a row each. `$with` is a macro that makes something of the rows.
+macro_rules! families {
+    ($with:ident) => {
+        $with! {
+            Msdnet, msdnet, "MSDNet", "A multi-scale dense network.";
+            Resnet, resnet, "ResNet", "A residual network.";
+            Densenet, densenet, "DenseNet", "A densely connected network.";
+            Mobilenet, mobilenet, "MobileNet", "A network of depthwise separable convolutions.";
+            MobilenetV2, mobilenet_v2, "MobileNetV2", "A network of inverted residuals.";
+            Squeezenet, squeezenet, "SqueezeNet", "A network of fire modules.";
+        }
+    };
+}
+pub(crate) use families;
+
+macro_rules! network_config {
+    ($($variant:ident, $key:ident, $name:literal, $about:literal;)+) => {
+        $(pub mod $key;)+
+
+        /// A network of one of the families, as people write it.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum NetworkConfig {
+            $(#[doc = $about] $variant($key::Config),)+
+        }
+
+        /// Keys of networks in files.
+        pub const KEYS: &[&str] = &[$(stringify!($key)),+];
+
+        impl NetworkConfig {
+            fn graph(&self, input: Input) -> Result<Network> {
+                match self {
+                    $(NetworkConfig::$variant(config) => $key::build(config, input),)+
+                }
+            }
+
+            /// The family as the paper writes it.
+            pub fn family(&self) -> &'static str {
+                match self {
+                    $(NetworkConfig::$variant(_) => $name,)+
+                }
+            }
+
+            /// What depths count: layers, blocks, composite layers, fire modules.
+            pub fn unit(&self) -> &'static str {
+                match self {
+                    $(NetworkConfig::$variant(_) => $key::Config::UNIT,)+
+                }
+            }
+
+            /// Units in all: what an exit's depth is relative to.
+            ///
+            /// # Errors
+            /// Returns an error naming the invalid key.
+            pub fn depth(&self) -> Result<usize> {
+                match self {
+                    $(NetworkConfig::$variant(config) => config.depth(),)+
+                }
+            }
+
+            /// Depths of the intermediate classifiers.
+            ///
+            /// # Errors
+            /// Returns an error naming the invalid key.
+            pub fn exits(&self) -> Result<Vec<usize>> {
+                match self {
+                    $(NetworkConfig::$variant(config) => config.exits(),)+
+                }
+            }
+
+            /// The same network with one intermediate classifier at `depth`, or with none.
+            ///
+            /// # Errors
+            /// Returns an error naming the invalid key.
+            pub fn with_single_exit(&self, depth: Option<usize>) -> Result<NetworkConfig> {
+                let (mut config, exits) = (self.clone(), depth.into_iter().collect());
+                match &mut config {
+                    $(NetworkConfig::$variant(config) => config.set_exits(exits)?,)+
+                }
+                Ok(config)
+            }
+
+            /// The same network however its exits were written: runs are one where their networks
+            /// are.
+            ///
+            /// # Errors
+            /// Returns an error naming the invalid key.
+            pub fn canonical(&self) -> Result<NetworkConfig> {
+                let mut config = self.clone();
+                match &mut config {
+                    $(NetworkConfig::$variant(config) => config.make_canonical()?,)+
+                }
+                Ok(config)
+            }
+
+            /// A short name for people, such as `resnet-56`; it does not tell all.
+            pub fn short_name(&self) -> String {
+                match self {
+                    $(NetworkConfig::$variant(config) => config.short_name(),)+
+                }
+            }
+        }
+    };
+}
+families!(network_config);
 
 impl NetworkConfig {
     /// The graph of this network for images and classes of `input`.
     ///
     /// # Errors
-    /// Names the key that cannot be.
+    /// Returns an error naming the invalid key.
     pub fn build(&self, input: Input) -> Result<Network> {
         ensure!(input.channels > 0 && input.side > 0, "images without pixels");
         ensure!(input.classes > 1, "a classifier needs at least 2 classes, not {}", input.classes);
-        let network = match self {
-            NetworkConfig::Msdnet(config) => msdnet::build(config, input),
-            NetworkConfig::Resnet(config) => resnet::build(config, input),
-            NetworkConfig::Densenet(config) => densenet::build(config, input),
-            NetworkConfig::Mobilenet(config) => mobilenet::build(config, input),
-            NetworkConfig::MobilenetV2(config) => mobilenet_v2::build(config, input),
-            NetworkConfig::Squeezenet(config) => squeezenet::build(config, input),
-        }?
-        .of_family(self.family());
+        let network = self.graph(input)?.of_family(self.family());
         let widest = network.nodes().iter().map(|node| node.channels).max();
         ensure!(
             widest <= Some(MOST_CHANNELS),
@@ -106,66 +209,6 @@ impl NetworkConfig {
             widest.unwrap_or(0)
         );
         Ok(network)
-    }
-
-    /// The family as the paper writes it.
-    pub fn family(&self) -> &'static str {
-        match self {
-            NetworkConfig::Msdnet(_) => "MSDNet",
-            NetworkConfig::Resnet(_) => "ResNet",
-            NetworkConfig::Densenet(_) => "DenseNet",
-            NetworkConfig::Mobilenet(_) => "MobileNet",
-            NetworkConfig::MobilenetV2(_) => "MobileNetV2",
-            NetworkConfig::Squeezenet(_) => "SqueezeNet",
-        }
-    }
-
-    /// Layers, blocks or composite layers in all: what an exit's depth is relative to.
-    ///
-    /// # Errors
-    /// When the configuration cannot be.
-    pub fn depth(&self) -> Result<usize> {
-        Ok(match self {
-            NetworkConfig::Msdnet(config) => *config.exit_layers()?.last().unwrap_or(&0),
-            NetworkConfig::Resnet(config) => config.blocks(),
-            NetworkConfig::Densenet(config) => config.layers(),
-            NetworkConfig::Mobilenet(config) => config.blocks(),
-            NetworkConfig::MobilenetV2(config) => config.blocks(),
-            NetworkConfig::Squeezenet(config) => config.fires(),
-        })
-    }
-
-    /// The same network with one intermediate classifier at `depth`, or with none.
-    ///
-    /// # Errors
-    /// When the configuration cannot be.
-    pub fn with_single_exit(&self, depth: Option<usize>) -> Result<NetworkConfig> {
-        let mut config = self.clone();
-        let exits: Vec<usize> = depth.into_iter().collect();
-        match &mut config {
-            NetworkConfig::Msdnet(config) => {
-                let last = *config.exit_layers()?.last().unwrap_or(&0);
-                config.set_exit_layers(exits.into_iter().chain([last]).collect());
-            }
-            NetworkConfig::Resnet(config) => config.exits_after = exits,
-            NetworkConfig::Densenet(config) => config.exits_after = exits,
-            NetworkConfig::Mobilenet(config) => config.exits_after = exits,
-            NetworkConfig::MobilenetV2(config) => config.exits_after = exits,
-            NetworkConfig::Squeezenet(config) => config.exits_after = exits,
-        }
-        Ok(config)
-    }
-
-    /// A short name for people, such as `resnet-56`; it does not tell all.
-    pub fn short_name(&self) -> String {
-        match self {
-            NetworkConfig::Msdnet(config) => config.short_name(),
-            NetworkConfig::Resnet(config) => config.short_name(),
-            NetworkConfig::Densenet(config) => config.short_name(),
-            NetworkConfig::Mobilenet(config) => config.short_name(),
-            NetworkConfig::MobilenetV2(config) => config.short_name(),
-            NetworkConfig::Squeezenet(config) => config.short_name(),
-        }
     }
 }
 

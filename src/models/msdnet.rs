@@ -170,16 +170,28 @@ impl Config {
         }
     }
 
-    /// The finest scale (from 0) that `layer` of `layers` still has (paper, section 4, "Network
-    /// reduction").
-    pub fn finest(&self, layer: usize, layers: usize) -> usize {
-        Grid::new(self, layers).dropped(layer)
+    pub(super) const UNIT: &str = "layer";
+
+    pub(super) fn depth(&self) -> Result<usize> {
+        Ok(*self.exit_layers()?.last().unwrap_or(&0))
     }
 
-    pub(super) fn set_exit_layers(&mut self, layers: Vec<usize>) {
-        self.exits = Exits::Layers(layers);
-        self.first_exit = None;
-        self.spacing = None;
+    pub(super) fn exits(&self) -> Result<Vec<usize>> {
+        let mut layers = self.exit_layers()?;
+        layers.pop();
+        Ok(layers)
+    }
+
+    pub(super) fn set_exits(&mut self, exits: Vec<usize>) -> Result<()> {
+        let last = self.depth()?;
+        self.exits = Exits::Layers(exits.into_iter().chain([last]).collect());
+        (self.first_exit, self.spacing) = (None, None);
+        Ok(())
+    }
+
+    pub(super) fn make_canonical(&mut self) -> Result<()> {
+        let exits = self.exits()?;
+        self.set_exits(exits)
     }
 
     pub(super) fn short_name(&self) -> String {
@@ -244,11 +256,13 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
     if !config.multi_scale {
         scales.truncate(1);
     }
+    scales.iter().for_each(|&x| net.map(x, 0));
     for (block, &last) in exits.iter().enumerate() {
         // The stem is the first entry of the first block.
         let mut entry = usize::from(block == 0);
         while grid.layer < last {
             scales = grid.next(&mut net, &scales, block, &mut entry)?;
+            scales.iter().for_each(|&x| net.map(x, grid.layer));
         }
         let coarsest = scales[scales.len() - 1];
         let width = match config.stem {
@@ -368,6 +382,7 @@ impl<'a> Grid<'a> {
         let name = format!("blocks.{block}.{entry}");
         *entry += 1;
         net.place(format!("transition {finest}"), |net| {
+            net.transition(self.layer);
             net.scope(name, |net| transition(net, config, &scales, finest))
         })
     }

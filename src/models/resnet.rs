@@ -61,6 +61,8 @@ impl Config {
     }
 }
 
+exits_by_list!(blocks, "block", classifier);
+
 /// The graph of a ResNet.
 ///
 /// # Errors
@@ -70,6 +72,7 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
     let (mut net, image) = Builder::new(input.channels, input.side);
     let mut x =
         net.at("stem", "stem", |net| conv_bn_relu(net, image, Conv::three(config.channels, 1)));
+    net.map(x, 0);
     for block in 0..config.blocks() {
         let (stage, within) = (block / config.blocks_per_stage, block % config.blocks_per_stage);
         let stride = if stage > 0 && within == 0 { 2 } else { 1 };
@@ -78,6 +81,7 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
         x = net.at(format!("stages.{stage}.{within}"), place, |net| {
             basic_block(net, x, channels, stride)
         });
+        net.map(x, block + 1);
         if config.exits_after.contains(&(block + 1)) {
             let name = format!("exits.{}", block + 1);
             let place = classifier_place(block + 1);

@@ -50,6 +50,8 @@ pub struct Config {
     pub exits_after: Vec<usize>,
 }
 
+exits_by_list!(fires, "fire module");
+
 /// The graph of a SqueezeNet.
 ///
 /// # Errors
@@ -59,6 +61,7 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
     let form = config.form;
     let (mut net, image) = Builder::new(input.channels, input.side);
     let mut x = stem(&mut net, form, image);
+    net.map(x, 0);
     // Counts torchvision's entries: the first convolution, its ReLU, pools and fire modules.
     let mut entry = 2;
     for (number, fire) in (1..).zip(FIRES) {
@@ -71,6 +74,7 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
             _ => net.scope(format!("features.{entry}"), |net| fire_module(net, x, fire)),
         };
         entry += 1;
+        net.map(x, number);
         if config.exits_after.contains(&number) {
             let name = format!("exits.{number}");
             let logits = net.scope(name, |net| pooled_classifier(net, x, input.classes));
@@ -181,7 +185,7 @@ impl Form {
     }
 
     /// Sides of the maps of the first convolution and of each fire module; none where one vanishes.
-    pub(crate) fn sides(self, side: usize) -> Option<Vec<usize>> {
+    fn sides(self, side: usize) -> Option<Vec<usize>> {
         let Conv { kernel, stride, padding, .. } = self.first();
         let mut side = (side + 2 * padding).checked_sub(kernel)? / stride + 1;
         let mut sides = vec![side];

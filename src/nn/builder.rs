@@ -2,7 +2,7 @@
 //! needs no channel arithmetic. A shape that cannot be is a bug in a definition and panics;
 //! what people write is validated before (`models`).
 
-use super::graph::{Exit, Layer, Network, Node, NodeId};
+use super::graph::{Exit, FeatureMap, Layer, Network, Node, NodeId};
 
 /// A handle on a node's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,8 @@ struct Place {
 pub struct Builder {
     nodes: Vec<Node>,
     exits: Vec<Exit>,
+    maps: Vec<FeatureMap>,
+    transitions: Vec<usize>,
     scopes: Vec<Scope>,
     places: Vec<Place>,
 }
@@ -85,6 +87,8 @@ impl Builder {
         let mut builder = Builder {
             nodes: Vec::new(),
             exits: Vec::new(),
+            maps: Vec::new(),
+            transitions: Vec::new(),
             scopes: vec![Scope { name: String::new(), next: 0 }],
             places: Vec::new(),
         };
@@ -262,10 +266,21 @@ impl Builder {
         self.exits.push(Exit { logits: logits.id, depth });
     }
 
+    /// Marks `x` as the feature map, or one of those, at `depth`: drawings show it.
+    pub fn map(&mut self, x: Feature, depth: usize) {
+        self.maps.push(FeatureMap { node: x.id, depth });
+    }
+
+    /// Marks that channels are compressed at `depth`: drawings show it.
+    pub fn transition(&mut self, depth: usize) {
+        self.transitions.push(depth);
+    }
+
     /// The finished network.
     pub fn finish(self) -> Network {
         assert!(!self.exits.is_empty(), "a network without an exit");
-        Network { family: "", nodes: self.nodes, exits: self.exits }
+        let Builder { nodes, exits, maps, transitions, .. } = self;
+        Network { family: "", nodes, exits, maps, transitions }
     }
 
     fn push(

@@ -92,12 +92,23 @@ pub struct Exit {
     pub depth: usize,
 }
 
+/// A feature map that a drawing shows: the output of a layer, block or composite layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeatureMap {
+    /// The node that gives it.
+    pub node: NodeId,
+    /// Its depth, in the unit of [`Exit::depth`]; 0 before the first.
+    pub depth: usize,
+}
+
 /// The directed graph with its marked exits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     pub(super) family: &'static str,
     pub(super) nodes: Vec<Node>,
     pub(super) exits: Vec<Exit>,
+    pub(super) maps: Vec<FeatureMap>,
+    pub(super) transitions: Vec<usize>,
 }
 
 impl Network {
@@ -120,6 +131,36 @@ impl Network {
     /// The exits, from the first to the last.
     pub fn exits(&self) -> &[Exit] {
         &self.exits
+    }
+
+    /// The feature maps that a drawing shows, in the order of their creation.
+    pub fn maps(&self) -> &[FeatureMap] {
+        &self.maps
+    }
+
+    /// Depths at which channels are compressed.
+    pub fn transitions(&self) -> &[usize] {
+        &self.transitions
+    }
+
+    /// Places in [`Network::maps`] that node `id` depends on through no other one, ascending.
+    pub fn sources(&self, id: NodeId) -> Vec<usize> {
+        let mut needed = vec![false; id + 1];
+        for &input in &self.nodes[id].inputs {
+            needed[input] = true;
+        }
+        let mut sources = Vec::new();
+        for node in (0..id).rev() {
+            if !needed[node] {
+                continue;
+            }
+            match self.maps.iter().position(|map| map.node == node) {
+                Some(place) => sources.push(place),
+                None => self.nodes[node].inputs.iter().for_each(|&input| needed[input] = true),
+            }
+        }
+        sources.reverse();
+        sources
     }
 
     /// Number of classes: channels of the logits.

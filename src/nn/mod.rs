@@ -17,7 +17,7 @@ mod weights;
 
 pub use builder::{Builder, Conv, Feature};
 pub use forward::{Mode, Pass, Precision};
-pub use graph::{Exit, Layer, Network, Node, NodeId};
+pub use graph::{Exit, FeatureMap, Layer, Network, Node, NodeId};
 pub use init::initialise;
 pub use schedule::{Schedule, Stage, Step};
 pub(crate) use weights::aligned;
