@@ -10,7 +10,7 @@ use super::output::print;
 use crate::engine::Isa;
 use crate::nn::Precision;
 use crate::results::answers;
-use crate::runs::predictions::Split;
+use crate::runs::Split;
 use crate::runs::{DataSets, Known};
 
 /// Options of `repro predict`.

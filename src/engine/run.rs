@@ -14,6 +14,19 @@ use super::x86::{Wide, Ymm};
 /// Most images of a group.
 pub(super) const MOST_LANES: usize = 16;
 
+impl Isa {
+    /// Most vectors of output channels of a tile of pixels.
+    pub(super) fn most_channel_vectors(self) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        match self {
+            Isa::Avx512 => return Wide::PIXELS.len(),
+            Isa::Avx2 => return Ymm::PIXELS.len(),
+            Isa::Portable => {}
+        }
+        Portable::PIXELS.len()
+    }
+}
+
 /// Computes one stage of `program` in `arena`, which is one of the program's.
 pub(super) fn run(program: &Program, stage: usize, arena: &mut Arena) {
     let words = arena.words();

@@ -5,8 +5,6 @@
 //! float, or a pair of channels in bfloat16 (see [`pairs`](super::pairs)).
 
 use super::units::Activation;
-#[cfg(target_arch = "x86_64")]
-use super::x86::{Wide, Ymm};
 
 /// Which instructions a machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,17 +61,6 @@ impl Isa {
             Isa::Avx512 => 16,
             Isa::Avx2 | Isa::Portable => 8,
         }
-    }
-
-    /// Most vectors of output channels of a tile of pixels.
-    pub(super) fn most_channel_vectors(self) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        match self {
-            Isa::Avx512 => return Wide::PIXELS.len(),
-            Isa::Avx2 => return Ymm::PIXELS.len(),
-            Isa::Portable => {}
-        }
-        Portable::PIXELS.len()
     }
 }
 

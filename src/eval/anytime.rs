@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 
 use crate::eval::combine::{self, Combine};
+use crate::eval::predictions::check_costs;
 use crate::eval::probabilities::{Certainty, running_mean};
 use crate::eval::{Predictions, exits};
 
@@ -91,21 +92,6 @@ pub fn ensemble(members: &[Member]) -> Result<(Predictions, Vec<u64>)> {
         spent
     });
     Ok((running_mean(&finals), costs.collect()))
-}
-
-/// Refuses costs that are not of these exits: one an exit, and none less than the one before.
-pub(crate) fn check_costs(exits: usize, multiply_adds: &[u64]) -> Result<()> {
-    ensure!(
-        multiply_adds.len() == exits,
-        "predictions of {exits} exits, but costs of {}: they are of different networks",
-        multiply_adds.len()
-    );
-    ensure!(
-        multiply_adds.is_sorted(),
-        "the costs of later exits must include those of earlier ones, but they are \
-         {multiply_adds:?}"
-    );
-    Ok(())
 }
 
 fn point(exit: usize, multiply_adds: u64, hits: Vec<bool>) -> AnytimePoint {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 
 use crate::eval::answers::Answers;
-use crate::eval::anytime::check_costs;
 use crate::eval::combine::{self, Combine};
 use crate::eval::optimise::{self, Price};
 use crate::eval::policy::{Gate, Knobs, Policy, Rule, default_lambdas, default_targets};
+use crate::eval::predictions::check_costs;
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
 use crate::eval::{Predictions, temperature};

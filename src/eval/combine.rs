@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::Predictions;
 use crate::eval::answers::Answers;
-use crate::eval::anytime::check_costs;
+use crate::eval::predictions::check_costs;
 use crate::eval::probabilities::{Certainty, certainty_of, largest, log_softmax, log_sum_exp};
 
 /// How exits are combined; see the module's table.

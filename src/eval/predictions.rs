@@ -78,6 +78,21 @@ impl Predictions {
     }
 }
 
+/// Refuses costs that are not of these exits: one an exit, and none less than the one before.
+pub(crate) fn check_costs(exits: usize, multiply_adds: &[u64]) -> Result<()> {
+    ensure!(
+        multiply_adds.len() == exits,
+        "predictions of {exits} exits, but costs of {}: they are of different networks",
+        multiply_adds.len()
+    );
+    ensure!(
+        multiply_adds.is_sorted(),
+        "the costs of later exits must include those of earlier ones, but they are \
+         {multiply_adds:?}"
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Combines;
+use super::combines::Combines;
 use crate::eval::combine::Combine;
 use crate::models::{KEYS, NetworkConfig, families};
 

@@ -3,7 +3,7 @@
 
 use schemars::schema_for;
 
-use super::Experiment;
+use super::file::Experiment;
 
 /// What a type of the program is called in a file.
 const EXPECTED: &[(&str, &str)] = &[

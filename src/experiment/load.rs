@@ -8,11 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use super::builtin::BUILT_IN;
+use super::combines::Combines;
 use super::entry::{Bare, Entry, Member, Named};
 use super::explain::{explain, nearest};
+use super::file::{Budgeted, Experiment, Figure};
 use super::repeats::check_repeats;
 use super::tree::{MERGE, Node};
-use super::{Budgeted, Combines, Experiment, Figure};
 use crate::eval::optimise::check_lambda;
 use crate::eval::policy::Policy;
 use crate::eval::target::check_confidence;

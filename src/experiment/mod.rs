@@ -4,6 +4,7 @@ mod builtin;
 mod combines;
 mod entry;
 mod explain;
+mod file;
 mod load;
 mod plan;
 mod progress;
@@ -12,179 +13,13 @@ mod repeats;
 mod schedule;
 mod tree;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::data::augment::Augmentation;
-use crate::data::catalog::Dataset;
-use crate::eval::policy::Policy;
-use crate::nn::Precision;
-
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
 pub use combines::Combines;
 pub use entry::{Entry, Member, Named};
 pub use explain::{key_path, nearest};
+pub use file::{Budgeted, Experiment, Figure, Training};
 pub use load::{file_of, load, load_networks, networks_of, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use progress::{LogRow, Progress};
 pub use published::{Published, published};
 pub use schedule::{Cosine, Schedule, Steps};
-
-/// Which figure an experiment feeds; it is also the name of the command that runs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Figure {
-    /// Accuracy against the budget of each image (Fig. 5).
-    Anytime,
-    /// Accuracy against the mean budget of a batch (Fig. 7).
-    BudgetedBatch,
-    /// Accuracy of a single intermediate classifier by depth (Fig. 3, left).
-    FigIntermediate,
-    /// Accuracy of the final classifier by the depth of the intermediate one (Fig. 3, right).
-    FigFinalDegradation,
-    /// MSDNet without its parts (Fig. 10).
-    Ablation,
-}
-
-impl Figure {
-    /// Name in files and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Figure::Anytime => "anytime",
-            Figure::BudgetedBatch => "budgeted-batch",
-            Figure::FigIntermediate => "fig-intermediate",
-            Figure::FigFinalDegradation => "fig-final-degradation",
-            Figure::Ablation => "ablation",
-        }
-    }
-
-    /// Whether its networks have one intermediate classifier each, and one has none.
-    pub fn is_positional(self) -> bool {
-        matches!(self, Figure::FigIntermediate | Figure::FigFinalDegradation)
-    }
-}
-
-/// How a network is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// Passes over the training images.
-    pub epochs: u32,
-    /// Images in a step.
-    #[serde(default = "batch_size")]
-    pub batch_size: usize,
-    /// Largest learning rate.
-    #[serde(default = "learning_rate")]
-    pub learning_rate: f64,
-    /// How the rate changes.
-    #[serde(default)]
-    pub schedule: Schedule,
-    /// Momentum of SGD.
-    #[serde(default = "momentum")]
-    pub momentum: f64,
-    /// Nesterov's form of momentum.
-    #[serde(default = "yes")]
-    pub nesterov: bool,
-    /// L2 penalty on every parameter.
-    #[serde(default = "weight_decay")]
-    pub weight_decay: f64,
-    /// Element type of the convolutions.
-    #[serde(default)]
-    pub precision: Precision,
-    /// Random crops and flips.
-    #[serde(default)]
-    pub augmentation: Augmentation,
-}
-
-fn batch_size() -> usize {
-    64
-}
-
-fn learning_rate() -> f64 {
-    0.1
-}
-
-fn momentum() -> f64 {
-    0.9
-}
-
-fn weight_decay() -> f64 {
-    1e-4
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Default for Training {
-    /// The paper's, on CIFAR (section 5.1).
-    fn default() -> Training {
-        Training {
-            epochs: 300,
-            batch_size: batch_size(),
-            learning_rate: learning_rate(),
-            schedule: Schedule::default(),
-            momentum: momentum(),
-            nesterov: true,
-            weight_decay: weight_decay(),
-            precision: Precision::Fp32,
-            augmentation: Augmentation::default(),
-        }
-    }
-}
-
-/// How a budgeted-batch figure decides where images leave.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Budgeted {
-    /// Exit ratios a of max-softmax, margin and entropy; empty = the usual range.
-    #[serde(default)]
-    pub ratios: Vec<f64>,
-    /// Target accuracies of target-accuracy, 0 to 1; empty = the usual range.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub targets: Vec<f64>,
-    /// How sure target-accuracy has to be, above 0, below 1: a lower bound of this confidence on the
-    /// accuracy of a bin has to reach the target, in place of the accuracy itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target_bound: Option<f64>,
-    /// Prices of coordinate-ascent and dynamic-programme, from 0: the accuracy that the cost of the
-    /// last exit is worth; empty = the usual range.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lambdas: Vec<f64>,
-    /// Policies, each a curve of its own; empty = max-softmax.
-    #[serde(default)]
-    pub policies: Vec<Policy>,
-    /// Whether temperatures fitted on the hold-out are applied.
-    #[serde(default)]
-    pub temperature: bool,
-}
-
-/// One experiment file: a plan of runs feeding a figure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Experiment {
-    /// The figure it feeds.
-    pub figure: Figure,
-    /// The data set.
-    pub dataset: Dataset,
-    /// Images held out of the training set; 0 = none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation: Option<usize>,
-    /// Only so many of the remaining training images, a fixed choice; all if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub training_images: Option<usize>,
-    /// One run of each network a seed: initialisation, batch order, augmentation.
-    #[serde(default = "first_seed")]
-    pub seeds: Vec<u64>,
-    /// How every network is trained.
-    pub training: Training,
-    /// The networks, ensembles and joined curves.
-    pub networks: Vec<Entry>,
-    /// Settings of a budgeted-batch figure.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budgeted: Option<Budgeted>,
-}
-
-fn first_seed() -> Vec<u64> {
-    vec![0]
-}

@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Experiment, Figure, Named, Training};
+use super::entry::Named;
+use super::file::{Experiment, Figure, Training};
 use crate::data::catalog::Dataset;
 use crate::models::{Input, NetworkConfig};
 

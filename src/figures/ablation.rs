@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::chart::draw as draw_chart;
+use super::draw::draw as draw_chart;
 use super::{PaperCurve, anytime};
 
 /// Draws the `figure.csv` of an ablation; columns, steps and errors as in [`anytime::draw`].

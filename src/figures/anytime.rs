@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::chart::{Axis, Chart, Line, Unit, draw as draw_chart};
+use super::chart::{Axis, Chart, Line, Unit};
+use super::draw::draw as draw_chart;
 use super::seeds::{Sample, lines, means};
 use super::{PaperCurve, paper, table};
 

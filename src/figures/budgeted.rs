@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::anytime::accuracy_axis;
-use super::chart::{Chart, Line, Markers, Point, Style, draw as draw_chart};
+use super::chart::{Chart, Line, Markers, Point, Style};
+use super::draw::draw as draw_chart;
 use super::seeds::{Sample, means};
 use super::{PaperCurve, envelope, paper, table};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::PaperCurve;
-use super::chart::draw as draw_chart;
+use super::draw::draw as draw_chart;
 use super::relative::{Words, charts};
 
 /// Draws the `figure.csv` of a fig-intermediate experiment: relative accuracy with the paper's

@@ -2,7 +2,7 @@
 //!
 //! The way of a picture: a builder ([`anytime`], [`budgeted`], [`intermediate`], [`degradation`],
 //! [`ablation`], [`training`]) reads the CSV that was just written, takes means over seeds and
-//! describes [`chart::Chart`]s; [`chart::draw`] lays them out as a list of strokes, areas and texts
+//! describes [`chart::Chart`]s; [`draw::draw`] lays them out as a list of strokes, areas and texts
 //! and paints that one list twice. No clock, no system font and no random number takes part, so
 //! equal tables give equal bytes.
 
@@ -12,6 +12,7 @@ mod axis;
 pub mod budgeted;
 pub mod chart;
 pub mod degradation;
+pub mod draw;
 mod envelope;
 pub mod guarantee;
 mod ink;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit, draw as draw_chart};
+use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit};
+use super::draw::draw as draw_chart;
 use super::table;
 
 /// Draws the `saving.csv` of `repro bench`: a panel a network, a point an exit or ratio. On the

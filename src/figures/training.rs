@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit, draw as draw_chart};
+use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit};
+use super::draw::draw as draw_chart;
 use super::table::{self, Table};
 
 /// Draws the `train.csv` of each run: label, path.

@@ -9,7 +9,7 @@ use crate::eval::guarantee::{Method, Risk, Tolerance, certify};
 use crate::eval::policy::{Gate, Policy, Rule};
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::Thresholds;
-use crate::runs::predictions::Split;
+use crate::runs::Split;
 use crate::runs::{DataSets, Known};
 
 /// When a picture leaves.

@@ -10,7 +10,7 @@ use crate::cost;
 use crate::data::{Normalisation, Part, class_names};
 use crate::eval::{Predictions, budgeted};
 use crate::experiment::Run;
-use crate::runs::predictions::Split;
+use crate::runs::Split;
 use crate::runs::{Data, DataSets, Known, Settings};
 
 /// What early exit needs of one run.

@@ -8,8 +8,8 @@ use crate::eval::budgeted::Network;
 use crate::eval::summary::summarise;
 use crate::experiment::Run;
 use crate::results::{RunFolder, predictions};
+use crate::runs::Split;
 use crate::runs::data::input_of;
-use crate::runs::predictions::Split;
 
 /// Measures by name, those of exits as lists; null where the run was not predicted on both splits
 /// with the weights of this digest, or has a single exit.

@@ -5,19 +5,10 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::dropout::dropout;
-use super::graph::{Layer, Network, NodeId};
+use super::graph::{Layer, Mode, Network, NodeId};
 use super::norm::Norm;
 use super::schedule::{Schedule, Step};
 use super::weights::Weights;
-
-/// Whether batch normalisation uses the batch's statistics and moves the running ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Batch statistics; gradients.
-    Train,
-    /// Running statistics.
-    Evaluate,
-}
 
 /// Element type of the convolutions; sums, statistics and weights stay as they are.
 #[derive(

@@ -64,6 +64,15 @@ pub enum Layer {
     Linear,
 }
 
+/// Whether batch normalisation uses the batch's statistics and moves the running ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics; gradients.
+    Train,
+    /// Running statistics.
+    Evaluate,
+}
+
 /// A layer in its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {

@@ -16,8 +16,8 @@ mod schedule;
 mod weights;
 
 pub use builder::{Builder, Conv, Feature};
-pub use forward::{Mode, Pass, Precision};
-pub use graph::{Exit, FeatureMap, Layer, Network, Node, NodeId};
+pub use forward::{Pass, Precision};
+pub use graph::{Exit, FeatureMap, Layer, Mode, Network, Node, NodeId};
 pub use init::initialise;
 pub use schedule::{Schedule, Stage, Step};
 pub(crate) use weights::aligned;

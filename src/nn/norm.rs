@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
-use super::forward::Mode;
+use super::graph::Mode;
 use super::weights::Statistics;
 
 const MOMENTUM: f64 = 0.1;

@@ -9,7 +9,7 @@ use tch::{Device, Kind};
 
 use super::context::Places;
 use super::data::DataSets;
-use super::predictions::Split;
+use super::split::Split;
 use crate::eval::Predictions;
 use crate::experiment::{Progress, Run};
 use crate::nn::{Network, Weights};

@@ -10,9 +10,10 @@ use super::context::Settings;
 use super::data::{Data, DataSets};
 use super::known::Known;
 use super::machine::Threads;
+use super::split::Split;
 use super::stop::{Interrupted, watch_signals};
 use crate::cuda::describe;
-use crate::data::{Part, Source};
+use crate::data::Source;
 use crate::engine::Engine;
 use crate::eval::Predictions;
 use crate::experiment::FORMAT;
@@ -21,32 +22,6 @@ use crate::predict::{predict, predict_with_engine};
 use crate::results::folder::Lock;
 use crate::results::predictions::{self, Made};
 use crate::results::{RunFolder, atomic, runfiles};
-
-/// Which images of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// The hold-out.
-    Validation,
-    /// The test images.
-    Test,
-}
-
-impl Split {
-    /// Name in files and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Split::Validation => "validation",
-            Split::Test => "test",
-        }
-    }
-
-    fn part(self) -> Part {
-        match self {
-            Split::Validation => Part::Train,
-            Split::Test => Part::Test,
-        }
-    }
-}
 
 impl Known {
     /// Predictions of the run on `split`: read, checked and hashed once; made where they are not

@@ -9,7 +9,7 @@ use crate::eval::combine::Combine;
 use crate::experiment::{Member, Named};
 use crate::models::NetworkConfig;
 use crate::results::tables::Table;
-use crate::runs::predictions::Split;
+use crate::runs::Split;
 
 /// One row of `figure.csv`, with each image's answer for paired comparisons.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,8 +16,7 @@ use crate::eval::{Predictions, temperature};
 use crate::experiment::{Member, Named};
 use crate::models::NetworkConfig;
 use crate::results::tables::Table;
-use crate::runs::predictions::Split;
-use crate::runs::tell;
+use crate::runs::{Split, tell};
 
 /// One row of `figure.csv`, with each image's answer for paired comparisons.
 #[derive(Debug, Clone, PartialEq)]

@@ -21,8 +21,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::eval::Predictions;
 use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained};
+use crate::runs::Split;
 use crate::runs::costs::{CostRow, cost_rows};
-use crate::runs::predictions::Split;
 use crate::runs::workers::train_tasks;
 use crate::runs::{Data, DataSets, Known, Settings, State, Task};
 

@@ -12,10 +12,10 @@ use crate::experiment::{FORMAT, Run};
 use crate::results::began::Began;
 use crate::results::tables::Table;
 use crate::results::{RunFolder, atomic, runfiles};
+use crate::runs::Split;
 use crate::runs::costs::costs_csv;
 use crate::runs::device::cores;
 use crate::runs::machine;
-use crate::runs::predictions::Split;
 use crate::runs::provenance::{self, Provenance};
 
 /// Names of the files in a figure's folder.

@@ -8,7 +8,7 @@ use crate::eval::judge::{Answered, Network};
 use crate::eval::relative::{self, Relative, RelativeRow, Trained};
 use crate::experiment::Figure;
 use crate::results::tables::Table;
-use crate::runs::predictions::Split;
+use crate::runs::Split;
 
 /// Rows of the figure, and what is judged.
 pub struct Positional {

@@ -6,7 +6,7 @@ use super::Study;
 use crate::eval::budgeted::Network;
 use crate::eval::summary::{Entry, summarise};
 use crate::results::tables::Table;
-use crate::runs::predictions::Split;
+use crate::runs::Split;
 
 /// The rows of every network and seed; none where no network has both several exits and a hold-out
 /// of at least as many images.

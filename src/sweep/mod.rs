@@ -2,11 +2,13 @@
 
 mod estimate;
 mod manifest;
+mod plan;
 mod run;
 mod slurm;
 mod status;
 
-pub use manifest::{Line, lines_of_runs, manifest, manifest_text, read_manifest};
+pub use manifest::{Line, lines_of_runs, manifest_text, read_manifest};
+pub use plan::manifest;
 pub use run::run_sweep;
 pub use slurm::{Slurm, submit};
 pub use status::{Status, describe_status, status_of};

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::manifest::Line;
-use crate::runs::predictions::Split;
+use crate::runs::Split;
 use crate::runs::workers::train_tasks;
 use crate::runs::{DataSets, Known, Settings, Task};
 

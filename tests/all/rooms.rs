@@ -1,27 +1,33 @@
-//! The rooms and what each must never import.
+//! The rooms, what each must never import, and that no files import each other in a circle.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Room, and the crates and rooms that its files must not name in a `use`.
+/// Room, and the rooms and crates that its files must not name.
 const NEVER: &[(&str, &[&str])] = &[
     ("cli", &["tch", "polars", "plotters"]),
-    ("study", &["clap", "crate::look", "crate::sweep", "crate::bench"]),
-    ("sweep", &["clap", "crate::bench", "crate::look"]),
-    ("bench", &["clap", "crate::sweep", "crate::look", "crate::study", "crate::runs"]),
-    ("look", &["clap", "crate::sweep", "crate::bench", "crate::study"]),
-    ("runs", &["clap", "crate::study", "crate::figures"]),
-    ("results", &["clap", "crate::models"]),
+    ("study", &["clap", "look", "sweep", "bench"]),
+    ("sweep", &["clap", "bench", "look", "study"]),
+    ("bench", &["clap", "sweep", "look", "study", "runs"]),
+    ("look", &["clap", "sweep", "bench", "study"]),
+    ("runs", &["clap", "study", "figures", "look", "sweep", "bench"]),
+    ("train", &["clap", "models", "figures", "results"]),
+    ("predict", &["clap", "models", "figures"]),
+    ("results", &["clap", "train", "models"]),
+    ("import", &["clap", "figures", "study", "runs"]),
     ("experiment", &["tch", "polars", "plotters"]),
-    ("data", &["crate::models", "crate::train", "crate::results"]),
-    ("engine", &["crate::models", "crate::data", "crate::train", "crate::eval"]),
-    ("nn", &["crate::engine", "crate::models", "crate::data", "crate::train", "crate::eval"]),
-    ("models", &["crate::data", "crate::train", "crate::experiment"]),
-    ("train", &["crate::models", "crate::figures", "clap"]),
-    ("predict", &["crate::models", "crate::figures", "clap"]),
-    ("eval", &["tch", "polars", "plotters", "crate::nn", "crate::models", "std::fs"]),
-    ("figures", &["tch", "crate::nn", "crate::models", "crate::train"]),
+    ("models", &["data", "train", "experiment"]),
+    ("engine", &["models", "data", "train", "eval"]),
+    ("nn", &["engine", "models", "data", "train", "eval"]),
+    ("data", &["models", "train", "results"]),
+    ("eval", &["tch", "polars", "plotters", "nn", "models", "std::fs"]),
+    ("figures", &["tch", "nn", "models", "train"]),
 ];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -36,30 +42,150 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn names(line: &str, import: &str) -> bool {
-    let line = line.trim_start();
-    let used = line.strip_prefix("pub use ").or_else(|| line.strip_prefix("use "));
-    let by_use = used.is_some_and(|rest| {
-        rest.strip_prefix(import)
-            .is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
-    });
-    by_use || (import.starts_with("crate::") && line.contains(&format!("{import}::")))
+/// A file's place in the crate: `src/runs/known.rs` is `runs::known`, `src/runs/mod.rs` is `runs`.
+fn module_of(file: &Path) -> String {
+    let inside = file.strip_prefix(source()).unwrap().with_extension("");
+    let parts: Vec<_> = inside.iter().map(|part| part.to_str().unwrap()).collect();
+    parts.into_iter().filter(|part| !["mod", "lib"].contains(part)).collect::<Vec<_>>().join("::")
+}
+
+/// Code without comments, strings and tests: what is left names what the file needs.
+fn code_of(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let mut code = String::new();
+    for line in text.lines() {
+        let quoted = line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
+        code.push_str(quoted.split("//").next().unwrap());
+        code.push('\n');
+    }
+    code
+}
+
+/// The paths of a `use` tree, each whole.
+fn flatten(tree: &str, before: &str, paths: &mut Vec<String>) {
+    let tree = tree.trim();
+    let Some(open) = tree.find('{') else {
+        let name = tree.split(" as ").next().unwrap().trim();
+        let whole = format!("{before}{name}");
+        paths.push(whole.strip_suffix("::self").unwrap_or(&whole).to_string());
+        return;
+    };
+    let before = format!("{before}{}", &tree[..open]);
+    let (mut depth, mut from) = (0, open + 1);
+    let inner = &tree[..tree.rfind('}').unwrap()];
+    for (at, c) in inner.char_indices().skip(open + 1) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                flatten(&inner[from..at], &before, paths);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !inner[from..].trim().is_empty() {
+        flatten(&inner[from..], &before, paths);
+    }
+}
+
+/// A path from the crate's root: `crate::` is taken away, `super::` and `self::` are walked; the
+/// path of another crate stays.
+fn resolve(path: &str, module: &str) -> String {
+    let mut place: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
+    let mut rest = path;
+    if let Some(inside) = rest.strip_prefix("crate::") {
+        return inside.to_string();
+    }
+    if !rest.starts_with("super::") && !rest.starts_with("self::") {
+        return rest.to_string();
+    }
+    rest = rest.strip_prefix("self::").unwrap_or(rest);
+    while let Some(after) = rest.strip_prefix("super::") {
+        place.pop();
+        rest = after;
+    }
+    place.push(rest);
+    place.join("::")
+}
+
+/// What a file names, from the crate's root, and what it passes on under its own name.
+#[derive(Default)]
+struct Names {
+    needed: Vec<String>,
+    /// Name, and the path that it stands for.
+    passed_on: Vec<(String, String)>,
+}
+
+fn names_in(file: &Path) -> Names {
+    let (code, module) = (code_of(file), module_of(file));
+    let mut names = Names::default();
+    let mut rest = String::new();
+    for statement in code.split_inclusive(';') {
+        let Some(at) = statement.rfind("use ").filter(|&at| is_use(&statement[..at])) else {
+            rest.push_str(statement);
+            continue;
+        };
+        let mut paths = Vec::new();
+        flatten(statement[at + 4..].trim_end_matches(';'), "", &mut paths);
+        let is_public = statement[..at].trim_end().ends_with("pub");
+        for path in paths {
+            let name = path.rsplit("::").next().unwrap().to_string();
+            let is_whole = ["crate::", "super::", "self::"].iter().any(|at| path.starts_with(at));
+            if is_public && !is_whole {
+                // `pub use child::Name`: the child's path begins here.
+                names.passed_on.push((name, format!("{module}::{path}")));
+            } else if is_public {
+                names.passed_on.push((name, resolve(&path, &module)));
+            } else {
+                names.needed.push(resolve(&path, &module));
+            }
+        }
+        rest.push_str(&statement[..at]);
+    }
+    let is_path = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
+    for word in rest.split(is_path) {
+        let word = word.trim_matches(':');
+        if ["crate::", "super::", "self::"].iter().any(|start| word.starts_with(start))
+            || word.starts_with("std::fs")
+        {
+            names.needed.push(resolve(word, &module));
+        } else if let Some((first, _)) = word.split_once("::") {
+            names.needed.push(first.to_string());
+        }
+    }
+    names
+}
+
+/// Whether what stands before `use ` on its line is nothing or `pub`.
+fn is_use(before: &str) -> bool {
+    let line = before.rsplit(['\n', '}', '{', ']']).next().unwrap_or(before).trim();
+    line.is_empty() || line.starts_with("pub")
+}
+
+fn begins(path: &str, room: &str) -> bool {
+    path == room || path.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
+}
+
+#[test]
+fn every_room_has_a_row() {
+    let folders = fs::read_dir(source()).unwrap().map(|entry| entry.unwrap().path());
+    let folders = folders.filter(|path| path.is_dir());
+    let rooms: BTreeSet<String> =
+        folders.map(|path| path.file_name().unwrap().to_str().unwrap().to_string()).collect();
+    let rows: BTreeSet<String> = NEVER.iter().map(|(room, _)| (*room).to_string()).collect();
+    assert_eq!(rooms, rows);
 }
 
 #[test]
 fn no_room_imports_what_it_must_not() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
     for (room, never) in NEVER {
-        let files = rust_files(&source.join(room));
-        assert!(!files.is_empty(), "room {room} is empty");
-        for file in files {
-            let text = fs::read_to_string(&file).unwrap();
-            for (number, line) in text.lines().enumerate() {
-                for import in *never {
-                    if names(line, import) {
-                        wrong.push(format!("{}:{}: {line}", file.display(), number + 1));
-                    }
+        for file in rust_files(&source().join(room)) {
+            for path in names_in(&file).needed {
+                if never.iter().any(|never| begins(&path, never)) {
+                    wrong.push(format!("{} names {path}", file.display()));
                 }
             }
         }
@@ -84,17 +210,81 @@ fn standard_output_is_written_in_one_place_that_no_full_disk_stops() {
 
 #[test]
 fn no_family_imports_another() {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/models");
-    let families = ["msdnet", "resnet", "densenet", "mobilenet", "mobilenet_v2", "squeezenet"];
-    for family in families {
-        let text = fs::read_to_string(models.join(family).with_extension("rs")).unwrap();
-        for other in families {
-            let imports = text.lines().any(|l| l.starts_with("use ") && names_module(l, other));
-            assert!(!imports || other == family, "{family} imports {other}");
+    let families: Vec<PathBuf> = rust_files(&source().join("models"));
+    let own = ["mod", "units", "tests"];
+    let name = |file: &Path| file.file_stem().unwrap().to_str().unwrap().to_string();
+    let families = families.iter().filter(|file| !own.contains(&&*name(file)));
+    let families: Vec<&PathBuf> = families.collect();
+    assert!(families.len() >= 3);
+    for file in &families {
+        for path in names_in(file).needed {
+            let other = families
+                .iter()
+                .map(|other| name(other))
+                .find(|other| *other != name(file) && begins(&path, &format!("models::{other}")));
+            assert!(other.is_none(), "{} names {path}", file.display());
         }
     }
 }
 
-fn names_module(line: &str, module: &str) -> bool {
-    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == module)
+/// Which file each file needs: where the names that it uses are defined.
+fn needs() -> BTreeMap<String, BTreeSet<String>> {
+    let files = rust_files(&source());
+    let all: BTreeMap<String, Names> =
+        files.iter().map(|file| (module_of(file), names_in(file))).collect();
+    let home = |path: &str| -> Option<String> {
+        let mut path = path.to_string();
+        for _ in 0..8 {
+            // The longest beginning that is a file, and the name that is taken from it.
+            let mut module = path.clone();
+            while !all.contains_key(&module) {
+                module.truncate(module.rfind("::")?);
+            }
+            let name = path[module.len()..].trim_start_matches("::").split("::").next()?;
+            let passed = &all[&module].passed_on;
+            match passed.iter().find(|(known, to)| known == name && *to != path) {
+                Some((_, to)) if all.keys().any(|m| begins(to, m) && !m.is_empty()) => {
+                    path.clone_from(to);
+                }
+                _ => return Some(module),
+            }
+        }
+        None
+    };
+    all.iter()
+        .filter(|(module, _)| !module.is_empty())
+        .map(|(module, names)| {
+            let needed = names.needed.iter().filter_map(|path| home(path));
+            (module.clone(), needed.filter(|other| other != module && !other.is_empty()).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let needs = needs();
+    // A file that needs nothing of what is left cannot be in a circle.
+    let mut left: BTreeSet<&String> = needs.keys().collect();
+    loop {
+        let free: Vec<&String> = left
+            .iter()
+            .copied()
+            .filter(|module| !needs[*module].iter().any(|other| left.contains(other)))
+            .collect();
+        let used = |module: &&String| left.iter().any(|other| needs[*other].contains(*module));
+        let unused = left.iter().copied().filter(|module| !used(module));
+        let gone: Vec<&String> = free.into_iter().chain(unused).collect();
+        if gone.is_empty() {
+            break;
+        }
+        left.retain(|module| !gone.contains(module));
+    }
+    let circles: Vec<String> = left
+        .iter()
+        .map(|module| {
+            let within = needs[*module].iter().filter(|other| left.contains(other));
+            format!("{module} -> {}", within.cloned().collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    assert!(circles.is_empty(), "files in circles:\n{}", circles.join("\n"));
 }

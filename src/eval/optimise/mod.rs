@@ -12,7 +12,7 @@ mod programme;
 use anyhow::{Result, ensure};
 
 use crate::eval::answers::Answers;
-use crate::eval::anytime::check_costs;
+use crate::eval::predictions::check_costs;
 
 pub use ascent::{Ascent, coordinate_ascent};
 pub use programme::{Form, Programme, dynamic_programme};
