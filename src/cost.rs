@@ -63,7 +63,7 @@ pub fn port_operations(network: &Network, exit: usize) -> u64 {
         let node = &network.nodes()[id];
         let elements = (node.channels * node.side * node.side) as u64;
         match node.layer {
-            Layer::Relu | Layer::Linear => elements,
+            Layer::Relu | Layer::Relu6 | Layer::Linear => elements,
             Layer::MaxPool { kernel, .. } | Layer::AvgPool { kernel } => {
                 elements * (kernel * kernel) as u64
             }
