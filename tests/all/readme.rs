@@ -46,6 +46,8 @@ const NOT_RUN: &[(&str, &str, Instead)] = &[
     ("scripts/run-notebooks.sh", "installs from the network", Instead::Script),
     ("repro data fetch", "needs the network", Instead::Parsed),
     ("repro bench", "takes minutes", Instead::Parsed),
+    ("repro doctor --golden", "needs a GPU", Instead::Parsed),
+    ("scripts/gpu-check.sh", "needs a GPU", Instead::Script),
     ("benches/", "takes minutes", Instead::Script),
     ("repro sweep slurm", "needs a cluster", Instead::With("--dry-run")),
     ("seq 0", "needs GNU parallel", Instead::Where("parallel")),
