@@ -199,7 +199,7 @@ def ours(checks, name, processes):
         ]
         found = [both(process, checks.limit(2)) for process in running]
     share = busy.share()
-    note = f"GPU busy {share:.0f} % of the time" if share is not None else ""
+    note = f"over these {len(found[0])} rows the GPU is busy {share:.0f} % of the time" if share is not None else ""
     for rows in zip(*found):
         told(checks, "repro", processes, name, rows[0]["what"], sum(row["value"] for row in rows), note)
 

@@ -112,6 +112,9 @@ pub enum Trouble {
     /// The GPU, or this process's use of it, is lost: nothing can be computed there by this process any more, and
     /// another one may go on.
     Lost,
+    /// A mistake of a program for the GPU, which another process would make again; nothing can be computed there by
+    /// this one any more.
+    Fault,
 }
 
 /// The trouble that an error's text tells of.
@@ -122,9 +125,6 @@ pub fn trouble(text: &str) -> Option<Trouble> {
     let lost = [
         "illegal memory access",
         "unspecified launch failure",
-        "device-side assert",
-        "misaligned address",
-        "illegal instruction",
         "uncorrectable",
         "launch timed out",
         "cuda error: unknown error",
@@ -133,11 +133,14 @@ pub fn trouble(text: &str) -> Option<Trouble> {
         "_execution_failed",
         "_internal_error",
     ];
+    let fault = ["device-side assert", "misaligned address", "illegal instruction"];
     let of_gpu = ["cuda", "cudnn", "cublas"].iter().any(|name| text.contains(name));
     if memory.iter().any(|words| text.contains(words)) {
         Some(Trouble::Memory)
     } else if of_gpu && lost.iter().any(|words| text.contains(words)) {
         Some(Trouble::Lost)
+    } else if of_gpu && fault.iter().any(|words| text.contains(words)) {
+        Some(Trouble::Fault)
     } else {
         None
     }
@@ -146,7 +149,8 @@ pub fn trouble(text: &str) -> Option<Trouble> {
 /// An error's text as people read it: without the frames of LibTorch's own stack, and with the way out where the GPU
 /// was lost.
 pub fn plain(text: &str) -> String {
-    let end = text.find("Exception raised from").unwrap_or(text.len());
+    let ends = ["Exception raised from", "\nSearch for `cuda", "\nCUDA kernel errors might"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
     let text = text[..end].trim_end();
     match trouble(text) {
         Some(Trouble::Lost) if !text.contains(LOST) => format!("{text}; {LOST}"),
@@ -171,6 +175,7 @@ mod tests {
             trouble("CUDA error: an illegal memory access was encountered"),
             Some(Trouble::Lost)
         );
+        assert_eq!(trouble("CUDA error: misaligned address"), Some(Trouble::Fault));
         assert_eq!(trouble("shape '[2, 3]' is invalid for input of size 5"), None);
     }
 
@@ -181,6 +186,9 @@ mod tests {
         let cut = plain(text);
         assert_eq!(cut, format!("A, seed 0: CUDA error: unspecified launch failure; {LOST}"));
         assert_eq!(plain(&cut), cut);
+        let advice =
+            "CUDA error: misaligned address\nSearch for `cudaErrorMisalignedAddress' in https://";
+        assert_eq!(plain(advice), "CUDA error: misaligned address");
         assert_eq!(plain("no data"), "no data");
     }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 use super::doctor::{Check, State};
-use crate::cuda::{Numerics, plain};
+use crate::cuda::{Numerics, Trouble, plain, trouble};
 use crate::data::{Dataset, Normalisation, Part, Source};
 use crate::experiment::{Run, Training};
 use crate::import::port::network_of;
@@ -18,7 +18,7 @@ use crate::results::checkpoint::load_tensors;
 use crate::train::{Job, Trainer, loss};
 
 /// Networks whose trainings on both devices are compared.
-const NETWORKS: [(&str, &str); 3] = [
+const NETWORKS: [(&str, &str); 6] = [
     (
         "MSDNet",
         r#"{"msdnet":{"channels":4,"growth":2,"scale_growth":[1,2,4],"bottleneck":[1,2,4],"exits":2,"first_exit":1,"spacing":{"even":1}}}"#,
@@ -28,6 +28,9 @@ const NETWORKS: [(&str, &str); 3] = [
         "DenseNet",
         r#"{"densenet":{"layers_per_block":1,"growth":4,"bottleneck":true,"compression":0.5,"exits_after":[1]}}"#,
     ),
+    ("MobileNet", r#"{"mobilenet":{"width":0.125,"stem":"cifar"}}"#),
+    ("MobileNetV2", r#"{"mobilenet_v2":{"width":0.125,"stem":"cifar"}}"#),
+    ("SqueezeNet", r#"{"squeezenet":{"form":"cifar"}}"#),
 ];
 const STEPS: usize = 20;
 const BATCH: usize = 20;
@@ -60,20 +63,32 @@ fn loss_bounds(precision: Precision, numerics: Numerics) -> (f64, f64) {
 /// # Errors
 /// When the folder cannot be read or holds no golden network.
 pub fn examine_numbers(device: Device, numerics: Numerics, golden: &Path) -> Result<Vec<Check>> {
-    let mut checks = Vec::new();
+    let mut checks: Vec<Check> = Vec::new();
+    let mut lost = false;
+    let mut attempt = |name: String, compare: &dyn Fn() -> Result<String>| {
+        let found =
+            if lost { Err(anyhow!("not tried: the check before lost the GPU")) } else { compare() };
+        let spoils = |error: &anyhow::Error| {
+            matches!(trouble(&format!("{error:#}")), Some(Trouble::Lost | Trouble::Fault))
+        };
+        lost |= found.as_ref().is_err_and(spoils);
+        checks.push(check(name, found));
+    };
     for file in golden_networks(golden)? {
         let name = file.file_stem().map_or(String::new(), |s| s.display().to_string());
         let single = if numerics.tf32 && device != Device::Cpu { TF32 } else { SINGLE };
         for (kind, what, bounds) in [(Kind::Double, "fp64", DOUBLE), (Kind::Float, "fp32", single)]
         {
-            let found = compare_golden(&file, device, kind, &bounds);
-            checks.push(check(format!("golden {name} {what}"), found));
+            attempt(format!("golden {name} {what}"), &|| {
+                compare_golden(&file, device, kind, &bounds)
+            });
         }
     }
     for (name, config) in NETWORKS {
         for (precision, what) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
-            let found = compare_steps(config, device, precision, numerics);
-            checks.push(check(format!("{STEPS} steps of {name} {what}"), found));
+            attempt(format!("{STEPS} steps of {name} {what}"), &|| {
+                compare_steps(config, device, precision, numerics)
+            });
         }
     }
     Ok(checks)

@@ -96,6 +96,11 @@ fn summary(failures: &[Failure], count: usize) -> String {
     }
 }
 
+/// Whether this process can compute nothing on its GPU after the error.
+fn ends_the_process(error: &anyhow::Error) -> bool {
+    matches!(trouble(&format!("{error:#}")), Some(Trouble::Lost | Trouble::Fault))
+}
+
 /// What failed.
 fn in_turn(mut waiting: Vec<Task>, data_sets: &DataSets) -> Result<Vec<Failure>> {
     let settings = data_sets.settings;
@@ -112,7 +117,7 @@ fn in_turn(mut waiting: Vec<Task>, data_sets: &DataSets) -> Result<Vec<Failure>>
                 Ok(Outcome::Busy) => busy.push(task),
                 Ok(Outcome::Interrupted) => bail!(Interrupted),
                 // Every later call of this process would fail as well.
-                Err(error) if trouble(&format!("{error:#}")) == Some(Trouble::Lost) => {
+                Err(error) if ends_the_process(&error) => {
                     return Err(error);
                 }
                 Err(error) => failures.push(Failure::new(&task, &plain(&format!("{error:#}")))),

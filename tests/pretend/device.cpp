@@ -16,6 +16,7 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -56,6 +57,14 @@ void launch() {
 
 // ---- memory -----------------------------------------------------------------------------------
 
+// Takes `size` bytes of the device, or says that they are not there.
+void take(long size) {
+  static const long limit = number("PRETEND_MEMORY", -1);
+  if ((counts.bytes += size) <= limit || limit < 0) return;
+  counts.bytes -= size;
+  TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ", size, " bytes.");
+}
+
 struct Memory final : c10::Allocator {
   static void release(void* block) {
     char* start = static_cast<char*>(block) - LINE;
@@ -65,13 +74,8 @@ struct Memory final : c10::Allocator {
 
   c10::DataPtr allocate(size_t size) override {
     if (size == 0) return {nullptr, nullptr, &release_nothing, CARD};
-    static const long limit = number("PRETEND_MEMORY", -1);
     const size_t whole = (size + LINE - 1) / LINE * LINE;
-    const long all = counts.bytes += long(whole);
-    if (limit >= 0 && all > limit) {
-      counts.bytes -= long(whole);
-      TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ", whole, " bytes.");
-    }
+    take(long(whole));
     char* start = static_cast<char*>(std::aligned_alloc(LINE, whole + LINE));
     *reinterpret_cast<size_t*>(start) = whole;
     return {start + LINE, start + LINE, &release, CARD};
@@ -84,11 +88,22 @@ struct Memory final : c10::Allocator {
   }
 } memory;
 
-// The same bytes as a tensor of `device`; they live as long as either.
-Tensor seen_as(const Tensor& t, c10::Device device) {
+// What a tensor under another name holds on to, and how much of the device's memory that is.
+struct Held {
+  c10::Storage whole;
+  long bytes;
+  static void release(void* held) {
+    counts.bytes -= static_cast<Held*>(held)->bytes;
+    delete static_cast<Held*>(held);
+  }
+};
+
+// The same bytes as a tensor of `device`; they live as long as either. `fresh`: they are new there.
+Tensor seen_as(const Tensor& t, c10::Device device, bool fresh = false) {
   c10::Storage whole = t.storage();
-  auto* kept = new c10::Storage(whole);
-  c10::DataPtr bytes(whole.mutable_data(), kept, [](void* p) { delete static_cast<c10::Storage*>(p); }, device);
+  const long size = fresh ? long(whole.nbytes()) : 0;
+  if (fresh) take(size);
+  c10::DataPtr bytes(whole.mutable_data(), new Held{whole, size}, &Held::release, device);
   const bool on_card = device == CARD;
   c10::Allocator* allocator = on_card ? &memory : nullptr;
   c10::Storage view(c10::Storage::use_byte_size_t(), whole.nbytes(), std::move(bytes), allocator, on_card);
@@ -100,10 +115,14 @@ Tensor seen_as(const Tensor& t, c10::Device device) {
 
 // ---- every operation --------------------------------------------------------------------------
 
-// An argument as the processor's kernel takes it.
+// An argument as the processor's kernel takes it. A real device's convolutions read 16 bytes at a time.
 Tensor lent(const Tensor& t, const std::string& operation) {
   if (!t.defined()) return t;
-  if (t.is_cuda()) return seen_as(t, c10::kCPU);
+  if (t.is_cuda()) {
+    const bool aligned = t.numel() == 0 || reinterpret_cast<size_t>(t.data_ptr()) % 16 == 0;
+    TORCH_CHECK(aligned || operation.find("conv") == std::string::npos, "CUDA error: misaligned address");
+    return seen_as(t, c10::kCPU);
+  }
   TORCH_CHECK(t.dim() == 0, operation, ": Expected all tensors to be on the same device, but one of sizes ", t.sizes(),
               " is on ", t.device());
   return t;
@@ -127,12 +146,20 @@ IValue lent(const IValue& value, const std::string& operation) {
   return value;
 }
 
-// A result as the device's: the argument itself where the operation says that it gives that back.
+// A kernel's result as a tensor of the device; a view of an argument is no new memory.
+Tensor returned(const Tensor& result, const std::vector<IValue>& given) {
+  const auto is_seen = [&](const IValue& value) {
+    return value.isTensor() && value.toTensor().defined() && value.toTensor().storage().data() == result.storage().data();
+  };
+  return seen_as(result, CARD, std::none_of(given.begin(), given.end(), is_seen));
+}
+
+// The argument itself where the operation says that it gives that back.
 IValue returned(const IValue& value, const c10::Argument& result, const std::vector<c10::Argument>& arguments,
                 const std::vector<IValue>& given) {
   if (value.isTensorList()) {
     c10::List<Tensor> list;
-    for (const Tensor& t : value.toTensorVector()) list.push_back(seen_as(t, CARD));
+    for (const Tensor& t : value.toTensorVector()) list.push_back(returned(t, given));
     return list;
   }
   if (!value.isTensor() || !value.toTensor().defined()) return value;
@@ -140,7 +167,7 @@ IValue returned(const IValue& value, const c10::Argument& result, const std::vec
     const auto* alias = arguments[i].alias_info();
     if (alias && *alias == *result.alias_info()) return given[i];
   }
-  return seen_as(value.toTensor(), CARD);
+  return returned(value.toTensor(), given);
 }
 
 void by_processor(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
@@ -238,7 +265,7 @@ struct CUDAHooks : CUDAHooksInterface {
   DeviceIndex current_device() const override { return 0; }
   DeviceIndex getCurrentDevice() const override { return 0; }
   Device getDeviceFromPtr(void*) const override { return CARD; }
-  void deviceSynchronize(DeviceIndex) const override { counts.readbacks++; }
+  void deviceSynchronize(DeviceIndex) const override {}
   const Generator& getDefaultGenerator(DeviceIndex) const override {
     return at::detail::getDefaultCPUGenerator();
   }
