@@ -28,7 +28,8 @@ done
 # A worker computes on the GPU; its threads on the processor only wait.
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 mkdir -p "$runs"
-"$repro" sweep plan ${stage//,/ } ${changes[@]+"${changes[@]}"} --data "$data" --runs "$runs" | grep -E "$only" > "$runs/manifest.jsonl"
+"$repro" sweep plan ${stage//,/ } ${changes[@]+"${changes[@]}"} --data "$data" --runs "$runs" | grep -E "$only" \
+  | awk '{ sub(/"index":[0-9]+/, "\"index\":" NR - 1) } 1' > "$runs/manifest.jsonl"
 
 code=0
 if [ "$seconds" -gt 0 ]; then
