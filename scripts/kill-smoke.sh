@@ -41,7 +41,8 @@ for options in "" "--workers 1" "--workers 2" "--workers 3"; do
   for ((i = 0; i < times; i++)); do
     folder=$place/killed
     rm -rf "$folder" && mkdir "$folder"
-    for ((k = 0; k < 2 + RANDOM % 3; k++)); do
+    starts=$((2 + RANDOM % 3))
+    for ((k = 0; k < starts; k++)); do
       (cd "$folder" && exec "$program" anytime smoke -q $options > said 2>&1) &
       child=$!
       if ((k == 0 && i % 3 == 0)); then
