@@ -7,7 +7,8 @@ use anyhow::Result;
 use super::output::print_path;
 use crate::study::write_report;
 
-/// Gather what is in the results folder into its README.md.
+/// Judge the exact claims, gather what is in the results folder into its README.md with the pictures
+/// of all claims, and put the findings into the README beside the folder.
 #[derive(Debug, clap::Args)]
 pub struct ReportArgs {
     /// Folder with figures and tables
@@ -20,6 +21,8 @@ pub struct ReportArgs {
 /// # Errors
 /// Names the file that is missing or broken.
 pub fn run(args: &ReportArgs) -> Result<()> {
-    print_path(&write_report(&args.out)?);
+    for path in write_report(&args.out)? {
+        print_path(&path);
+    }
     Ok(())
 }

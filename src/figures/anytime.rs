@@ -54,7 +54,7 @@ fn read(csv: &Path) -> Result<Vec<Line>> {
         y: accuracy[i],
     });
     let means = table.within(means(samples))?.into_iter();
-    Ok(lines(means.map(|((label, ..), point)| (label, point)), true))
+    Ok(lines(means.map(|((label, ..), mean)| (label, mean)), true))
 }
 
 #[cfg(test)]
@@ -89,11 +89,13 @@ mod tests {
         let lines = with_csv(&table(), |csv| read(csv).unwrap());
         let heights =
             |i: usize| -> Vec<(f64, f64)> { lines[i].points.iter().map(|p| (p.x, p.y)).collect() };
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines.len(), 3);
         assert_eq!(heights(0), [(1e6, 0.6), (3e6, 0.8)]);
-        assert_eq!(heights(1), [(5e6, 0.65), (9e6, 0.75)]);
-        assert!((lines[0].points[0].sd.unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
-        assert_eq!(lines[1].points[0].sd, None);
+        // The seeds' own, then the curve of one seed.
+        assert_eq!(heights(1), [(1e6, 0.5), (1e6, 0.7), (3e6, 0.8), (3e6, 0.8)]);
+        assert_eq!(heights(2), [(5e6, 0.65), (9e6, 0.75)]);
+        assert_eq!(lines[0].points[0].spread.map(|spread| spread.seeds), Some(2));
+        assert_eq!(lines[2].points[0].spread, None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Figure 7: top-1 accuracy against the mean cost of an image when a batch shares a budget.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::Result;
@@ -7,17 +8,19 @@ use anyhow::Result;
 use super::anytime::accuracy_axis;
 use super::chart::{Chart, Line, Markers, Point, Style};
 use super::draw::draw as draw_chart;
-use super::seeds::{Sample, means};
+use super::seeds::{Mean, Sample, means, of_means};
 use super::{PaperCurve, envelope, paper, table};
+use crate::eval::curve::interpolate;
 
 /// Draws the `figure.csv` of a budgeted-batch experiment, the paper's curves dashed beside ours.
 ///
 /// Columns read: curve, network, seed, policy, temperature, ratio, multiply_adds, accuracy, and
-/// combine where it is there. Rows with a ratio are swept: a curve that joins several networks is their upper envelope, with each
-/// network's own points pale behind it. Rows without a ratio are a network's exits, or networks of
-/// one exit each, marked each; several networks with exits are joined as swept ones are. A
-/// curve that occurs under several policies, with several ways to combine exits, or with and
-/// without a fitted temperature, is a line for each, which its label then says.
+/// combine where it is there. Rows with a ratio are swept, and rows without one a network's exits:
+/// a thin line a seed, the upper envelope of the networks where several are joined, and their mean
+/// with its interval at eight budgets. Networks of one exit each, and the exits of one network, are
+/// points of a line, each the mean over seeds. A curve that occurs under several policies, with
+/// several ways to combine exits, or with and without a fitted temperature, is a line for each,
+/// which its label then says.
 ///
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
@@ -27,7 +30,10 @@ pub fn draw(csv: &Path, paper: &[PaperCurve], svg: &Path, png: &Path) -> Result<
 }
 
 fn chart(csv: &Path, paper: &[PaperCurve]) -> Result<Chart> {
-    let mut curves: Vec<Line> = read(csv)?.into_iter().flat_map(lines).collect();
+    let mut curves = Vec::new();
+    for swept in read(csv)? {
+        curves.extend(lines(&swept)?);
+    }
     curves.extend(paper::lines(paper, false));
     Ok(Chart {
         title: "Budgeted batch classification".to_owned(),
@@ -36,16 +42,6 @@ fn chart(csv: &Path, paper: &[PaperCurve]) -> Result<Chart> {
         curves,
         rule: None,
     })
-}
-
-/// A network's name and its points.
-type Network = (String, Vec<Point>);
-
-/// A curve's points, network by network, each by ascending cost.
-struct Swept {
-    label: String,
-    ratios: bool,
-    networks: Vec<Network>,
 }
 
 /// What rows of one line have in common.
@@ -58,8 +54,21 @@ struct Kind {
     ratios: bool,
 }
 
-/// Kind, network, ratio, and which of the rows of one seed that have all these.
-type Key = (Kind, String, String, usize);
+/// A point of one seed: network, what tells the network's points apart, x and y.
+struct Row {
+    network: String,
+    place: String,
+    seed: String,
+    x: f64,
+    y: f64,
+}
+
+/// A curve's rows.
+struct Swept {
+    label: String,
+    ratios: bool,
+    rows: Vec<Row>,
+}
 
 fn read(csv: &Path) -> Result<Vec<Swept>> {
     let table = table::read(csv)?;
@@ -74,11 +83,10 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
         true => table.text("combine")?,
         false => vec!["single".to_owned(); curve.len()],
     };
-    let swept: Vec<bool> = ratio.iter().map(|ratio| !ratio.is_empty()).collect();
     let cost = table.numbers("multiply_adds")?;
     let accuracy = table.numbers("accuracy")?;
-    let mut samples: Vec<Sample<Key>> = Vec::new();
-    let mut counts = std::collections::HashMap::new();
+    let mut kinds: Vec<(Kind, Vec<Row>)> = Vec::new();
+    let mut counts: HashMap<(Kind, String, String), usize> = HashMap::new();
     for i in 0..curve.len() {
         let kind = Kind {
             curve: curve[i].clone(),
@@ -87,44 +95,36 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             // one for each, joined by `/`; that it was fitted does not differ.
             scaled: !matches!(temperature[i].as_str(), "" | "1"),
             combine: combine[i].clone(),
-            ratios: swept[i],
+            ratios: !ratio[i].is_empty(),
         };
-        let mut key = (kind, network[i].clone(), ratio[i].clone(), 0);
+        let mut place = ratio[i].clone();
         // The exits of a network without dynamic evaluation have nothing else to tell them apart.
-        if !swept[i] {
-            let count = counts.entry((key.clone(), seed[i].clone())).or_insert(0);
-            key.3 = *count;
+        if place.is_empty() {
+            let key = (kind.clone(), network[i].clone(), seed[i].clone());
+            let count = counts.entry(key).or_insert(0);
+            place = format!("exit {count}");
             *count += 1;
         }
-        samples.push(Sample { key, seed: seed[i].clone(), x: cost[i], y: accuracy[i] });
-    }
-    let means = table.within(means(samples))?;
-    Ok(gather(means))
-}
-
-fn gather(means: Vec<(Key, Point)>) -> Vec<Swept> {
-    let mut kinds: Vec<(Kind, Vec<Network>)> = Vec::new();
-    for ((kind, network, _, _), point) in means {
-        let place = kinds.iter().position(|(known, _)| *known == kind);
-        let place = place.unwrap_or_else(|| {
-            kinds.push((kind, Vec::new()));
-            kinds.len() - 1
-        });
-        let networks = &mut kinds[place].1;
-        match networks.iter_mut().find(|(name, _)| *name == network) {
-            Some((_, points)) => points.push(point),
-            None => networks.push((network, vec![point])),
+        let row = Row {
+            network: network[i].clone(),
+            place,
+            seed: seed[i].clone(),
+            x: cost[i],
+            y: accuracy[i],
+        };
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, rows)) => rows.push(row),
+            None => kinds.push((kind, vec![row])),
         }
     }
     let labels: Vec<String> = kinds.iter().map(|(kind, _)| label(kind, &kinds)).collect();
     let swept = labels.into_iter().zip(kinds);
-    let swept = swept.map(|(label, (kind, mut networks))| {
-        for (_, points) in &mut networks {
-            points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        }
-        Swept { label, ratios: kind.ratios, networks }
-    });
-    swept.collect()
+    let swept: Vec<Swept> =
+        swept.map(|(label, (kind, rows))| Swept { label, ratios: kind.ratios, rows }).collect();
+    for curve in &swept {
+        table.within(curve.means())?;
+    }
+    Ok(swept)
 }
 
 /// The curve's name, with what sets it apart from others of that name.
@@ -147,32 +147,99 @@ fn label<T>(kind: &Kind, kinds: &[(Kind, T)]) -> String {
     }
 }
 
-fn lines(swept: Swept) -> Vec<Line> {
-    let line = |points: Vec<Point>, style: Style, markers: Markers| Line {
-        label: swept.label.clone(),
-        points,
-        style,
-        markers,
-        stepped: false,
-    };
-    let each: Vec<Vec<Point>> = swept.networks.iter().map(|(_, p)| p.clone()).collect();
+/// Budgets at which a mean of lines has an interval.
+const INTERVALS: usize = 8;
+/// Stretches between two of them, through whose ends the mean is drawn.
+const STRETCHES: usize = 12;
+
+impl Swept {
+    /// The mean over seeds at each network's place.
+    fn means(&self) -> Result<Vec<Mean>> {
+        let sample = |row: &Row| Sample {
+            key: (row.network.clone(), row.place.clone()),
+            seed: row.seed.clone(),
+            x: row.x,
+            y: row.y,
+        };
+        Ok(means(self.rows.iter().map(sample))?.into_iter().map(|(_, mean)| mean).collect())
+    }
+
+    /// The points of each network, by ascending cost, for each seed in order.
+    fn seeds(&self) -> BTreeMap<&str, Vec<Vec<Point>>> {
+        let mut seeds: BTreeMap<&str, BTreeMap<&str, Vec<Point>>> = BTreeMap::new();
+        for row in &self.rows {
+            let networks = seeds.entry(&row.seed).or_default();
+            let point = Point { x: row.x, y: row.y, spread: None };
+            networks.entry(&row.network).or_default().push(point);
+        }
+        let ascending = |mut points: Vec<Point>| {
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+            points
+        };
+        let of_seed =
+            |networks: BTreeMap<&str, Vec<Point>>| networks.into_values().map(ascending).collect();
+        seeds.into_iter().map(|(seed, networks)| (seed, of_seed(networks))).collect()
+    }
+
+    fn line(&self, points: Vec<Point>, style: Style, markers: Markers) -> Line {
+        Line { label: self.label.clone(), points, style, markers, stepped: false }
+    }
+}
+
+fn lines(swept: &Swept) -> Result<Vec<Line>> {
+    let seeds = swept.seeds();
+    let mut networks = seeds.values().flatten();
     // Networks of one exit each are one curve; the exits of several networks, by cost alone, would
     // be a zigzag.
-    let is_one = each.len() == 1 || each.iter().all(|points| points.len() == 1);
-    if !swept.ratios && is_one {
-        let mut points = each.concat();
-        points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        return vec![line(points, Style::Ours, Markers::Every)];
+    let are_points = networks.all(|points| points.len() == 1);
+    if !swept.ratios && (are_points || seeds.values().all(|networks| networks.len() == 1)) {
+        return Ok(of_means(&swept.label, swept.means()?, false));
     }
-    if let [only] = &each[..] {
-        return vec![line(only.clone(), Style::Ours, Markers::Spaced)];
+    let joined: Vec<Vec<Point>> = seeds.values().map(|networks| join(networks)).collect();
+    if let [only] = &joined[..] {
+        let own = seeds.into_values().flatten();
+        let mut lines = Vec::new();
+        if own.clone().count() > 1 {
+            lines.extend(own.map(|points| swept.line(points, Style::Pale, Markers::None)));
+        }
+        lines.push(swept.line(only.clone(), Style::Ours, Markers::Spaced));
+        return Ok(lines);
     }
-    let joined = envelope::upper(&each);
-    let pale = each.into_iter();
-    let mut lines: Vec<Line> =
-        pale.map(|points| line(points, Style::Pale, Markers::None)).collect();
-    lines.push(line(joined, Style::Ours, Markers::Spaced));
-    lines
+    let Some(mean) = mean_line(&joined) else {
+        return Ok(of_means(&swept.label, swept.means()?, false));
+    };
+    let thin = joined.into_iter().map(|points| swept.line(points, Style::Pale, Markers::None));
+    let mut lines: Vec<Line> = thin.collect();
+    lines.push(swept.line(mean, Style::Ours, Markers::Intervals));
+    Ok(lines)
+}
+
+fn join(networks: &[Vec<Point>]) -> Vec<Point> {
+    match networks {
+        [only] => only.clone(),
+        several if several.iter().any(|points| points.len() > 1) => envelope::upper(several),
+        single => single.concat(),
+    }
+}
+
+/// The mean of the seeds' lines over the budgets that all cover, with an interval at eight of them;
+/// none where there is no such budget.
+fn mean_line(seeds: &[Vec<Point>]) -> Option<Vec<Point>> {
+    let pairs: Vec<Vec<(f64, f64)>> =
+        seeds.iter().map(|line| line.iter().map(|point| (point.x, point.y)).collect()).collect();
+    let from = pairs.iter().map(|line| line[0].0).fold(f64::NEG_INFINITY, f64::max);
+    let to = pairs.iter().map(|line| line[line.len() - 1].0).fold(f64::INFINITY, f64::min);
+    let steps = (INTERVALS - 1) * STRETCHES;
+    let at = |step: usize| {
+        let share = step as f64 / steps as f64;
+        // The ends as they are, which rounding might put outside.
+        let x = if step == steps { to } else { from + share * (to - from) };
+        let each = pairs.iter().filter_map(|line| Some((x, interpolate(line, x)?))).collect();
+        let mean = Mean::of(each).point;
+        let spread = mean.spread.filter(|_| step.is_multiple_of(STRETCHES));
+        Point { x, spread, ..mean }
+    };
+    (from < to).then(|| (0..=steps).map(at).collect())
 }
 
 #[cfg(test)]
@@ -206,13 +273,33 @@ mod tests {
     }
 
     #[test]
-    fn costs_and_accuracies_are_means_over_seeds() {
+    fn of_several_seeds_each_is_a_thin_line_and_their_mean_has_eight_intervals() {
         let lines = drawn(&[
-            "MSDNet,m,0,max-softmax,1,0.5,10,0.5,100",
-            "MSDNet,m,1,max-softmax,1,0.5,14,0.75,100",
+            "MSDNet,m,0,max-softmax,1,0,10,0.5,100",
+            "MSDNet,m,0,max-softmax,1,inf,24,0.6,100",
+            "MSDNet,m,1,max-softmax,1,0,10,0.7,100",
+            "MSDNet,m,1,max-softmax,1,inf,24,0.8,100",
         ]);
-        assert_eq!(places(&lines[0]), [(12.0, 0.625)]);
-        assert!(lines[0].points[0].sd.is_some());
+        let styles: Vec<Style> = lines.iter().map(|line| line.style).collect();
+        assert_eq!(styles, [Style::Pale, Style::Pale, Style::Ours]);
+        let mean = &lines[2].points;
+        let with: Vec<_> = mean.iter().filter(|point| point.spread.is_some()).collect();
+        assert_eq!(with.len(), 8);
+        for (place, point) in with.iter().enumerate() {
+            assert!((point.x - 10.0 - 2.0 * place as f64).abs() < 1e-9, "{point:?}");
+            assert!((point.y - 0.6 - 0.1 * place as f64 / 7.0).abs() < 1e-9, "{point:?}");
+        }
+    }
+
+    #[test]
+    fn a_seed_that_occurs_twice_at_a_point_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("figure.csv");
+        let row = "MSDNet,m,0,max-softmax,1,0,10,0.5,100\n";
+        let header = "curve,network,seed,policy,temperature,ratio,multiply_adds,accuracy,images\n";
+        std::fs::write(&csv, [header, row, row].concat()).unwrap();
+        let error = format!("{:#}", chart(&csv, &[]).unwrap_err());
+        assert!(error.contains("seed 0 occurs twice"), "{error}");
     }
 
     #[test]
@@ -226,7 +313,8 @@ mod tests {
         ]);
         assert_eq!(places(&lines[0]), [(10.0, 0.6), (20.0, 0.7)]);
         assert_eq!(lines[0].markers, Markers::Every);
-        assert_eq!(places(&lines[1]), [(40.0, 0.9)]);
+        assert_eq!(lines[1].style, Style::Seeds);
+        assert_eq!(places(&lines[2]), [(40.0, 0.9)]);
     }
 
     #[test]

@@ -54,14 +54,23 @@ pub struct Line {
 pub struct Point {
     pub x: f64,
     pub y: f64,
-    /// One standard deviation of y over seeds; `None` where there is one seed.
-    pub sd: Option<f64>,
+    /// How sure y is as a mean over seeds; `None` where there is one seed.
+    pub spread: Option<Spread>,
+}
+
+/// The 95 % interval of a mean over seeds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Half its width, by Student's t.
+    pub half: f64,
+    /// Number of seeds, 2 or more.
+    pub seeds: usize,
 }
 
 /// Whose curve it is, and how much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Strong, with a band of plus and minus one standard deviation.
+    /// Strong, with the intervals of its points.
     Ours,
     /// Thin, dashed, hollow markers, no band; coloured as our curve of the same family.
     Paper,
@@ -69,6 +78,8 @@ pub enum Style {
     Published,
     /// A pale companion of the strong line of the same label; not in the legend.
     Pale,
+    /// What each seed measured, as small dots without a line; not in the legend.
+    Seeds,
 }
 
 /// Which points of a curve carry a marker.
@@ -78,4 +89,6 @@ pub enum Markers {
     Every,
     /// So few that they do not touch, for curves of many points.
     Spaced,
+    /// Those with an interval.
+    Intervals,
 }

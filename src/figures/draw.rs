@@ -56,11 +56,12 @@ fn lay_out(panels: &[Chart]) -> Result<Canvas> {
 mod tests {
     use std::fs;
 
-    use super::super::chart::{Line, Markers, Point, Style};
+    use super::super::chart::{Line, Markers, Point, Spread, Style};
     use super::*;
 
-    fn line(label: &str, style: Style, points: &[(f64, f64)], sd: Option<f64>) -> Line {
-        let point = |&(x, y): &(f64, f64)| Point { x, y, sd };
+    fn line(label: &str, style: Style, points: &[(f64, f64)], half: Option<f64>) -> Line {
+        let spread = half.map(|half| Spread { half, seeds: 3 });
+        let point = |&(x, y): &(f64, f64)| Point { x, y, spread };
         Line {
             label: label.to_owned(),
             points: points.iter().map(point).collect(),
@@ -93,9 +94,13 @@ mod tests {
         pairs.map(|pair| pair[1]).collect()
     }
 
-    fn areas(canvas: &Canvas) -> usize {
-        let faint = |mark: &&Mark| matches!(mark, Mark::Area { opacity, .. } if *opacity < 1.0);
-        canvas.marks.iter().filter(faint).count()
+    /// Upright strokes of the width of an interval's bar.
+    fn bars(canvas: &Canvas) -> usize {
+        let is_bar = |mark: &&Mark| {
+            matches!(mark, Mark::Stroke { points, width, .. }
+                if *width == 2.0 && points.len() == 2 && points[0].0 == points[1].0)
+        };
+        canvas.marks.iter().filter(is_bar).count()
     }
 
     #[test]
@@ -132,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn only_curves_of_several_seeds_have_a_band() {
+    fn only_points_of_several_seeds_have_an_interval() {
         let one = lay_out(&[chart(vec![line("a", Style::Ours, &RISING, None)])]).unwrap();
         let two = lay_out(&[chart(vec![line("a", Style::Ours, &RISING, Some(0.01))])]).unwrap();
-        assert_eq!((areas(&one), areas(&two)), (0, 1));
+        assert_eq!((bars(&one), bars(&two)), (0, 3));
     }
 
     #[test]

@@ -4,8 +4,7 @@ use super::chart::Point;
 
 /// The highest of the curves at every x that any of them covers, joined across gaps.
 ///
-/// Each curve is a polyline with x ascending. The standard deviation is the one of the curve that
-/// is highest there.
+/// Each curve is a polyline with x ascending, of one seed.
 pub fn upper(curves: &[Vec<Point>]) -> Vec<Point> {
     let mut xs: Vec<f64> = curves.iter().flatten().map(|p| p.x).collect();
     xs.sort_by(f64::total_cmp);
@@ -52,9 +51,7 @@ fn between((a, b): Segment, x: f64) -> Point {
     }
     let share = (x - a.x) / (b.x - a.x);
     let mix = |a: f64, b: f64| a + (b - a) * share;
-    let sd = a.sd.zip(b.sd).map(|(a, b)| mix(a, b));
-    let y = mix(a.y, b.y);
-    Point { x, y, sd }
+    Point { x, y: mix(a.y, b.y), spread: None }
 }
 
 /// Every x strictly inside at which two segments over the same x cross, ascending.
@@ -84,7 +81,7 @@ mod tests {
     use super::*;
 
     fn curve(points: &[(f64, f64)]) -> Vec<Point> {
-        let point = |&(x, y): &(f64, f64)| Point { x, y, sd: None };
+        let point = |&(x, y): &(f64, f64)| Point { x, y, spread: None };
         points.iter().map(point).collect()
     }
 
@@ -113,15 +110,5 @@ mod tests {
     fn curves_that_do_not_overlap_are_joined() {
         let parts = [curve(&[(0.0, 1.0), (1.0, 2.0)]), curve(&[(3.0, 3.0), (4.0, 4.0)])];
         assert_eq!(upper(&parts), parts.concat());
-    }
-
-    #[test]
-    fn the_deviation_is_the_highest_ones() {
-        let with = |y: f64, sd: f64| {
-            let point = |x| Point { x, y, sd: Some(sd) };
-            vec![point(0.0), point(1.0)]
-        };
-        let envelope = upper(&[with(1.0, 0.5), with(2.0, 0.125)]);
-        assert!(envelope.iter().all(|p| p.sd == Some(0.125)));
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit};
 use super::draw::draw as draw_chart;
-use super::seeds::lines;
+use super::seeds::{Mean, lines};
 use super::table::{self, Table};
 
 /// Draws the `guarantee.csv` of `repro guarantee`: risk on test beside the diagonal on which it
@@ -44,12 +44,12 @@ fn panel(title: String, label: &str, curves: Vec<Line>) -> Chart {
 fn curves(table: &Table, column: &str) -> Result<Vec<Line>> {
     let (methods, tolerances) = (table.text("method")?, table.numbers("tolerance")?);
     let values = table.numbers(column)?;
-    let points = tolerances.into_iter().zip(values).map(|(x, y)| Point { x, y, sd: None });
+    let points = tolerances.into_iter().zip(values).map(|(x, y)| Mean::of(vec![(x, y)]));
     Ok(lines(methods.into_iter().zip(points), false))
 }
 
 fn diagonal(end: f64) -> Line {
-    let point = |x: f64| Point { x, y: x, sd: None };
+    let point = |x: f64| Point { x, y: x, spread: None };
     Line {
         label: "as much as tolerated".to_owned(),
         points: vec![point(0.0), point(end)],

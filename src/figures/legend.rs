@@ -87,22 +87,32 @@ fn entry(line: &Line, text: &[String], inks: &Inks, (x, y): (f64, f64), marks: &
     }
 }
 
-/// Says what the bands are, where there are any.
+/// Says what intervals and dots are, and of how many seeds, where there are any.
 fn note(
     panels: &[Chart],
     (left, top): (f64, f64),
     width: f64,
     marks: &mut Vec<Mark>,
 ) -> Result<f64> {
-    let lines = panels.iter().flat_map(|panel| &panel.curves);
-    let banded = lines
-        .filter(|line| line.style == Style::Ours)
-        .any(|line| line.points.iter().any(|p| p.sd.is_some()));
-    if !banded {
-        return Ok(top);
+    let lines = || panels.iter().flat_map(|panel| &panel.curves);
+    let ours = lines().filter(|line| line.style == Style::Ours);
+    let spreads = ours.flat_map(|line| line.points.iter().filter_map(|point| point.spread));
+    let mut seeds: Vec<usize> = spreads.map(|spread| spread.seeds).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    let n = match seeds[..] {
+        [] => return Ok(top),
+        [only] => format!("n = {only}"),
+        [first, .., last] => format!("n = {first} to {last}"),
+    };
+    let mut said = format!("mean over seeds ({n}); bars: its 95 % interval by Student's t");
+    for (style, words) in [(Style::Seeds, "; dots: seeds"), (Style::Pale, "; thin lines: seeds")] {
+        if lines().any(|line| line.style == style) {
+            said.push_str(words);
+        }
     }
     let mut y = top + 6.0;
-    for words in wrap("mean over seeds; bands: ± one standard deviation", SIZE, width)? {
+    for words in wrap(&said, SIZE, width)? {
         marks.push(Mark::Text(Text {
             words,
             at: (left + width / 2.0, y + ROW / 2.0),

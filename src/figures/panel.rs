@@ -1,9 +1,9 @@
-//! One panel laid out: title, axes with grid and ticks, bands, curves and markers.
+//! One panel laid out: title, axes with grid and ticks, curves, intervals, seeds and markers.
 
 use anyhow::{Result, ensure};
 
 use super::axis::Scale;
-use super::chart::{Axis, Chart, Line, Markers, Point, Style};
+use super::chart::{Axis, Chart, Line, Markers, Point, Spread, Style};
 use super::ink::{FRAME, GRID, Ink, Inks, RULE, WHITE, marker, paler};
 use super::mark::{Across, Down, Mark, Text, text_width, wrap};
 use super::stroke::{dashes, spaced, steps};
@@ -13,6 +13,8 @@ const LABEL: f64 = 16.0;
 const TICK: f64 = 15.0;
 /// Radius of a marker of our curves.
 const MARKER: f64 = 4.6;
+/// Radius of a seed's dot.
+const DOT: f64 = 2.2;
 
 /// Width and height of a panel, in pixels, by the number of panels beside each other.
 pub fn size(panels: usize) -> (f64, f64) {
@@ -112,12 +114,14 @@ fn points(chart: &Chart) -> impl Iterator<Item = &Point> {
     chart.curves.iter().flat_map(|line| &line.points)
 }
 
-/// All heights that the y axis must hold: values, the edges of bands, the rule.
+/// All heights that the y axis must hold: values, the ends of intervals, the rule. An interval of two
+/// seeds is so wide that it is cut off instead.
 fn heights(chart: &Chart) -> impl Iterator<Item = f64> {
     let edges = chart.curves.iter().flat_map(|line| {
         line.points.iter().flat_map(|p| {
-            let sd = p.sd.filter(|_| line.style == Style::Ours).unwrap_or(0.0);
-            [p.y, p.y - sd, p.y + sd]
+            let shown = p.spread.filter(|s| line.style == Style::Ours && s.seeds > 2);
+            let half = shown.map_or(0.0, |s| s.half);
+            [p.y, p.y - half, p.y + half]
         })
     });
     edges.chain(chart.rule)
@@ -130,7 +134,7 @@ fn check(chart: &Chart) -> Result<()> {
         for p in &line.points {
             let sound = fits(&chart.x, p.x)
                 && fits(&chart.y, p.y)
-                && p.sd.is_none_or(|sd| sd.is_finite() && sd >= 0.0);
+                && p.spread.is_none_or(|s| s.half.is_finite() && s.half >= 0.0);
             ensure!(sound, "curve {:?} has a point that cannot be drawn: {p:?}", line.label);
         }
     }
@@ -203,16 +207,23 @@ fn rule(chart: &Chart, frame: &Frame, marks: &mut Vec<Mark>) {
     }
 }
 
-/// Bands lowest, then pale lines, the paper's, ours; markers over all lines. What others published
-/// has markers alone.
+/// Pale lines lowest, then the paper's, ours, the intervals; dots and markers over all lines. What
+/// others published has markers alone.
 fn curves(chart: &Chart, inks: &Inks, frame: &Frame, marks: &mut Vec<Mark>) {
     let of = |style: Style| chart.curves.iter().filter(move |line| line.style == style);
-    for line in of(Style::Ours) {
-        band(line, inks.ink(line), frame, marks);
-    }
     let order = [Style::Pale, Style::Paper, Style::Published, Style::Ours];
     for line in order.into_iter().filter(|&style| style != Style::Published).flat_map(of) {
         trace(line, inks.ink(line), frame, marks);
+    }
+    for line in of(Style::Ours) {
+        for point in &line.points {
+            interval(*point, inks.ink(line), frame, marks);
+        }
+    }
+    for line in of(Style::Seeds) {
+        for point in &line.points {
+            dot(frame.place(point), inks.ink(line), marks);
+        }
     }
     for line in order.into_iter().flat_map(of) {
         let places: Vec<_> = line.points.iter().map(|p| frame.place(p)).collect();
@@ -221,6 +232,10 @@ fn curves(chart: &Chart, inks: &Inks, frame: &Frame, marks: &mut Vec<Mark>) {
             Markers::None => Vec::new(),
             Markers::Every => (0..places.len()).collect(),
             Markers::Spaced => spaced(&places, 42.0),
+            Markers::Intervals => {
+                let has = |i: &usize| line.points[*i].spread.is_some();
+                (0..places.len()).filter(has).collect()
+            }
         };
         for i in marked {
             mark_point(places[i], inks.ink(line), marks);
@@ -228,41 +243,26 @@ fn curves(chart: &Chart, inks: &Inks, frame: &Frame, marks: &mut Vec<Mark>) {
     }
 }
 
-/// The area of plus and minus one standard deviation; of one seed or one point there is none.
-fn band(line: &Line, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {
-    if line.points.iter().all(|p| p.sd.is_none()) {
+/// A point's interval, as a vertical bar through it.
+fn interval(point: Point, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {
+    let Some(Spread { half, .. }) = point.spread else {
         return;
-    }
-    // A step's area ends where its last height begins.
-    if let Some(&last) = line.points.last()
-        && (line.stepped || line.points.len() == 1)
-    {
-        whisker(last, ink, frame, marks);
-    }
-    if line.points.len() == 1 {
-        return;
-    }
-    let edge = |sign: f64| -> Vec<(f64, f64)> {
-        let at = |p: &Point| {
-            let y = p.y + sign * p.sd.unwrap_or(0.0);
-            (frame.across(p.x), frame.down(y))
-        };
-        let edge: Vec<_> = line.points.iter().map(at).collect();
-        if line.stepped { steps(&edge) } else { edge }
     };
-    let mut points = edge(1.0);
-    points.extend(edge(-1.0).into_iter().rev());
-    marks.push(Mark::Area { points, colour: ink.colour, opacity: 0.16 });
-}
-
-/// The standard deviation of a single point, as a vertical bar through it.
-fn whisker(point: Point, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {
-    let sd = point.sd.unwrap_or(0.0);
     let x = frame.across(point.x);
     marks.push(Mark::Stroke {
-        points: vec![(x, frame.down(point.y - sd)), (x, frame.down(point.y + sd))],
+        points: vec![(x, frame.down(point.y - half)), (x, frame.down(point.y + half))],
         colour: paler(ink.colour, 0.4),
         width: 2.0,
+    });
+}
+
+/// What one seed measured: a small round dot.
+fn dot((x, y): (f64, f64), ink: Ink, marks: &mut Vec<Mark>) {
+    let corners = marker(0).into_iter();
+    marks.push(Mark::Area {
+        points: corners.map(|(dx, dy)| (x + dx * DOT, y + dy * DOT)).collect(),
+        colour: paler(ink.colour, 0.35),
+        opacity: 1.0,
     });
 }
 

@@ -16,7 +16,7 @@ pub struct PaperCurve {
 /// The paper's curves as thin dashed lines, others as hollow points.
 pub fn lines(paper: &[PaperCurve], stepped: bool) -> Vec<Line> {
     let line = |curve: &PaperCurve| {
-        let point = |&(x, y): &(f64, f64)| Point { x, y, sd: None };
+        let point = |&(x, y): &(f64, f64)| Point { x, y, spread: None };
         let (label, style) = match &curve.source {
             None => (format!("paper: {}", curve.label), Style::Paper),
             Some(source) => (format!("published: {} ({source})", curve.label), Style::Published),
@@ -66,7 +66,7 @@ mod tests {
         let mut both = lines(&paper, false);
         both.push(Line {
             style: Style::Ours,
-            points: vec![Point { x: ours, y: 0.5, sd: None }],
+            points: vec![Point { x: ours, y: 0.5, spread: None }],
             ..both[0].clone()
         });
         cost_axis("budget", &both)

@@ -68,7 +68,7 @@ fn read(table: &Table, heights: &[Option<f64>]) -> Result<Vec<Line>> {
         })
     });
     let means = table.within(means(samples))?.into_iter();
-    Ok(lines(means.map(|((label, _), point)| (label, point)), false))
+    Ok(lines(means.map(|((label, _), mean)| (label, mean)), false))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
         let kind = if exits[row].is_some() { "exits" } else { "ratios" };
         let plural = if threads[row] == "1" { "" } else { "s" };
         let label = format!("{kind}, batch {}, {} thread{plural}", batches[row], threads[row]);
-        let point = Point { x: counted[row], y: measured[row], sd: None };
+        let point = Point { x: counted[row], y: measured[row], spread: None };
         for panel in &mut panels {
             if panel.title == networks[row] {
                 add(panel, &label, point);
@@ -51,7 +51,7 @@ fn panel(network: &str) -> Chart {
         unit: Unit::Percent,
         ..Axis::default()
     };
-    let end = |x: f64| Point { x, y: x, sd: None };
+    let end = |x: f64| Point { x, y: x, spread: None };
     Chart {
         title: network.to_owned(),
         x: axis("multiply-adds, counted (% of all exits)"),

@@ -76,7 +76,7 @@ fn line(
     let values = table.optional_numbers(column)?;
     let points = epochs.into_iter().zip(values);
     let points: Vec<Point> =
-        points.filter_map(|(x, y)| y.map(|y| Point { x, y, sd: None })).collect();
+        points.filter_map(|(x, y)| y.map(|y| Point { x, y, spread: None })).collect();
     Ok((!points.is_empty()).then(|| Line {
         label: label.to_owned(),
         points,

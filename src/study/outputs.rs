@@ -10,7 +10,7 @@ use crate::data::Part;
 use crate::eval::exits::{ExitScore, score};
 use crate::experiment::{FORMAT, Run};
 use crate::results::began::Began;
-use crate::results::tables::Table;
+use crate::results::tables::{self, Table};
 use crate::results::{RunFolder, atomic, runfiles};
 use crate::runs::Split;
 use crate::runs::costs::costs_csv;
@@ -50,12 +50,52 @@ impl Outputs {
 pub fn write_common(study: &Study, outputs: &Outputs) -> Result<()> {
     atomic::write(&outputs.file("costs.csv"), &costs_csv(&study.costs)?)?;
     outputs.origin.write(&outputs.folder, &effective(study)?)?;
+    learning_table(study)?.write(&outputs.file("learning.csv"))?;
     exits_table(study)?.write(&outputs.file("exits.csv"))
 }
 
 /// The experiment with all that the command line changed, as YAML.
 fn effective(study: &Study) -> Result<String> {
     Ok(serde_yaml::to_string(&serde_json::to_value(&study.experiment)?)?)
+}
+
+/// Every epoch of every run that was trained here; the accuracy is on the hold-out, and empty
+/// without one.
+fn learning_table(study: &Study) -> Result<Table> {
+    let [mut networks, mut seeds, mut epochs] = [const { Vec::new() }; 3];
+    let [mut rates, mut losses, mut exits, mut accuracies] = [const { Vec::new() }; 4];
+    for network in &study.plan.networks {
+        for (_, run) in study.runs_of(network) {
+            let path = folder_of(run, study.settings).train_csv();
+            // An imported run has none.
+            if !path.is_file() {
+                continue;
+            }
+            let table = tables::read(&path)?;
+            let column = |name: &str| table.column(name).map(str::to_owned).collect::<Vec<_>>();
+            let [epoch, rate, loss] = ["epoch", "learning_rate", "loss"].map(column);
+            for exit in 1..=study.multiply_adds(&network.name).len() {
+                let accuracy = column(&format!("accuracy_{exit}"));
+                for row in 0..epoch.len() {
+                    networks.push(network.name.clone());
+                    seeds.push(run.seed.to_string());
+                    epochs.push(epoch[row].clone());
+                    rates.push(rate[row].clone());
+                    losses.push(loss[row].clone());
+                    exits.push(exit.to_string());
+                    accuracies.push(accuracy.get(row).cloned().unwrap_or_default());
+                }
+            }
+        }
+    }
+    Ok(Table::default()
+        .text("network", networks)
+        .text("seed", seeds)
+        .text("epoch", epochs)
+        .text("learning_rate", rates)
+        .text("loss", losses)
+        .text("exit", exits)
+        .text("accuracy", accuracies))
 }
 
 /// Scores of every exit on the test images, and on the hold-out where there is one.

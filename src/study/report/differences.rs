@@ -1,7 +1,6 @@
 //! In what an experiment differs from the paper-scale one of the same figure and data.
 
 use anyhow::Result;
-use serde_json::Value;
 
 use crate::cost;
 use crate::experiment::{BUILT_IN, Experiment, Plan};
@@ -18,27 +17,26 @@ pub(super) struct Difference {
 /// `here` is the effective experiment.
 ///
 /// # Errors
-/// When the experiment is not one that this program reads.
-pub(super) fn from_paper(here: &Value) -> Result<Vec<Difference>> {
-    let here: Experiment = serde_json::from_value(here.clone())?;
-    let Some(paper) = paper_scale(&here)? else {
+/// When a network cannot be.
+pub(super) fn from_paper(here: &Experiment) -> Result<Vec<Difference>> {
+    let Some(paper) = paper_scale(here)? else {
         return Ok(Vec::new());
     };
     let all = [
-        ("networks, full cost", costs(&paper)?, costs(&here)?),
-        ("training images", images(&paper), images(&here)),
+        ("networks, full cost", costs(&paper)?, costs(here)?),
+        ("training images", images(&paper), images(here)),
         ("epochs", paper.training.epochs.to_string(), here.training.epochs.to_string()),
-        ("learning rate", rate(&paper)?, rate(&here)?),
+        ("learning rate", rate(&paper)?, rate(here)?),
         ("batch", paper.training.batch_size.to_string(), here.training.batch_size.to_string()),
-        ("augmentation", augmentation(&paper), augmentation(&here)),
+        ("augmentation", augmentation(&paper), augmentation(here)),
         ("precision", text(&paper.training.precision)?, text(&here.training.precision)?),
-        ("positions", positions(&paper)?, positions(&here)?),
+        ("positions", positions(&paper)?, positions(here)?),
     ];
     let differing = all.into_iter().filter(|(_, paper, here)| paper != here);
     Ok(differing.map(|(setting, paper, here)| Difference { setting, paper, here }).collect())
 }
 
-fn paper_scale(here: &Experiment) -> Result<Option<Experiment>> {
+pub(super) fn paper_scale(here: &Experiment) -> Result<Option<Experiment>> {
     let name = format!("{}-{}-paper", here.figure.name(), text(&here.dataset)?);
     let found = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
     Ok(found.map(|(_, yaml)| serde_yaml::from_str(yaml)).transpose()?)
@@ -74,18 +72,20 @@ fn augmentation(experiment: &Experiment) -> String {
 
 /// Multiply-adds of the cheapest and the dearest network, all exits.
 fn costs(experiment: &Experiment) -> Result<String> {
+    let (least, most) = full_costs(experiment)?;
+    Ok(format!("{:.1} to {:.1} M multiply-adds", least / 1e6, most / 1e6))
+}
+
+/// The same as numbers.
+pub(super) fn full_costs(experiment: &Experiment) -> Result<(f64, f64)> {
     let mut totals = Vec::new();
     let input = input_of(&experiment.dataset)?;
     for network in plan(experiment)?.networks {
         let exits = cost::table(&network.config.build(input)?);
-        totals.extend(exits.last().map(|exit| exit.multiply_adds));
+        totals.extend(exits.last().map(|exit| exit.multiply_adds as f64));
     }
-    let millions = |total: Option<&u64>| total.map_or(0.0, |&t| t as f64 / 1e6);
-    Ok(format!(
-        "{:.1} to {:.1} M multiply-adds",
-        millions(totals.iter().min()),
-        millions(totals.iter().max())
-    ))
+    let least = totals.iter().copied().fold(f64::INFINITY, f64::min);
+    Ok((least, totals.iter().copied().fold(0.0, f64::max)))
 }
 
 /// How many places an intermediate classifier is tried at, in the network that has most.

@@ -1,0 +1,173 @@
+//! How the families learn: accuracy of the last exit on the hold-out, by epoch.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit};
+use super::draw::draw as draw_chart;
+use super::table;
+
+/// Draws the `learning.csv` of several figures: a panel a family, a thin line a run, and the mean of
+/// the runs of as many epochs. A run that several figures share is drawn once. Draws nothing and
+/// returns false where no run has a hold-out.
+///
+/// Columns read: network, seed, epoch, exit, accuracy.
+///
+/// # Errors
+/// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
+/// written.
+pub fn draw(tables: &[PathBuf], svg: &Path, png: &Path) -> Result<bool> {
+    let mut seen = HashSet::new();
+    let mut families: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
+    for path in tables {
+        for run in read(path)? {
+            if seen.insert((run.network.clone(), run.seed.clone(), run.points.len())) {
+                families.entry(family(&run.network)).or_default().push(run);
+            }
+        }
+    }
+    let charts: Vec<Chart> = families.into_iter().map(|(place, runs)| chart(place, runs)).collect();
+    if charts.is_empty() {
+        return Ok(false);
+    }
+    draw_chart(&charts, svg, png)?;
+    Ok(true)
+}
+
+const FAMILIES: [&str; 3] = ["MSDNet", "ResNet", "DenseNet"];
+
+/// The family that a network's name begins with; the last place is for all others.
+fn family(network: &str) -> usize {
+    FAMILIES.iter().position(|name| network.starts_with(name)).unwrap_or(FAMILIES.len())
+}
+
+/// Epoch and accuracy of a run's last exit.
+struct Run {
+    network: String,
+    seed: String,
+    points: Vec<(f64, f64)>,
+}
+
+fn read(path: &Path) -> Result<Vec<Run>> {
+    // A figure of imported runs alone has nothing but the header.
+    if std::fs::read_to_string(path).is_ok_and(|text| text.lines().count() == 1) {
+        return Ok(Vec::new());
+    }
+    let table = table::read(path)?;
+    let (network, seed) = (table.text("network")?, table.text("seed")?);
+    let (epoch, exit) = (table.numbers("epoch")?, table.numbers("exit")?);
+    let accuracy = table.optional_numbers("accuracy")?;
+    let mut last: BTreeMap<&str, f64> = BTreeMap::new();
+    for (name, exit) in network.iter().zip(&exit) {
+        let known = last.entry(name).or_insert(*exit);
+        *known = known.max(*exit);
+    }
+    let mut runs: Vec<Run> = Vec::new();
+    for i in 0..network.len() {
+        let Some(accuracy) = accuracy[i].filter(|_| last.get(&*network[i]) == Some(&exit[i]))
+        else {
+            continue;
+        };
+        let point = (epoch[i], accuracy);
+        match runs.iter_mut().find(|run| run.network == network[i] && run.seed == seed[i]) {
+            Some(run) => run.points.push(point),
+            None => runs.push(Run {
+                network: network[i].clone(),
+                seed: seed[i].clone(),
+                points: vec![point],
+            }),
+        }
+    }
+    for run in &runs {
+        ensure!(
+            run.points.is_sorted_by(|a, b| a.0 < b.0),
+            "{}: the epochs of {}, seed {} do not ascend",
+            path.display(),
+            run.network,
+            run.seed
+        );
+    }
+    Ok(runs)
+}
+
+fn chart(place: usize, runs: Vec<Run>) -> Chart {
+    let mut curves = Vec::new();
+    let mut lengths: Vec<usize> = runs.iter().map(|run| run.points.len()).collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    for length in lengths {
+        let own: Vec<&Run> = runs.iter().filter(|run| run.points.len() == length).collect();
+        let label = format!("{length} epoch{}", if length == 1 { "" } else { "s" });
+        let line = |points: Vec<(f64, f64)>, style| Line {
+            label: label.clone(),
+            points: points.into_iter().map(|(x, y)| Point { x, y, spread: None }).collect(),
+            style,
+            markers: Markers::None,
+            stepped: false,
+        };
+        curves.extend(own.iter().map(|run| line(run.points.clone(), Style::Pale)));
+        let mean = |epoch: usize| {
+            let sum: f64 = own.iter().map(|run| run.points[epoch].1).sum();
+            (own[0].points[epoch].0, sum / own.len() as f64)
+        };
+        curves.push(line((0..length).map(mean).collect(), Style::Ours));
+    }
+    Chart {
+        title: FAMILIES.get(place).unwrap_or(&"Others").to_string(),
+        x: Axis { label: "epoch".to_owned(), ..Axis::default() },
+        y: Axis {
+            label: "last exit on the hold-out (%)".to_owned(),
+            unit: Unit::Percent,
+            ..Axis::default()
+        },
+        curves,
+        rule: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(rows: &str) -> (Result<bool>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("learning.csv");
+        let header = "network,seed,epoch,learning_rate,loss,exit,accuracy\n";
+        std::fs::write(&csv, format!("{header}{rows}")).unwrap();
+        let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
+        // The same table twice: shared runs are drawn once.
+        let done = draw(&[csv.clone(), csv], &svg, &png);
+        (done, std::fs::read_to_string(svg).unwrap_or_default())
+    }
+
+    #[test]
+    fn each_family_has_a_panel_and_runs_of_as_many_epochs_one_mean() {
+        let rows = "ResNet at 1,0,1,0.1,4,1,0.1\nResNet at 1,0,1,0.1,4,2,0.2\n\
+                    ResNet at 1,0,2,0.1,3,1,0.2\nResNet at 1,0,2,0.1,3,2,0.3\n\
+                    MSDNet,0,1,0.1,4,1,0.1\n";
+        let (done, svg) = drawn(rows);
+        assert!(done.unwrap());
+        for text in ["\nResNet\n", "\nMSDNet\n", "\n2 epochs\n", "\n1 epoch\n"] {
+            assert_eq!(svg.matches(text).count(), 1, "{text}");
+        }
+        assert!(!svg.contains("\nDenseNet\n"));
+    }
+
+    #[test]
+    fn the_last_exit_of_each_run_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("learning.csv");
+        let text = "network,seed,epoch,learning_rate,loss,exit,accuracy\nA,0,1,0.1,4,1,0.1\nA,0,1,0.1,4,2,0.2\nB,0,1,0.1,4,1,0.3\n";
+        std::fs::write(&csv, text).unwrap();
+        let points: Vec<_> = read(&csv).unwrap().into_iter().map(|run| run.points).collect();
+        assert_eq!(points, [vec![(1.0, 0.2)], vec![(1.0, 0.3)]]);
+    }
+
+    #[test]
+    fn without_a_hold_out_nothing_is_drawn() {
+        let (done, svg) = drawn("MSDNet,0,1,0.1,4,1,\n");
+        assert!(!done.unwrap() && svg.is_empty());
+    }
+}

@@ -1,0 +1,79 @@
+//! How the paper's claims come out as training gets longer.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::chart::{Axis, Chart, Line, Markers, Point, Spread, Style, Unit};
+use super::draw::draw as draw_chart;
+
+/// A claim's effects in units of the paper's, by the images seen in training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trend {
+    /// The claim.
+    pub label: String,
+    /// Images seen, effect, half of its interval, seeds.
+    pub points: Vec<(f64, f64, f64, usize)>,
+}
+
+/// Draws a panel a figure: its title, its claims, and the images that the paper's networks saw,
+/// where each claim's effect is 1.
+///
+/// # Errors
+/// Names the claim that cannot be drawn or the picture that could not be written.
+pub fn draw(panels: &[(String, Vec<Trend>, f64)], svg: &Path, png: &Path) -> Result<()> {
+    let charts: Vec<Chart> = panels.iter().map(chart).collect();
+    draw_chart(&charts, svg, png)
+}
+
+fn chart((title, trends, paper): &(String, Vec<Trend>, f64)) -> Chart {
+    let line = |trend: &Trend| {
+        let mut points: Vec<Point> = trend
+            .points
+            .iter()
+            .map(|&(x, y, half, seeds)| Point {
+                x,
+                y,
+                spread: (seeds > 1).then_some(Spread { half, seeds }),
+            })
+            .collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        points.push(Point { x: *paper, y: 1.0, spread: None });
+        Line {
+            label: trend.label.clone(),
+            points,
+            style: Style::Ours,
+            markers: Markers::Every,
+            stepped: false,
+        }
+    };
+    Chart {
+        title: title.clone(),
+        x: Axis {
+            label: "images seen in training".to_owned(),
+            unit: Unit::Count,
+            logarithmic: true,
+            ..Axis::default()
+        },
+        y: Axis { label: "effect, 1 = the paper's".to_owned(), ..Axis::default() },
+        curves: trends.iter().map(line).collect(),
+        rule: Some(0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_own_training_is_the_last_point_of_every_claim() {
+        let trend = Trend {
+            label: "loses".to_owned(),
+            points: vec![(450_000.0, 0.7, 0.2, 3), (90_000.0, 0.4, 0.3, 3)],
+        };
+        let chart = chart(&("Fig. 3".to_owned(), vec![trend], 15e6));
+        let points: Vec<(f64, f64)> = chart.curves[0].points.iter().map(|p| (p.x, p.y)).collect();
+        assert_eq!(points, [(90_000.0, 0.4), (450_000.0, 0.7), (15e6, 1.0)]);
+        assert_eq!(chart.curves[0].points[0].spread.map(|s| s.half), Some(0.3));
+    }
+}

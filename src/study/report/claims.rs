@@ -1,0 +1,148 @@
+//! The claims of all figures together: each with the figure that decides it.
+
+use anyhow::{Context, Result};
+
+use super::load::{ClaimRow, Shown};
+use crate::eval::claims::{self, Claim, ClaimFigure, Kind};
+use crate::experiment::claims_yaml;
+
+/// Why a claim may fail here, by its id; shown beside one that does.
+const REASONS: &[(&str, &str)] = &[
+    (
+        "exact-resnet-classifiers-cost",
+        "a ResNet-62 counts 1.396e8; the paper's plotted points lie 10 M below that, unexplained",
+    ),
+    (
+        "exact-densenet-classifiers-cost",
+        "three blocks of 8 composite layers with growth 12 count 1.06e8; no reading of the text that was tried gives 1.3e8",
+    ),
+];
+
+/// A claim, and the row that decides it.
+pub(super) struct Decided {
+    pub claim: Claim,
+    pub row: ClaimRow,
+    /// The figure's name; none of an exact claim.
+    pub figure: Option<String>,
+}
+
+impl Decided {
+    /// The likely reason of a claim that fails.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        let known = REASONS.iter().find(|(id, _)| *id == self.claim.id);
+        known.map(|(_, why)| *why).filter(|_| self.row.verdict == "fails")
+    }
+}
+
+/// Every claim that is measured somewhere, in the order of `claims.yaml`, and the others.
+pub(super) struct Judged {
+    pub decided: Vec<Decided>,
+    /// Claims that no figure has.
+    pub absent: Vec<Claim>,
+    /// Claims that cannot be measured on the figures that have their curves, with the reason.
+    pub not_measurable: Vec<(Claim, String)>,
+}
+
+impl Judged {
+    /// # Errors
+    /// When the claims cannot be read.
+    pub(super) fn of(figures: &[Shown], exact: &[ClaimRow]) -> Result<Judged> {
+        let mut judged =
+            Judged { decided: Vec::new(), absent: Vec::new(), not_measurable: Vec::new() };
+        for claim in claims::parse(claims_yaml()).context("claims.yaml")? {
+            let own = rows_of(&claim.id, figures, exact);
+            let best =
+                own.iter().filter(|(row, _)| row.is_measured()).max_by_key(|(row, figure)| {
+                    // A verdict before none, then the longest training, then the plainest name.
+                    let passes = figure.and_then(Shown::image_passes).unwrap_or(0.0) as u64;
+                    let name = figure.map_or(0, |figure| figure.name.len());
+                    (row.seeds.min(3), passes, std::cmp::Reverse(name))
+                });
+            match (best, own.first()) {
+                (Some((row, figure)), _) => judged.decided.push(Decided {
+                    claim,
+                    row: (*row).clone(),
+                    figure: figure.map(|figure| figure.name.clone()),
+                }),
+                (None, Some((row, _))) => judged.not_measurable.push((claim, row.note.clone())),
+                (None, None) => judged.absent.push(claim),
+            }
+        }
+        Ok(judged)
+    }
+
+    /// How many claims have a verdict.
+    pub(super) fn count(&self, verdict: &str) -> usize {
+        self.decided.iter().filter(|decided| decided.row.verdict == verdict).count()
+    }
+
+    /// Claims about effects, not counts.
+    pub(super) fn effects(&self) -> impl Iterator<Item = &Decided> {
+        self.decided.iter().filter(|decided| decided.claim.kind != Kind::Exact)
+    }
+
+    /// Whether a figure decides a claim.
+    pub(super) fn is_decided_by(&self, claim: &str, figure: &str) -> bool {
+        let mut decided = self.decided.iter().filter(|decided| decided.claim.id == claim);
+        decided.any(|decided| decided.figure.as_deref() == Some(figure))
+    }
+}
+
+fn rows_of<'a>(
+    id: &str,
+    figures: &'a [Shown],
+    exact: &'a [ClaimRow],
+) -> Vec<(&'a ClaimRow, Option<&'a Shown>)> {
+    let of_figures =
+        figures.iter().flat_map(|figure| figure.claims.iter().map(move |row| (row, Some(figure))));
+    let all = of_figures.chain(exact.iter().map(|row| (row, None)));
+    all.filter(|(row, _)| row.claim == id).collect()
+}
+
+/// The name of a figure as the paper has it.
+pub(super) fn in_the_paper(figure: ClaimFigure) -> &'static str {
+    match figure {
+        ClaimFigure::Anytime => "Fig. 5",
+        ClaimFigure::BudgetedBatch => "Fig. 7",
+        ClaimFigure::FigIntermediate => "Fig. 3, left",
+        ClaimFigure::FigFinalDegradation => "Fig. 3, right",
+        ClaimFigure::Ablation => "Fig. 10",
+    }
+}
+
+/// A number in the claim's unit: points of accuracy, or a difference of logarithms.
+pub(super) fn number(x: f64, unit: &str) -> String {
+    match unit {
+        "accuracy" => format!("{:.1}", 100.0 * x),
+        "ln" => format!("{x:.3}"),
+        _ => format!("{x:.0}"),
+    }
+}
+
+/// The claim's effect with its interval, and the unit.
+pub(super) fn effect(row: &ClaimRow) -> String {
+    let Some(value) = row.value else {
+        return String::new();
+    };
+    let value = number(value, &row.unit);
+    match (row.low, row.high, row.unit.as_str()) {
+        (Some(low), Some(high), unit @ ("accuracy" | "ln")) => {
+            let name = if unit == "ln" { "ln" } else { "points" };
+            format!("{value} [{}, {}] {name}", number(low, unit), number(high, unit))
+        }
+        _ => value,
+    }
+}
+
+/// The paper's effect.
+pub(super) fn papers(row: &ClaimRow) -> String {
+    row.paper.map_or("-".to_string(), |paper| number(paper, &row.unit))
+}
+
+/// The verdict for people, and what is to be kept in mind where there is none.
+pub(super) fn verdict(row: &ClaimRow) -> String {
+    match row.verdict.as_str() {
+        "" => "no verdict below three seeds".to_string(),
+        verdict => verdict.replace('-', " "),
+    }
+}

@@ -1,0 +1,68 @@
+//! The findings that a README shows between its markers.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::cell;
+use super::claims::{Decided, Judged, effect, papers, verdict};
+use crate::eval::claims::Kind;
+
+const BEGIN: &str = "<!-- findings -->\n";
+const END: &str = "<!-- /findings -->";
+
+/// The paragraph and, where something is decided, the table.
+///
+/// # Errors
+/// When the text cannot be written.
+pub(super) fn text(judged: &Judged) -> Result<String> {
+    let mut text = String::new();
+    let measured = judged.effects().count();
+    if measured == 0 {
+        writeln!(
+            text,
+            "The figures on CIFAR-100 are being trained: the paper's widths, all images, 10 epochs, three seeds\n\
+             (`repro experiments list`). Until they are in, only counts are judged: {} hold, {} fail.",
+            judged.count("holds"),
+            judged.count("fails")
+        )?;
+        return Ok(text);
+    }
+    writeln!(
+        text,
+        "Of {} claims that are measured, {} hold, {} fail, {} show no effect as large as their margin and {} take more\n\
+         seeds; intervals are of 95 % over seeds and test images. `fails` and `holds` are said of this scale, not of the paper's.",
+        judged.decided.len(),
+        judged.count("holds"),
+        judged.count("fails"),
+        judged.count("no-effect"),
+        judged.count("too-few-seeds"),
+    )?;
+    writeln!(text, "\n| the paper says | paper | here | verdict |\n| --- | --- | --- | --- |")?;
+    for decided in judged.decided.iter().filter(|decided| is_shown(decided)) {
+        let row = &decided.row;
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            cell(&decided.claim.text),
+            papers(row),
+            effect(row),
+            verdict(row)
+        )?;
+    }
+    Ok(text)
+}
+
+/// Directions that are decided, and whatever fails.
+fn is_shown(decided: &Decided) -> bool {
+    let verdict = decided.row.verdict.as_str();
+    let is_direction = decided.claim.kind == Kind::Direction;
+    verdict == "fails" || (is_direction && matches!(verdict, "holds" | "no-effect"))
+}
+
+/// The README with `text` between its markers; none where it has none.
+pub(super) fn replace(readme: &str, text: &str) -> Option<String> {
+    let (before, rest) = readme.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}{text}{END}{after}"))
+}

@@ -1,0 +1,188 @@
+//! The files of a results folder, checked.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::super::claims::COLUMNS;
+use crate::data::Dataset;
+use crate::experiment::{Experiment, FORMAT};
+use crate::results::is_scratch;
+use crate::results::tables::{Rows, read};
+
+/// The files of one figure that the page is made of.
+pub(super) struct Shown {
+    /// The experiment's name.
+    pub name: String,
+    /// Where the files are.
+    pub folder: PathBuf,
+    pub experiment: Experiment,
+    /// `run.json`.
+    pub run: Value,
+    pub claims: Vec<ClaimRow>,
+    pub curves: Rows,
+    pub costs: Rows,
+    /// `positions.csv`, of Fig. 3.
+    pub positions: Option<Rows>,
+}
+
+/// A row of `claims.csv`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct ClaimRow {
+    pub claim: String,
+    pub verdict: String,
+    pub magnitude: String,
+    pub value: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub unit: String,
+    pub margin: Option<f64>,
+    pub paper: Option<f64>,
+    pub ratio: Option<f64>,
+    pub ratio_low: Option<f64>,
+    pub ratio_high: Option<f64>,
+    pub seeds: u64,
+    pub needed: String,
+    pub note: String,
+}
+
+impl ClaimRow {
+    pub(super) fn is_measured(&self) -> bool {
+        self.verdict != "not-measurable"
+    }
+}
+
+impl Shown {
+    /// Images seen in training, each as often as it was.
+    pub(super) fn image_passes(&self) -> Option<f64> {
+        let images = training_images(&self.experiment)?;
+        Some(images as f64 * f64::from(self.experiment.training.epochs))
+    }
+
+    /// The command that writes the results anew.
+    pub(super) fn command(&self) -> String {
+        format!("repro {} {}", self.experiment.figure.name(), self.name)
+    }
+
+    /// A list of `run.json`, or its one value.
+    pub(super) fn listed(&self, key: &str) -> Vec<&Value> {
+        match &self.run[key] {
+            Value::Null => Vec::new(),
+            Value::Array(values) => values.iter().collect(),
+            one => vec![one],
+        }
+    }
+}
+
+/// Training images of an experiment, where the size of its data set is known without reading it.
+pub(super) fn training_images(experiment: &Experiment) -> Option<usize> {
+    let all = match experiment.dataset {
+        Dataset::FashionMnistMini => 10_000,
+        Dataset::FashionMnist => 60_000,
+        Dataset::Cifar10 | Dataset::Cifar100 | Dataset::Cifar100Coarse => 50_000,
+        Dataset::Imagenet => 1_281_167,
+        Dataset::Synthetic => 2_000,
+        Dataset::Folder(_) => return None,
+    };
+    let all: usize = all;
+    let left = all.checked_sub(experiment.validation.unwrap_or(0))?;
+    Some(experiment.training_images.map_or(left, |images| images.min(left)))
+}
+
+/// Every figure under `out` but quick ones and smoke, by name.
+///
+/// # Errors
+/// Names the file that is missing or broken, and of results of another version the command that
+/// writes them anew.
+pub(super) fn figures(out: &Path) -> Result<Vec<Shown>> {
+    let context = || format!("cannot read {}", out.display());
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(out).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        let name = path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+        if path.join("run.json").is_file() && !is_scratch(&name) {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    let load = |folder: &PathBuf| load(folder).with_context(|| format!("in {}", folder.display()));
+    folders.iter().map(load).collect()
+}
+
+fn load(folder: &Path) -> Result<Shown> {
+    let text = |name: &str| -> Result<String> {
+        let path = folder.join(name);
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let name = folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let effective: Value =
+        serde_yaml::from_str(&text("experiment.yaml")?).context("experiment.yaml")?;
+    let run: Value = serde_json::from_str(&text("run.json")?).context("run.json")?;
+    let claims = read(&folder.join("claims.csv"))?;
+    let figure = effective["figure"].as_str().unwrap_or("FIGURE");
+    check(&run, &claims, &format!("`repro {figure} {name}` writes them anew"))?;
+    let positions = folder.join("positions.csv");
+    Ok(Shown {
+        experiment: serde_json::from_value(effective).context("experiment.yaml")?,
+        run,
+        claims: rows(&claims).context("claims.csv")?,
+        curves: read(&folder.join("figure.csv"))?,
+        costs: read(&folder.join("costs.csv"))?,
+        positions: if positions.is_file() { Some(read(&positions)?) } else { None },
+        folder: folder.to_path_buf(),
+        name,
+    })
+}
+
+/// Refuses results of another version of this program, whose numbers and claims mean something else.
+fn check(run: &Value, claims: &Rows, again: &str) -> Result<()> {
+    let format = run["format"].as_u64();
+    ensure!(
+        format == Some(u64::from(FORMAT)),
+        "run.json: the results are of format {}, and this program's is {FORMAT}; {again}",
+        format.map_or("unknown".to_string(), |format| format.to_string())
+    );
+    ensure!(
+        claims.names() == COLUMNS,
+        "claims.csv: the columns are those of another version of this program; {again}"
+    );
+    Ok(())
+}
+
+/// The rows of a table with the columns of `claims.csv`.
+pub(super) fn rows(claims: &Rows) -> Result<Vec<ClaimRow>> {
+    let column = |name: &str| -> Vec<&str> { claims.column(name).collect() };
+    let number = |name: &str| -> Result<Vec<Option<f64>>> {
+        let cells = column(name).into_iter().map(|cell| {
+            if cell.is_empty() {
+                return Ok(None);
+            }
+            let number = cell.parse().with_context(|| format!("column {name}: {cell}"))?;
+            Ok(Some(number))
+        });
+        cells.collect()
+    };
+    let text = ["claim", "verdict", "magnitude", "unit", "needed", "note"].map(column);
+    let names =
+        ["value", "low", "high", "margin", "paper", "ratio", "ratio_low", "ratio_high", "seeds"];
+    let numbers = names.into_iter().map(number).collect::<Result<Vec<_>>>()?;
+    let row = |i: usize| ClaimRow {
+        claim: text[0][i].to_string(),
+        verdict: text[1][i].to_string(),
+        magnitude: text[2][i].to_string(),
+        unit: text[3][i].to_string(),
+        needed: text[4][i].to_string(),
+        note: text[5][i].to_string(),
+        value: numbers[0][i],
+        low: numbers[1][i],
+        high: numbers[2][i],
+        margin: numbers[3][i],
+        paper: numbers[4][i],
+        ratio: numbers[5][i],
+        ratio_low: numbers[6][i],
+        ratio_high: numbers[7][i],
+        seeds: numbers[8][i].unwrap_or(0.0) as u64,
+    };
+    Ok((0..text[0].len()).map(row).collect())
+}

@@ -1,0 +1,135 @@
+//! The pictures of the page: all claims, their trend, how the families learned.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::claims::{Decided, Judged, in_the_paper, verdict};
+use super::differences;
+use super::load::{ClaimRow, Shown, training_images};
+use crate::eval::claims::{ClaimFigure, Kind};
+use crate::figures::forest::{self, Claim as Drawn, Outcome};
+use crate::figures::learning;
+use crate::figures::trend::{self, Trend};
+
+const FIGURES: [ClaimFigure; 5] = [
+    ClaimFigure::FigIntermediate,
+    ClaimFigure::FigFinalDegradation,
+    ClaimFigure::Anytime,
+    ClaimFigure::BudgetedBatch,
+    ClaimFigure::Ablation,
+];
+
+/// Draws what there is something to draw for.
+///
+/// # Errors
+/// Names the file that cannot be read or written.
+pub(super) fn draw(out: &Path, figures: &[Shown], judged: &Judged) -> Result<()> {
+    let place = |name: &str| (out.join(format!("{name}.svg")), out.join(format!("{name}.png")));
+    let groups: Vec<(String, Vec<Drawn>)> = FIGURES
+        .into_iter()
+        .map(|figure| {
+            let own = judged.effects().filter(|decided| decided.claim.figure == figure);
+            (in_the_paper(figure).to_string(), own.filter_map(drawn).collect())
+        })
+        .collect();
+    if groups.iter().any(|(_, claims)| !claims.is_empty()) {
+        let (svg, png) = place("claims");
+        forest::draw(&groups, &svg, &png)?;
+    }
+    let panels = trends(figures, judged)?;
+    if !panels.is_empty() {
+        let (svg, png) = place("trend");
+        trend::draw(&panels, &svg, &png)?;
+    }
+    let tables: Vec<PathBuf> =
+        figures.iter().map(|figure| figure.folder.join("learning.csv")).collect();
+    let (svg, png) = place("learning");
+    learning::draw(
+        &tables.into_iter().filter(|path| path.is_file()).collect::<Vec<_>>(),
+        &svg,
+        &png,
+    )?;
+    Ok(())
+}
+
+/// The claim in units of the paper's effect, or of twice the margin where that is larger.
+fn drawn(decided: &Decided) -> Option<Drawn> {
+    let row = &decided.row;
+    let (value, low, high, margin) = (row.value?, row.low?, row.high?, row.margin?);
+    let unit = match row.paper {
+        Some(paper) if paper.abs() >= margin => paper,
+        _ => 2.0 * margin,
+    };
+    let scaled = |x: f64| x / unit;
+    let within = |a: f64, b: f64| (scaled(a).min(scaled(b)), scaled(a).max(scaled(b)));
+    Some(Drawn {
+        label: decided.claim.id.clone(),
+        verdict: verdict(row),
+        outcome: match row.verdict.as_str() {
+            "holds" => Outcome::Holds,
+            "fails" => Outcome::Fails,
+            _ => Outcome::Open,
+        },
+        value: scaled(value),
+        interval: within(low, high),
+        paper: row.paper.map(scaled),
+        margin: match decided.claim.kind {
+            Kind::Harmless => within(f64::NEG_INFINITY, margin),
+            _ => within(-margin, margin),
+        },
+    })
+}
+
+/// A panel for each figure that was trained for several lengths, or for one that the paper is set
+/// beside.
+fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>, f64)>> {
+    let mut panels = Vec::new();
+    for figure in [ClaimFigure::FigIntermediate, ClaimFigure::FigFinalDegradation] {
+        let own = |shown: &&Shown| {
+            super::super::claims::claim_figure(shown.experiment.figure) == figure
+                && is_of_one_kind(shown)
+        };
+        let own: Vec<&Shown> = figures.iter().filter(own).collect();
+        let Some(paper) = papers_passes(&own)? else {
+            continue;
+        };
+        let claims = judged.effects().filter(|decided| decided.claim.figure == figure);
+        let trends: Vec<Trend> =
+            claims.filter_map(|decided| trend_of(&decided.claim.id, &own)).collect();
+        if !trends.is_empty() {
+            panels.push((in_the_paper(figure).to_string(), trends, paper));
+        }
+    }
+    Ok(panels)
+}
+
+/// Whether the baselines have the paper's pooled classifiers: the control with convolutional ones is
+/// no point of the trend.
+fn is_of_one_kind(shown: &Shown) -> bool {
+    let text = serde_json::to_string(&shown.experiment.networks).unwrap_or_default();
+    !text.contains("convolutional")
+}
+
+fn papers_passes(figures: &[&Shown]) -> Result<Option<f64>> {
+    for figure in figures {
+        if let Some(paper) = differences::paper_scale(&figure.experiment)? {
+            let images = training_images(&paper).map(|n| n as f64);
+            return Ok(images.map(|images| images * f64::from(paper.training.epochs)));
+        }
+    }
+    Ok(None)
+}
+
+fn trend_of(claim: &str, figures: &[&Shown]) -> Option<Trend> {
+    let point = |figure: &&Shown| {
+        let row = figure.claims.iter().find(|row| row.claim == claim)?;
+        Some((figure.image_passes()?, row.ratio?, half(row)?, row.seeds as usize))
+    };
+    let points: Vec<_> = figures.iter().filter_map(point).collect();
+    (!points.is_empty()).then(|| Trend { label: claim.to_string(), points })
+}
+
+fn half(row: &ClaimRow) -> Option<f64> {
+    Some((row.ratio_high? - row.ratio_low?) / 2.0)
+}

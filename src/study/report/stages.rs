@@ -1,0 +1,134 @@
+//! What made each figure: hours, machine, and the commit that began its runs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::load::Shown;
+use super::plain;
+use crate::eval::claims::{self, Claim};
+use crate::experiment::claims_yaml;
+
+/// The table of stages.
+///
+/// # Errors
+/// When the claims cannot be read.
+pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<()> {
+    let now = claims::parse(claims_yaml())?;
+    writeln!(
+        page,
+        "\n## What made them\n\nClaims, margins and the model are committed before the runs that they judge. A claim that \
+         did not stand there yet when a figure's runs began is exploratory for it.\n"
+    )?;
+    writeln!(
+        page,
+        "| figure | runs began at commit | did its claims stand there | hours of one process | machine |\n\
+         | --- | --- | --- | --- | --- |"
+    )?;
+    for figure in figures {
+        writeln!(
+            page,
+            "| [{0}](#{0}) | {1} | {2} | {3:.1} | {4} |",
+            figure.name,
+            commits(figure),
+            stood(out, figure, &now),
+            figure.run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0,
+            machine(figure)
+        )?;
+    }
+    let runs = seconds_of_runs(figures);
+    writeln!(
+        page,
+        "\nTraining took {:.1} hours of one process in all, {} runs, each counted once though several figures share it.",
+        runs.values().sum::<f64>() / 3600.0,
+        runs.len()
+    )?;
+    Ok(())
+}
+
+fn commits(figure: &Shown) -> String {
+    let short = |commit: String| commit.chars().take(10).collect::<String>();
+    let all: Vec<String> = figure.listed("commit").into_iter().map(|c| short(plain(c))).collect();
+    let dirty = match figure.run["dirty"].as_bool() {
+        Some(true) => " with uncommitted changes",
+        _ => "",
+    };
+    if all.is_empty() { "unknown".to_string() } else { format!("{}{dirty}", all.join(", ")) }
+}
+
+/// Processors, threads, device, precision.
+pub(super) fn machine(figure: &Shown) -> String {
+    let name = |value: &serde_json::Value| match value["name"].as_str() {
+        Some(name) => name.to_string(),
+        None => plain(value),
+    };
+    let processors: Vec<String> = figure.listed("processor").into_iter().map(name).collect();
+    let list = |key: &str| {
+        let all: Vec<String> = figure.listed(key).into_iter().map(plain).collect();
+        all.join(", ")
+    };
+    let precision = serde_json::to_value(figure.experiment.training.precision).map(|p| plain(&p));
+    format!(
+        "{}; {} thread(s) a training; {}; {}",
+        processors.join(", "),
+        list("threads"),
+        list("device"),
+        precision.unwrap_or_default()
+    )
+}
+
+/// Whether the claims that a figure decides are, word for word, in the commits that began its runs.
+fn stood(out: &Path, figure: &Shown, now: &[Claim]) -> String {
+    let commits: Vec<String> = figure.listed("commit").into_iter().map(plain).collect();
+    if commits.is_empty() {
+        return "unknown".to_string();
+    }
+    let judged = |claim: &&Claim| figure.claims.iter().any(|row| row.claim == claim.id);
+    let own: Vec<&Claim> = now.iter().filter(judged).collect();
+    let mut missing = Vec::new();
+    for commit in &commits {
+        let Some(then) = claims_at(out, commit) else {
+            return "unknown".to_string();
+        };
+        missing.extend(own.iter().filter(|claim| !then.contains(claim)).map(|c| c.id.as_str()));
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    match &missing[..] {
+        [] => "yes".to_string(),
+        some if some.len() == own.len() => "no: exploratory".to_string(),
+        some => format!("all but {}: exploratory", some.join(", ")),
+    }
+}
+
+/// The claims of a commit of the repository that `out` is in; none without git or the commit.
+fn claims_at(out: &Path, commit: &str) -> Option<Vec<Claim>> {
+    if !commit.chars().all(|c| c.is_ascii_hexdigit()) || commit.is_empty() {
+        return None;
+    }
+    let place = format!("{commit}:experiments/claims.yaml");
+    let shown = Command::new("git").arg("-C").arg(out).args(["show", &place]).output().ok()?;
+    if !shown.status.success() {
+        return None;
+    }
+    // Claims of an earlier form are none of today's.
+    let yaml = String::from_utf8(shown.stdout).ok()?;
+    Some(claims::parse(&yaml).unwrap_or_default())
+}
+
+/// Seconds of every run's training.
+fn seconds_of_runs(figures: &[Shown]) -> BTreeMap<&str, f64> {
+    let mut seconds = BTreeMap::new();
+    for figure in figures {
+        let list = |key: &str| figure.run[key].as_array().map_or(&[][..], Vec::as_slice);
+        for (name, time) in list("runs").iter().zip(list("seconds_of_runs")) {
+            if let (Some(name), Some(time)) = (name.as_str(), time.as_f64()) {
+                seconds.insert(name, time);
+            }
+        }
+    }
+    seconds
+}

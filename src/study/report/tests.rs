@@ -1,0 +1,113 @@
+use std::fs;
+
+use super::super::claims::COLUMNS;
+use super::*;
+use crate::experiment::FORMAT;
+
+const EXPERIMENT: &str = "figure: fig-final-degradation\ndataset: cifar100\nvalidation: 5000\nseeds: [10, 11, 12]\ntraining: { epochs: 10, batch_size: 64, learning_rate: 0.1, schedule: { cosine: {} } }\nnetworks:\n- { name: ResNet, resnet: { blocks_per_stage: 3, channels: 16 }, positions: [1, 3, 5, 7] }\n";
+
+/// A results folder with one figure, whose claims are `rows`.
+fn results(rows: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let figure = folder.path().join("results/fig-final-degradation-cifar100-cpu");
+    fs::create_dir_all(&figure).unwrap();
+    let write = |name: &str, text: &str| fs::write(figure.join(name), text).unwrap();
+    write("experiment.yaml", EXPERIMENT);
+    write("claims.csv", &format!("{}\n{rows}", COLUMNS.join(",")));
+    write(
+        "figure.csv",
+        "curve,network,seed,position,relative_depth,accuracy,error,reference_accuracy,relative_accuracy\nResNet,ResNet at 1,10,1,0.11,0.5,0.5,0.53,0.94\n",
+    );
+    write(
+        "costs.csv",
+        "network,exit,multiply_adds,multiply_adds_single,multiply_adds_eager,parameters\nResNet without,1,40813184,40813184,40813184,275572\n",
+    );
+    write(
+        "positions.csv",
+        "curve,relative_depth,reference,loss,low,high,seeds\nResNet,0.11,no intermediate classifier,0.05,0.03,0.07,3\n",
+    );
+    write(
+        "learning.csv",
+        "network,seed,epoch,learning_rate,loss,exit,accuracy\nResNet without,10,1,0.1,4.0,1,0.1\nResNet without,10,2,0.05,3.0,1,0.2\n",
+    );
+    let run = serde_json::json!({
+        "program": "repro", "format": FORMAT, "libtorch": "2", "ended": "2026-01-01T00:00:00Z",
+        "processor": [{"name": "some processor"}], "threads": [1], "device": ["cpu"],
+        "training_seconds": 7200.0, "runs": ["a", "b"], "seconds_of_runs": [3600.0, 3600.0],
+    });
+    write("run.json", &run.to_string());
+    folder
+}
+
+const LOSES: &str = "final-resnet-loses-early,holds,as-paper,0.05,0.03,0.07,ln,0.033,0.0661,0.76,0.45,1.06,3,5,1,ResNet\n";
+const ABSENT: &str =
+    "final-resnet-keeps-late,not-measurable,,,,,ln,0.033,-0.003,,,,0,,0,ResNet: no position late\n";
+
+#[test]
+fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice() {
+    let folder = results(&[LOSES, ABSENT].concat());
+    let out = folder.path().join("results");
+    let written = write_report(&out).unwrap();
+    assert_eq!(written, [out.join("README.md")]);
+    let page = fs::read_to_string(&written[0]).unwrap();
+    // 10 epochs of 45,000 images, of 300 of 45,000.
+    for part in [
+        "trained on 3.3 % of the images",
+        "0.050 [0.030, 0.070] ln | 0.76 [0.45, 1.06] as paper | **holds**",
+        "Not measurable: final-resnet-keeps-late (ResNet: no position late).",
+        "| ResNet without | 40.81 M | 0.28 M | Fig. 3, right |",
+        "| 2.0 | some processor; 1 thread(s) a training; cpu; fp32 |",
+        "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 3 |",
+        "Not measurable here (claims.csv says why): final-resnet-keeps-late.",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    for picture in ["claims.svg", "claims.png", "trend.svg", "trend.png", "learning.svg"] {
+        assert!(out.join(picture).is_file(), "{picture}");
+    }
+    let exact = fs::read_to_string(out.join("exact/claims.csv")).unwrap();
+    assert!(exact.contains("exact-port-parameters,holds"), "{exact}");
+    let forest = fs::read(out.join("claims.svg")).unwrap();
+    write_report(&out).unwrap();
+    assert_eq!(fs::read_to_string(&written[0]).unwrap(), page);
+    assert_eq!(fs::read(out.join("claims.svg")).unwrap(), forest);
+}
+
+#[test]
+fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
+    let folder = results(LOSES);
+    let readme = folder.path().join("README.md");
+    fs::write(&readme, "# Mine\n<!-- findings -->\nold\n<!-- /findings -->\nrest\n").unwrap();
+    let out = folder.path().join("results");
+    assert_eq!(write_report(&out).unwrap().len(), 2);
+    let text = fs::read_to_string(&readme).unwrap();
+    assert!(text.starts_with("# Mine\n<!-- findings -->\nOf ") && text.ends_with("-->\nrest\n"));
+    assert!(text.contains("| 0.066 | 0.050 [0.030, 0.070] ln | holds |"), "{text}");
+    assert!(text.contains(&findings(&out).unwrap()) && !text.contains("old"));
+}
+
+#[test]
+fn an_empty_folder_has_the_exact_claims_and_says_that_no_figure_is_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = fs::read_to_string(&write_report(folder.path()).unwrap()[0]).unwrap();
+    assert!(page.contains("No figure is in yet.") && page.contains("505, 1340"), "{page}");
+    assert!(!folder.path().join("claims.svg").exists());
+}
+
+#[test]
+fn results_of_another_version_are_refused_with_the_command_that_writes_them_anew() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let figure = out.join("fig-final-degradation-cifar100-cpu");
+    let again = "`repro fig-final-degradation fig-final-degradation-cifar100-cpu` writes them anew";
+    let fails = |expected: &str| {
+        let error = format!("{:#}", write_report(&out).unwrap_err());
+        assert!(error.contains(expected) && error.contains(again), "{error}");
+    };
+    fs::write(figure.join("claims.csv"), "claim,holds,measured,expected,seeds,note\n").unwrap();
+    fails("claims.csv: the columns are those of another version");
+    for (run, expected) in [("{\"format\": 1}", "of format 1"), ("{}", "of format unknown")] {
+        fs::write(figure.join("run.json"), run).unwrap();
+        fails(expected);
+    }
+}

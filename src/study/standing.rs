@@ -1,0 +1,108 @@
+//! Whether claims stood in the source before the runs that judge them began.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::eval::claims::{self, Claim};
+use crate::eval::judge::Judgement;
+
+/// The claims, by id, that some of the commits do not have word for word; none where git, the
+/// repository around `folder` or a commit is not at hand.
+pub fn missing(folder: &Path, commits: &[String], own: &[&Claim]) -> Option<Vec<String>> {
+    if commits.is_empty() {
+        return None;
+    }
+    let mut missing: Vec<String> = Vec::new();
+    for commit in commits {
+        let then = claims_at(folder, commit)?;
+        let absent = own.iter().filter(|claim| !then.contains(claim));
+        missing.extend(absent.map(|claim| claim.id.clone()));
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    Some(missing)
+}
+
+/// Notes the judgements of claims that did not stand when the runs began.
+pub fn note_exploratory(
+    judgements: &mut [Judgement],
+    folder: &Path,
+    commits: &[String],
+    all: &[Claim],
+) {
+    let own: Vec<&Claim> =
+        all.iter().filter(|claim| judgements.iter().any(|j| j.claim == claim.id)).collect();
+    let missing = missing(folder, commits, &own).unwrap_or_default();
+    for judgement in judgements.iter_mut().filter(|j| missing.contains(&j.claim)) {
+        let separator = if judgement.note.is_empty() { "" } else { "; " };
+        judgement.note.push_str(separator);
+        judgement.note.push_str("exploratory");
+    }
+}
+
+/// The claims of a commit of the repository around `folder`.
+fn claims_at(folder: &Path, commit: &str) -> Option<Vec<Claim>> {
+    // Anything but a commit's name could be an option of git's.
+    if commit.is_empty() || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let place = format!("{commit}:experiments/claims.yaml");
+    let shown = Command::new("git").arg("-C").arg(folder).args(["show", &place]).output().ok()?;
+    if !shown.status.success() {
+        return None;
+    }
+    let yaml = String::from_utf8(shown.stdout).ok()?;
+    // Claims of an earlier form are none of today's.
+    Some(claims::parse(&yaml).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::eval::claims::{ClaimFigure, Kind};
+    use crate::eval::judge::judge_exact;
+    use crate::experiment::claims_yaml;
+
+    fn git(folder: &Path, arguments: &[&str]) -> String {
+        let who = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+        let out = Command::new("git").arg("-C").arg(folder).args(who).args(arguments).output();
+        let out = out.unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn a_claim_that_was_changed_after_the_runs_began_is_exploratory() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("experiments");
+        fs::create_dir(&place).unwrap();
+        git(folder.path(), &["init", "-q"]);
+        let commit = |yaml: &str| {
+            fs::write(place.join("claims.yaml"), yaml).unwrap();
+            git(folder.path(), &["add", "-A"]);
+            git(folder.path(), &["commit", "-q", "-m", "claims"]);
+            git(folder.path(), &["rev-parse", "HEAD"])
+        };
+        let before = commit(&claims_yaml().replace("paper: 1.3e+8", "paper: 1.2e+8"));
+        let after = commit(claims_yaml());
+        let all = claims::parse(claims_yaml()).unwrap();
+        let exact: Vec<&Claim> = all
+            .iter()
+            .filter(|c| c.kind == Kind::Exact && c.figure == ClaimFigure::Anytime)
+            .collect();
+        let of = |commits: &[String]| missing(folder.path(), commits, &exact);
+        assert_eq!(of(std::slice::from_ref(&after)), Some(Vec::new()));
+        let changed =
+            ["exact-densenet-classifiers-cost", "exact-resnet-classifiers-cost"].map(String::from);
+        assert_eq!(of(&[after, before.clone()]), Some(changed.to_vec()));
+        assert_eq!(of(&["unknown".to_owned()]), None);
+        assert_eq!(of(&[]), None);
+        let mut judged: Vec<Judgement> =
+            exact.iter().map(|claim| judge_exact(claim, &[])).collect();
+        note_exploratory(&mut judged, folder.path(), &[before], &all);
+        let notes: Vec<bool> = judged.iter().map(|j| j.note.ends_with("; exploratory")).collect();
+        assert_eq!(notes, [false, true, true]);
+    }
+}
