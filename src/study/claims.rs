@@ -1,11 +1,12 @@
 //! The paper's claims for a figure, judged on its rows.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{anytime, budgeted};
+use super::{anytime, budgeted, standing};
 use crate::cost;
 use crate::eval::claims::{self, Claim, ClaimFigure, Count, Counted, Kind, Rule, Unit};
 use crate::eval::combine::Combine;
@@ -33,6 +34,19 @@ pub fn claim_figure(figure: Figure) -> ClaimFigure {
 /// When the claims cannot be read.
 pub fn judgements(figure: Figure, measured: &Measured) -> Result<Vec<Judgement>> {
     Ok(judge(&claims::parse(claims_yaml())?, claim_figure(figure), measured))
+}
+
+/// Notes the judgements of claims that did not stand at the commits that began the runs.
+///
+/// # Errors
+/// When the claims cannot be read.
+pub fn note_exploratory(
+    judgements: &mut [Judgement],
+    folder: &Path,
+    commits: &[String],
+) -> Result<()> {
+    standing::note_exploratory(judgements, folder, commits, &claims::parse(claims_yaml())?);
+    Ok(())
 }
 
 /// Judges the exact claims, which need no run.

@@ -78,8 +78,10 @@ pub fn finish_figure(
     ask: Ask,
 ) -> Result<String> {
     outputs::write_common(study, outputs)?;
-    let judgements = write_rows(study, outputs)?;
+    let mut judgements = write_rows(study, outputs)?;
     write_summary(study, outputs)?;
+    let commits = outputs::commits(study);
+    claims::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;
     claims::table(&judgements).write(&outputs.file("claims.csv"))?;
     draw(study, outputs)?;
     outputs::write_provenance(study, outputs, began)?;

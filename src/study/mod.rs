@@ -11,6 +11,7 @@ mod outputs;
 mod plan;
 mod positional;
 mod report;
+mod standing;
 mod summary;
 
 use std::cell::RefCell;
@@ -30,7 +31,7 @@ pub use collect::collect_figures;
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use origin::Origin;
 pub use plan::{describe_plan, plan_json};
-pub use report::write_report;
+pub use report::{findings, write_report};
 
 /// An experiment with its plan, data and costs: all that is known before anything is trained.
 pub struct Study<'a> {

@@ -66,7 +66,7 @@ fn learning_table(study: &Study) -> Result<Table> {
     let [mut rates, mut losses, mut exits, mut accuracies] = [const { Vec::new() }; 4];
     for network in &study.plan.networks {
         for (_, run) in study.runs_of(network) {
-            let path = folder_of(run, study.settings).train_csv();
+            let path = RunFolder::standing_for(&study.settings.places.runs, run).train_csv();
             // An imported run has none.
             if !path.is_file() {
                 continue;
@@ -126,6 +126,19 @@ fn exits_table(study: &Study) -> Result<Table> {
         .number("ece", rows.iter().map(|r| r.3.ece)))
 }
 
+/// What began each run that the figure stands on, where that is known.
+fn began_of(study: &Study) -> Vec<Began> {
+    let (present, _) = study.present_and_missing();
+    let runs = &study.settings.places.runs;
+    let folders = present.into_iter().map(|run| RunFolder::standing_for(runs, run));
+    folders.filter_map(|folder| runfiles::read_began(&folder.run_yaml())).collect()
+}
+
+/// The commits that began the runs that the figure stands on, each once.
+pub fn commits(study: &Study) -> Vec<String> {
+    provenance::distinct(&began_of(study), |began| began.commit.clone())
+}
+
 /// `run.json`.
 ///
 /// # Errors
@@ -137,8 +150,7 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         runs.map(|run| RunFolder::standing_for(&study.settings.places.runs, run)).collect()
     };
     let (folders, missing) = (folders_of(&present), folders_of(&missing));
-    let runs: Vec<Began> =
-        folders.iter().filter_map(|f| runfiles::read_began(&f.run_yaml())).collect();
+    let runs = began_of(study);
     let seconds: Vec<f64> =
         folders.iter().map(|f| runfiles::timing_seconds(&f.timing_csv())).collect();
     let ended = SystemTime::now();

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Result;
 
+use super::super::standing;
 use super::load::Shown;
 use super::plain;
 use crate::eval::claims::{self, Claim};
@@ -83,40 +83,14 @@ pub(super) fn machine(figure: &Shown) -> String {
 /// Whether the claims that a figure decides are, word for word, in the commits that began its runs.
 fn stood(out: &Path, figure: &Shown, now: &[Claim]) -> String {
     let commits: Vec<String> = figure.listed("commit").into_iter().map(plain).collect();
-    if commits.is_empty() {
-        return "unknown".to_string();
-    }
     let judged = |claim: &&Claim| figure.claims.iter().any(|row| row.claim == claim.id);
     let own: Vec<&Claim> = now.iter().filter(judged).collect();
-    let mut missing = Vec::new();
-    for commit in &commits {
-        let Some(then) = claims_at(out, commit) else {
-            return "unknown".to_string();
-        };
-        missing.extend(own.iter().filter(|claim| !then.contains(claim)).map(|c| c.id.as_str()));
+    match standing::missing(out, &commits, &own) {
+        None => "unknown".to_string(),
+        Some(missing) if missing.is_empty() => "yes".to_string(),
+        Some(missing) if missing.len() == own.len() => "no: exploratory".to_string(),
+        Some(missing) => format!("all but {}: exploratory", missing.join(", ")),
     }
-    missing.sort_unstable();
-    missing.dedup();
-    match &missing[..] {
-        [] => "yes".to_string(),
-        some if some.len() == own.len() => "no: exploratory".to_string(),
-        some => format!("all but {}: exploratory", some.join(", ")),
-    }
-}
-
-/// The claims of a commit of the repository that `out` is in; none without git or the commit.
-fn claims_at(out: &Path, commit: &str) -> Option<Vec<Claim>> {
-    if !commit.chars().all(|c| c.is_ascii_hexdigit()) || commit.is_empty() {
-        return None;
-    }
-    let place = format!("{commit}:experiments/claims.yaml");
-    let shown = Command::new("git").arg("-C").arg(out).args(["show", &place]).output().ok()?;
-    if !shown.status.success() {
-        return None;
-    }
-    // Claims of an earlier form are none of today's.
-    let yaml = String::from_utf8(shown.stdout).ok()?;
-    Some(claims::parse(&yaml).unwrap_or_default())
 }
 
 /// Seconds of every run's training.
