@@ -197,10 +197,11 @@ fn lines(swept: &Swept) -> Result<Vec<Line>> {
     }
     let joined: Vec<Vec<Point>> = seeds.values().map(|networks| join(networks)).collect();
     if let [only] = &joined[..] {
-        let own = seeds.into_values().flatten();
+        let own: Vec<&Vec<Point>> = seeds.values().flatten().collect();
         let mut lines = Vec::new();
-        if own.clone().count() > 1 {
-            lines.extend(own.map(|points| swept.line(points, Style::Pale, Markers::None)));
+        if own.len() > 1 {
+            let pale = own.into_iter();
+            lines.extend(pale.map(|points| swept.line(points.clone(), Style::Pale, Markers::None)));
         }
         lines.push(swept.line(only.clone(), Style::Ours, Markers::Spaced));
         return Ok(lines);
