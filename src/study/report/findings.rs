@@ -21,8 +21,10 @@ pub(super) fn text(judged: &Judged) -> Result<String> {
     if measured == 0 {
         writeln!(
             text,
-            "The figures on CIFAR-100 are being trained: the paper's widths, all images, 10 epochs, three seeds\n\
-             (`repro experiments list`). Until they are in, only counts are judged: {} hold, {} fail.",
+            "Figs. 3, 5 and 7 on CIFAR-100 are being trained: the paper's widths, 10 epochs of all images, three seeds\n\
+             (`repro experiments show fig-final-degradation-cifar100-cpu`). Until they are in, the picture above is that of\n\
+             `make quick`: one seed, so values and intervals but no verdict. Of the counts, which need no run, {} hold and {}\n\
+             fail.",
             judged.count("holds"),
             judged.count("fails")
         )?;
