@@ -25,6 +25,8 @@ pub(super) struct Shown {
     pub costs: Rows,
     /// `positions.csv`, of Fig. 3.
     pub positions: Option<Rows>,
+    /// `summary.csv`, where the figure has networks that can exit early.
+    pub summary: Option<Rows>,
 }
 
 /// A row of `claims.csv`.
@@ -122,14 +124,18 @@ fn load(folder: &Path) -> Result<Shown> {
     let claims = read(&folder.join("claims.csv"))?;
     let figure = effective["figure"].as_str().unwrap_or("FIGURE");
     check(&run, &claims, &format!("`repro {figure} {name}` writes them anew"))?;
-    let positions = folder.join("positions.csv");
+    let optional = |name: &str| -> Result<Option<Rows>> {
+        let path = folder.join(name);
+        path.is_file().then(|| read(&path)).transpose()
+    };
     Ok(Shown {
         experiment: serde_json::from_value(effective).context("experiment.yaml")?,
         run,
         claims: rows(&claims).context("claims.csv")?,
         curves: read(&folder.join("figure.csv"))?,
         costs: read(&folder.join("costs.csv"))?,
-        positions: if positions.is_file() { Some(read(&positions)?) } else { None },
+        positions: optional("positions.csv")?,
+        summary: optional("summary.csv")?,
         folder: folder.to_path_buf(),
         name,
     })

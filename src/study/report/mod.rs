@@ -9,6 +9,7 @@ mod overview;
 mod pictures;
 mod section;
 mod stages;
+mod summary;
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::claims::{exact_judgements, table};
-use crate::results::atomic;
 use crate::results::tables::read;
+use crate::results::{atomic, markdown};
 
 use claims::Judged;
 
@@ -83,7 +84,7 @@ fn plain(value: &Value) -> String {
 
 /// Text within a cell of a table.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    markdown::text(text)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::claims::{Judged, effect, in_the_paper, papers, verdict};
 use super::load::{Shown, training_images};
 use super::{cell, differences, stages};
 use crate::eval::claims::Kind;
+use crate::results::markdown;
 
 /// Everything before the figures' sections.
 ///
@@ -95,9 +96,10 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
         let count = |verdict: &str| figure.claims.iter().filter(|r| r.verdict == verdict).count();
         writeln!(
             page,
-            "| [{0}](#{0}) | {1} | {2} | {3} | {4} | {5} | {6} | {7} |",
-            figure.name,
-            figure.experiment.dataset,
+            "| [{}](#{}) | {} | {} | {} | {} | {} | {} | {} |",
+            cell(&figure.name),
+            markdown::anchor(&figure.name),
+            cell(&figure.experiment.dataset.to_string()),
             figure.experiment.training.epochs,
             figure.experiment.seeds.len(),
             count("holds"),

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use super::claims::{Judged, effect, papers, verdict};
 use super::load::Shown;
-use super::{cell, differences, plain, stages};
+use super::{cell, differences, plain, stages, summary};
+use crate::results::markdown;
 
 /// Settings, what differs from the paper, curves, positions, claims.
 ///
@@ -14,7 +15,8 @@ use super::{cell, differences, plain, stages};
 /// Names the file whose content cannot be shown.
 pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Result<()> {
     let experiment = &figure.experiment;
-    writeln!(page, "\n## {}\n\n![{0}]({0}/figure.png)\n", figure.name)?;
+    let picture = markdown::target(&format!("{}/figure.png", figure.name));
+    writeln!(page, "\n## {}\n\n![{0}]({picture})\n", cell(&figure.name))?;
     let images = match experiment.training_images {
         Some(n) => format!("{n} training images"),
         None => "all training images".to_string(),
@@ -24,7 +26,7 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
         page,
         "{} on {}: {images}, {} held out, {} epochs, batch {}, seeds {}.\n",
         experiment.figure.name(),
-        experiment.dataset,
+        cell(&experiment.dataset.to_string()),
         experiment.validation.unwrap_or(0),
         experiment.training.epochs,
         experiment.training.batch_size,
@@ -43,6 +45,9 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
     difference_table(page, figure)?;
     curve_table(page, figure)?;
     position_table(page, figure)?;
+    if let Some(rows) = &figure.summary {
+        summary::table(page, rows, cell)?;
+    }
     claim_table(page, figure, judged)
 }
 

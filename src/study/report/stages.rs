@@ -8,9 +8,10 @@ use anyhow::Result;
 
 use super::super::standing;
 use super::load::Shown;
-use super::plain;
+use super::{cell, plain};
 use crate::eval::claims::{self, Claim};
 use crate::experiment::claims_yaml;
+use crate::results::markdown;
 
 /// The table of stages.
 ///
@@ -31,8 +32,9 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
     for figure in figures {
         writeln!(
             page,
-            "| [{0}](#{0}) | {1} | {2} | {3:.1} | {4} |",
-            figure.name,
+            "| [{}](#{}) | {} | {} | {:.1} | {} |",
+            cell(&figure.name),
+            markdown::anchor(&figure.name),
             commits(figure),
             stood(out, figure, &now),
             figure.run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0,
