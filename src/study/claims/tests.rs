@@ -48,12 +48,15 @@ fn every_pattern_of_every_claim_selects_a_curve_of_a_shipped_experiment() {
 fn exact_claims_are_judged_without_a_run() {
     let judged = exact_judgements().unwrap();
     let verdict = |id: &str| judged.iter().find(|j| j.claim == id).unwrap().verdict;
-    for id in ["exact-imagenet-costs", "exact-ablation-costs", "exact-port-parameters"] {
+    for id in ["exact-imagenet-costs", "exact-port-parameters"] {
         assert_eq!(verdict(id), Some(Verdict::Holds), "{id}: {judged:?}");
     }
-    // ResNet-62 counts 1.396e8 and the DenseNet 1.06e8, whatever the text rounds.
-    assert_eq!(verdict("exact-resnet-classifiers-cost"), Some(Verdict::Fails));
-    assert_eq!(verdict("exact-densenet-classifiers-cost"), Some(Verdict::Fails));
+    // ResNet-62 counts 1.397e8, the DenseNet 1.06e8, and one network of the ablation 3.05e8.
+    for id in
+        ["exact-resnet-classifiers-cost", "exact-densenet-classifiers-cost", "exact-ablation-costs"]
+    {
+        assert_eq!(verdict(id), Some(Verdict::Fails), "{id}");
+    }
 }
 
 #[test]
