@@ -39,6 +39,7 @@ pub fn readers(folder: &Path) -> Vec<Reader> {
                 encoded(ImageFormat::Png, 300, 2),
                 encoded(ImageFormat::Jpeg, 24, 17),
                 encoded(ImageFormat::Jpeg, 1, 40),
+                encoded(ImageFormat::WebP, 9, 7),
             ],
             Box::new(move |bytes| {
                 let as_it_is = read_image(&image, bytes);
