@@ -5,6 +5,7 @@ mod names;
 pub mod onnx;
 mod pickle;
 pub mod port;
+mod state;
 mod torch_file;
 
 use std::path::Path;
@@ -15,16 +16,9 @@ use tch::{Device, Kind, Tensor};
 use crate::nn::{Network, Weights};
 use crate::results::checkpoint::{is_safetensors, parse_tensors};
 
-const COUNTER: &str = "num_batches_tracked";
+pub use state::State;
 
-/// A dictionary of tensors in a file.
-#[derive(Debug)]
-pub struct State {
-    /// The key that leads to it, such as `state_dict`; empty for the file's outermost dictionary.
-    pub key: String,
-    /// Its tensors by name.
-    pub tensors: Vec<(String, Tensor)>,
-}
+const COUNTER: &str = "num_batches_tracked";
 
 /// Every dictionary of tensors in a file, whose format is told by its content.
 ///

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use anyhow::{Result, bail};
 use tch::Tensor;
 
-use super::State;
+use super::state::State;
 
 /// Parts of names that wrappers add: data-parallel training, `torch.compile`, sharded training and
 /// activation checkpointing.

@@ -7,8 +7,8 @@ use std::io::{Cursor, Read};
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Kind, Tensor};
 
-use super::State;
 use super::pickle::{self, Element, Pickle, TensorRef, Value};
+use super::state::State;
 use crate::data::hint;
 
 /// Every dictionary of tensors in the bytes of a file, by the key that leads to it. What else the
