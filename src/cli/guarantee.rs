@@ -11,15 +11,18 @@ use crate::look::guarantee::guarantee;
 use crate::look::opened::open_run;
 use crate::runs::tell;
 
-/// How much leaving early may cost at most, and how sure that is: the cheapest common threshold
-/// that a run's hold-out certifies, by three methods.
-///
-/// crc (conformal risk control) keeps the mean risk within the tolerance in expectation; its proof
-/// asks for a risk that does not fall while the threshold falls, which these risks do only nearly.
-/// betting (Waudby-Smith and Ramdas) and ltt (Learn-then-Test with Hoeffding-Bentkus) keep it
-/// within the tolerance with the given probability. Images must come from where the hold-out
-/// comes from.
+/// Below the options in the help.
+const METHODS: &str = "\
+The cheapest common threshold is certified on the run's hold-out by three methods. crc (conformal \
+risk control) keeps the risk within RISK in expectation; its proof asks for a risk that never falls \
+while the threshold falls, which these risks do only nearly, so it stops at the first threshold \
+that fails. betting (the bound of Waudby-Smith and Ramdas) and ltt (Learn-then-Test with \
+Hoeffding-Bentkus) keep the risk within RISK with the given PROBABILITY. All three promise for \
+images that come from where the hold-out comes from.";
+
+/// How much leaving early may cost, and how sure that is.
 #[derive(Debug, clap::Args)]
+#[command(after_help = METHODS)]
 pub struct GuaranteeArgs {
     #[command(flatten)]
     run: RunArgs,

@@ -44,6 +44,8 @@ fn exits_are_combined_as_the_command_line_says_each_a_curve_of_its_own() {
 fn a_guarantee_is_a_table_a_csv_and_a_picture_and_classify_keeps_to_it() {
     let folder = trained();
     let at = folder.path();
+    let help = said(at, &["guarantee", "--help"]);
+    assert!(help.contains("its proof asks for a risk that never falls"), "{help}");
     let text = said(at, &["guarantee", "msdnet", "--at-most", "0.1", "--threads", "1"]);
     let methods: Vec<&str> =
         text.lines().skip(4).filter_map(|line| line.split_whitespace().next()).collect();
