@@ -36,7 +36,7 @@ pub struct ClassifyArgs {
     /// What the policy is swept by, as in figure.csv: the ratio of the exits' shares, exits that
     /// agree (patience), a target (target-accuracy) or lambda [default, without any of these four:
     /// every image goes to the last exit]
-    #[arg(long, group = "leave", value_parser = number)]
+    #[arg(long, allow_negative_numbers = true, group = "leave", value_parser = number)]
     ratio: Option<f64>,
     /// Largest loss by leaving early, such as 0.02, as the run's hold-out certifies it by the
     /// betting bound (see `repro guarantee`)
