@@ -343,7 +343,8 @@ mod tests {
             "MSDNet,m,0,entropy,1,0.5,10,0.5,100",
             "other,m,0,entropy,1,0.5,10,0.5,100",
         ]);
-        let labels: Vec<&str> = lines.iter().map(|line| line.label.as_str()).collect();
+        let strong = lines.iter().filter(|line| line.style == Style::Ours);
+        let labels: Vec<&str> = strong.map(|line| line.label.as_str()).collect();
         assert_eq!(
             labels,
             [
