@@ -104,7 +104,11 @@ fn results_of_another_version_are_refused_with_the_command_that_writes_them_anew
         let error = format!("{:#}", write_report(&out).unwrap_err());
         assert!(error.contains(expected) && error.contains(again), "{error}");
     };
-    fs::write(figure.join("claims.csv"), "claim,holds,measured,expected,seeds,note\n").unwrap();
+    fs::write(
+        figure.join("claims.csv"),
+        "claim,holds,measured,expected,seeds,note\na,yes,m,e,3,n\n",
+    )
+    .unwrap();
     fails("claims.csv: the columns are those of another version");
     for (run, expected) in [("{\"format\": 1}", "of format 1"), ("{}", "of format unknown")] {
         fs::write(figure.join("run.json"), run).unwrap();
