@@ -112,7 +112,7 @@ fn train_locked(
     if progress.epoch > 0 || progress.step > 0 {
         watch(Event::Resumed { epoch: progress.epoch });
     }
-    finish(&mut trainer, folder, settings.saving, watch)
+    finish(&mut trainer, folder, settings, watch)
 }
 
 /// A checkpoint of other data is set aside, and why is said.
@@ -147,16 +147,17 @@ fn fitting(
 fn finish(
     trainer: &mut Trainer,
     folder: &RunFolder,
-    saving: Saving,
+    settings: &Settings,
     watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
-    let stop: Stop = watch_signals()?;
+    let (stop, saving): (Stop, Saving) = (watch_signals()?, settings.saving);
     let (mut saved, mut shown) = (Instant::now(), Instant::now());
     let mut epoch = Instant::now();
     let mut images = 0;
     while let Some(step) = next_step(trainer)? {
         images += step.images;
-        if shown.elapsed() > SHOW_EVERY && step.row.is_none() {
+        // A GPU waits for whoever reads a loss; where all is quiet nobody does.
+        if !settings.quiet && shown.elapsed() > SHOW_EVERY && step.row.is_none() {
             shown = Instant::now();
             let done = f64::from(step.epoch) + step.done as f64 / step.of as f64;
             watch(Event::Step { done, loss: trainer.look()? });

@@ -13,6 +13,7 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/NativeFunctions.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/native/ConvUtils.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
@@ -215,6 +216,39 @@ Tensor& copy(Tensor& to, const Tensor& from, bool) {
   return to;
 }
 
+// Into a tensor without memory, which a tensor under another name cannot be given.
+Tensor& arange(const at::Scalar& start, const at::Scalar& end, const at::Scalar& step, Tensor& out) {
+  launch();
+  const Tensor made = seen_as(at::arange(start, end, step, at::TensorOptions(out.scalar_type())), CARD, true);
+  out.unsafeGetTensorImpl()->set_storage_keep_dtype(made.storage());
+  out.unsafeGetTensorImpl()->set_sizes_contiguous(made.sizes());
+  return out;
+}
+
+// One kernel a channel: the processor has no operation of this name.
+using Sizes = c10::IntArrayRef;
+
+Tensor depthwise(const Tensor& x, const Tensor& weight, Sizes, const std::optional<Tensor>& bias, Sizes stride,
+                 Sizes padding, Sizes dilation) {
+  launch();
+  const Tensor shift = bias && bias->defined() ? lent(*bias, "conv") : Tensor();
+  return seen_as(at::conv2d(lent(x, "conv"), lent(weight, "conv"), shift, stride, padding, dilation, x.size(1)), CARD,
+                 true);
+}
+
+std::tuple<Tensor, Tensor> depthwise_backward(const Tensor& gradient, const Tensor& x, const Tensor& weight, Sizes,
+                                              Sizes stride, Sizes padding, Sizes dilation, std::array<bool, 2> wanted) {
+  launch();
+  auto found = at::convolution_backward(lent(gradient, "conv"), lent(x, "conv"), lent(weight, "conv"), std::nullopt,
+                                        stride, padding, dilation, false, {0, 0}, x.size(1),
+                                        {wanted[0], wanted[1], false});
+  const auto given = [](const Tensor& t) { return t.defined() ? seen_as(t, CARD, true) : t; };
+  return {given(std::get<0>(found)), given(std::get<1>(found))};
+}
+
+// The gradient is asked for past the dispatcher.
+const bool registered = (at::native::conv_depthwise2d_backward_stub.set_cuda_dispatch_ptr(&depthwise_backward), true);
+
 TORCH_LIBRARY_IMPL(_, CUDA, m) {
   m.fallback(torch::CppFunction::makeFromBoxedFunction<&by_processor>());
 }
@@ -223,6 +257,8 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
   m.impl("empty.memory_format", &empty);
   m.impl("empty_strided", &empty_strided);
   m.impl("copy_", &copy);
+  m.impl("arange.start_out", &arange);
+  m.impl("_conv_depthwise2d", &depthwise);
   m.impl("as_strided", &at::native::as_strided_tensorimpl);
   m.impl("view", &at::native::view);
   m.impl("_reshape_alias", &at::native::_reshape_alias);
