@@ -40,7 +40,7 @@ pub struct ClassifyArgs {
     ratio: Option<f64>,
     /// Largest loss by leaving early, such as 0.02, as the run's hold-out certifies it by the
     /// betting bound (see `repro guarantee`)
-    #[arg(long, value_name = "RISK", group = "leave")]
+    #[arg(long, value_name = "RISK", group = "leave", value_parser = number, allow_negative_numbers = true)]
     guarantee: Option<f64>,
     /// Probability with which the guarantee holds: above 0, below 1
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9, requires = "guarantee")]

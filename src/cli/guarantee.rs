@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::options::number;
 use super::output::print;
 use super::run_args::RunArgs;
 use crate::eval::guarantee::{Risk, Tolerance};
@@ -31,10 +32,10 @@ pub struct GuaranteeArgs {
     #[arg(long, default_value = "gap")]
     risk: Risk,
     /// Largest risk: above 0, to 1
-    #[arg(long, default_value_t = 0.02, value_name = "RISK")]
+    #[arg(long, default_value_t = 0.02, value_name = "RISK", value_parser = number, allow_negative_numbers = true)]
     at_most: f64,
     /// Probability with which betting and ltt keep to it: above 0, below 1
-    #[arg(long, default_value_t = 0.9, value_name = "PROBABILITY")]
+    #[arg(long, default_value_t = 0.9, value_name = "PROBABILITY", value_parser = number)]
     confidence: f64,
     /// Folder for guarantee/RUN/guarantee.csv, .svg and .png
     #[arg(long, default_value = "results", value_name = "DIR")]
