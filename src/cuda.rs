@@ -1,6 +1,8 @@
 //! What tch leaves out of CUDA: how convolutions compute, which GPU it is and how much of its memory is free, and
 //! what its errors mean.
 
+#![allow(unsafe_code)]
+
 use std::ffi::{CStr, c_char};
 
 use tch::Device;

@@ -3,6 +3,8 @@
 //! faults. Here freed blocks stay in one heap, in
 //! huge pages, and the next step finds them there. `benches/heap.sh` measures what it brings.
 
+#![allow(unsafe_code)]
+
 /// Keeps freed memory for the next step, in huge pages where the kernel has them. To be called
 /// once, before other threads start. It changes speed alone; where it cannot be had, nothing
 /// happens. `REPRO_HEAP=default` leaves the allocator as it is.

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
 // SAFETY: the section holds functions that take no more than C's `main`, of which this takes nothing.
 #[cfg(target_os = "linux")]
 #[used]
+#[allow(unsafe_code)]
 #[unsafe(link_section = ".preinit_array")]
 static BEFORE_LIBRARIES: extern "C" fn() = need_current_folder;
 

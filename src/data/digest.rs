@@ -37,7 +37,8 @@ pub(super) fn for_each_chunk(tensor: &Tensor, mut f: impl FnMut(&[u8])) -> Resul
     Ok(())
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal digits, two a byte.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

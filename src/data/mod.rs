@@ -32,7 +32,7 @@ pub mod verify;
 pub use augment::{Augmentation, Change, Normalisation};
 pub use batches::Batches;
 pub use catalog::{Dataset, Facts, class_names};
-pub use digest::digest;
+pub use digest::{digest, hex};
 pub use raw::Raw;
 pub(crate) use sniff::hint;
 pub use source::Source;

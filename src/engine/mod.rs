@@ -6,6 +6,8 @@
 //! others are gathered into full groups before they go on, so the work that is saved is saved on the
 //! clock.
 
+#![allow(unsafe_code)]
+
 mod channels;
 mod depthwise;
 mod gemm;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::entry::Named;
 use super::file::{Experiment, Figure, Training};
 use crate::data::catalog::Dataset;
+use crate::data::hex;
 use crate::models::{Input, NetworkConfig};
 
 /// Raised when a change to the program changes the numbers that a run gives: results of another
@@ -82,10 +83,6 @@ impl Run {
     pub fn imported(&self) -> Run {
         Run { training: None, ..self.clone() }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Where a network's one intermediate classifier is.

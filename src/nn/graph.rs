@@ -198,11 +198,4 @@ impl Network {
     pub fn input_channels(&self, id: NodeId) -> usize {
         self.nodes[id].inputs.first().map_or(0, |&input| self.nodes[input].channels)
     }
-
-    /// The same graph with every node passed through `rewrite`, for tools that change layers in
-    /// place; inputs and exits stay.
-    pub fn map_nodes(&self, rewrite: impl FnMut(&Node) -> Node) -> Network {
-        let nodes = self.nodes.iter().map(rewrite).collect();
-        Network { nodes, ..self.clone() }
-    }
 }

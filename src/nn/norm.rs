@@ -2,6 +2,8 @@
 //! elsewhere and in double precision. It is C++ because tch has no way to give autograd a function of
 //! one's own.
 
+#![allow(unsafe_code)]
+
 use std::ffi::{CStr, c_char};
 
 use anyhow::{Result, bail};

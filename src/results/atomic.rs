@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
+use crate::data::hex;
+
 /// Puts `bytes` at `path`, replacing what was there only once they are safely written.
 ///
 /// # Errors
@@ -143,7 +145,7 @@ pub fn with_ending(name: &OsStr, ending: &str) -> OsString {
         return whole;
     }
     let digest = Sha256::digest(name.as_encoded_bytes());
-    let digest: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&digest[..8]);
     let name = name.to_string_lossy();
     let name = start_of(&name, LONGEST_NAME - ending.len() - digest.len() - 1);
     format!("{name}-{digest}{ending}").into()

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
 use super::atomic;
+use crate::data::hex;
 use crate::experiment::Progress;
 
 #[derive(Serialize, Deserialize)]
@@ -198,7 +199,7 @@ fn checksum(progress: &Progress, tensors: &[(String, TensorView)], shapes: bool)
         digest.update((view.data().len() as u64).to_le_bytes());
         digest.update(view.data());
     }
-    Ok(digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&digest.finalize()))
 }
 
 struct Raw {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::atomic;
+use crate::data::hex;
 use crate::eval::Predictions;
 use crate::nn::Precision;
 
@@ -119,8 +120,7 @@ fn seal_place(bytes: &[u8]) -> Result<std::ops::Range<usize>> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// Reads predictions, checks them, and says what they were made of.

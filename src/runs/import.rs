@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tch::Tensor;
 
 use super::context::tell;
-use crate::data::Dataset;
+use crate::data::{Dataset, hex};
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::import::{fit, read_states};
 use crate::models::{Input, NetworkConfig};
@@ -104,8 +104,7 @@ fn is_there(folder: &RunFolder, tensors: &[(String, Tensor)], force: bool) -> Re
 
 fn source(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let digest = Sha256::digest(&bytes);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&Sha256::digest(&bytes));
     let name = path.file_name().unwrap_or(path.as_os_str());
     Ok(format!("{}, sha256 {hex}", name.to_string_lossy()))
 }
