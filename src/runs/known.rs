@@ -116,6 +116,9 @@ impl Known {
     /// The state of the run, as its files say now. The training images are read only where the
     /// checkpoint says that the run is finished.
     pub fn state(&self, data_sets: &DataSets) -> State {
+        if !self.folder.path().is_dir() {
+            return State::Waiting { epoch: 0 };
+        }
         let progress = self.folder.progress().map(|(progress, _)| progress);
         let mut epoch = progress.as_ref().map_or(0, |progress| progress.epoch);
         if let Some(progress) = progress.filter(Progress::is_finished) {

@@ -104,16 +104,13 @@ fn fell_into_a_write(folder: &Path) -> bool {
     };
     let between = run.join("checkpoint-previous.safetensors").exists()
         && !run.join("checkpoint.safetensors").exists();
-    let torn = temporaries(&run) + temporaries(&folder.join("results/tiny")) > 0;
-    // What is left over is removed here, so that it is not counted twice.
-    for place in [run, folder.join("results/tiny")] {
-        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().ends_with(".part") {
-                fs::remove_file(entry.path()).unwrap();
-            }
-        }
-    }
-    between || torn
+    between || left_over(folder) > 0
+}
+
+/// Files in the folders of the run and of the figure that were not written whole.
+fn left_over(folder: &Path) -> usize {
+    let run = run_folder(folder).map_or(0, |run| temporaries(&run));
+    run + temporaries(&folder.join("results/tiny"))
 }
 
 fn start_again(folder: &Path) {
@@ -159,7 +156,29 @@ fn a_training_that_is_killed_at_any_moment_ends_with_the_same_bytes() {
     }
     finish(folder.path());
     assert_same(&lasting(folder.path()), &expected);
+    assert_eq!(left_over(folder.path()), 0);
     println!("{kills} kills, {in_a_write} of them in a write; {} runs ended alike", finished + 1);
+}
+
+#[test]
+fn a_figure_whose_drawing_is_killed_leaves_no_file_after_the_next_command() {
+    let kills = setting("REPRO_KILLS", 4);
+    let folder = tempfile::tempdir().unwrap();
+    finish(folder.path());
+    let began = Instant::now();
+    finish(folder.path());
+    let (whole, mut rng, mut torn) = (began.elapsed(), generator(8), 0);
+    for _ in 0..kills {
+        let mut child = command(folder.path(), &["--quiet"]).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(below(&mut rng, 1000) as f64 / 1000.0));
+        // It may have ended by itself.
+        let _ = child.kill();
+        child.wait().unwrap();
+        torn += usize::from(left_over(folder.path()) > 0);
+        finish(folder.path());
+        assert_eq!(left_over(folder.path()), 0);
+    }
+    println!("{kills} kills, {torn} of them in a write");
 }
 
 fn signal(child: &Child, name: &str) {

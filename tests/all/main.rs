@@ -30,4 +30,5 @@ mod readme;
 mod rooms;
 mod slurm;
 mod speed;
+mod state;
 mod sweep;

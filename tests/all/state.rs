@@ -1,0 +1,92 @@
+//! One run asked by every command whether it is finished.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use repro::results::{RunFolder, checkpoint};
+use serde_json::Value;
+
+use super::fixtures::EXPERIMENT;
+use super::kills::{finish, run_folder};
+use super::people::said;
+
+/// The state of the one run, as `--plan`, `sweep status` and `runs list` tell it.
+fn told(folder: &Path) -> [(String, u64); 3] {
+    let json =
+        |arguments: &[&str]| -> Value { serde_json::from_str(&said(folder, arguments)).unwrap() };
+    let plan = json(&["anytime", "tiny.yaml", "--plan", "--json", "--device", "cpu"]);
+    fs::write(folder.join("manifest"), said(folder, &["sweep", "plan", "tiny.yaml"])).unwrap();
+    let status = json(&["sweep", "status", "manifest", "--json"]);
+    let listed = json(&["runs", "list", "--json"]);
+    let of = |row: &Value, epoch: &str| {
+        (row["state"].as_str().unwrap().to_string(), row[epoch].as_u64().unwrap())
+    };
+    [of(&plan["runs"][0], "epochs_done"), of(&status[0], "epoch"), of(&listed[0], "epoch")]
+}
+
+/// A folder with the finished run of the tiny experiment, without its predictions.
+fn trained() -> (tempfile::TempDir, RunFolder) {
+    let folder = tempfile::tempdir().unwrap();
+    finish(folder.path());
+    let run = RunFolder::at(run_folder(folder.path()).unwrap());
+    fs::remove_file(run.predictions("test")).unwrap();
+    (folder, run)
+}
+
+fn assert_all(folder: &Path, state: &str, epoch: u64) {
+    for (command, found) in ["--plan", "sweep status", "runs list"].iter().zip(told(folder)) {
+        assert_eq!(found, (state.to_string(), epoch), "{command}");
+    }
+}
+
+#[test]
+fn every_command_gives_the_same_answer_about_a_run() {
+    let (folder, run) = trained();
+    let path = folder.path();
+    assert_all(path, "done", 3);
+
+    // Trained on other data: it begins anew.
+    let whole = fs::read(run.checkpoint()).unwrap();
+    let (mut progress, tensors) = checkpoint::load(&run.checkpoint()).unwrap();
+    progress.data = "of other images".to_string();
+    checkpoint::save(&run.checkpoint(), &progress, &tensors).unwrap();
+    assert_all(path, "waiting", 0);
+
+    // Damaged weights: the checkpoint before is gone on from.
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(run.checkpoint(), damaged).unwrap();
+    let (before, _) = checkpoint::load_progress(&run.previous_checkpoint()).unwrap();
+    assert_all(path, "waiting", before.epoch.into());
+
+    // A process is training it.
+    let lock = run.try_lock().unwrap();
+    assert!(lock.is_some());
+    assert_all(path, "running", before.epoch.into());
+    drop(lock);
+
+    run.keep_failure("the loss is NaN").unwrap();
+    assert_all(path, "failed", before.epoch.into());
+
+    // A finished run that is locked, as while it is predicted, is finished.
+    fs::write(run.checkpoint(), whole).unwrap();
+    let _lock = run.try_lock().unwrap();
+    assert_all(path, "done", 3);
+}
+
+#[test]
+fn the_state_of_thousands_of_runs_is_told_in_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("tiny.yaml"), EXPERIMENT).unwrap();
+    let seeds = ["sweep", "plan", "tiny.yaml", "--seeds", "0..9998"];
+    fs::write(path.join("manifest"), said(path, &seeds)).unwrap();
+    let began = Instant::now();
+    let text = said(path, &["sweep", "status", "manifest", "--once"]);
+    let took = began.elapsed();
+    assert!(text.ends_with("9999 runs: 0 done, 0 running, 0 failed, 9999 waiting\n"), "{took:?}");
+    println!("{took:?}");
+    // 2 s on a machine that does nothing else.
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
