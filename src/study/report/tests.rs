@@ -77,13 +77,13 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
 fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
     let folder = results(LOSES);
     let readme = folder.path().join("README.md");
-    fs::write(&readme, "# Mine\n<!-- findings -->\nold\n<!-- /findings -->\nrest\n").unwrap();
+    fs::write(&readme, "# Mine\n<!-- findings -->\nstale\n<!-- /findings -->\nrest\n").unwrap();
     let out = folder.path().join("results");
     assert_eq!(write_report(&out).unwrap().len(), 2);
     let text = fs::read_to_string(&readme).unwrap();
     assert!(text.starts_with("# Mine\n<!-- findings -->\nOf ") && text.ends_with("-->\nrest\n"));
     assert!(text.contains("| 0.066 | 0.050 [0.030, 0.070] ln | holds |"), "{text}");
-    assert!(text.contains(&findings(&out).unwrap()) && !text.contains("old"));
+    assert!(text.contains(&findings(&out).unwrap()) && !text.contains("stale"));
 }
 
 #[test]
