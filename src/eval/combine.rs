@@ -79,7 +79,7 @@ impl FromStr for Combine {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let known = Combine::ALL.map(Combine::name).join(", ");
+        let known = Combine::ALL.map(|rule| format!("`{}`", rule.name())).join(", ");
         let rule = Combine::ALL.into_iter().find(|rule| rule.name() == name);
         rule.with_context(|| format!("unknown way to combine exits `{name}`: one of {known}"))
     }

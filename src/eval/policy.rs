@@ -132,7 +132,7 @@ impl FromStr for Policy {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let known = Policy::ALL.map(Policy::name).join(", ");
+        let known = Policy::ALL.map(|policy| format!("`{}`", policy.name())).join(", ");
         let policy = Policy::ALL.into_iter().find(|policy| policy.name() == name);
         policy.with_context(|| format!("unknown policy `{name}`: one of {known}"))
     }

@@ -33,7 +33,7 @@ fn way_out(message: &str) -> Option<String> {
     if message.contains("found a tab character") {
         return Some("YAML is indented by spaces".to_string());
     }
-    let unknown = message.contains("unknown field") || message.contains("unknown variant");
+    let unknown = message.contains("unknown ");
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (wrong, right) = quoted.split_first().filter(|_| unknown)?;
     if wrong.chars().all(|c| c.is_ascii_digit()) {

@@ -32,13 +32,15 @@ pub(super) fn text(judged: &Judged) -> Result<String> {
     }
     writeln!(
         text,
-        "Of {} claims that are measured, {} hold, {} fail, {} show no effect as large as their margin and {} take more\n\
-         seeds; intervals are of 95 % over seeds and test images. `fails` and `holds` are said of this scale, not of the paper's.",
+        "Of {} claims that are measured, {} hold, {} fail, {} show no effect as large as their margin, {} take more seeds\n\
+         than were trained, and {} have fewer than three seeds so far and no verdict. Intervals are of 95 % over seeds and\n\
+         test images. `fails` and `holds` are said of this scale, not of the paper's.",
         judged.decided.len(),
         judged.count("holds"),
         judged.count("fails"),
         judged.count("no-effect"),
         judged.count("too-few-seeds"),
+        judged.count(""),
     )?;
     writeln!(text, "\n| the paper says | paper | here | verdict |\n| --- | --- | --- | --- |")?;
     for decided in judged.decided.iter().filter(|decided| is_shown(decided)) {
@@ -55,11 +57,11 @@ pub(super) fn text(judged: &Judged) -> Result<String> {
     Ok(text)
 }
 
-/// Directions that are decided, and whatever fails.
+/// Directions that are decided or still below three seeds, and whatever fails.
 fn is_shown(decided: &Decided) -> bool {
     let verdict = decided.row.verdict.as_str();
     let is_direction = decided.claim.kind == Kind::Direction;
-    verdict == "fails" || (is_direction && matches!(verdict, "holds" | "no-effect"))
+    verdict == "fails" || (is_direction && matches!(verdict, "holds" | "no-effect" | ""))
 }
 
 /// The README with `text` between its markers; none where it has none.
