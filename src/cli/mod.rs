@@ -116,8 +116,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&hint::with_tip(error)),
     };
-    std::panic::set_hook(Box::new(|info| {
-        tell(format!("error: this is a mistake in the program, not yours: {info}"));
+    std::panic::set_hook(Box::new(|info| match of_gpu(info.payload()) {
+        Some(text) => tell(format!("error: {}", plain(&text))),
+        None => tell(format!("error: this is a mistake in the program, not yours: {info}")),
     }));
     let result = std::panic::catch_unwind(|| run(&cli.command));
     if let Some(missing) = take_missing() {
@@ -129,9 +130,19 @@ pub fn main() -> ExitCode {
             tell(format!("error: {}", plain(&format!("{error:#}"))));
             code_of(&error)
         }
-        Err(_) => FAILED,
+        Err(panic) => match of_gpu(&*panic).and_then(|text| trouble(&text)) {
+            Some(Trouble::Lost) => RESUMABLE,
+            _ => FAILED,
+        },
     };
     ExitCode::from(code)
+}
+
+/// What a panic says of the GPU, if it does: LibTorch keeps the error of a call without a result, such as freeing
+/// memory, and tch finds it in the next call, which may be one that cannot return it.
+fn of_gpu(panic: &(dyn std::any::Any + Send)) -> Option<String> {
+    let text = panic.downcast_ref::<String>()?;
+    trouble(text).map(|_| text.replace("\\n", "\n"))
 }
 
 /// Shows what clap has to say: help, the version or what is wrong with the command line.

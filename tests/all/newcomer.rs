@@ -17,7 +17,7 @@ const USAGE: &[(&str, &[&str])] = &[
     ("anytime smoke --device gpu", &["'gpu'", "auto, cpu, cuda or cuda:N"]),
     ("anytime smoke --workers 0", &["'0'", "a whole number from 1"]),
     ("predict msdnet --split train", &["'train'", "test, validation"]),
-    ("budgeted-batch --policy softmax", &["`softmax`", "max-softmax, margin, entropy"]),
+    ("budgeted-batch --policy softmax", &["`softmax`", "`max-softmax`, `margin`, `entropy`"]),
     ("data fetch cifar", &["'cifar'", "did you mean 'cifar10'?"]),
     ("sweep run m.jsonl", &["'m.jsonl'", "--manifest m.jsonl"]),
     ("sweep plan smoke --seeds 0-4", &["'0-4'", "0..4"]),

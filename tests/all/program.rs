@@ -57,7 +57,7 @@ fn smoke_makes_every_file_of_its_figure_and_the_second_call_trains_nothing() {
         assert!(figure.join(name).metadata().unwrap().len() > 0, "{name}");
     }
     let csv = fs::read(figure.join("figure.csv")).unwrap();
-    let header = "curve,network,seed,exit,multiply_adds,accuracy,correct,images\n";
+    let header = "curve,network,seed,exit,multiply_adds,accuracy,correct,images,combine\n";
     assert!(text(&csv).starts_with(header), "{}", text(&csv));
     let second = repro(folder.path(), &arguments);
     assert!(second.status.success());
