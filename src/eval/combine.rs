@@ -337,6 +337,6 @@ mod tests {
             assert_eq!(rule.to_string().parse::<Combine>().unwrap(), rule);
         }
         let error = "sum".parse::<Combine>().unwrap_err().to_string();
-        assert!(error.contains("single, mean"), "{error}");
+        assert!(error.contains("`single`, `mean`"), "{error}");
     }
 }

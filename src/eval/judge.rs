@@ -1,6 +1,6 @@
 //! Judges the paper's claims on what a figure measured.
 //!
-//! A rule measures an effect at one or several places ([`lines`] by multiply-adds, [`pooled`] for
+//! A rule measures an effect at one or several places (`lines` by multiply-adds, [`pooled`] for
 //! figure 3), each with its noise ([`statistics`](crate::eval::statistics)); [`verdict`] says what
 //! follows. A claim about a curve that is not there is not judged at all; one that cannot be
 //! measured on curves that are there says why.

@@ -5,7 +5,7 @@
 //! | max-softmax, margin, entropy | that is surer than its threshold | ratio of the exits' shares, [`thresholds`](crate::eval::thresholds) |
 //! | patience | that completes P exits in a row of the same class | P, from 1 to K |
 //! | target-accuracy | whose accuracy at this confidence, counted on the hold-out, or a lower bound on it, reaches a target | the target, [`target`](crate::eval::target) |
-//! | coordinate-ascent, dynamic-programme | that is surer than its threshold | lambda, the price of cost in accuracy, [`optimise`](crate::eval::optimise) |
+//! | coordinate-ascent, dynamic-programme | that is surer than its threshold | lambda, the price of cost in accuracy, [`optimise`] |
 //! | oracle | at which being right is worth its cost | lambda |
 //!
 //! Whoever is left leaves at the last exit. The oracle sees the label, so it bounds the others and
@@ -435,7 +435,7 @@ mod tests {
             assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), policy);
         }
         let error = "softmax".parse::<Policy>().unwrap_err().to_string();
-        assert!(error.contains("max-softmax, margin"), "{error}");
+        assert!(error.contains("`max-softmax`, `margin`"), "{error}");
     }
 
     fn answers(predicted: &[u32]) -> Answers {

@@ -57,7 +57,7 @@ fn loss_bounds(precision: Precision, numerics: Numerics) -> (f64, f64) {
     }
 }
 
-/// Compares `device` with the golden networks of a folder, and with the processor over [`STEPS`]
+/// Compares `device` with the golden networks of a folder, and with the processor over `STEPS`
 /// steps of each family.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Orders come as JSON lines on standard input, reports go as JSON lines to standard output. The
 //! end of standard input means that the parent is done or dead, however it died: no worker outlives
-//! its parent by more than [`GRACE`].
+//! its parent by more than `GRACE`.
 
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -17,7 +17,7 @@
 //! | --- | --- | --- | --- |
 //! | crc | the sum of losses is at most (n + 1) e - 1 | R is at most e in expectation | Angelopoulos et al., 2024 |
 //! | betting | [`betting_bound`](bounds::betting_bound) is below e | R is at most e with probability 1 - d | Waudby-Smith and Ramdas, 2024; Bates et al., 2021 |
-//! | ltt | [`hoeffding_bentkus`](bounds::hoeffding_bentkus) is at most d | the same, of the losses above 0 | Angelopoulos et al., 2021 |
+//! | ltt | [`hoeffding_bentkus`] is at most d | the same, of the losses above 0 | Angelopoulos et al., 2021 |
 //!
 //! The proof of crc asks for losses that never fall while the threshold falls. Neither loss does
 //! so exactly: an image may leave with a wrong answer at a middle threshold and with a right one
