@@ -5,7 +5,7 @@ use repro::models::{
     Classifier, Input, NetworkConfig, Stem, densenet, mobilenet, mobilenet_v2, msdnet, resnet,
     squeezenet,
 };
-use repro::nn::{Mode, Precision, Schedule, initialise};
+use repro::nn::{Builder, Conv, Mode, Precision, Schedule, initialise};
 use tch::{Device, Kind, Tensor};
 
 const INPUT: Input = Input { channels: 3, side: 32, classes: 10 };
@@ -192,4 +192,30 @@ fn baselines_have_the_parameters_that_their_papers_say() {
     assert_eq!(parameters(densenet(16, true, 0.5)), 769_162);
     let plain = parameters(densenet(12, false, 1.0));
     assert!((1_000_000..1_050_000).contains(&plain), "{plain}");
+}
+
+#[test]
+fn a_convolution_in_bfloat16_is_the_rounded_product_of_rounded_numbers() {
+    tch::set_num_threads(1);
+    let (mut net, images) = Builder::new(3, 8);
+    let x = net.conv(images, Conv::three(16, 1));
+    let x = net.avg_pool(x, 8);
+    let logits = net.linear(x, 2, "linear");
+    net.exit(logits, 1);
+    let network = net.finish();
+    let mut weights = initialise(&network, 3, Device::Cpu).unwrap();
+    let images = self::images(Input { channels: 3, side: 8, classes: 2 }, 5);
+    let found = network.forward(&mut weights, &images, Mode::Train, Precision::Bf16).unwrap();
+
+    let rounded = |t: &Tensor| t.to_kind(Kind::BFloat16).to_kind(Kind::Double);
+    let kernel = rounded(&weights.views()[0]);
+    let map = rounded(&images).conv2d(&kernel, None::<Tensor>, [1, 1], [1, 1], [1, 1], 1);
+    let pooled = rounded(&rounded(&map).mean_dim([2, 3].as_slice(), false, None::<Kind>));
+    let double = |i: usize| weights.views()[i].to_kind(Kind::Double);
+    let expected = pooled.linear(&double(1), Some(&double(2)));
+    // One number of a map may be rounded the other way, where sums in another order part at a tie.
+    let apart = (&found[0] - &expected).abs().max().double_value(&[]);
+    assert!(apart < 2e-3, "{apart}");
+    found[0].sum(Kind::Float).backward();
+    assert!(weights.views()[0].grad().defined(), "nothing reached the kernel");
 }
