@@ -9,8 +9,8 @@ use super::clock::{Clock, seconds_each, seconds_each_on};
 use super::{Bench, Measured, Tell, is_wanted};
 use crate::data::{Augmentation, Normalisation, Source};
 use crate::eval::answers::Answers;
-use crate::eval::budgeted::sweep_answers;
-use crate::eval::thresholds::{Convention, HoldOut};
+use crate::eval::budgeted::at_ratio;
+use crate::eval::thresholds::HoldOut;
 use crate::nn::Precision;
 
 /// Rows and columns of the matrices.
@@ -71,7 +71,9 @@ pub(super) fn sweep(clock: Clock, tell: Tell) -> Result<()> {
         let multiply_adds: Vec<u64> = (1..=exits as u64).collect();
         let each = seconds_each(clock, || {
             let sorted = HoldOut::new(hold_out.clone())?;
-            black_box(sweep_answers(&sorted, &test, &multiply_adds, &ratios, Convention::Paper)?);
+            for &ratio in &ratios {
+                black_box(at_ratio(&sorted, &test, &multiply_adds, ratio)?);
+            }
             Ok(())
         })?;
         let what = format!("sweep/{RATIOS}x{IMAGES}x{exits}");

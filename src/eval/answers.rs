@@ -2,13 +2,10 @@
 
 use anyhow::{Result, ensure};
 
-use crate::eval::Predictions;
-use crate::eval::probabilities::{Certainty, argmax, certainty, softmax_f32};
-
 /// Certainty and predicted class of every exit on every image of a split.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answers {
-    /// `[K][N]`; the larger, the surer. Single-precision values are held exactly.
+    /// `[K][N]`; the larger, the surer.
     pub confidence: Vec<Vec<f64>>,
     /// `[K][N]`.
     pub predicted: Vec<Vec<u32>>,
@@ -35,7 +32,11 @@ impl Answers {
         self.predicted.iter().map(hits).collect()
     }
 
-    /// Refuses tables of different sizes, no exit, and NaN.
+    /// Checks that there is an exit, that all tables have the same size, and that no confidence is
+    /// NaN.
+    ///
+    /// # Errors
+    /// Says which exit is wrong.
     pub fn check(&self) -> Result<()> {
         ensure!(self.exits() > 0, "the answers hold no exit");
         ensure!(
@@ -60,87 +61,11 @@ impl Answers {
         }
         Ok(())
     }
-
-    /// Answers of checked predictions as they are, surest by the largest softmax: the paper's.
-    ///
-    /// # Errors
-    /// What is wrong with the predictions.
-    pub fn plain(predictions: &Predictions) -> Result<Self> {
-        let temperatures = vec![1.0; predictions.exits];
-        let kind = Certainty::MaxSoftmax;
-        Self::of(predictions, kind, &temperatures, Precision::Double)
-    }
-
-    /// Answers of checked predictions, exit k's logits divided by `temperatures[k]`.
-    pub fn of(
-        predictions: &Predictions,
-        kind: Certainty,
-        temperatures: &[f64],
-        precision: Precision,
-    ) -> Result<Self> {
-        predictions.check()?;
-        ensure!(
-            temperatures.len() == predictions.exits,
-            "{} temperatures for {} exits",
-            temperatures.len(),
-            predictions.exits
-        );
-        let images = predictions.len();
-        let mut confidence = Vec::with_capacity(predictions.exits);
-        let mut predicted = Vec::with_capacity(predictions.exits);
-        for (exit, &temperature) in temperatures.iter().enumerate() {
-            let logits = (0..images).map(|image| predictions.logits_of(exit, image));
-            let sure = logits.clone().map(|z| precision.certainty(z, temperature, kind));
-            confidence.push(sure.collect());
-            predicted.push(logits.map(argmax).collect());
-        }
-        Ok(Answers { confidence, predicted, labels: predictions.labels.clone() })
-    }
-}
-
-/// In what arithmetic confidences are computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// The reference port's: sure images tie at exactly 1.
-    Single,
-    /// So that images are told apart until within 1e-16 of 1.
-    Double,
-}
-
-impl Precision {
-    fn certainty(self, logits: &[f32], temperature: f64, kind: Certainty) -> f64 {
-        match (self, kind) {
-            (Precision::Double, _) => certainty(logits, temperature, kind),
-            (Precision::Single, Certainty::MaxSoftmax) if temperature == 1.0 => {
-                softmax_f32(logits).into_iter().fold(0.0, f32::max).into()
-            }
-            (Precision::Single, _) => f64::from(certainty(logits, temperature, kind) as f32),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn double_precision_tells_sure_images_apart_where_single_does_not() {
-        let predictions = Predictions {
-            exits: 1,
-            classes: 2,
-            images: vec![0, 1],
-            labels: vec![0, 0],
-            logits: vec![20., 0., 25., 0.],
-        };
-        let sure = |precision| {
-            let answers =
-                Answers::of(&predictions, Certainty::MaxSoftmax, &[1.0], precision).unwrap();
-            answers.confidence[0].clone()
-        };
-        assert_eq!(sure(Precision::Single), vec![1.0, 1.0]);
-        let double = sure(Precision::Double);
-        assert!(double[0] < double[1] && double[1] < 1.0);
-    }
 
     #[test]
     fn a_confidence_that_is_not_a_number_is_named() {

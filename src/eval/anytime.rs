@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::eval::Predictions;
 use crate::eval::combine::{self, Combine};
-use crate::eval::predictions::check_costs;
+use crate::eval::judge::Answered;
 use crate::eval::probabilities::{Certainty, running_mean};
-use crate::eval::{Predictions, exits};
 
 /// A point of an anytime curve.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,31 +27,36 @@ pub struct AnytimePoint {
     pub hits: Arc<[bool]>,
 }
 
-/// One point an exit: that exit's own answer, at the cost of exits 1..k.
-pub fn single_exit(predictions: &Predictions, multiply_adds: &[u64]) -> Result<Vec<AnytimePoint>> {
-    predictions.check()?;
-    check_costs(predictions.exits, multiply_adds)?;
-    let points = exits::hits(predictions).into_iter().zip(multiply_adds).enumerate();
-    Ok(points.map(|(k, (hits, &cost))| point(k + 1, cost, hits)).collect())
+impl AnytimePoint {
+    /// How the network did, as claims are judged by it.
+    pub fn answered(&self) -> Answered {
+        Answered { accuracy: self.accuracy, images: self.images, hits: Some(self.hits.clone()) }
+    }
 }
 
-/// One point an exit: exits 1..k combined, at the same cost.
+/// One point an exit: exits 1..k combined, at the cost of exits 1..k.
 ///
 /// # Errors
 /// On unusable predictions, and on costs that are not one for each exit.
-pub fn combined(
+pub fn points(
     predictions: &Predictions,
     rule: Combine,
     multiply_adds: &[u64],
 ) -> Result<Vec<AnytimePoint>> {
-    if rule == Combine::Single {
-        return single_exit(predictions, multiply_adds);
-    }
-    let plain = vec![1.0; predictions.exits];
-    let answers =
-        combine::answers(predictions, rule, multiply_adds, Certainty::MaxSoftmax, &plain)?;
-    let points = answers.right().into_iter().zip(multiply_adds).enumerate();
-    Ok(points.map(|(k, (hits, &cost))| point(k + 1, cost, hits)).collect())
+    let answers = combine::answers(predictions, rule, multiply_adds, Certainty::MaxSoftmax)?;
+    let exits = answers.right().into_iter().zip(multiply_adds).enumerate();
+    let point = |(k, (hits, &cost)): (usize, (Vec<bool>, &u64))| {
+        let (correct, images) = (hits.iter().filter(|&&hit| hit).count(), hits.len());
+        AnytimePoint {
+            exit: k + 1,
+            multiply_adds: cost,
+            accuracy: correct as f64 / images as f64,
+            correct,
+            images,
+            hits: hits.into(),
+        }
+    };
+    Ok(exits.map(point).collect())
 }
 
 /// A network of an ensemble; its final exit counts.
@@ -68,8 +73,10 @@ pub struct Member<'a> {
 /// An ensemble as if it were one network: exit k is the mean of the softmaxes of the final exits
 /// of the k cheapest members, and its cost the sum of theirs.
 ///
-/// Members of equal cost keep their order. Fails without a member and on members that answered
-/// other images or classes than the first.
+/// Members of equal cost keep their order.
+///
+/// # Errors
+/// Without a member, and on members that answered other images or classes than the first.
 pub fn ensemble(members: &[Member]) -> Result<(Predictions, Vec<u64>)> {
     let first = members.first().context("an ensemble needs at least one member")?;
     for member in members {
@@ -94,13 +101,6 @@ pub fn ensemble(members: &[Member]) -> Result<(Predictions, Vec<u64>)> {
     Ok((running_mean(&finals), costs.collect()))
 }
 
-fn point(exit: usize, multiply_adds: u64, hits: Vec<bool>) -> AnytimePoint {
-    let correct = hits.iter().filter(|&&hit| hit).count();
-    let images = hits.len();
-    let accuracy = correct as f64 / images as f64;
-    AnytimePoint { exit, multiply_adds, accuracy, correct, images, hits: hits.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,18 +119,18 @@ mod tests {
     #[test]
     fn each_exit_is_a_point_at_its_own_cost() {
         let predictions = of(&[1., 0., 1., 0., 1., 0., 0., 1.]);
-        let points = single_exit(&predictions, &[10, 25]).unwrap();
-        let told: Vec<_> = points.iter().map(|p| (p.exit, p.multiply_adds, p.correct)).collect();
+        let found = points(&predictions, Combine::Single, &[10, 25]).unwrap();
+        let told: Vec<_> = found.iter().map(|p| (p.exit, p.multiply_adds, p.correct)).collect();
         assert_eq!(told, vec![(1, 10, 1), (2, 25, 2)]);
-        assert_eq!(points[1].accuracy, 1.0);
-        assert_eq!(*points[0].hits, [true, false]);
+        assert_eq!(found[1].accuracy, 1.0);
+        assert_eq!(*found[0].hits, [true, false]);
     }
 
     #[test]
     fn an_average_keeps_what_a_sure_early_exit_said() {
         let predictions = of(&[9., 0., 0., 9., 0., 1., 1., 0.]);
-        assert_eq!(single_exit(&predictions, &[1, 2]).unwrap()[1].correct, 0);
-        assert_eq!(combined(&predictions, Combine::Mean, &[1, 2]).unwrap()[1].correct, 2);
+        assert_eq!(points(&predictions, Combine::Single, &[1, 2]).unwrap()[1].correct, 0);
+        assert_eq!(points(&predictions, Combine::Mean, &[1, 2]).unwrap()[1].correct, 2);
     }
 
     #[test]
@@ -142,9 +142,9 @@ mod tests {
         ];
         let (joined, costs) = ensemble(&members).unwrap();
         assert_eq!(costs, vec![10, 40]);
-        let points = single_exit(&joined, &costs).unwrap();
+        let found = points(&joined, Combine::Single, &costs).unwrap();
         // Cheap says class 0 to both; the mean of both stays with the surer cheap one.
-        assert_eq!(points.iter().map(|p| p.correct).collect::<Vec<_>>(), vec![1, 1]);
+        assert_eq!(found.iter().map(|p| p.correct).collect::<Vec<_>>(), vec![1, 1]);
         assert_eq!(joined.exits, 2);
     }
 
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn costs_of_another_network_are_refused() {
         let predictions = of(&[1., 0., 1., 0.]);
-        let error = single_exit(&predictions, &[1, 2]).unwrap_err().to_string();
+        let error = points(&predictions, Combine::Single, &[1, 2]).unwrap_err().to_string();
         assert!(error.contains("predictions of 1 exits, but costs of 2"), "{error}");
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 
 use crate::eval::answers::Answers;
 use crate::eval::combine::{self, Combine};
@@ -14,7 +14,7 @@ use crate::eval::optimise::{self, Price};
 use crate::eval::policy::{Gate, Knobs, Policy, Rule, default_lambdas, default_targets};
 use crate::eval::predictions::check_costs;
 use crate::eval::probabilities::Certainty;
-use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
+use crate::eval::thresholds::{HoldOut, check_not_empty, search};
 use crate::eval::{Predictions, temperature};
 
 /// What a sweep is made of besides predictions.
@@ -24,8 +24,6 @@ pub struct Setting {
     pub policy: Policy,
     /// How exits are combined before they are asked.
     pub combine: Combine,
-    /// How shares become thresholds.
-    pub convention: Convention,
     /// Whether to fit a temperature an exit on the hold-out first.
     pub scale_temperature: bool,
     /// What the policy is swept over.
@@ -33,12 +31,11 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The paper's policy and convention over [`default_ratios`].
+    /// The paper's policy over [`default_ratios`].
     pub fn paper() -> Self {
         Setting {
             policy: Policy::PAPER,
             combine: Combine::Single,
-            convention: Convention::Paper,
             scale_temperature: false,
             knobs: Knobs {
                 ratios: default_ratios(),
@@ -57,26 +54,6 @@ pub fn default_ratios() -> Vec<f64> {
     ratios.extend((1..40).map(|p| f64::from(p) / 20.0));
     ratios.extend([2.5, 3.5, 5.0, 10.0, 100.0, f64::INFINITY]);
     ratios
-}
-
-/// Accuracy on the hold-out at each point of a sweep, by which the best of several
-/// networks is chosen without a look at the test images.
-///
-/// # Errors
-/// As [`sweep`].
-pub fn hold_out_accuracies(
-    network: &Network,
-    setting: &Setting,
-    points: &[BudgetedPoint],
-) -> Result<Vec<f64>> {
-    let both = Both::new(network, setting)?;
-    let answers = both.hold_out.answers();
-    let accuracy = |point: &BudgetedPoint| {
-        let gate = both.gate(point.ratio.context("a point that no knob has swept")?)?;
-        let left = gate.exits_of(answers)?;
-        Ok(outcome(answers, &left, network.multiply_adds, setting.convention).accuracy)
-    };
-    points.iter().map(accuracy).collect()
 }
 
 /// One network's predictions on both splits and what its exits cost.
@@ -111,6 +88,9 @@ pub struct BudgetedPoint {
     pub hits: Arc<[bool]>,
     /// The exit, from 0, at which each image left.
     pub left: Arc<[u16]>,
+    /// Accuracy on the hold-out, by which the best of several networks is chosen without a look at
+    /// the test images; only of swept points, and not of the oracle's.
+    pub hold_out: Option<f64>,
 }
 
 /// A network's curve under one policy.
@@ -150,46 +130,35 @@ impl<'a> Both<'a> {
         network.check()?;
         setting.policy.check_combine(setting.combine)?;
         let temperatures = network.temperatures(setting.scale_temperature)?;
-        let on = |split| answers(split, network.multiply_adds, setting, &temperatures);
+        // Policies without a certainty look at classes alone.
+        let kind = setting.policy.certainty().unwrap_or(Certainty::MaxSoftmax);
+        let (rule, costs) = (setting.combine, network.multiply_adds);
+        let on = |split| combine::answers_at(split, rule, costs, kind, &temperatures);
         let (hold_out, test) = (HoldOut::new(on(network.hold_out)?)?, on(network.test)?);
         Ok(Both { network, setting, temperatures, hold_out, test })
     }
 
     fn gate(&self, knob: f64) -> Result<Gate> {
-        let Setting { policy, convention, ref knobs, .. } = *self.setting;
-        let (costs, bound) = (self.network.multiply_adds, knobs.target_bound);
-        Gate::new(policy, &self.hold_out, costs, knob, bound, convention)
+        let Setting { policy, ref knobs, .. } = *self.setting;
+        let costs = self.network.multiply_adds;
+        Gate::new(policy, &self.hold_out, costs, knob, knobs.target_bound)
     }
 
     /// The point on test; the oracle needs nothing but the labels there.
     fn point(&self, knob: f64) -> Result<BudgetedPoint> {
-        let (costs, convention) = (self.network.multiply_adds, self.setting.convention);
-        let (left, thresholds) = match self.setting.policy {
-            Policy::Oracle => {
-                (optimise::oracle(&self.test, &Price::new(costs, knob)?)?, Vec::new())
-            }
-            _ => {
-                let gate = self.gate(knob)?;
-                (gate.exits_of(&self.test)?, gate.thresholds())
-            }
-        };
-        let point = outcome(&self.test, &left, costs, convention);
-        Ok(BudgetedPoint { ratio: Some(knob), thresholds, ..point })
-    }
-}
-
-/// Answers of a split as a setting asks for them.
-fn answers(
-    split: &Predictions,
-    multiply_adds: &[u64],
-    setting: &Setting,
-    temperatures: &[f64],
-) -> Result<Answers> {
-    // Policies without a certainty look at classes alone.
-    let kind = setting.policy.certainty().unwrap_or(Certainty::MaxSoftmax);
-    match setting.combine {
-        Combine::Single => Answers::of(split, kind, temperatures, setting.convention.precision()),
-        rule => combine::answers(split, rule, multiply_adds, kind, temperatures),
+        let costs = self.network.multiply_adds;
+        if self.setting.policy == Policy::Oracle {
+            let left = optimise::oracle(&self.test, &Price::new(costs, knob)?)?;
+            return Ok(BudgetedPoint { ratio: Some(knob), ..outcome(&self.test, &left, costs) });
+        }
+        let gate = self.gate(knob)?;
+        let on = |answers| Ok::<_, Error>(outcome(answers, &gate.exits_of(answers)?, costs));
+        Ok(BudgetedPoint {
+            ratio: Some(knob),
+            thresholds: gate.thresholds(),
+            hold_out: Some(on(self.hold_out.answers())?.accuracy),
+            ..on(&self.test)?
+        })
     }
 }
 
@@ -231,7 +200,7 @@ pub fn solve(network: &Network, setting: &Setting, budget: f64) -> Result<f64> {
     );
     match setting.policy {
         Policy::Threshold(_) if budget >= last => Ok(f64::INFINITY),
-        Policy::Threshold(_) => bisect(&both.hold_out, setting.convention, costs, budget),
+        Policy::Threshold(_) => bisect(&both.hold_out, costs, budget),
         _ => dearest_within(&both, budget),
     }
 }
@@ -242,7 +211,7 @@ fn dearest_within(both: &Both, budget: f64) -> Result<f64> {
     let mut best = None;
     for knob in policy.knobs(&both.setting.knobs, costs) {
         let left = both.gate(knob)?.exits_of(answers)?;
-        let cost = outcome(answers, &left, costs, both.setting.convention).multiply_adds;
+        let cost = outcome(answers, &left, costs).multiply_adds;
         if cost <= budget && best.is_none_or(|(dearest, _)| cost > dearest) {
             best = Some((cost, knob));
         }
@@ -253,23 +222,16 @@ fn dearest_within(both: &Both, budget: f64) -> Result<f64> {
     Ok(knob)
 }
 
-/// [`solve`] looks between ratios of `exp(-limit)` and `exp(limit)`: as far as it matters to
-/// 10,000 images, and as the port's single precision holds the powers of.
-fn log_limit(convention: Convention, exits: usize) -> f64 {
-    match convention {
-        Convention::Paper => 12.0,
-        Convention::Port => f64::min(12.0, 80.0 / exits as f64),
-    }
-}
+/// [`solve`] looks between ratios of `exp(-LOG_LIMIT)` and `exp(LOG_LIMIT)`: as far as it matters
+/// to 10,000 images.
+const LOG_LIMIT: f64 = 12.0;
 
-fn bisect(hold_out: &HoldOut, convention: Convention, costs: &[u64], budget: f64) -> Result<f64> {
+fn bisect(hold_out: &HoldOut, costs: &[u64], budget: f64) -> Result<f64> {
     let affordable = |log_ratio: f64| -> Result<bool> {
-        let thresholds = search(hold_out, log_ratio.exp(), convention)?;
-        let point = evaluate(hold_out.answers(), &thresholds, costs, convention)?;
+        let point = at_ratio(hold_out, hold_out.answers(), costs, log_ratio.exp())?;
         Ok(point.multiply_adds <= budget)
     };
-    let limit = log_limit(convention, costs.len());
-    let (mut low, mut high) = (-limit, limit);
+    let (mut low, mut high) = (-LOG_LIMIT, LOG_LIMIT);
     if !affordable(low)? {
         return Ok(0.0);
     }
@@ -290,11 +252,7 @@ impl Network<'_> {
     /// # Errors
     /// Says what does not fit.
     pub fn check(&self) -> Result<()> {
-        ensure!(
-            !self.hold_out.is_empty(),
-            "early exit needs a hold-out: thresholds are chosen on images that were neither \
-             trained on nor tested on, and there is none (set `validation` above 0)"
-        );
+        check_not_empty(self.hold_out.len())?;
         self.hold_out.check().context("predictions on the hold-out")?;
         self.test.check().context("predictions on the test split")?;
         let shape = |predictions: &Predictions| (predictions.exits, predictions.classes);
@@ -315,53 +273,33 @@ impl Network<'_> {
     }
 }
 
-/// The same sweep over answers that are already computed.
-pub fn sweep_answers(
+/// The point of answers that leave by the thresholds of a ratio.
+///
+/// # Errors
+/// On a ratio below 0, and when the answers and costs are not of the hold-out's network.
+pub fn at_ratio(
     hold_out: &HoldOut,
-    test: &Answers,
-    multiply_adds: &[u64],
-    ratios: &[f64],
-    convention: Convention,
-) -> Result<Vec<BudgetedPoint>> {
-    let point = |&ratio: &f64| {
-        let thresholds = search(hold_out, ratio, convention)?;
-        let point = evaluate(test, &thresholds, multiply_adds, convention)?;
-        Ok(BudgetedPoint { ratio: Some(ratio), ..point })
-    };
-    ratios.iter().map(point).collect()
-}
-
-/// Cost and accuracy of thresholds on a split; `ratio` is left none.
-pub fn evaluate(
     answers: &Answers,
-    thresholds: &Thresholds,
     multiply_adds: &[u64],
-    convention: Convention,
+    ratio: f64,
 ) -> Result<BudgetedPoint> {
-    check_costs(answers.exits(), multiply_adds)?;
-    ensure!(answers.images() > 0, "there is no image to evaluate the thresholds on");
-    let left = thresholds.exits_of(answers)?;
-    let point = outcome(answers, &left, multiply_adds, convention);
-    Ok(BudgetedPoint { thresholds: thresholds.values.clone(), ..point })
+    let found = search(hold_out, ratio)?;
+    let point = leaving(answers, &found.exits_of(answers)?, multiply_adds)?;
+    Ok(BudgetedPoint { ratio: Some(ratio), thresholds: found.values, ..point })
 }
 
-/// The point of a split whose images leave at the exits (from 0) `left`; `ratio` is left none.
+/// The point of a split whose images leave at the exits (from 0) `left`.
 ///
 /// # Errors
 /// When the costs are not the answers', or there is no image.
 pub fn leaving(answers: &Answers, left: &[usize], multiply_adds: &[u64]) -> Result<BudgetedPoint> {
     check_costs(answers.exits(), multiply_adds)?;
     ensure!(!left.is_empty() && left.len() == answers.images(), "there is no image to leave");
-    Ok(outcome(answers, left, multiply_adds, Convention::Paper))
+    Ok(outcome(answers, left, multiply_adds))
 }
 
 /// What follows from the exit (from 0) at which each image left.
-fn outcome(
-    answers: &Answers,
-    left: &[usize],
-    multiply_adds: &[u64],
-    convention: Convention,
-) -> BudgetedPoint {
+fn outcome(answers: &Answers, left: &[usize], multiply_adds: &[u64]) -> BudgetedPoint {
     let mut taken = vec![0; answers.exits()];
     for &exit in left {
         taken[exit] += 1;
@@ -371,9 +309,12 @@ fn outcome(
     let hits: Arc<[bool]> = left.iter().enumerate().map(right).collect();
     let correct = hits.iter().filter(|&&hit| hit).count();
     let images = left.len();
+    // Whole numbers, so that no order of summing matters.
+    let exits = taken.iter().zip(multiply_adds);
+    let spent: u128 = exits.map(|(&n, &cost)| n as u128 * u128::from(cost)).sum();
     BudgetedPoint {
         ratio: None,
-        multiply_adds: mean_cost(&taken, multiply_adds, convention),
+        multiply_adds: spent as f64 / images as f64,
         accuracy: correct as f64 / images as f64,
         correct,
         images,
@@ -381,23 +322,7 @@ fn outcome(
         taken,
         hits,
         left: left.iter().map(|&exit| exit as u16).collect(),
-    }
-}
-
-fn mean_cost(taken: &[usize], multiply_adds: &[u64], convention: Convention) -> f64 {
-    let images: usize = taken.iter().sum();
-    let exits = taken.iter().zip(multiply_adds);
-    match convention {
-        Convention::Paper => {
-            // Whole numbers, so that no order of summing matters.
-            let spent: u128 = exits.map(|(&n, &cost)| n as u128 * u128::from(cost)).sum();
-            spent as f64 / images as f64
-        }
-        Convention::Port => {
-            let share = |n: usize| n as f32 / images as f32;
-            let mean = exits.fold(0f32, |sum, (&n, &cost)| sum + share(n) * cost as f32);
-            f64::from(mean)
-        }
+        hold_out: None,
     }
 }
 

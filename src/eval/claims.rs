@@ -5,6 +5,7 @@ mod pattern;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use crate::eval::figure::Figure;
 pub use pattern::Curves;
 
 /// A claim of the paper: one number, the effect, which is 0 where nothing is to be seen.
@@ -14,7 +15,7 @@ pub struct Claim {
     /// Short name, unique.
     pub id: String,
     /// The figure whose results decide it.
-    pub figure: ClaimFigure,
+    pub figure: Figure,
     /// What the paper says.
     pub text: String,
     /// Where it says so.
@@ -46,22 +47,6 @@ impl Claim {
             _ => None,
         }
     }
-}
-
-/// The figures, by the names of their commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClaimFigure {
-    /// Figure 5.
-    Anytime,
-    /// Figure 7.
-    BudgetedBatch,
-    /// Figure 3, left.
-    FigIntermediate,
-    /// Figure 3, right.
-    FigFinalDegradation,
-    /// Figure 10.
-    Ablation,
 }
 
 /// What is asked of an effect.

@@ -177,12 +177,33 @@ fn normalised(mut logs: Vec<f64>) -> Vec<f64> {
     logs
 }
 
-/// Answers of checked predictions whose exits are combined, exit k's logits divided by
-/// `temperatures[k]` first.
+/// Answers of single exits, surest by the largest softmax: the paper's.
 ///
 /// # Errors
-/// When the predictions are unusable, or the costs or temperatures are not one for each exit.
+/// When the predictions are unusable.
+pub fn plain(predictions: &Predictions) -> Result<Answers> {
+    let no_costs = vec![0; predictions.exits];
+    answers(predictions, Combine::Single, &no_costs, Certainty::MaxSoftmax)
+}
+
+/// Answers of combined exits.
+///
+/// # Errors
+/// When the predictions are unusable, or the costs are not one for each exit.
 pub fn answers(
+    predictions: &Predictions,
+    rule: Combine,
+    multiply_adds: &[u64],
+    kind: Certainty,
+) -> Result<Answers> {
+    answers_at(predictions, rule, multiply_adds, kind, &vec![1.0; predictions.exits])
+}
+
+/// As [`answers`], exit k's logits divided by `temperatures[k]` first.
+///
+/// # Errors
+/// As [`answers`], and when the temperatures are not one for each exit.
+pub fn answers_at(
     predictions: &Predictions,
     rule: Combine,
     multiply_adds: &[u64],
@@ -246,6 +267,7 @@ fn for_each_image(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::probabilities::certainty;
 
     /// Probabilities that two exits give in turn; costs 1 and 3.
     fn said(rule: Combine, exits: [[f32; 2]; 2]) -> Vec<Vec<f64>> {
@@ -302,20 +324,24 @@ mod tests {
     }
 
     #[test]
-    fn single_exits_answer_as_they_do_alone() {
+    fn single_exits_answer_as_they_do_alone_and_sure_images_are_told_apart() {
         let predictions = Predictions {
             exits: 2,
             classes: 2,
             images: vec![0, 1],
             labels: vec![0, 1],
-            logits: vec![1., 0., 0., 3., 0.5, 0.25, 7., 0.],
+            logits: vec![20., 0., 25., 0., 0.5, 0.25, 0., 7.],
         };
-        for kind in [Certainty::MaxSoftmax, Certainty::Margin, Certainty::NegativeEntropy] {
-            let combined = answers(&predictions, Combine::Single, &[1, 2], kind, &[1.0, 2.0]);
-            let precision = crate::eval::answers::Precision::Double;
-            let plain = Answers::of(&predictions, kind, &[1.0, 2.0], precision).unwrap();
-            assert_eq!(combined.unwrap(), plain, "{kind:?}");
+        let kind = Certainty::Margin;
+        let found = answers_at(&predictions, Combine::Single, &[1, 2], kind, &[1.0, 2.0]).unwrap();
+        assert_eq!(found.predicted, vec![vec![0, 0], vec![0, 1]]);
+        for (exit, temperature) in [(0, 1.0), (1, 2.0)] {
+            let alone = |image| certainty(predictions.logits_of(exit, image), temperature, kind);
+            assert_eq!(found.confidence[exit], vec![alone(0), alone(1)]);
         }
+        // In single precision both confidences would be 1.
+        let sure = &plain(&predictions).unwrap().confidence[0];
+        assert!(sure[0] < sure[1] && sure[1] < 1.0);
     }
 
     #[test]

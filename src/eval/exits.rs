@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::eval::Predictions;
-use crate::eval::probabilities::{Certainty, argmax, certainty, log_likelihood};
+use crate::eval::probabilities::{Certainty, certainty, log_likelihood};
 
 /// Bins of the expected calibration error: equal widths over confidences from 0 to 1.
 pub const CALIBRATION_BINS: usize = 15;
@@ -27,28 +27,20 @@ pub struct ExitScore {
     pub images: usize,
 }
 
-/// Scores of every exit; fails on unusable predictions ([`Predictions::check`]).
+/// Scores of every exit.
+///
+/// # Errors
+/// On unusable predictions ([`Predictions::check`]).
 pub fn score(predictions: &Predictions) -> Result<Vec<ExitScore>> {
     predictions.check()?;
     Ok((0..predictions.exits).map(|exit| score_exit(predictions, exit)).collect())
 }
 
-/// Whether exit k (from 0) is right on each image: K lists of N.
-pub fn hits(predictions: &Predictions) -> Vec<Vec<bool>> {
-    (0..predictions.exits)
-        .map(|exit| {
-            let right = |(image, &label): (usize, &u32)| {
-                argmax(predictions.logits_of(exit, image)) == label
-            };
-            predictions.labels.iter().enumerate().map(right).collect()
-        })
-        .collect()
-}
-
 fn score_exit(predictions: &Predictions, exit: usize) -> ExitScore {
     let images = predictions.len();
     let (mut correct, mut among_five, mut nll) = (0, 0, 0.0);
-    let mut bins = [Bin::default(); CALIBRATION_BINS];
+    // Sum of the confidences and right answers in each bin.
+    let mut gaps = [(0.0, 0.0); CALIBRATION_BINS];
     for (image, &label) in predictions.labels.iter().enumerate() {
         let logits = predictions.logits_of(exit, image);
         let place = rank(logits, label as usize);
@@ -57,7 +49,9 @@ fn score_exit(predictions: &Predictions, exit: usize) -> ExitScore {
         nll -= log_likelihood(logits, label, 1.0);
         let confidence = certainty(logits, 1.0, Certainty::MaxSoftmax);
         let bin = (confidence * CALIBRATION_BINS as f64) as usize;
-        bins[bin.min(CALIBRATION_BINS - 1)].add(confidence, place == 0);
+        let (sum, right) = &mut gaps[bin.min(CALIBRATION_BINS - 1)];
+        *sum += confidence;
+        *right += f64::from(u8::from(place == 0));
     }
     let n = images as f64;
     ExitScore {
@@ -66,7 +60,7 @@ fn score_exit(predictions: &Predictions, exit: usize) -> ExitScore {
         top5: among_five as f64 / n,
         nll: nll / n,
         // A bin weighs its share of the images: their number cancels out of its mean.
-        ece: bins.iter().map(|bin| (bin.confidence - bin.correct).abs()).sum::<f64>() / n,
+        ece: gaps.iter().map(|(sum, right)| (sum - right).abs()).sum::<f64>() / n,
         correct,
         images,
     }
@@ -79,65 +73,37 @@ fn rank(logits: &[f32], class: usize) -> usize {
     logits.iter().enumerate().filter(|&entry| before(entry)).count()
 }
 
-/// Sums over the images of one bin.
-#[derive(Clone, Copy, Default)]
-struct Bin {
-    confidence: f64,
-    correct: f64,
-}
-
-impl Bin {
-    fn add(&mut self, confidence: f64, right: bool) {
-        self.confidence += confidence;
-        self.correct += f64::from(u8::from(right));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Scores of one exit.
+    fn scored(classes: usize, labels: &[u32], logits: &[f32]) -> Vec<ExitScore> {
+        let (images, labels) = ((0..labels.len() as u32).collect(), labels.to_vec());
+        let logits = logits.to_vec();
+        score(&Predictions { exits: 1, classes, images, labels, logits }).unwrap()
+    }
+
     #[test]
     fn scores_of_four_images_are_worked_by_hand() {
         // Exit 1 says class 0 with probability 3/4 to all; it is right on two of four.
-        let predictions = Predictions {
-            exits: 1,
-            classes: 2,
-            images: vec![0, 1, 2, 3],
-            labels: vec![0, 0, 1, 1],
-            logits: [3f32.ln(), 0.0].repeat(4),
-        };
-        let scores = score(&predictions).unwrap();
+        let scores = scored(2, &[0, 0, 1, 1], &[3f32.ln(), 0.0].repeat(4));
         assert_eq!((scores[0].exit, scores[0].correct, scores[0].images), (1, 2, 4));
         assert_eq!((scores[0].top1, scores[0].top5), (0.5, 1.0));
         let nll = -(0.75f64.ln() + 0.25f64.ln()) / 2.0;
         assert!((scores[0].nll - nll).abs() < 1e-7);
         assert!((scores[0].ece - 0.25).abs() < 1e-7);
-        assert_eq!(hits(&predictions), vec![vec![true, true, false, false]]);
     }
 
     #[test]
     fn over_and_under_confidence_cancel_only_within_a_bin() {
         // Sure at 0.9 and wrong once, at 0.6 and right once: two bins, (0.9 + 0.4) / 2.
-        let predictions = Predictions {
-            exits: 1,
-            classes: 2,
-            images: vec![0, 1],
-            labels: vec![1, 0],
-            logits: vec![9f32.ln(), 0.0, 1.5f32.ln(), 0.0],
-        };
-        assert!((score(&predictions).unwrap()[0].ece - 0.65).abs() < 1e-7);
+        let scores = scored(2, &[1, 0], &[9f32.ln(), 0.0, 1.5f32.ln(), 0.0]);
+        assert!((scores[0].ece - 0.65).abs() < 1e-7);
     }
 
     #[test]
     fn five_best_of_six_equal_classes_are_the_first_five() {
-        let predictions = Predictions {
-            exits: 1,
-            classes: 6,
-            images: vec![0, 1],
-            labels: vec![4, 5],
-            logits: vec![0.0; 12],
-        };
-        assert_eq!(score(&predictions).unwrap()[0].top5, 0.5);
+        assert_eq!(scored(6, &[4, 5], &[0.0; 12])[0].top5, 0.5);
     }
 }

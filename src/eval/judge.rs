@@ -13,7 +13,8 @@ pub mod verdict;
 
 use std::sync::Arc;
 
-use crate::eval::claims::{Claim, ClaimFigure, Curves, Kind, Rule};
+use crate::eval::claims::{Claim, Curves, Kind, Rule};
+use crate::eval::figure::Figure;
 use crate::eval::statistics::{Estimate, Term};
 use pooled::Families;
 pub use verdict::{Judgement, Magnitude, Needed, Verdict, judge_exact};
@@ -56,6 +57,23 @@ pub struct Row {
     pub ratio: Option<f64>,
     /// Which images left where, of a point with dynamic evaluation.
     pub leavers: Option<Leavers>,
+}
+
+impl Row {
+    /// A point of single exits without dynamic evaluation.
+    pub fn new(curve: &str, network: &str, seed: u64, x: f64, answered: Answered) -> Row {
+        Row {
+            curve: curve.to_owned(),
+            network: network.to_owned(),
+            seed,
+            x,
+            answered,
+            hold_out: None,
+            averaged: false,
+            ratio: None,
+            leavers: None,
+        }
+    }
 }
 
 /// The images that leave at the first and at the last exit.
@@ -120,13 +138,13 @@ pub struct Finding {
 pub(crate) type Findings = Result<Vec<Finding>, String>;
 
 /// Judges the claims of one figure, in their order; exact ones need no figure.
-pub fn judge(claims: &[Claim], figure: ClaimFigure, measured: &Measured) -> Vec<Judgement> {
+pub fn judge(claims: &[Claim], figure: Figure, measured: &Measured) -> Vec<Judgement> {
     let own = claims.iter().filter(|c| c.figure == figure && c.kind != Kind::Exact);
     let present = own.filter(|c| c.rule.patterns().iter().all(|curves| measured.has(curves)));
     present.map(|claim| verdict::conclude(claim, find(&claim.rule, figure, measured))).collect()
 }
 
-fn find(rule: &Rule, figure: ClaimFigure, measured: &Measured) -> Findings {
+fn find(rule: &Rule, figure: Figure, measured: &Measured) -> Findings {
     match measured {
         Measured::Steps(rows) => measure::find(rule, rows, lines::Shape::Steps),
         Measured::Straight(rows) => measure::find(rule, rows, lines::Shape::Straight),

@@ -11,6 +11,7 @@ pub mod claims;
 pub mod combine;
 pub mod curve;
 pub mod exits;
+pub mod figure;
 pub mod guarantee;
 pub mod judge;
 pub mod optimise;

@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::eval::answers::Answers;
 use crate::eval::bins::Bins;
 use crate::eval::combine::{Combine, Combiner};
-use crate::eval::optimise::{self, Form, Price, coordinate_ascent, dynamic_programme};
+use crate::eval::optimise::{self, Price, coordinate_ascent, dynamic_programme};
 use crate::eval::probabilities::{Certainty, certainty_of, largest};
 use crate::eval::target::calibrate;
-use crate::eval::thresholds::{Convention, HoldOut, Thresholds, search};
+use crate::eval::thresholds::{HoldOut, Thresholds, search};
 
 /// When an image leaves; see the module's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -217,12 +217,11 @@ impl Gate {
         multiply_adds: &[u64],
         knob: f64,
         target_bound: Option<f64>,
-        convention: Convention,
     ) -> Result<Gate> {
         let answers = hold_out.answers();
         let price = || Price::new(multiply_adds, knob);
         Ok(match policy {
-            Policy::Threshold(_) => Gate::Thresholds(search(hold_out, knob, convention)?),
+            Policy::Threshold(_) => Gate::Thresholds(search(hold_out, knob)?),
             Policy::Patience => Gate::Patience(patience(knob, answers.exits())?),
             Policy::TargetAccuracy => {
                 ensure!((0.0..=1.0).contains(&knob), "target: {knob} is out of range (0 to 1)");
@@ -303,8 +302,7 @@ fn ascend(answers: &Answers, price: &Price) -> Result<Thresholds> {
 }
 
 fn programme(answers: &Answers, price: &Price) -> Result<Thresholds> {
-    let found = dynamic_programme(answers, price, Form::Thresholds)?;
-    Thresholds::by_hand(found.thresholds(), answers.exits())
+    Thresholds::by_hand(dynamic_programme(answers, price)?.thresholds, answers.exits())
 }
 
 /// One image on its way from exit to exit.
@@ -470,9 +468,9 @@ mod tests {
 
     fn gate(policy: Policy, rule: Combine, knob: f64) -> Result<(Gate, Answers)> {
         let kind = policy.certainty().unwrap_or(Certainty::MaxSoftmax);
-        let answers = combine::answers(&predictions(), rule, &COSTS, kind, &[1.0; 3])?;
+        let answers = combine::answers(&predictions(), rule, &COSTS, kind)?;
         let hold_out = HoldOut::new(answers.clone())?;
-        Ok((Gate::new(policy, &hold_out, &COSTS, knob, None, Convention::Paper)?, answers))
+        Ok((Gate::new(policy, &hold_out, &COSTS, knob, None)?, answers))
     }
 
     #[test]

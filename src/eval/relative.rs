@@ -1,9 +1,9 @@
-//! One intermediate classifier at a time (figure 3): how good it is there, and what it
-//! does to the final one.
+//! One intermediate classifier at a time (figure 3): how good it is there, and what it does to the
+//! final one, each relative to a reference of the same seed.
 
 use anyhow::{Result, ensure};
 
-/// A network trained with at most one intermediate classifier, and how it did on test.
+/// A network trained with at most one intermediate classifier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
     /// The curve's label: the family.
@@ -16,10 +16,17 @@ pub struct Trained {
     pub position: Option<usize>,
     /// Blocks or layers of the whole network.
     pub depth: usize,
-    /// Test accuracy of the intermediate classifier, 0 to 1; unused without one.
-    pub intermediate: f64,
-    /// Test accuracy of the final classifier, 0 to 1.
-    pub final_accuracy: f64,
+    /// Test accuracy of the classifier that the figure is about, 0 to 1.
+    pub accuracy: f64,
+}
+
+/// What an accuracy is divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reference {
+    /// Left: that of the classifier at the same curve's last position.
+    LastPosition,
+    /// Right: that of the network without an intermediate classifier.
+    NoClassifier,
 }
 
 /// A row of `figure.csv` of both figures.
@@ -37,54 +44,20 @@ pub struct RelativeRow {
     pub relative_depth: f64,
     /// Test accuracy, 0 to 1.
     pub accuracy: f64,
-    /// 1 - accuracy.
-    pub error: f64,
-    /// Name of the network whose accuracy is the reference.
-    pub reference: String,
-    /// Its accuracy, same seed.
+    /// The reference's accuracy, above 0.
     pub reference_accuracy: f64,
-    /// accuracy / reference_accuracy.
-    pub relative_accuracy: f64,
 }
 
-/// Rows, and a sentence for each curve and seed that could not be drawn.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Relative {
-    /// In the order of the networks.
-    pub rows: Vec<RelativeRow>,
-    /// What was left out, and why.
-    pub left_out: Vec<String>,
-}
-
-/// Left: each intermediate classifier relative to its own curve's last one, same seed.
-pub fn intermediate(networks: &[Trained]) -> Result<Relative> {
-    let last = |of: &Trained| {
-        let own = networks.iter().filter(|other| other.curve == of.curve);
-        own.filter_map(|other| other.position).max()
-    };
-    relate(
-        networks,
-        |of| of.intermediate,
-        |of| {
-            let last = last(of);
-            (last, format!("an intermediate classifier at position {}", last.unwrap_or(0)))
-        },
-    )
-}
-
-/// Right: the final classifier relative to the same network without an intermediate one, same
-/// seed.
-pub fn final_degradation(networks: &[Trained]) -> Result<Relative> {
-    relate(networks, |of| of.final_accuracy, |_| (None, "no intermediate classifier".to_owned()))
-}
-
-/// Each network's accuracy over that of the network at the reference position.
-fn relate(
+/// A row for each network with an intermediate classifier, and a sentence for each curve and seed
+/// that is left out because its reference is.
+///
+/// # Errors
+/// On a position outside its network.
+pub fn relate(
     networks: &[Trained],
-    accuracy: impl Fn(&Trained) -> f64,
-    reference_position: impl Fn(&Trained) -> (Option<usize>, String),
-) -> Result<Relative> {
-    let mut result = Relative::default();
+    reference: Reference,
+) -> Result<(Vec<RelativeRow>, Vec<String>)> {
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
     for network in networks {
         let Some(position) = network.position else {
             continue;
@@ -95,114 +68,107 @@ fn relate(
             network.network,
             network.depth
         );
-        let (sought, described) = reference_position(network);
-        let same = |other: &&Trained| {
-            (&other.curve, other.seed, other.position) == (&network.curve, network.seed, sought)
-        };
-        let reference = networks.iter().find(same);
-        let Some(reference) = reference.filter(|other| accuracy(other) > 0.0) else {
-            let why = match reference {
-                None => "is not there",
-                Some(_) => "is never right",
-            };
-            let (curve, seed) = (&network.curve, network.seed);
-            let sentence = format!(
-                "curve `{curve}`, seed {seed} is left out: its reference, the network with \
-                 {described}, {why}"
-            );
-            if !result.left_out.contains(&sentence) {
-                result.left_out.push(sentence);
-            }
-            continue;
-        };
-        result.rows.push(row(network, position, accuracy(network), reference, accuracy(reference)));
+        match reference_of(network, networks, reference) {
+            Ok(reference_accuracy) => rows.push(RelativeRow {
+                curve: network.curve.clone(),
+                network: network.network.clone(),
+                seed: network.seed,
+                position,
+                relative_depth: position as f64 / network.depth as f64,
+                accuracy: network.accuracy,
+                reference_accuracy,
+            }),
+            Err(why) if left_out.contains(&why) => {}
+            Err(why) => left_out.push(why),
+        }
     }
-    Ok(result)
+    Ok((rows, left_out))
 }
 
-fn row(
+fn reference_of(
     network: &Trained,
-    position: usize,
-    accuracy: f64,
-    reference: &Trained,
-    reference_accuracy: f64,
-) -> RelativeRow {
-    RelativeRow {
-        curve: network.curve.clone(),
-        network: network.network.clone(),
-        seed: network.seed,
-        position,
-        relative_depth: position as f64 / network.depth as f64,
-        accuracy,
-        error: 1.0 - accuracy,
-        reference: reference.network.clone(),
-        reference_accuracy,
-        relative_accuracy: accuracy / reference_accuracy,
-    }
+    networks: &[Trained],
+    reference: Reference,
+) -> Result<f64, String> {
+    let own = networks.iter().filter(|other| other.curve == network.curve);
+    let (position, described) = match reference {
+        Reference::NoClassifier => (None, "no intermediate classifier".to_owned()),
+        Reference::LastPosition => {
+            let last = own.clone().filter_map(|other| other.position).max();
+            (last, format!("an intermediate classifier at position {}", last.unwrap_or(0)))
+        }
+    };
+    let mut own = own.filter(|other| other.seed == network.seed);
+    let why = match own.find(|other| other.position == position) {
+        Some(found) if found.accuracy > 0.0 => return Ok(found.accuracy),
+        Some(_) => "is never right",
+        None => "is not there",
+    };
+    Err(format!(
+        "curve `{}`, seed {} is left out: its reference, the network with {described}, {why}",
+        network.curve, network.seed
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn trained(seed: u64, position: Option<usize>, intermediate: f64, last: f64) -> Trained {
-        Trained {
-            curve: "ResNet".to_owned(),
-            network: format!("ResNet at {position:?}"),
-            seed,
-            position,
-            depth: 4,
-            intermediate,
-            final_accuracy: last,
-        }
+    fn trained(seed: u64, position: Option<usize>, accuracy: f64) -> Trained {
+        let (curve, network) = ("ResNet".to_owned(), format!("ResNet at {position:?}"));
+        Trained { curve, network, seed, position, depth: 4, accuracy }
+    }
+
+    fn relative(networks: &[Trained], reference: Reference) -> (Vec<f64>, Vec<String>) {
+        let (rows, left_out) = relate(networks, reference).unwrap();
+        (rows.iter().map(|row| row.accuracy / row.reference_accuracy).collect(), left_out)
     }
 
     #[test]
     fn the_left_figure_ends_at_one_for_every_seed() {
         let networks = [
-            trained(0, Some(1), 0.2, 0.5),
-            trained(0, Some(3), 0.4, 0.5),
-            trained(1, Some(1), 0.3, 0.5),
-            trained(1, Some(3), 0.3, 0.5),
-            trained(0, None, 0.0, 0.6),
+            trained(0, Some(1), 0.2),
+            trained(0, Some(3), 0.4),
+            trained(1, Some(1), 0.3),
+            trained(1, Some(3), 0.3),
+            trained(0, None, 0.6),
         ];
-        let rows = intermediate(&networks).unwrap().rows;
-        let relative: Vec<_> = rows.iter().map(|row| row.relative_accuracy).collect();
-        assert_eq!(relative, vec![0.5, 1.0, 1.0, 1.0]);
-        assert_eq!(rows[0].relative_depth, 0.25);
-        assert_eq!(rows[0].error, 0.8);
+        let (found, left_out) = relative(&networks, Reference::LastPosition);
+        assert_eq!((found, left_out), (vec![0.5, 1.0, 1.0, 1.0], vec![]));
+        let rows = relate(&networks, Reference::LastPosition).unwrap().0;
+        assert_eq!((rows[0].relative_depth, rows[1].position), (0.25, 3));
     }
 
     #[test]
     fn the_right_figure_pairs_seeds_with_the_network_without_an_intermediate_classifier() {
         let networks = [
-            trained(0, Some(1), 0.2, 0.45),
-            trained(1, Some(1), 0.2, 0.5),
-            trained(0, None, 0.0, 0.5),
-            trained(1, None, 0.0, 0.4),
+            trained(0, Some(1), 0.45),
+            trained(1, Some(1), 0.5),
+            trained(0, None, 0.5),
+            trained(1, None, 0.4),
         ];
-        let rows = final_degradation(&networks).unwrap().rows;
-        let relative: Vec<_> = rows.iter().map(|row| row.relative_accuracy).collect();
-        assert_eq!(relative, vec![0.9, 1.25]);
-        assert_eq!(rows[1].reference_accuracy, 0.4);
+        assert_eq!(relative(&networks, Reference::NoClassifier).0, vec![0.9, 1.25]);
     }
 
     #[test]
     fn a_seed_without_its_reference_is_left_out_and_said_once() {
         let networks = [
-            trained(0, Some(1), 0.2, 0.45),
-            trained(0, Some(3), 0.2, 0.45),
-            trained(1, Some(1), 0.2, 0.5),
-            trained(1, None, 0.0, 0.5),
+            trained(0, Some(1), 0.45),
+            trained(0, Some(3), 0.45),
+            trained(1, Some(1), 0.5),
+            trained(1, None, 0.5),
+            trained(2, Some(1), 0.5),
+            trained(2, None, 0.0),
         ];
-        let relative = final_degradation(&networks).unwrap();
-        assert_eq!(relative.rows.len(), 1);
-        assert_eq!(relative.left_out.len(), 1);
-        assert!(relative.left_out[0].contains("seed 0 is left out"), "{:?}", relative.left_out);
+        let (found, left_out) = relative(&networks, Reference::NoClassifier);
+        assert_eq!((found, left_out.len()), (vec![1.0], 2));
+        let reference = "is left out: its reference, the network with no intermediate classifier, ";
+        assert!(left_out[0].ends_with(&format!("seed 0 {reference}is not there")), "{left_out:?}");
+        assert!(left_out[1].ends_with(&format!("seed 2 {reference}is never right")));
     }
 
     #[test]
     fn a_position_outside_the_network_is_refused() {
-        assert!(final_degradation(&[trained(0, Some(5), 0.1, 0.1)]).is_err());
+        assert!(relate(&[trained(0, Some(5), 0.1)], Reference::NoClassifier).is_err());
     }
 }

@@ -3,13 +3,10 @@
 
 use anyhow::{Result, ensure};
 
-use crate::eval::Predictions;
 use crate::eval::answers::Answers;
-use crate::eval::budgeted::{BudgetedPoint, Network, Setting, default_ratios, sweep_answers};
+use crate::eval::budgeted::{Network, Setting, sweep};
 use crate::eval::combine::{self, Combine};
-use crate::eval::curve::{Point, interpolate};
-use crate::eval::probabilities::Certainty;
-use crate::eval::thresholds::HoldOut;
+use crate::eval::curve::{Point, area_under, first_cost, interpolate};
 
 /// Budgets at which accuracy is given, percent of the last exit's cost.
 pub const PERCENTS: [u32; 4] = [25, 50, 75, 100];
@@ -28,48 +25,15 @@ pub struct Entry {
     pub value: Option<f64>,
 }
 
-/// The curve of the paper's rule over [`default_ratios`], points by ascending cost.
+/// Cost and accuracy of the paper's rule at its usual ratios, by ascending cost.
 ///
 /// # Errors
 /// When the predictions cannot be used, or the hold-out is too small.
-pub fn curve(network: &Network, rule: Combine) -> Result<Vec<BudgetedPoint>> {
-    let costs = network.multiply_adds;
-    let plain = vec![1.0; network.test.exits];
-    let on =
-        |split: &Predictions| combine::answers(split, rule, costs, Certainty::MaxSoftmax, &plain);
-    let hold_out = HoldOut::new(on(network.hold_out)?)?;
-    let convention = Setting::paper().convention;
-    let mut points =
-        sweep_answers(&hold_out, &on(network.test)?, costs, &default_ratios(), convention)?;
-    points.sort_by(|a, b| a.multiply_adds.total_cmp(&b.multiply_adds));
-    Ok(points)
-}
-
-/// Cost and accuracy of each point.
-pub fn line(points: &[BudgetedPoint]) -> Vec<Point> {
-    points.iter().map(|point| (point.multiply_adds, point.accuracy)).collect()
-}
-
-/// The first cost along a curve of ascending cost at which it reaches `accuracy`; none where it
-/// does nowhere.
-pub fn first_cost(line: &[Point], accuracy: f64) -> Option<f64> {
-    let at = line.iter().position(|point| point.1 >= accuracy)?;
-    let Some(before) = at.checked_sub(1) else {
-        return Some(line[0].0);
-    };
-    let ((x0, y0), (x1, y1)) = (line[before], line[at]);
-    Some(x0 + (x1 - x0) * (accuracy - y0) / (y1 - y0))
-}
-
-/// Mean accuracy over the costs from the first point to the last: trapezoids, divided by the
-/// distance; none where that is 0.
-pub fn area_under(line: &[Point]) -> Option<f64> {
-    let width = line.last()?.0 - line.first()?.0;
-    let trapezoids = line.windows(2).map(|pair| {
-        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
-        (x1 - x0) * (y0 + y1) / 2.0
-    });
-    (width > 0.0).then(|| trapezoids.sum::<f64>() / width)
+pub fn curve(network: &Network, combine: Combine) -> Result<Vec<Point>> {
+    let points = sweep(network, &Setting { combine, ..Setting::paper() })?.points;
+    let mut line: Vec<Point> = points.iter().map(|p| (p.multiply_adds, p.accuracy)).collect();
+    line.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(line)
 }
 
 /// Chance that a right answer has a higher confidence than a wrong one, equal ones count 1/2;
@@ -111,10 +75,6 @@ pub fn first_right(right: &[Vec<bool>]) -> Vec<Option<usize>> {
 pub struct Overthinking {
     /// Share of images that some exit up to k gets right, K.
     pub cumulative_accuracy: Vec<f64>,
-    /// Images by the first exit that is right, K.
-    pub first_right: Vec<usize>,
-    /// Images that exit k gets right and the last one wrong, K.
-    pub right_here_and_wrong_at_last: Vec<usize>,
     /// Share of images right at some exit before the last and wrong at the last.
     pub destructive: f64,
     /// Share of images right at some exit before the last and at the last.
@@ -127,29 +87,21 @@ pub struct Overthinking {
 pub fn overthinking(right: &[Vec<bool>], multiply_adds: &[u64]) -> Overthinking {
     let (exits, first) = (right.len(), first_right(right));
     let (last, images) = (&right[exits - 1], first.len() as f64);
-    let mut first_right = vec![0; exits];
-    first.iter().flatten().for_each(|&exit| first_right[exit] += 1);
-    let mut known = 0;
-    let cumulative = first_right.iter().map(|count| {
-        known += count;
-        known as f64 / images
-    });
+    let known = |exit: usize| first.iter().flatten().filter(|&&first| first <= exit).count();
+    let cumulative = (0..exits).map(|exit| known(exit) as f64 / images);
     let early = |at_last: bool| {
         let is = |&(exit, &hit): &(&Option<usize>, &bool)| {
             exit.is_some_and(|exit| exit + 1 < exits) && hit == at_last
         };
         first.iter().zip(last).filter(is).count() as f64 / images
     };
-    let lost = |hits: &Vec<bool>| (0..hits.len()).filter(|&i| hits[i] && !last[i]).count();
     let full = multiply_adds[exits - 1] as f64;
     let costs = first.iter().map(|exit| exit.map_or(1.0, |k| multiply_adds[k] as f64 / full));
     Overthinking {
         cumulative_accuracy: cumulative.collect(),
-        right_here_and_wrong_at_last: right.iter().map(lost).collect(),
         destructive: early(false),
         wasteful: early(true),
         cost_to_first_right: costs.sum::<f64>() / images,
-        first_right,
     }
 }
 
@@ -177,13 +129,15 @@ pub fn summarise(network: &Network) -> Result<Vec<Entry>> {
     ensure!(network.test.exits > 1, "a network of one exit has nothing to leave early");
     let costs = network.multiply_adds;
     let plain = curve(network, Combine::Single)?;
-    let answers = Answers::plain(network.test)?;
-    let mut entries = of_curve(&line(&plain), costs, "");
+    let mut entries = at_percents(&plain, costs, "");
+    let last = plain.last().map_or(f64::NAN, |point| point.1);
+    entries.push(entry("multiply_adds_at_equal_accuracy", first_cost(&plain, last)));
+    entries.push(entry("multiply_adds_at_one_point_less", first_cost(&plain, last - 0.01)));
+    entries.push(entry("area_under_curve", area_under(&plain)));
     for rule in Combine::ALL.into_iter().skip(1) {
-        let line = line(&curve(network, rule)?);
-        entries.extend(at_percents(&line, costs, &format!("_{rule}")));
+        entries.extend(at_percents(&curve(network, rule)?, costs, &format!("_{rule}")));
     }
-    entries.extend(of_exits(&answers, costs));
+    entries.extend(of_exits(&combine::plain(network.test)?, costs));
     let probability = combine::true_class(network.test, Combine::Single, costs)?;
     entries.extend(FALLS.map(|fall| {
         entry(format!("falls_by_more_than_{fall}"), falls_by_more_than(&probability, fall))
@@ -202,15 +156,6 @@ fn at_percents(line: &[Point], multiply_adds: &[u64], suffix: &str) -> Vec<Entry
         entry(format!("accuracy_at_{percent}_percent{suffix}"), accuracy)
     };
     PERCENTS.map(at).to_vec()
-}
-
-fn of_curve(line: &[Point], multiply_adds: &[u64], suffix: &str) -> Vec<Entry> {
-    let mut entries = at_percents(line, multiply_adds, suffix);
-    let last = line.last().map_or(f64::NAN, |point| point.1);
-    entries.push(entry("multiply_adds_at_equal_accuracy", first_cost(line, last)));
-    entries.push(entry("multiply_adds_at_one_point_less", first_cost(line, last - 0.01)));
-    entries.push(entry("area_under_curve", area_under(line)));
-    entries
 }
 
 fn of_exits(answers: &Answers, multiply_adds: &[u64]) -> Vec<Entry> {
@@ -242,17 +187,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cost_is_read_off_where_a_curve_first_reaches_an_accuracy() {
-        let line = [(10.0, 0.5), (20.0, 0.7), (30.0, 0.6), (40.0, 0.65)];
-        assert!((first_cost(&line, 0.65).unwrap() - 17.5).abs() < 1e-9);
-        assert_eq!(first_cost(&line, 0.5), Some(10.0));
-        assert_eq!(first_cost(&line, 0.71), None);
-        // Trapezoids of 6, 6.5 and 6.25 over 30.
-        assert!((area_under(&line).unwrap() - 18.75 / 30.0).abs() < 1e-12);
-        assert_eq!(area_under(&line[..1]), None);
-    }
-
-    #[test]
     fn auroc_counts_pairs_and_ties_half() {
         // Right at .9 and .5, wrong at .5 and .1: 1 + 1 + 1/2 + 1 of 4.
         let found = auroc(&[0.9, 0.5, 0.5, 0.1], &[true, true, false, false]);
@@ -267,8 +201,6 @@ mod tests {
         let found = overthinking(&right, &[10, 40]);
         assert_eq!(found.cumulative_accuracy, vec![0.5, 0.75]);
         assert_eq!((found.destructive, found.wasteful), (0.25, 0.25));
-        assert_eq!(found.first_right, vec![2, 1]);
-        assert_eq!(found.right_here_and_wrong_at_last, vec![1, 0]);
         assert_eq!(found.cost_to_first_right, (0.25 + 0.25 + 1.0 + 1.0) / 4.0);
         assert_eq!(hindsight_improvability(&right), vec![0.0, 0.5]);
     }

@@ -1,59 +1,39 @@
-//! From a ratio to one threshold an exit, on the hold-out (the dynamic evaluation of figure 7).
+//! From a ratio to one threshold an exit, on the hold-out: the dynamic evaluation of figure 7.
 //!
-//! The share of images meant to leave at exit k is proportional to `ratio^k`, k from 1: the
-//! paper's exit probability q is `1 - ratio`. Two conventions turn shares into thresholds:
+//! Section 4 of the paper: an image that reaches a classifier leaves there with probability q, so
+//! the share of a batch D that leaves at exit k is
 //!
-//! | | [`Convention::Paper`] | [`Convention::Port`] |
-//! | --- | --- | --- |
-//! | arithmetic | f64 | f32 shares and confidences |
-//! | an image leaves when | confidence > threshold | confidence >= threshold |
-//! | meant to leave | by exit k, in all: N times the sum of the first k shares, rounded | at exit k: N times its share, rounded down |
-//! | threshold | the surest of the images that are to stay | the least sure of the images that are to leave |
-//! | equal confidences | all stay, and are made up for at the next exit | all leave |
-//! | nobody is to leave | infinity | 1e8 (also when too few images are left) |
-//! | everybody is to leave | minus infinity | the least sure image's confidence |
+//! ```text
+//! q_k = z (1 - q)^(k-1) q,   z such that the q_k sum to 1,
+//! |D| sum over k of q_k C_k <= B
+//! ```
 //!
-//! In both the last exit takes whoever is left. Rounding the paper's counts in all instead of one
-//! by one makes the hold-out's mean cost monotone in the ratio where confidences do not tie.
+//! for a budget of B multiply-adds, where C_k is what an image that leaves at exit k has cost.
+//! Here `ratio` = 1 - q, from 0 to infinity (above 1 most images go on, which no q can say), so
+//! q_k is proportional to `ratio^k`.
+//!
+//! A threshold is the confidence of the surest hold-out image that is to stay, and an image leaves
+//! where its confidence is above it. Meant to leave by exit k, in all, are N (q_1 + .. + q_k)
+//! images, rounded; so the hold-out's mean cost never falls while the ratio rises. Images of equal
+//! confidence all stay, and the next exit makes up for them. Where nobody is to leave the threshold
+//! is infinity, where everybody is, minus infinity. The last exit has none: whoever is left leaves.
 
 use anyhow::{Result, ensure};
 
-use crate::eval::answers::{Answers, Precision};
-
-/// How shares become thresholds; see the module's table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Convention {
-    /// As the paper describes it.
-    Paper,
-    /// As the authors' PyTorch port computes it, to the last digit.
-    Port,
-}
-
-impl Convention {
-    /// The arithmetic of its confidences.
-    pub fn precision(self) -> Precision {
-        match self {
-            Convention::Paper => Precision::Double,
-            Convention::Port => Precision::Single,
-        }
-    }
-}
-
-/// The port's threshold of an exit that nobody may take.
-const NOBODY: f64 = 1e8;
+use crate::eval::answers::Answers;
 
 /// One threshold for every exit but the last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thresholds {
     /// K-1 values.
     pub values: Vec<f64>,
-    /// Whether a confidence equal to the threshold leaves.
-    pub equal_leaves: bool,
 }
 
 impl Thresholds {
-    /// Thresholds given by a person, by the paper's rule: an image leaves when its confidence
-    /// exceeds its exit's. Fails unless they are `exits - 1` numbers.
+    /// Thresholds given by a person.
+    ///
+    /// # Errors
+    /// Unless they are `exits - 1` numbers.
     pub fn by_hand(values: Vec<f64>, exits: usize) -> Result<Self> {
         let expected = exits.saturating_sub(1);
         ensure!(
@@ -65,19 +45,18 @@ impl Thresholds {
         if let Some(k) = values.iter().position(|value| value.is_nan()) {
             anyhow::bail!("the threshold of exit {} is not a number", k + 1);
         }
-        Ok(Thresholds { values, equal_leaves: false })
+        Ok(Thresholds { values })
     }
 
     /// Whether an image of this confidence leaves at `exit` (from 0).
     pub fn leaves(&self, exit: usize, confidence: f64) -> bool {
-        match self.values.get(exit) {
-            None => true,
-            Some(&threshold) if self.equal_leaves => confidence >= threshold,
-            Some(&threshold) => confidence > threshold,
-        }
+        self.values.get(exit).is_none_or(|&threshold| confidence > threshold)
     }
 
     /// The exit (from 0) that each image leaves at, N.
+    ///
+    /// # Errors
+    /// When the answers are of another number of exits.
     pub fn exits_of(&self, answers: &Answers) -> Result<Vec<usize>> {
         let last = answers.exits() - 1;
         ensure!(
@@ -103,14 +82,13 @@ pub struct HoldOut {
 }
 
 impl HoldOut {
-    /// Fails on a hold-out without an image, of fewer images than exits, or with NaN.
+    /// The sorted answers.
+    ///
+    /// # Errors
+    /// On a hold-out without an image, of fewer images than exits, or with NaN.
     pub fn new(answers: Answers) -> Result<Self> {
         answers.check()?;
-        ensure!(
-            answers.images() > 0,
-            "early exit needs a hold-out: thresholds are chosen on images that were neither \
-             trained on nor tested on, and there is none (set `validation` above 0)"
-        );
+        check_not_empty(answers.images())?;
         ensure!(
             answers.images() >= answers.exits(),
             "a hold-out of {} images is too small for the thresholds of {} exits",
@@ -127,6 +105,19 @@ impl HoldOut {
     }
 }
 
+/// Refuses a hold-out of no image.
+///
+/// # Errors
+/// Says what it is for.
+pub(crate) fn check_not_empty(images: usize) -> Result<()> {
+    ensure!(
+        images > 0,
+        "early exit needs a hold-out: thresholds are chosen on images that were neither trained \
+         on nor tested on, and there is none (set `validation` above 0)"
+    );
+    Ok(())
+}
+
 fn sorted(confidence: &[f64]) -> Vec<u32> {
     let mut images: Vec<u32> = (0..confidence.len() as u32).collect();
     images.sort_unstable_by(|&a, &b| {
@@ -138,6 +129,9 @@ fn sorted(confidence: &[f64]) -> Vec<u32> {
 /// Shares of the images meant to leave at each exit; K numbers that sum to 1.
 ///
 /// `ratio` is from 0 (all at the first exit) to infinity (all at the last).
+///
+/// # Errors
+/// On a ratio below 0.
 pub fn shares(ratio: f64, exits: usize) -> Result<Vec<f64>> {
     ensure!(ratio >= 0.0, "a ratio must be 0 or more, not {ratio}");
     // Powers of at most 1, so that none overflows.
@@ -151,48 +145,22 @@ pub fn shares(ratio: f64, exits: usize) -> Result<Vec<f64>> {
     Ok(powers)
 }
 
-/// The same in the port's f32: `exp(k ln ratio)`, normalised.
+/// Thresholds of `ratio`.
 ///
-/// Within 4 units of the last place of the port's own, whose vectorised logarithm rounds
-/// differently; the counts made of them are the same unless a count is a whole number by chance.
-pub fn port_shares(ratio: f64, exits: usize) -> Result<Vec<f32>> {
-    let log = f64::from(ratio as f32).ln() as f32;
-    let power = |k: usize| f64::from(log * k as f32).exp() as f32;
-    let powers: Vec<f32> = (1..=exits).map(power).collect();
-    let sum = sum_in_four_lanes(&powers);
-    ensure!(
-        log.is_finite() && sum.is_finite() && sum > 0.0,
-        "the ratio {ratio} is beyond what the port's single precision can hold for {exits} exits"
-    );
-    Ok(powers.iter().map(|power| power / sum).collect())
+/// # Errors
+/// On a ratio below 0.
+pub fn search(hold_out: &HoldOut, ratio: f64) -> Result<Thresholds> {
+    search_shares(hold_out, &shares(ratio, hold_out.answers.exits())?)
 }
 
-/// Adds every fourth number, then the four sums, as the port's library does.
-fn sum_in_four_lanes(values: &[f32]) -> f32 {
-    let mut lanes = [0f32; 4];
-    for (index, value) in values.iter().enumerate() {
-        lanes[index % 4] += value;
-    }
-    lanes.iter().sum()
-}
-
-/// How many hold-out images the port wants to leave at each exit.
-pub fn port_wanted(shares: &[f32], images: usize) -> Vec<usize> {
-    shares.iter().map(|share| (images as f32 * share).floor() as usize).collect()
-}
-
-/// Thresholds of `ratio`, by walking each exit's images from the surest, past those that have
-/// left before.
-pub fn search(hold_out: &HoldOut, ratio: f64, convention: Convention) -> Result<Thresholds> {
-    match convention {
-        Convention::Paper => search_paper(hold_out, &shares(ratio, hold_out.answers.exits())?),
-        Convention::Port => search_port(hold_out, &port_shares(ratio, hold_out.answers.exits())?),
-    }
-}
-
-/// The paper's convention for any shares; K numbers that sum to 1.
-pub fn search_paper(hold_out: &HoldOut, shares: &[f64]) -> Result<Thresholds> {
-    check_shares(hold_out, shares.len())?;
+/// Thresholds of any shares, K numbers that sum to 1: walks each exit's images from the surest,
+/// past those that have left before.
+///
+/// # Errors
+/// When the shares are not one for each exit.
+pub fn search_shares(hold_out: &HoldOut, shares: &[f64]) -> Result<Thresholds> {
+    let (given, exits) = (shares.len(), hold_out.answers.exits());
+    ensure!(given == exits, "{given} shares for {exits} exits");
     let images = hold_out.answers.images();
     let mut left = vec![false; images];
     let (mut gone, mut cumulative) = (0, 0.0);
@@ -209,28 +177,7 @@ pub fn search_paper(hold_out: &HoldOut, shares: &[f64]) -> Result<Thresholds> {
         gone += leave(order, &mut left, |image| confidence[image] > threshold);
         values.push(threshold);
     }
-    Ok(Thresholds { values, equal_leaves: false })
-}
-
-fn search_port(hold_out: &HoldOut, shares: &[f32]) -> Result<Thresholds> {
-    check_shares(hold_out, shares.len())?;
-    let wanted = port_wanted(shares, hold_out.answers.images());
-    let mut left = vec![false; hold_out.answers.images()];
-    let mut values = Vec::with_capacity(shares.len() - 1);
-    for (k, order) in hold_out.descending.iter().enumerate() {
-        let confidence = &hold_out.answers.confidence[k];
-        let least = wanted[k].checked_sub(1).and_then(|n| nth_remaining(order, &left, n));
-        let threshold = least.map_or(NOBODY, |image| confidence[image]);
-        leave(order, &mut left, |image| confidence[image] >= threshold);
-        values.push(threshold);
-    }
-    Ok(Thresholds { values, equal_leaves: true })
-}
-
-fn check_shares(hold_out: &HoldOut, shares: usize) -> Result<()> {
-    let exits = hold_out.answers.exits();
-    ensure!(shares == exits, "{shares} shares for {exits} exits");
-    Ok(())
+    Ok(Thresholds { values })
 }
 
 /// The `n`-th (from 0) image in this order that has not left.
@@ -263,7 +210,7 @@ mod tests {
     }
 
     fn paper(hold_out: &HoldOut, shares: &[f64]) -> (Vec<f64>, Vec<usize>) {
-        let thresholds = search_paper(hold_out, shares).unwrap();
+        let thresholds = search_shares(hold_out, shares).unwrap();
         let exits = thresholds.exits_of(hold_out.answers()).unwrap();
         (thresholds.values, exits)
     }
@@ -271,13 +218,13 @@ mod tests {
     /// Six images, three exits; a ratio of 1/2 means shares of 4/7, 2/7, 1/7: of six images 3.43
     /// in all by exit 1, rounded 3; 5.14 by exit 2, rounded 5.
     #[test]
-    fn the_papers_convention_on_six_images_is_worked_by_hand() {
+    fn thresholds_of_six_images_are_worked_by_hand() {
         let table = hold_out(&[
             &[0.9, 0.3, 0.8, 0.4, 0.7, 0.5],
             &[0.1, 0.6, 0.2, 0.9, 0.99, 0.95],
             &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
         ]);
-        let thresholds = search(&table, 0.5, Convention::Paper).unwrap();
+        let thresholds = search(&table, 0.5).unwrap();
         // Exit 1 lets .9 .8 .7 go and keeps .5, the surest to stay, which is the threshold.
         // Exit 2 has images 1, 3, 5 (.6 .9 .95) left, lets two go and keeps .6.
         assert_eq!(thresholds.values, vec![0.5, 0.6]);
@@ -285,31 +232,16 @@ mod tests {
     }
 
     #[test]
-    fn equal_confidences_stay_in_the_papers_convention_and_are_made_up_for_later() {
+    fn equal_confidences_stay_and_are_made_up_for_later() {
         let table = hold_out(&[&[0.9, 0.5, 0.5, 0.5], &[0.1, 0.2, 0.3, 0.4], &[0.0; 4]]);
         // Two are meant to go by exit 1 and three by exit 2; the three at 0.5 stay together.
         assert_eq!(paper(&table, &[0.5, 0.25, 0.25]), (vec![0.5, 0.2], vec![0, 2, 1, 1]));
     }
 
     #[test]
-    fn equal_confidences_leave_in_the_ports_convention() {
-        let table = hold_out(&[&[0.9, 0.5, 0.5, 0.5], &[0.1, 0.2, 0.3, 0.4], &[0.0; 4]]);
-        let thresholds = search_port(&table, &[0.5, 0.25, 0.25]).unwrap();
-        // Two are wanted, four go; exit 2 runs out of images.
-        assert_eq!(thresholds.values, vec![0.5, 1e8]);
-        assert_eq!(thresholds.exits_of(table.answers()).unwrap(), vec![0, 0, 0, 0]);
-    }
-
-    #[test]
-    fn an_exit_that_nobody_is_meant_to_take_is_closed_to_surer_test_images_too() {
+    fn an_exit_that_nobody_or_everybody_is_to_take_is_shut_or_open_to_any_test_image() {
         let table = hold_out(&[&[0.5, 0.6], &[0.5, 0.6]]);
         assert_eq!(paper(&table, &[0.0, 1.0]).0, vec![f64::INFINITY]);
-        assert_eq!(search_port(&table, &[0.0, 1.0]).unwrap().values, vec![1e8]);
-    }
-
-    #[test]
-    fn an_exit_that_everybody_is_meant_to_take_is_open_to_less_sure_test_images_too() {
-        let table = hold_out(&[&[0.5, 0.6], &[0.5, 0.6]]);
         assert_eq!(paper(&table, &[1.0, 0.0]).0, vec![f64::NEG_INFINITY]);
     }
 
@@ -329,22 +261,19 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_out_without_an_image_is_refused_with_the_reason() {
-        let empty =
-            Answers { confidence: vec![vec![]; 2], predicted: vec![vec![]; 2], labels: vec![] };
-        let error = HoldOut::new(empty).unwrap_err().to_string();
-        assert!(error.contains("neither trained on nor tested on"), "{error}");
-    }
-
-    #[test]
-    fn a_hold_out_smaller_than_the_number_of_exits_is_refused() {
-        let small = Answers {
-            confidence: vec![vec![0.5]; 2],
-            predicted: vec![vec![0]; 2],
-            labels: vec![0],
-        };
-        let error = HoldOut::new(small).unwrap_err().to_string();
-        assert!(error.contains("1 images is too small for the thresholds of 2 exits"), "{error}");
+    fn a_hold_out_without_an_image_or_with_fewer_than_exits_is_refused() {
+        for (images, expected) in [
+            (0, "neither trained on nor tested on"),
+            (1, "1 images is too small for the thresholds of 2 exits"),
+        ] {
+            let small = Answers {
+                confidence: vec![vec![0.5; images]; 2],
+                predicted: vec![vec![0; images]; 2],
+                labels: vec![0; images],
+            };
+            let error = HoldOut::new(small).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]
@@ -354,11 +283,6 @@ mod tests {
         assert_eq!(shares(f64::INFINITY, 3).unwrap(), vec![0.0, 0.0, 1.0]);
         assert_eq!(shares(1.0, 4).unwrap(), vec![0.25; 4]);
         assert!(shares(-0.1, 3).is_err() && shares(f64::NAN, 3).is_err());
-    }
-
-    #[test]
-    fn ratios_beyond_single_precision_are_refused_in_the_ports_convention_only() {
-        assert!(port_shares(1e30, 5).is_err() && port_shares(0.0, 5).is_err());
         assert!(shares(1e30, 5).is_ok());
     }
 }

@@ -112,8 +112,8 @@ pub struct Named {
     pub member: Member,
     /// How exits are combined, if that is said.
     pub combine: Option<Vec<Combine>>,
-    /// Whether its curve without dynamic evaluation is drawn, if that is said.
-    pub fixed: Option<bool>,
+    /// Whether its curve without dynamic evaluation is drawn.
+    pub fixed: bool,
     /// Added to each of the experiment's seeds.
     pub seed_offset: u64,
 }
@@ -156,7 +156,9 @@ impl Entry {
 
     fn named(&self, name: String, member: Member) -> Named {
         let combine = self.combine.as_ref().map(|combines| combines.0.clone());
-        let (fixed, seed_offset) = (self.fixed, self.seed_offset);
+        let for_early_exit =
+            matches!(&member, Member::Network(config) if config.is_for_early_exit());
+        let (fixed, seed_offset) = (self.fixed.unwrap_or(for_early_exit), self.seed_offset);
         Named { name, member, combine, fixed, seed_offset }
     }
 

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::chart::{Axis, Chart, Line, Unit};
-use super::draw::draw as draw_chart;
+use super::chart::{self, Axis, Chart, Line, Unit};
 use super::seeds::{Sample, lines, means};
 use super::{PaperCurve, paper, table};
 
@@ -18,11 +17,18 @@ use super::{PaperCurve, paper, table};
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
 /// written.
 pub fn draw(csv: &Path, paper: &[PaperCurve], svg: &Path, png: &Path) -> Result<()> {
-    draw_chart(&[chart(csv, paper, "Anytime prediction")?], svg, png)
+    chart::draw(&[panel(csv, paper, "Anytime prediction")?], svg, png)
 }
 
-/// The panel of [`draw`] under another title.
-pub(super) fn chart(csv: &Path, paper: &[PaperCurve], title: &str) -> Result<Chart> {
+/// Draws figure 10, what MSDNet loses without one of its parts, in the same way.
+///
+/// # Errors
+/// As [`draw`].
+pub fn draw_ablation(csv: &Path, paper: &[PaperCurve], svg: &Path, png: &Path) -> Result<()> {
+    chart::draw(&[panel(csv, paper, "Ablation")?], svg, png)
+}
+
+fn panel(csv: &Path, paper: &[PaperCurve], title: &str) -> Result<Chart> {
     let mut curves = read(csv)?;
     curves.extend(paper::lines(paper, true));
     Ok(Chart {
@@ -36,7 +42,7 @@ pub(super) fn chart(csv: &Path, paper: &[PaperCurve], title: &str) -> Result<Cha
 
 /// The axis of an absolute accuracy.
 pub(super) fn accuracy_axis() -> Axis {
-    Axis { label: "top-1 accuracy (%)".to_owned(), unit: Unit::Percent, ..Axis::default() }
+    Axis::new("top-1 accuracy (%)", Unit::Percent)
 }
 
 fn read(csv: &Path) -> Result<Vec<Line>> {

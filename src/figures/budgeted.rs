@@ -6,8 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::anytime::accuracy_axis;
-use super::chart::{Chart, Line, Markers, Point, Style};
-use super::draw::draw as draw_chart;
+use super::chart::{self, Chart, Line, Markers, Point, Style};
 use super::seeds::{Mean, Sample, means, of_means};
 use super::{PaperCurve, envelope, paper, table};
 use crate::eval::curve::interpolate;
@@ -26,10 +25,10 @@ use crate::eval::curve::interpolate;
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
 /// written.
 pub fn draw(csv: &Path, paper: &[PaperCurve], svg: &Path, png: &Path) -> Result<()> {
-    draw_chart(&[chart(csv, paper)?], svg, png)
+    chart::draw(&[panel(csv, paper)?], svg, png)
 }
 
-fn chart(csv: &Path, paper: &[PaperCurve]) -> Result<Chart> {
+fn panel(csv: &Path, paper: &[PaperCurve]) -> Result<Chart> {
     let mut curves = Vec::new();
     for swept in read(csv)? {
         curves.extend(lines(&swept)?);
@@ -79,7 +78,7 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
     let temperature = table.text("temperature")?;
     let ratio = table.text("ratio")?;
     // Tables of before exits could be combined have no such column.
-    let combine = match table.columns().iter().any(|name| name == "combine") {
+    let combine = match table.has("combine") {
         true => table.text("combine")?,
         false => vec!["single".to_owned(); curve.len()],
     };
@@ -169,8 +168,7 @@ impl Swept {
         let mut seeds: BTreeMap<&str, BTreeMap<&str, Vec<Point>>> = BTreeMap::new();
         for row in &self.rows {
             let networks = seeds.entry(&row.seed).or_default();
-            let point = Point { x: row.x, y: row.y, spread: None };
-            networks.entry(&row.network).or_default().push(point);
+            networks.entry(&row.network).or_default().push(Point::new(row.x, row.y));
         }
         let ascending = |mut points: Vec<Point>| {
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -182,7 +180,7 @@ impl Swept {
     }
 
     fn line(&self, points: Vec<Point>, style: Style, markers: Markers) -> Line {
-        Line { label: self.label.clone(), points, style, markers, stepped: false }
+        Line { style, markers, ..Line::new(&self.label, points) }
     }
 }
 
@@ -252,7 +250,7 @@ mod tests {
         let csv = folder.path().join("figure.csv");
         let header = "curve,network,seed,policy,temperature,ratio,multiply_adds,accuracy,images";
         std::fs::write(&csv, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
-        chart(&csv, &[]).unwrap().curves
+        panel(&csv, &[]).unwrap().curves
     }
 
     fn places(line: &Line) -> Vec<(f64, f64)> {
@@ -299,7 +297,7 @@ mod tests {
         let row = "MSDNet,m,0,max-softmax,1,0,10,0.5,100\n";
         let header = "curve,network,seed,policy,temperature,ratio,multiply_adds,accuracy,images\n";
         std::fs::write(&csv, [header, row, row].concat()).unwrap();
-        let error = format!("{:#}", chart(&csv, &[]).unwrap_err());
+        let error = format!("{:#}", panel(&csv, &[]).unwrap_err());
         assert!(error.contains("seed 0 occurs twice"), "{error}");
     }
 

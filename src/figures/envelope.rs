@@ -51,7 +51,7 @@ fn between((a, b): Segment, x: f64) -> Point {
     }
     let share = (x - a.x) / (b.x - a.x);
     let mix = |a: f64, b: f64| a + (b - a) * share;
-    Point { x, y: mix(a.y, b.y), spread: None }
+    Point::new(x, mix(a.y, b.y))
 }
 
 /// Every x strictly inside at which two segments over the same x cross, ascending.
@@ -81,8 +81,7 @@ mod tests {
     use super::*;
 
     fn curve(points: &[(f64, f64)]) -> Vec<Point> {
-        let point = |&(x, y): &(f64, f64)| Point { x, y, spread: None };
-        points.iter().map(point).collect()
+        points.iter().map(|&(x, y)| Point::new(x, y)).collect()
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::ink::{FRAME, GRID, RULE, paler};
-use super::mark::{Across, Canvas, Colour, Down, Mark, Text, text_width};
-use super::paint;
+use super::chart::ink::{FRAME, GRID, RULE, paler};
+use super::chart::mark::{Across, Canvas, Colour, Down, Mark, text_width};
+use super::chart::paint;
 
 /// A claim's row; numbers in units of the paper's effect: 0 none, 1 the paper's.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +50,7 @@ const SHOWN: (f64, f64) = (-1.0, 2.5);
 /// # Errors
 /// When there is no claim, a number is not finite, or a picture cannot be written.
 pub fn draw(groups: &[Group], svg: &Path, png: &Path) -> Result<()> {
-    let canvas = lay_out(groups)?;
-    paint::write_svg(&canvas, svg)?;
-    paint::write_png(&canvas, png)
+    paint::write(&lay_out(groups)?, svg, png)
 }
 
 struct Frame {
@@ -216,14 +214,7 @@ fn key(frame: &Frame, top: f64, marks: &mut Vec<Mark>) -> f64 {
 }
 
 fn text(words: &str, at: (f64, f64), across: Across, marks: &mut Vec<Mark>) {
-    marks.push(Mark::Text(Text {
-        words: words.to_owned(),
-        at,
-        across,
-        down: Down::Middle,
-        size: SIZE,
-        upright: false,
-    }));
+    marks.push(Mark::text(words, at, SIZE, across, Down::Middle));
 }
 
 #[cfg(test)]

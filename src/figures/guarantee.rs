@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit};
-use super::draw::draw as draw_chart;
+use super::chart::{self, Axis, Chart, Line, Markers, Point, Unit};
 use super::seeds::{Mean, lines};
 use super::table::{self, Table};
 
@@ -22,22 +21,18 @@ pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
     let risk = table.text("risk")?.swap_remove(0);
     let mut risks = curves(&table, "risk_test")?;
     let largest = table.numbers("tolerance")?.into_iter().fold(0.0, f64::max);
-    risks.push(diagonal(largest));
+    let diagonal = vec![Point::new(0.0, 0.0), Point::new(largest, largest)];
+    risks.push(Line { markers: Markers::None, ..Line::new("as much as tolerated", diagonal) });
     let panels = [
         panel(format!("Risk ({risk}) on test"), "mean loss (points)", risks),
         panel("Saving on test".to_owned(), "multiply-adds saved (%)", curves(&table, "saving")?),
     ];
-    draw_chart(&panels, svg, png)
+    chart::draw(&panels, svg, png)
 }
 
 fn panel(title: String, label: &str, curves: Vec<Line>) -> Chart {
-    let axis = |label: &str| Axis {
-        label: label.to_owned(),
-        unit: Unit::Percent,
-        range: None,
-        logarithmic: false,
-    };
-    Chart { title, x: axis("tolerated loss (points)"), y: axis(label), curves, rule: Some(0.0) }
+    let [x, y] = ["tolerated loss (points)", label].map(|label| Axis::new(label, Unit::Percent));
+    Chart { title, x, y, curves, rule: Some(0.0) }
 }
 
 /// A line for each method over the tolerances.
@@ -46,17 +41,6 @@ fn curves(table: &Table, column: &str) -> Result<Vec<Line>> {
     let values = table.numbers(column)?;
     let points = tolerances.into_iter().zip(values).map(|(x, y)| Mean::of(vec![(x, y)]));
     Ok(lines(methods.into_iter().zip(points), false))
-}
-
-fn diagonal(end: f64) -> Line {
-    let point = |x: f64| Point { x, y: x, spread: None };
-    Line {
-        label: "as much as tolerated".to_owned(),
-        points: vec![point(0.0), point(end)],
-        style: Style::Ours,
-        markers: Markers::None,
-        stepped: false,
-    }
 }
 
 #[cfg(test)]

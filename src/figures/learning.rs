@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit};
-use super::draw::draw as draw_chart;
+use super::chart::ink::FAMILIES;
+use super::chart::{self, Axis, Chart, Line, Markers, Point, Style, Unit};
 use super::table;
 
 /// Draws the `learning.csv` of several figures: a panel a family, a thin line a run, and the mean of
@@ -28,15 +28,13 @@ pub fn draw(tables: &[PathBuf], svg: &Path, png: &Path) -> Result<bool> {
             }
         }
     }
-    let charts: Vec<Chart> = families.into_iter().map(|(place, runs)| chart(place, runs)).collect();
+    let charts: Vec<Chart> = families.into_iter().map(|(place, runs)| panel(place, runs)).collect();
     if charts.is_empty() {
         return Ok(false);
     }
-    draw_chart(&charts, svg, png)?;
+    chart::draw(&charts, svg, png)?;
     Ok(true)
 }
-
-const FAMILIES: [&str; 3] = ["MSDNet", "ResNet", "DenseNet"];
 
 /// The family that a network's name begins with; the last place is for all others.
 fn family(network: &str) -> usize {
@@ -92,7 +90,7 @@ fn read(path: &Path) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-fn chart(place: usize, runs: Vec<Run>) -> Chart {
+fn panel(place: usize, runs: Vec<Run>) -> Chart {
     let mut curves = Vec::new();
     let mut lengths: Vec<usize> = runs.iter().map(|run| run.points.len()).collect();
     lengths.sort_unstable();
@@ -100,12 +98,9 @@ fn chart(place: usize, runs: Vec<Run>) -> Chart {
     for length in lengths {
         let own: Vec<&Run> = runs.iter().filter(|run| run.points.len() == length).collect();
         let label = format!("{length} epoch{}", if length == 1 { "" } else { "s" });
-        let line = |points: Vec<(f64, f64)>, style| Line {
-            label: label.clone(),
-            points: points.into_iter().map(|(x, y)| Point { x, y, spread: None }).collect(),
-            style,
-            markers: Markers::None,
-            stepped: false,
+        let line = |points: Vec<(f64, f64)>, style| {
+            let points = points.into_iter().map(|(x, y)| Point::new(x, y)).collect();
+            Line { style, markers: Markers::None, ..Line::new(&label, points) }
         };
         curves.extend(own.iter().map(|run| line(run.points.clone(), Style::Pale)));
         let mean = |epoch: usize| {
@@ -116,12 +111,8 @@ fn chart(place: usize, runs: Vec<Run>) -> Chart {
     }
     Chart {
         title: FAMILIES.get(place).unwrap_or(&"Others").to_string(),
-        x: Axis { label: "epoch".to_owned(), ..Axis::default() },
-        y: Axis {
-            label: "last exit on the hold-out (%)".to_owned(),
-            unit: Unit::Percent,
-            ..Axis::default()
-        },
+        x: Axis::new("epoch", Unit::Plain),
+        y: Axis::new("last exit on the hold-out (%)", Unit::Percent),
         curves,
         rule: None,
     }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::ink::{FRAME, GRID, TEXT, WHITE};
-use super::mark::{Across, Canvas, Colour, Down, Mark, Text, text_width, wrap};
-use super::paint;
+use super::chart::ink::{FRAME, GRID, TEXT, WHITE};
+use super::chart::mark::{Across, Canvas, Colour, Down, Mark, Text, text_width, wrap};
+use super::chart::paint;
 
 /// What is drawn; rows and columns count from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +60,7 @@ impl Diagram {
     /// # Errors
     /// Names the file that cannot be written.
     pub fn draw(&self, svg: &Path, png: &Path) -> Result<()> {
-        let canvas = self.lay_out()?;
-        paint::write_svg(&canvas, svg)?;
-        paint::write_png(&canvas, png)
+        paint::write(&self.lay_out()?, svg, png)
     }
 
     fn lay_out(&self) -> Result<Canvas> {
@@ -71,7 +69,7 @@ impl Diagram {
         let mut marks = Vec::new();
         let mut y = MARGIN;
         for line in wrap(&self.title, 14.0, plan.width - 2.0 * MARGIN)? {
-            marks.push(text(line, (MARGIN, y), 14.0, Across::Left, Down::Top));
+            marks.push(Mark::text(line, (MARGIN, y), 14.0, Across::Left, Down::Top));
             y += 18.0;
         }
         let plan = Plan { top: y + 8.0, ..plan };
@@ -94,13 +92,13 @@ impl Diagram {
 
     fn heads(&self, plan: &Plan, marks: &mut Vec<Mark>) -> Result<()> {
         let y = plan.top;
-        marks.push(text(self.unit.clone(), (MARGIN, y), 11.0, Across::Left, Down::Top));
+        marks.push(Mark::text(&self.unit, (MARGIN, y), 11.0, Across::Left, Down::Top));
         // As many numbers as have room.
         let widest = self.columns.iter().max().map_or(0.0, |n| n.to_string().len() as f64 * 7.0);
         let every = ((widest + 4.0) / plan.step).ceil().max(1.0) as usize;
         for (i, number) in self.columns.iter().enumerate().step_by(every) {
             let at = (plan.x(i), y);
-            marks.push(text(number.to_string(), at, 11.0, Across::Middle, Down::Top));
+            marks.push(Mark::text(number.to_string(), at, 11.0, Across::Middle, Down::Top));
         }
         for (row, name) in self.rows.iter().enumerate() {
             let y = plan.y(row);
@@ -109,7 +107,7 @@ impl Diagram {
                 colour: GRID,
                 width: 1.0,
             });
-            marks.push(text(name.clone(), (MARGIN, y), 11.0, Across::Left, Down::Middle));
+            marks.push(Mark::text(name, (MARGIN, y), 11.0, Across::Left, Down::Middle));
         }
         Ok(())
     }
@@ -129,16 +127,13 @@ impl Diagram {
         let length = text_width(&words, 10.5)?;
         if upright {
             let at = (x, bottom + 12.0 + length / 2.0);
-            let mut mark = text(words, at, 10.5, Across::Middle, Down::Middle);
-            if let Mark::Text(text) = &mut mark {
-                text.upright = true;
-            }
-            marks.push(mark);
+            let (across, down) = (Across::Middle, Down::Middle);
+            marks.push(Mark::Text(Text { words, at, across, down, size: 10.5, upright: true }));
         } else {
             let at = (x, bottom + 11.0);
-            marks.push(text(format!("exit {number}"), at, 10.5, Across::Middle, Down::Top));
+            marks.push(Mark::text(format!("exit {number}"), at, 10.5, Across::Middle, Down::Top));
             let at = (x, bottom + 24.0);
-            marks.push(text(exit.cost.clone(), at, 10.5, Across::Middle, Down::Top));
+            marks.push(Mark::text(&exit.cost, at, 10.5, Across::Middle, Down::Top));
         }
         Ok(())
     }
@@ -188,7 +183,7 @@ impl Diagram {
                     width: 2.4,
                 }),
             }
-            marks.push(text(words.to_owned(), (x + 18.0, y), 11.0, Across::Left, Down::Middle));
+            marks.push(Mark::text(words, (x + 18.0, y), 11.0, Across::Left, Down::Middle));
             x += room;
         }
         Ok(y + 8.0)
@@ -291,10 +286,6 @@ fn square((x, y): (f64, f64), half: f64, is_used: bool, marks: &mut Vec<Mark>) {
 fn circle((x, y): (f64, f64), radius: f64) -> Vec<(f64, f64)> {
     let angle = |i: u32| f64::from(i) / 24.0 * std::f64::consts::TAU;
     (0..24).map(|i| (x + radius * angle(i).cos(), y + radius * angle(i).sin())).collect()
-}
-
-fn text(words: String, at: (f64, f64), size: f64, across: Across, down: Down) -> Mark {
-    Mark::Text(Text { words, at, across, down, size, upright: false })
 }
 
 #[cfg(test)]

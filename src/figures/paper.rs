@@ -1,6 +1,6 @@
 //! The paper's own curves, and points that others published, beside ours.
 
-use super::chart::{Axis, Line, Markers, Point, Style, Unit};
+use super::chart::{Axis, Line, Point, Style, Unit};
 
 /// One of the paper's curves, or points published elsewhere, in the units of the figure: multiply-adds or relative depth across,
 /// a fraction (accuracy or relative accuracy) upwards.
@@ -16,18 +16,12 @@ pub struct PaperCurve {
 /// The paper's curves as thin dashed lines, others as hollow points.
 pub fn lines(paper: &[PaperCurve], stepped: bool) -> Vec<Line> {
     let line = |curve: &PaperCurve| {
-        let point = |&(x, y): &(f64, f64)| Point { x, y, spread: None };
+        let points = curve.points.iter().map(|&(x, y)| Point::new(x, y)).collect();
         let (label, style) = match &curve.source {
             None => (format!("paper: {}", curve.label), Style::Paper),
             Some(source) => (format!("published: {} ({source})", curve.label), Style::Published),
         };
-        Line {
-            label,
-            points: curve.points.iter().map(point).collect(),
-            style,
-            markers: Markers::Every,
-            stepped,
-        }
+        Line { style, stepped, ..Line::new(&label, points) }
     };
     paper.iter().map(line).collect()
 }
@@ -45,12 +39,7 @@ pub fn cost_axis(label: &str, lines: &[Line]) -> Axis {
     let (ours, theirs) = (largest(false), largest(true));
     let above_zero = lines.iter().flat_map(|l| &l.points).all(|p| p.x > 0.0);
     let apart = ours > 0.0 && theirs > 0.0 && (ours / theirs).max(theirs / ours) > FAR_APART;
-    Axis {
-        label: label.to_owned(),
-        range: None,
-        unit: Unit::Count,
-        logarithmic: apart && above_zero,
-    }
+    Axis { logarithmic: apart && above_zero, ..Axis::new(label, Unit::Count) }
 }
 
 #[cfg(test)]
@@ -64,11 +53,7 @@ mod tests {
             points: vec![(theirs / 2.0, 0.5), (theirs, 0.6)],
         }];
         let mut both = lines(&paper, false);
-        both.push(Line {
-            style: Style::Ours,
-            points: vec![Point { x: ours, y: 0.5, spread: None }],
-            ..both[0].clone()
-        });
+        both.push(Line::new("MSDNet", vec![Point::new(ours, 0.5)]));
         cost_axis("budget", &both)
     }
 

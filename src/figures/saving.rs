@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit};
-use super::draw::draw as draw_chart;
+use super::chart::{self, Axis, Chart, Line, Markers, Point, Unit};
 use super::table;
 
 /// Draws the `saving.csv` of `repro bench`: a panel a network, a point an exit or ratio. On the
@@ -29,7 +28,7 @@ pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
         let kind = if exits[row].is_some() { "exits" } else { "ratios" };
         let plural = if threads[row] == "1" { "" } else { "s" };
         let label = format!("{kind}, batch {}, {} thread{plural}", batches[row], threads[row]);
-        let point = Point { x: counted[row], y: measured[row], spread: None };
+        let point = Point::new(counted[row], measured[row]);
         for panel in &mut panels {
             if panel.title == networks[row] {
                 add(panel, &label, point);
@@ -41,22 +40,17 @@ pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
             curve.points.sort_by(|a, b| a.x.total_cmp(&b.x));
         }
     }
-    draw_chart(&panels, svg, png)
+    chart::draw(&panels, svg, png)
 }
 
 fn panel(network: &str) -> Chart {
-    let axis = |label: &str| Axis {
-        label: label.to_owned(),
-        range: Some((0.0, 1.0)),
-        unit: Unit::Percent,
-        ..Axis::default()
-    };
-    let end = |x: f64| Point { x, y: x, spread: None };
+    let axis = |label: &str| Axis { range: Some((0.0, 1.0)), ..Axis::new(label, Unit::Percent) };
+    let ends = vec![Point::new(0.0, 0.0), Point::new(1.0, 1.0)];
     Chart {
         title: network.to_owned(),
         x: axis("multiply-adds, counted (% of all exits)"),
         y: axis("time, measured (% of all exits)"),
-        curves: vec![line("as counted", vec![end(0.0), end(1.0)], Markers::None)],
+        curves: vec![Line { markers: Markers::None, ..Line::new("as counted", ends) }],
         rule: None,
     }
 }
@@ -64,12 +58,8 @@ fn panel(network: &str) -> Chart {
 fn add(panel: &mut Chart, label: &str, point: Point) {
     match panel.curves.iter_mut().find(|curve| curve.label == label) {
         Some(curve) => curve.points.push(point),
-        None => panel.curves.push(line(label, vec![point], Markers::Every)),
+        None => panel.curves.push(Line::new(label, vec![point])),
     }
-}
-
-fn line(label: &str, points: Vec<Point>, markers: Markers) -> Line {
-    Line { label: label.to_owned(), points, style: Style::Ours, markers, stepped: false }
 }
 
 #[cfg(test)]

@@ -77,16 +77,14 @@ pub fn lines(labelled: impl Iterator<Item = (String, Mean)>, stepped: bool) -> V
 /// The line through the means, and the dots of their seeds where there are several.
 pub fn of_means(label: &str, mut means: Vec<Mean>, stepped: bool) -> Vec<Line> {
     means.sort_by(|a, b| a.point.x.total_cmp(&b.point.x));
-    let line =
-        |points, style, markers| Line { label: label.to_owned(), points, style, markers, stepped };
     let strong = means.iter().map(|mean| mean.point).collect();
-    let mut lines = vec![line(strong, Style::Ours, Markers::Every)];
+    let mut lines = vec![Line { stepped, ..Line::new(label, strong) }];
     let several = means.iter().filter(|mean| mean.seeds.len() > 1);
-    let dots: Vec<Point> = several
-        .flat_map(|mean| mean.seeds.iter().map(|&(x, y)| Point { x, y, spread: None }))
-        .collect();
+    let dots: Vec<Point> =
+        several.flat_map(|mean| mean.seeds.iter().map(|&(x, y)| Point::new(x, y))).collect();
     if !dots.is_empty() {
-        lines.push(line(dots, Style::Seeds, Markers::None));
+        let (style, markers) = (Style::Seeds, Markers::None);
+        lines.push(Line { style, markers, stepped, ..Line::new(label, dots) });
     }
     lines
 }

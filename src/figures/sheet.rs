@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use image::RgbImage;
 
-use super::mark::{Across, Canvas, Colour, Down, Mark, Text, text_width, wrap};
-use super::paint::{self, Placed};
+use super::chart::mark::{Across, Canvas, Colour, Down, Mark, text_width, wrap};
+use super::chart::paint::{self, Placed};
 
 /// A sheet; see [`Sheet::draw`].
 pub struct Sheet {
@@ -49,7 +49,7 @@ impl Sheet {
     /// Names the file.
     pub fn draw(&self, png: &Path) -> Result<()> {
         let (canvas, pictures) = self.lay_out()?;
-        paint::write_png_with(&canvas, &pictures, png)
+        paint::write_png(&canvas, &pictures, png)
     }
 
     fn lay_out(&self) -> Result<(Canvas, Vec<Placed<'_>>)> {
@@ -60,7 +60,7 @@ impl Sheet {
         let (mut marks, mut pictures) = (Vec::new(), Vec::new());
         let mut y = MARGIN;
         for line in wrap(&self.title, 13.0, width - 2.0 * MARGIN)? {
-            marks.push(text(line, (MARGIN, y), 13.0, Across::Left));
+            marks.push(text(&line, (MARGIN, y), 13.0, Across::Left));
             y += 17.0;
         }
         y += 6.0;
@@ -68,7 +68,7 @@ impl Sheet {
             for (i, note) in row.notes.iter().enumerate() {
                 let size = if i == 0 { 13.0 } else { LETTER };
                 let down = if i == 0 { 2.0 } else { 20.0 + (i - 1) as f64 * LINE };
-                marks.push(text(note.clone(), (MARGIN, y + down), size, Across::Left));
+                marks.push(text(note, (MARGIN, y + down), size, Across::Left));
             }
             for (i, tile) in row.tiles.iter().enumerate() {
                 let x = left + i as f64 * COLUMN;
@@ -79,7 +79,7 @@ impl Sheet {
                 for (k, line) in tile.lines.iter().enumerate() {
                     let at = (x + PICTURE / 2.0, y + PICTURE + 6.0 + k as f64 * LINE);
                     let size = fitting(line, COLUMN - 8.0)?;
-                    marks.push(text(line.clone(), at, size, Across::Middle));
+                    marks.push(text(line, at, size, Across::Middle));
                 }
             }
             let lines = row.tiles.iter().map(|t| t.lines.len()).max().unwrap_or(0);
@@ -104,8 +104,8 @@ fn frame((x, y): (f64, f64)) -> Mark {
     }
 }
 
-fn text(words: String, at: (f64, f64), size: f64, across: Across) -> Mark {
-    Mark::Text(Text { words, at, across, down: Down::Top, size, upright: false })
+fn text(words: &str, at: (f64, f64), size: f64, across: Across) -> Mark {
+    Mark::text(words, at, size, across, Down::Top)
 }
 
 #[cfg(test)]

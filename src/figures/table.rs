@@ -3,47 +3,44 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
+
+use crate::results::tables::{self, Rows};
 
 /// A CSV with a header and at least one row; cells are text until asked for as numbers.
 pub struct Table {
     path: PathBuf,
-    frame: DataFrame,
+    rows: Rows,
 }
 
 /// # Errors
 /// Names the file, where it cannot be read as CSV or has no rows.
 pub fn read(path: &Path) -> Result<Table> {
-    let frame = CsvReadOptions::default()
-        .with_has_header(true)
-        .with_infer_schema_length(Some(0))
-        .try_into_reader_with_file_path(Some(path.to_owned()))
-        .and_then(|reader| reader.finish())
-        .with_context(|| format!("reading {} as CSV", path.display()))?;
-    ensure!(frame.height() > 0, "{} has no rows", path.display());
-    let path = path.to_owned();
-    Ok(Table { path, frame })
+    let rows = tables::read(path)?;
+    let height = rows.names().first().map_or(0, |name| rows.column(name).count());
+    ensure!(height > 0, "{} has no rows", path.display());
+    Ok(Table { path: path.to_owned(), rows })
 }
 
 impl Table {
-    /// The column names in the file's order.
-    pub fn columns(&self) -> Vec<String> {
-        let names = self.frame.get_column_names();
-        names.into_iter().map(|name| name.to_string()).collect()
+    /// Whether there is a column of this name.
+    pub fn has(&self, column: &str) -> bool {
+        self.rows.names().iter().any(|name| name == column)
     }
 
     /// A column's cells, empty ones as empty text.
+    ///
+    /// # Errors
+    /// Names the file and its columns, where this one is missing.
     pub fn text(&self, column: &str) -> Result<Vec<String>> {
-        let cells = self
-            .frame
-            .column(column)
-            .and_then(|column| column.str())
-            .map_err(|_| self.no_column(column))?;
-        let text = |cell: Option<&str>| cell.unwrap_or_default().trim().to_owned();
-        Ok(cells.iter().map(text).collect())
+        let (path, known) = (self.path.display(), self.rows.names().join(", "));
+        ensure!(self.has(column), "{path} has no column `{column}`, but {known}");
+        Ok(self.rows.column(column).map(|cell| cell.trim().to_owned()).collect())
     }
 
     /// A column of finite numbers, one in each row.
+    ///
+    /// # Errors
+    /// Names the cell that holds none.
     pub fn numbers(&self, column: &str) -> Result<Vec<f64>> {
         let cells = self.optional_numbers(column)?;
         let checked = cells.into_iter().enumerate().map(|(row, cell)| {
@@ -53,6 +50,9 @@ impl Table {
     }
 
     /// A column of finite numbers; an empty cell or `NaN` is none.
+    ///
+    /// # Errors
+    /// Names the cell that is something else.
     pub fn optional_numbers(&self, column: &str) -> Result<Vec<Option<f64>>> {
         let cells = self.text(column)?;
         let parsed = cells.iter().enumerate().map(|(row, cell)| {
@@ -68,6 +68,9 @@ impl Table {
     }
 
     /// Says of an error which file it is about.
+    ///
+    /// # Errors
+    /// That error.
     pub fn within<T>(&self, result: Result<T>) -> Result<T> {
         result.with_context(|| format!("in {}", self.path.display()))
     }
@@ -76,12 +79,6 @@ impl Table {
     fn cell(&self, column: &str, row: usize) -> String {
         let path = self.path.display();
         format!("{path}, column `{column}`, line {}", row + 2)
-    }
-
-    fn no_column(&self, column: &str) -> anyhow::Error {
-        let path = self.path.display();
-        let known = self.columns().join(", ");
-        anyhow!("{path} has no column `{column}`, but {known}")
     }
 }
 

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use super::chart::{Axis, Chart, Line, Markers, Point, Style, Unit};
-use super::draw::draw as draw_chart;
+use super::chart::{self, Axis, Chart, Line, Markers, Point, Style, Unit};
 use super::table::{self, Table};
 
 /// Draws the `train.csv` of each run: label, path.
@@ -33,14 +32,14 @@ pub fn draw(runs: &[(String, PathBuf)], svg: &Path, png: &Path) -> Result<()> {
         panel("Learning rate", "learning rate", Unit::Plain, rate),
     ];
     let shown: Vec<Chart> = panels.into_iter().filter(|panel| !panel.curves.is_empty()).collect();
-    draw_chart(&shown, svg, png)
+    chart::draw(&shown, svg, png)
 }
 
 fn panel(title: &str, label: &str, unit: Unit, curves: Vec<Line>) -> Chart {
     Chart {
         title: title.to_owned(),
-        x: Axis { label: "epoch".to_owned(), ..Axis::default() },
-        y: Axis { label: label.to_owned(), unit, ..Axis::default() },
+        x: Axis::new("epoch", Unit::Plain),
+        y: Axis::new(label, unit),
         curves,
         rule: None,
     }
@@ -48,9 +47,7 @@ fn panel(title: &str, label: &str, unit: Unit, curves: Vec<Line>) -> Chart {
 
 /// The accuracies of a run's exits, however many columns there are.
 fn exits(table: &Table, label: &str, alone: bool) -> Result<Vec<Line>> {
-    let columns = table.columns();
-    let known = |k: &usize| columns.contains(&format!("accuracy_{k}"));
-    let last = (1..).take_while(known).last().unwrap_or(0);
+    let last = (1..).take_while(|k| table.has(&format!("accuracy_{k}"))).last().unwrap_or(0);
     let mut lines = Vec::new();
     for exit in 1..=last {
         let column = format!("accuracy_{exit}");
@@ -75,15 +72,9 @@ fn line(
     let epochs = table.numbers("epoch")?;
     let values = table.optional_numbers(column)?;
     let points = epochs.into_iter().zip(values);
-    let points: Vec<Point> =
-        points.filter_map(|(x, y)| y.map(|y| Point { x, y, spread: None })).collect();
-    Ok((!points.is_empty()).then(|| Line {
-        label: label.to_owned(),
-        points,
-        style,
-        markers: Markers::None,
-        stepped,
-    }))
+    let points: Vec<Point> = points.filter_map(|(x, y)| Some(Point::new(x, y?))).collect();
+    let line = |points| Line { style, stepped, markers: Markers::None, ..Line::new(label, points) };
+    Ok((!points.is_empty()).then(|| line(points)))
 }
 
 #[cfg(test)]

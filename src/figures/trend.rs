@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::chart::{Axis, Chart, Line, Markers, Point, Spread, Style, Unit};
-use super::draw::draw as draw_chart;
+use super::chart::{self, Axis, Chart, Line, Point, Spread, Unit};
 
 /// A claim's effects in units of the paper's, by the images seen in training.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +21,10 @@ pub struct Trend {
 /// # Errors
 /// Names the claim that cannot be drawn or the picture that could not be written.
 pub fn draw(panels: &[(String, Vec<Trend>, f64)], svg: &Path, png: &Path) -> Result<()> {
-    let charts: Vec<Chart> = panels.iter().map(chart).collect();
-    draw_chart(&charts, svg, png)
+    chart::draw(&panels.iter().map(panel).collect::<Vec<_>>(), svg, png)
 }
 
-fn chart((title, trends, paper): &(String, Vec<Trend>, f64)) -> Chart {
+fn panel((title, trends, paper): &(String, Vec<Trend>, f64)) -> Chart {
     let line = |trend: &Trend| {
         let mut points: Vec<Point> = trend
             .points
@@ -38,24 +36,13 @@ fn chart((title, trends, paper): &(String, Vec<Trend>, f64)) -> Chart {
             })
             .collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        points.push(Point { x: *paper, y: 1.0, spread: None });
-        Line {
-            label: trend.label.clone(),
-            points,
-            style: Style::Ours,
-            markers: Markers::Every,
-            stepped: false,
-        }
+        points.push(Point::new(*paper, 1.0));
+        Line::new(&trend.label, points)
     };
     Chart {
         title: title.clone(),
-        x: Axis {
-            label: "images seen in training".to_owned(),
-            unit: Unit::Count,
-            logarithmic: true,
-            ..Axis::default()
-        },
-        y: Axis { label: "effect, 1 = the paper's".to_owned(), ..Axis::default() },
+        x: Axis { logarithmic: true, ..Axis::new("images seen in training", Unit::Count) },
+        y: Axis::new("effect, 1 = the paper's", Unit::Plain),
         curves: trends.iter().map(line).collect(),
         rule: Some(0.0),
     }
@@ -71,7 +58,7 @@ mod tests {
             label: "loses".to_owned(),
             points: vec![(450_000.0, 0.7, 0.2, 3), (90_000.0, 0.4, 0.3, 3)],
         };
-        let chart = chart(&("Fig. 3".to_owned(), vec![trend], 15e6));
+        let chart = panel(&("Fig. 3".to_owned(), vec![trend], 15e6));
         let points: Vec<(f64, f64)> = chart.curves[0].points.iter().map(|p| (p.x, p.y)).collect();
         assert_eq!(points, [(90_000.0, 0.4), (450_000.0, 0.7), (15e6, 1.0)]);
         assert_eq!(chart.curves[0].points[0].spread.map(|s| s.half), Some(0.3));

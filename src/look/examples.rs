@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::opened::Opened;
 use crate::eval::answers::Answers;
 use crate::eval::budgeted::{BudgetedPoint, Setting, solve, sweep};
+use crate::eval::combine;
 use crate::eval::thresholds::Thresholds;
 use crate::experiment::nearest;
 use crate::figures::sheet::{Row, Sheet, Tile};
@@ -46,7 +47,7 @@ pub fn write_examples(
     ensure!(per_exit > 0, "--per-exit: 0 shows nothing");
     let class = class.map(|name| label_of(run, name)).transpose()?;
     let point = point_of(run, aim)?;
-    let answers = answers_of(run)?;
+    let answers = combine::plain(&run.test)?;
     let exits = Thresholds::by_hand(point.thresholds.clone(), run.test.exits)?;
     let exits = exits.exits_of(&answers)?;
     atomic::create_folder(folder)?;
@@ -97,10 +98,6 @@ fn point_of(run: &Opened, aim: Aim) -> Result<BudgetedPoint> {
     setting.knobs.ratios = vec![ratio];
     let points = sweep(&run.network(), &setting)?.points;
     points.into_iter().next().context("a sweep of one ratio has one point")
-}
-
-fn answers_of(run: &Opened) -> Result<Answers> {
-    Answers::plain(&run.test)
 }
 
 /// Of each exit's images so many, evenly spread from the surest to the least sure.

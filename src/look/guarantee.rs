@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::opened::Opened;
-use crate::eval::answers::Answers;
+use crate::eval::combine;
 use crate::eval::guarantee::table::{Certified, TOLERANCES, certified};
 use crate::eval::guarantee::{Method, Risk, Tolerance};
 use crate::figures::guarantee::draw;
@@ -38,7 +38,7 @@ pub fn guarantee(run: &Opened, risk: Risk, tolerance: Tolerance, out: &Path) -> 
     for method in Method::ALL {
         tolerance.check_size(method, network.hold_out.len())?;
     }
-    let (hold_out, test) = (Answers::plain(network.hold_out)?, Answers::plain(network.test)?);
+    let (hold_out, test) = (combine::plain(network.hold_out)?, combine::plain(network.test)?);
     let rows = certified(&hold_out, &test, network.multiply_adds, risk, &tolerances(tolerance))?;
     let folder = out.join("guarantee").join(&run.name);
     atomic::create_folder(&folder)?;

@@ -92,8 +92,7 @@ pub(super) fn rule(
         Leave::Guarantee(risk, tolerance) => {
             ensure!(policy == Policy::PAPER, "--guarantee is of the policy {}", Policy::PAPER);
             let (hold_out, kind) = (hold_out()?, Certainty::MaxSoftmax);
-            let answers =
-                combine::answers(&hold_out, combine, multiply_adds, kind, &vec![1.0; exits])?;
+            let answers = combine::answers(&hold_out, combine, multiply_adds, kind)?;
             let threshold = certify(&answers, *risk, Method::Betting, tolerance);
             by_thresholds(common(threshold.context("--guarantee")?)?)
         }

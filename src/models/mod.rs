@@ -63,6 +63,7 @@ macro_rules! exits_by_list {
     ($total:ident, $unit:literal $(, $classifier:ident)?) => {
         impl Config {
             pub(super) const UNIT: &str = $unit;
+            pub(super) const FOR_EARLY_EXIT: bool = false;
 
             pub(super) fn depth(&self) -> Result<usize> {
                 Ok(self.$total())
@@ -134,6 +135,14 @@ macro_rules! network_config {
             pub fn unit(&self) -> &'static str {
                 match self {
                     $(NetworkConfig::$variant(_) => $key::Config::UNIT,)+
+                }
+            }
+
+            /// Whether the family is made to leave early, as the paper's is; the others are
+            /// opponents to which classifiers were added.
+            pub fn is_for_early_exit(&self) -> bool {
+                match self {
+                    $(NetworkConfig::$variant(_) => $key::Config::FOR_EARLY_EXIT,)+
                 }
             }
 

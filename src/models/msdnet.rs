@@ -171,6 +171,7 @@ impl Config {
     }
 
     pub(super) const UNIT: &str = "layer";
+    pub(super) const FOR_EARLY_EXIT: bool = true;
 
     pub(super) fn depth(&self) -> Result<usize> {
         Ok(*self.exit_layers()?.last().unwrap_or(&0))

@@ -37,7 +37,6 @@ pub fn early_exit_on_device(
         let logits = pass.advance()?.context("a pass ends with the last exit")?;
         let (confidence, class) = logits.f_softmax(-1, Kind::Double)?.f_max_dim(1, false)?;
         let stays = match thresholds.values.get(exit) {
-            Some(&threshold) if thresholds.equal_leaves => confidence.f_lt(threshold)?,
             Some(&threshold) => confidence.f_le(threshold)?,
             None => confidence.f_lt(f64::NEG_INFINITY)?,
         };

@@ -3,27 +3,24 @@
 use anyhow::Result;
 
 use super::Study;
-use super::budgeted::ensemble;
-use crate::eval::anytime::{self, AnytimePoint};
+use crate::eval::anytime;
 use crate::eval::combine::Combine;
+use crate::eval::judge;
 use crate::experiment::{Member, Named};
-use crate::models::NetworkConfig;
 use crate::results::tables::Table;
 use crate::runs::Split;
 
-/// One row of `figure.csv`, with each image's answer for paired comparisons.
+/// One row of `figure.csv`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Label of the curve.
-    pub curve: String,
-    /// The entry's name.
-    pub network: String,
-    /// Seed of the run.
-    pub seed: u64,
+    /// The point, with each image's answer for paired comparisons.
+    pub judged: judge::Row,
+    /// The exit, from 1.
+    pub exit: usize,
+    /// Test images answered rightly.
+    pub correct: usize,
     /// How exits are combined.
     pub combine: Combine,
-    /// The point.
-    pub point: AnytimePoint,
 }
 
 /// All rows: a curve for each way in which the exits of a network or the members of an ensemble
@@ -34,31 +31,19 @@ pub struct Row {
 /// When predictions cannot be had.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for named in &study.plan.members {
+    for (named, place, seed) in study.entries()? {
         if serves_an_ensemble(study, &named.name) {
             continue;
         }
-        for (place, seed) in study.seeds_of(named)? {
-            let (predictions, costs) = match &named.member {
-                Member::Network(_) => {
-                    let network = study.network(&named.name)?;
-                    let predictions = study.predictions(network, place, Split::Test)?;
-                    (predictions, study.multiply_adds(&named.name))
-                }
-                Member::Ensemble(members) => ensemble(study, members, place, Split::Test)?,
-                Member::Joined(_) => continue,
-            };
-            for combine in combines(named, predictions.exits) {
-                let network = &named.name;
-                let curve = label(study.joined(network).unwrap_or(network), combine);
-                let points = anytime::combined(&predictions, combine, &costs)?;
-                rows.extend(points.into_iter().map(|point| Row {
-                    curve: curve.clone(),
-                    network: network.clone(),
-                    seed,
-                    combine,
-                    point,
-                }));
+        let (predictions, costs) = study.answers(named, place, Split::Test)?;
+        for combine in combines(named, predictions.exits) {
+            let curve = label(study.curve_of(named), combine);
+            for point in anytime::points(&predictions, combine, &costs)? {
+                let x = point.multiply_adds as f64;
+                let averaged = combine == Combine::Mean;
+                let plain = judge::Row::new(&curve, &named.name, seed, x, point.answered());
+                let judged = judge::Row { averaged, ..plain };
+                rows.push(Row { judged, exit: point.exit, correct: point.correct, combine });
             }
         }
     }
@@ -75,12 +60,13 @@ fn serves_an_ensemble(study: &Study, name: &str) -> bool {
 
 /// The ways to combine exits that an entry's curves are drawn with.
 fn combines(named: &Named, exits: usize) -> Vec<Combine> {
-    match (&named.combine, &named.member) {
+    let for_early_exit = named.network().is_some_and(|config| config.is_for_early_exit());
+    match &named.combine {
         _ if exits == 1 => vec![Combine::Single],
-        (Some(rules), _) => rules.clone(),
+        Some(rules) => rules.clone(),
         // The paper does not say which of the two it plots.
-        (None, Member::Network(NetworkConfig::Msdnet(_))) => vec![Combine::Single, Combine::Mean],
-        (None, _) => vec![Combine::Single],
+        None if for_early_exit => vec![Combine::Single, Combine::Mean],
+        None => vec![Combine::Single],
     }
 }
 
@@ -96,13 +82,19 @@ fn label(name: &str, rule: Combine) -> String {
 /// The rows as `figure.csv` has them.
 pub fn table(rows: &[Row]) -> Table {
     Table::default()
-        .text("curve", rows.iter().map(|r| &r.curve))
-        .text("network", rows.iter().map(|r| &r.network))
-        .count("seed", rows.iter().map(|r| r.seed))
-        .count("exit", rows.iter().map(|r| r.point.exit as u64))
-        .count("multiply_adds", rows.iter().map(|r| r.point.multiply_adds))
-        .number("accuracy", rows.iter().map(|r| r.point.accuracy))
-        .count("correct", rows.iter().map(|r| r.point.correct as u64))
-        .count("images", rows.iter().map(|r| r.point.images as u64))
+        .text("curve", rows.iter().map(|r| &r.judged.curve))
+        .text("network", rows.iter().map(|r| &r.judged.network))
+        .count("seed", rows.iter().map(|r| r.judged.seed))
+        .count("exit", rows.iter().map(|r| r.exit as u64))
+        .count("multiply_adds", rows.iter().map(|r| r.judged.x as u64))
+        .number("accuracy", rows.iter().map(|r| r.judged.answered.accuracy))
+        .count("correct", rows.iter().map(|r| r.correct as u64))
+        .count("images", rows.iter().map(|r| r.judged.answered.images as u64))
         .text("combine", rows.iter().map(|r| r.combine.name()))
+}
+
+/// The rows that the claims are about: single exits and their mean.
+pub fn judged(rows: Vec<Row>) -> judge::Measured {
+    let own = rows.into_iter().filter(|r| matches!(r.combine, Combine::Single | Combine::Mean));
+    judge::Measured::Steps(own.map(|row| row.judged).collect())
 }

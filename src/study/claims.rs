@@ -6,34 +6,21 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{anytime, budgeted, standing};
+use super::standing;
 use crate::cost;
-use crate::eval::claims::{self, Claim, ClaimFigure, Count, Counted, Kind, Rule, Unit};
-use crate::eval::combine::Combine;
+use crate::eval::claims::{self, Claim, Count, Counted, Kind, Rule, Unit};
 use crate::eval::judge::pooled::PositionLoss;
-use crate::eval::judge::{Answered, Judgement, Measured, Row, Verdict, judge, judge_exact};
-use crate::eval::policy::Policy;
+use crate::eval::judge::{Judgement, Measured, Verdict, judge, judge_exact};
 use crate::experiment::{Figure, Plan, claims_yaml, load};
 use crate::results::tables::Table;
 use crate::runs::data::input_of;
-
-/// The figure as the claims name it.
-pub fn claim_figure(figure: Figure) -> ClaimFigure {
-    match figure {
-        Figure::Anytime => ClaimFigure::Anytime,
-        Figure::BudgetedBatch => ClaimFigure::BudgetedBatch,
-        Figure::FigIntermediate => ClaimFigure::FigIntermediate,
-        Figure::FigFinalDegradation => ClaimFigure::FigFinalDegradation,
-        Figure::Ablation => ClaimFigure::Ablation,
-    }
-}
 
 /// Judges the claims of `figure` on what it measured.
 ///
 /// # Errors
 /// When the claims cannot be read.
 pub fn judgements(figure: Figure, measured: &Measured) -> Result<Vec<Judgement>> {
-    Ok(judge(&claims::parse(claims_yaml())?, claim_figure(figure), measured))
+    Ok(judge(&claims::parse(claims_yaml())?, figure, measured))
 }
 
 /// Notes the judgements of claims that did not stand at the commits that began the runs.
@@ -84,51 +71,6 @@ fn counts(count: &Count) -> Result<Vec<f64>> {
         }));
     }
     Ok(counts)
-}
-
-/// Rows of an anytime figure as the judge reads them: single exits and their mean alone.
-pub fn of_anytime(rows: &[anytime::Row]) -> Measured {
-    let row = |row: &anytime::Row| Row {
-        curve: row.curve.clone(),
-        network: row.network.clone(),
-        seed: row.seed,
-        x: row.point.multiply_adds as f64,
-        answered: Answered {
-            accuracy: row.point.accuracy,
-            images: row.point.images,
-            hits: Some(row.point.hits.clone()),
-        },
-        hold_out: None,
-        averaged: row.combine == Combine::Mean,
-        ratio: None,
-        leavers: None,
-    };
-    let judged = rows.iter().filter(|row| matches!(row.combine, Combine::Single | Combine::Mean));
-    Measured::Steps(judged.map(row).collect())
-}
-
-/// Rows of a budgeted-batch figure as the judge reads them: the paper's policy alone.
-pub fn of_budgeted(rows: &[budgeted::Row]) -> Measured {
-    let papers = rows
-        .iter()
-        .filter(|r| r.policy.is_none_or(|policy| policy == Policy::PAPER))
-        .filter(|r| r.combine == Combine::Single && r.temperature == "1");
-    let row = |row: &budgeted::Row| Row {
-        curve: row.curve.clone(),
-        network: row.network.clone(),
-        seed: row.seed,
-        x: row.multiply_adds,
-        answered: Answered {
-            accuracy: row.accuracy,
-            images: row.images,
-            hits: Some(row.hits.clone()),
-        },
-        hold_out: row.hold_out,
-        averaged: false,
-        ratio: row.ratio,
-        leavers: row.leavers.clone(),
-    };
-    Measured::Straight(papers.map(row).collect())
 }
 
 /// The columns of `claims.csv`, in order.

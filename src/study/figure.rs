@@ -6,14 +6,15 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 use serde_json::json;
 
+use super::kinds::{Kind, kind};
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
-use super::{Origin, Study, anytime, budgeted, claims, positional, summary};
+use super::{Origin, Study, claims, summary};
 use crate::data::{Dataset, Part};
-use crate::eval::judge::{Judgement, Measured, pooled};
+use crate::eval::judge::Judgement;
 use crate::eval::paper;
-use crate::experiment::{Experiment, Figure, Member, paper_curves_csv, published};
-use crate::figures::{self, PaperCurve};
+use crate::experiment::{Experiment, Member, paper_curves_csv, published};
+use crate::figures::PaperCurve;
 use crate::runs::{Settings, watch_signals};
 
 /// What a figure command was asked for.
@@ -78,12 +79,13 @@ pub fn finish_figure(
     ask: Ask,
 ) -> Result<String> {
     outputs::write_common(study, outputs)?;
-    let mut judgements = write_rows(study, outputs)?;
+    let kind = kind(study.plan.figure);
+    let mut judgements = claims::judgements(kind.figure, &(kind.measure)(study, outputs)?)?;
     write_summary(study, outputs)?;
     let commits = outputs::commits(study);
     claims::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;
     claims::table(&judgements).write(&outputs.file("claims.csv"))?;
-    draw(study, outputs)?;
+    draw(study, outputs, kind)?;
     outputs::write_provenance(study, outputs, began)?;
     let failed = claims::failed(&judgements);
     if ask.require_claims && !failed.is_empty() {
@@ -107,89 +109,36 @@ fn write_summary(study: &Study, outputs: &Outputs) -> Result<()> {
     }
 }
 
-/// Writes `figure.csv` and judges the claims.
-fn write_rows(study: &Study, outputs: &Outputs) -> Result<Vec<Judgement>> {
-    let figure = study.plan.figure;
-    let csv = outputs.file("figure.csv");
-    match figure {
-        Figure::Anytime | Figure::Ablation => {
-            let rows = anytime::rows(study)?;
-            anytime::table(&rows).write(&csv)?;
-            claims::judgements(figure, &claims::of_anytime(&rows))
-        }
-        Figure::BudgetedBatch => {
-            let rows = budgeted::rows(study)?;
-            budgeted::table(&rows).write(&csv)?;
-            budgeted::taken_table(&rows).write(&outputs.file("exits_taken.csv"))?;
-            claims::judgements(figure, &claims::of_budgeted(&rows))
-        }
-        Figure::FigIntermediate | Figure::FigFinalDegradation => {
-            let found = positional::rows(study)?;
-            for left_out in &found.relative.left_out {
-                study.settings.say(format!("left out: {left_out}"));
-            }
-            if found.relative.rows.is_empty() {
-                bail!("nothing can be drawn: {}", found.relative.left_out.join("; "));
-            }
-            positional::table(&found.relative.rows).write(&csv)?;
-            let losses = pooled::positions(&found.networks, claims::claim_figure(figure));
-            claims::positions_table(&losses).write(&outputs.file("positions.csv"))?;
-            claims::judgements(figure, &Measured::Positions(found.networks))
-        }
-    }
-}
-
 /// Draws the picture from the CSV just written, with the paper's curves beside ours.
-///
-/// # Errors
-/// Names the file that cannot be read or written.
-pub fn draw(study: &Study, outputs: &Outputs) -> Result<()> {
-    let figure = study.plan.figure;
+fn draw(study: &Study, outputs: &Outputs, kind: &Kind) -> Result<()> {
     let mut members = study.plan.members.iter();
     let has_ensembles = members.any(|named| matches!(named.member, Member::Ensemble(_)));
-    let (csv, svg, png) =
-        (outputs.file("figure.csv"), outputs.file("figure.svg"), outputs.file("figure.png"));
-    let mut paper = paper_curves(figure, &study.experiment.dataset, has_ensembles)?;
-    if matches!(figure, Figure::Anytime | Figure::BudgetedBatch) {
+    let mut paper = paper_curves(kind, &study.experiment.dataset, has_ensembles)?;
+    if kind.has_published {
         paper.extend(published_points(study)?);
     }
-    match figure {
-        Figure::Anytime => figures::anytime::draw(&csv, &paper, &svg, &png),
-        Figure::BudgetedBatch => figures::budgeted::draw(&csv, &paper, &svg, &png),
-        Figure::FigIntermediate => figures::intermediate::draw(&csv, &paper, &svg, &png),
-        Figure::FigFinalDegradation => figures::degradation::draw(&csv, &paper, &svg, &png),
-        Figure::Ablation => figures::ablation::draw(&csv, &paper, &svg, &png),
-    }
+    let file = |ending: &str| outputs.file(&format!("figure.{ending}"));
+    (kind.draw)(&file("csv"), &paper, &file("svg"), &file("png"))
 }
 
 /// The paper's curves of the same figure, those of ensembles only beside ours; only where the data
 /// set is the paper's too.
-fn paper_curves(figure: Figure, dataset: &Dataset, has_ensembles: bool) -> Result<Vec<PaperCurve>> {
+fn paper_curves(kind: &Kind, dataset: &Dataset, has_ensembles: bool) -> Result<Vec<PaperCurve>> {
     let dataset = dataset.to_string();
-    let panel = match (figure, dataset.as_str()) {
-        (Figure::Anytime, "imagenet") => "5-left",
-        (Figure::Anytime, _) => "5-right",
-        (Figure::BudgetedBatch, "imagenet") => "7-left",
-        (Figure::BudgetedBatch, _) => "7-right",
-        (Figure::FigIntermediate, _) => "3-left",
-        (Figure::FigFinalDegradation, _) => "3-right",
-        (Figure::Ablation, _) => return Ok(Vec::new()),
-    };
+    let panel = kind.panels[usize::from(dataset != "imagenet")];
     let points = paper::parse(paper_curves_csv())?;
     let mut families = vec!["MSDNet", "ResNet", "DenseNet"];
     if has_ensembles {
         families.push("Ensemble");
     }
     let labels = paper::curves(&points, panel, &dataset);
-    let ours =
-        labels.into_iter().filter(|label| families.iter().any(|family| label.starts_with(family)));
-    Ok(ours
-        .map(|label| PaperCurve {
-            label: label.to_string(),
-            source: None,
-            points: paper::curve(&points, panel, &dataset, label),
-        })
-        .collect())
+    let is_ours = |label: &&str| families.iter().any(|family| label.starts_with(family));
+    let curve = |label: &str| PaperCurve {
+        label: label.to_string(),
+        source: None,
+        points: paper::curve(&points, panel, &dataset, label),
+    };
+    Ok(labels.into_iter().filter(is_ours).map(curve).collect())
 }
 
 /// What others published of networks in the experiment, on its data set.

@@ -6,6 +6,7 @@ mod budgeted;
 mod claims;
 mod collect;
 mod figure;
+mod kinds;
 mod origin;
 mod outputs;
 mod plan;
@@ -21,6 +22,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail};
 
 use crate::eval::Predictions;
+use crate::eval::anytime::{Member as Evaluated, ensemble};
 use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained};
 use crate::runs::Split;
 use crate::runs::costs::{CostRow, cost_rows};
@@ -103,13 +105,13 @@ impl<'a> Study<'a> {
             .with_context(|| format!("no network is called \"{name}\""))
     }
 
-    /// The curve that joins the network called `name` with others, where one does.
-    pub fn joined(&self, name: &str) -> Option<&str> {
-        let joins = |named: &&Named| match &named.member {
-            Member::Joined(names) => names.iter().any(|n| n == name),
+    /// The label of an entry's curve: the name of the curve that joins it with others, or its own.
+    pub fn curve_of<'n>(&'n self, named: &'n Named) -> &'n str {
+        let joins = |other: &&Named| match &other.member {
+            Member::Joined(names) => names.contains(&named.name),
             _ => false,
         };
-        self.plan.members.iter().find(joins).map(|named| named.name.as_str())
+        &self.plan.members.iter().find(joins).unwrap_or(named).name
     }
 
     /// Trains every run that is not finished.
@@ -151,24 +153,57 @@ impl<'a> Study<'a> {
             .collect()
     }
 
-    /// The seeds, each with its place, for which every network that `named` needs is there.
+    /// Every network and ensemble with each seed for which all its networks are there: the entry,
+    /// the seed's place, the seed.
     ///
     /// # Errors
-    /// When it names a network that is not.
-    pub fn seeds_of(&self, named: &Named) -> Result<Vec<(usize, u64)>> {
-        let own = std::slice::from_ref(&named.name);
-        let names = match &named.member {
-            Member::Network(_) => own,
-            Member::Ensemble(names) | Member::Joined(names) => names,
-        };
-        let mut seeds: Vec<(usize, u64)> =
-            self.experiment.seeds.iter().copied().enumerate().collect();
-        for name in names {
-            let present: Vec<usize> =
-                self.runs_of(self.network(name)?).iter().map(|(place, _)| *place).collect();
-            seeds.retain(|(place, _)| present.contains(place));
+    /// When an ensemble names a network that is not.
+    pub fn entries(&self) -> Result<Vec<(&Named, usize, u64)>> {
+        let mut entries = Vec::new();
+        for named in &self.plan.members {
+            let names = match &named.member {
+                Member::Network(_) => std::slice::from_ref(&named.name),
+                Member::Ensemble(names) => names,
+                Member::Joined(_) => continue,
+            };
+            let mut seeds: Vec<(usize, u64)> =
+                self.experiment.seeds.iter().copied().enumerate().collect();
+            for name in names {
+                let present = self.runs_of(self.network(name)?);
+                seeds.retain(|(place, _)| present.iter().any(|(own, _)| own == place));
+            }
+            entries.extend(seeds.into_iter().map(|(place, seed)| (named, place, seed)));
         }
-        Ok(seeds)
+        Ok(entries)
+    }
+
+    /// Predictions of an entry and multiply-adds of its exits 1..k. An ensemble is as if it were
+    /// one network with an exit a member.
+    ///
+    /// # Errors
+    /// When a network's predictions cannot be had.
+    pub fn answers(
+        &self,
+        named: &Named,
+        seed: usize,
+        split: Split,
+    ) -> Result<(Rc<Predictions>, Vec<u64>)> {
+        let Member::Ensemble(names) = &named.member else {
+            let predictions = self.predictions(self.network(&named.name)?, seed, split)?;
+            return Ok((predictions, self.multiply_adds(&named.name)));
+        };
+        let mut all = Vec::new();
+        for name in names {
+            let cost =
+                *self.multiply_adds(name).last().with_context(|| format!("{name} has no exit"))?;
+            all.push((name, cost, self.predictions(self.network(name)?, seed, split)?));
+        }
+        let mut members = Vec::new();
+        for &(name, multiply_adds, ref predictions) in &all {
+            members.push(Evaluated { name, multiply_adds, predictions });
+        }
+        let (predictions, multiply_adds) = ensemble(&members)?;
+        Ok((Rc::new(predictions), multiply_adds))
     }
 
     /// Predictions of one seed of a network.

@@ -3,17 +3,20 @@
 use anyhow::Result;
 
 use super::Study;
-use crate::eval::exits::{hits, score};
-use crate::eval::judge::{Answered, Network};
-use crate::eval::relative::{self, Relative, RelativeRow, Trained};
-use crate::experiment::Figure;
+use crate::eval::anytime;
+use crate::eval::combine::Combine;
+use crate::eval::figure::Figure;
+use crate::eval::judge::Network;
+use crate::eval::relative::{Reference, RelativeRow, Trained, relate};
 use crate::results::tables::Table;
 use crate::runs::Split;
 
 /// Rows of the figure, and what is judged.
 pub struct Positional {
-    /// Rows, and what was left out.
-    pub relative: Relative,
+    /// The rows.
+    pub rows: Vec<RelativeRow>,
+    /// Curves and seeds without a reference, a sentence each.
+    pub left_out: Vec<String>,
     /// Every network with each image's answer.
     pub networks: Vec<Network>,
 }
@@ -27,40 +30,32 @@ pub fn rows(study: &Study) -> Result<Positional> {
     let mut trained = Vec::new();
     let mut networks = Vec::new();
     for network in &study.plan.networks {
+        let costs = study.multiply_adds(&network.name);
         for (place, run) in study.runs_of(network) {
             let predictions = study.predictions(network, place, Split::Test)?;
-            let scores = score(&predictions)?;
-            let hits = hits(&predictions);
-            let last = scores.len() - 1;
-            let answered = |exit: usize| Answered {
-                accuracy: scores[exit].top1,
-                images: hits[exit].len(),
-                hits: Some(hits[exit].as_slice().into()),
-            };
-            networks.push(Network {
-                curve: network.curve.clone(),
-                seed: run.seed,
-                depth: network.position.map(|position| position.relative()),
-                answered: answered(if is_left { 0 } else { last }),
-                own_final: is_left.then(|| answered(last)),
-            });
+            let points = anytime::points(&predictions, Combine::Single, &costs)?;
+            let last = points.len() - 1;
+            let answered = points[if is_left { 0 } else { last }].answered();
             trained.push(Trained {
                 curve: network.curve.clone(),
                 network: network.name.clone(),
                 seed: run.seed,
                 position: network.position.map(|p| p.depth),
                 depth: network.position.map_or(network.config.depth()?, |p| p.of),
-                intermediate: scores[0].top1,
-                final_accuracy: scores[last].top1,
+                accuracy: answered.accuracy,
+            });
+            networks.push(Network {
+                curve: network.curve.clone(),
+                seed: run.seed,
+                depth: network.position.map(|position| position.relative()),
+                answered,
+                own_final: is_left.then(|| points[last].answered()),
             });
         }
     }
-    let relative = if is_left {
-        relative::intermediate(&trained)?
-    } else {
-        relative::final_degradation(&trained)?
-    };
-    Ok(Positional { relative, networks })
+    let reference = if is_left { Reference::LastPosition } else { Reference::NoClassifier };
+    let (rows, left_out) = relate(&trained, reference)?;
+    Ok(Positional { rows, left_out, networks })
 }
 
 /// The rows as `figure.csv` has them.
@@ -72,7 +67,7 @@ pub fn table(rows: &[RelativeRow]) -> Table {
         .count("position", rows.iter().map(|r| r.position as u64))
         .number("relative_depth", rows.iter().map(|r| r.relative_depth))
         .number("accuracy", rows.iter().map(|r| r.accuracy))
-        .number("error", rows.iter().map(|r| r.error))
+        .number("error", rows.iter().map(|r| 1.0 - r.accuracy))
         .number("reference_accuracy", rows.iter().map(|r| r.reference_accuracy))
-        .number("relative_accuracy", rows.iter().map(|r| r.relative_accuracy))
+        .number("relative_accuracy", rows.iter().map(|r| r.accuracy / r.reference_accuracy))
 }

@@ -61,7 +61,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::eval::claims::{ClaimFigure, Kind};
+    use crate::eval::claims::Kind;
+    use crate::eval::figure::Figure;
     use crate::eval::judge::judge_exact;
     use crate::experiment::claims_yaml;
 
@@ -88,10 +89,8 @@ mod tests {
         let before = commit(&claims_yaml().replace("paper: 1.3e+8", "paper: 1.2e+8"));
         let after = commit(claims_yaml());
         let all = claims::parse(claims_yaml()).unwrap();
-        let exact: Vec<&Claim> = all
-            .iter()
-            .filter(|c| c.kind == Kind::Exact && c.figure == ClaimFigure::Anytime)
-            .collect();
+        let exact: Vec<&Claim> =
+            all.iter().filter(|c| c.kind == Kind::Exact && c.figure == Figure::Anytime).collect();
         let of = |commits: &[String]| missing(folder.path(), commits, &exact);
         assert_eq!(of(std::slice::from_ref(&after)), Some(Vec::new()));
         let changed =

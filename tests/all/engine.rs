@@ -5,12 +5,11 @@ use std::path::Path;
 use repro::data::{Dataset, Normalisation, Part, Source};
 use repro::engine::{Engine, Isa};
 use repro::eval::Predictions;
-use repro::eval::answers::Answers;
 use repro::eval::budgeted::{Setting, rule};
 use repro::eval::combine::{self, Combine};
 use repro::eval::policy::{Policy, Rule};
 use repro::eval::probabilities::{Certainty, argmax};
-use repro::eval::thresholds::{Convention, HoldOut, Thresholds, search};
+use repro::eval::thresholds::{HoldOut, Thresholds, search};
 use repro::models::{Input, NetworkConfig};
 use repro::nn::{Builder, Conv, Mode, Network, Precision, Weights, initialise};
 use repro::predict::{Verdict, early_exit, early_exit_one};
@@ -356,11 +355,11 @@ fn early_exit_in_a_batch_and_alone_is_the_replayed_decision() {
         labels: vec![0; 70],
         logits: logits.concat(),
     };
-    let answers = Answers::plain(&predictions).unwrap();
+    let answers = combine::plain(&predictions).unwrap();
     let hold_out = HoldOut::new(answers.clone()).unwrap();
     let costs: Vec<u64> = (1..=engine.exits() as u64).collect();
     for ratio in [0.0, 0.4, 1.0, 3.0] {
-        let thresholds = search(&hold_out, ratio, Convention::Paper).unwrap();
+        let thresholds = search(&hold_out, ratio).unwrap();
         let replayed = thresholds.exits_of(&answers).unwrap();
         let rule = Rule::plain(thresholds, &costs);
         let size = images.len() / 70;
@@ -414,8 +413,7 @@ fn every_policy_with_combined_exits_leaves_in_a_batch_and_alone_where_the_replay
             let setting = Setting { policy, combine, ..Setting::paper() };
             let ready = rule(&predictions, &costs, &setting, knob).unwrap();
             let kind = ready.certainty;
-            let plain = vec![1.0; exits];
-            let answers = combine::answers(&predictions, combine, &costs, kind, &plain).unwrap();
+            let answers = combine::answers(&predictions, combine, &costs, kind).unwrap();
             let replayed = ready.gate.exits_of(&answers).unwrap();
             let verdicts = early_exit(&engine, &images, &ready, 2).unwrap();
             for (image, verdict) in verdicts.iter().enumerate() {

@@ -93,7 +93,7 @@ fn policies_without_a_ratio_take_their_dearest_knob_within_a_budget() {
     let lambda = solved(Policy::CoordinateAscent, 300.0);
     let setting = Setting { policy: Policy::CoordinateAscent, ..Setting::paper() };
     let rule = rule(&predictions, &costs, &setting, lambda).unwrap();
-    let answers = Answers::plain(&predictions).unwrap();
+    let answers = combine::plain(&predictions).unwrap();
     let point = leaving(&answers, &rule.gate.exits_of(&answers).unwrap(), &costs).unwrap();
     assert!(point.multiply_adds <= 300.0, "{}", point.multiply_adds);
     let oracle = Setting { policy: Policy::Oracle, ..Setting::paper() };
@@ -133,13 +133,10 @@ fn a_budget_just_short_of_the_last_exit_is_solved_with_many_exits_too() {
     let costs = costs_of(exits);
     let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
     let last = costs[exits - 1] as f64;
-    for convention in [Convention::Paper, Convention::Port] {
-        let setting = Setting { convention, ..Setting::paper() };
-        let ratio = |budget| solve(&network, &setting, budget).unwrap();
-        assert!(ratio(last - 1.0) > ratio(last / 2.0), "{convention:?}");
-        assert_eq!(ratio(last), f64::INFINITY);
-        assert!(solve(&network, &setting, 99.0).is_err());
-    }
+    let ratio = |budget| solve(&network, &Setting::paper(), budget);
+    assert!(ratio(last - 1.0).unwrap() > ratio(last / 2.0).unwrap());
+    assert_eq!(ratio(last).unwrap(), f64::INFINITY);
+    assert!(ratio(99.0).is_err());
 }
 
 /// Answers of K exits on N images, without equal confidences.
@@ -165,25 +162,12 @@ proptest! {
     #[test]
     fn without_ties_the_hold_outs_mean_cost_grows_with_the_ratio(answers in without_ties()) {
         let costs = costs_of(answers.exits());
-        let images = answers.images() as f64;
         let hold_out = HoldOut::new(answers).unwrap();
-        for convention in [Convention::Paper, Convention::Port] {
-            let points = sweep_answers(
-                &hold_out, hold_out.answers(), &costs, &default_ratios()[1..43], convention,
-            ).unwrap();
-            // The port rounds each exit's count down by itself: each exit may be one image short
-            // of its share, and each of those images goes on to the last exit.
-            let slack = match convention {
-                Convention::Paper => 0.0,
-                Convention::Port => (costs[costs.len() - 1] * costs.len() as u64) as f64 / images,
-            };
-            for pair in points.windows(2) {
-                prop_assert!(
-                    pair[1].multiply_adds >= pair[0].multiply_adds - slack,
-                    "{convention:?}: {:?}", pair
-                );
-            }
-        }
+        let spent = |&ratio: &f64| {
+            at_ratio(&hold_out, hold_out.answers(), &costs, ratio).unwrap().multiply_adds
+        };
+        let spent: Vec<f64> = default_ratios().iter().map(spent).collect();
+        prop_assert!(spent.is_sorted(), "{spent:?}");
     }
 
     #[test]
@@ -192,7 +176,7 @@ proptest! {
     ) {
         let hold_out = HoldOut::new(answers).unwrap();
         let (exits, images) = (hold_out.answers().exits(), hold_out.answers().images());
-        let thresholds = search(&hold_out, ratio, Convention::Paper).unwrap();
+        let thresholds = search(&hold_out, ratio).unwrap();
         let left = thresholds.exits_of(hold_out.answers()).unwrap();
         let shares = crate::eval::thresholds::shares(ratio, exits).unwrap();
         let mut cumulative = 0.0;
@@ -212,11 +196,9 @@ proptest! {
         let budget = first + share * (last - first);
         let hold_out = HoldOut::new(answers).unwrap();
         let spent = |ratio: f64| {
-            sweep_answers(
-                &hold_out, hold_out.answers(), &costs, &[ratio], Convention::Paper,
-            ).unwrap()[0].multiply_adds
+            at_ratio(&hold_out, hold_out.answers(), &costs, ratio).unwrap().multiply_adds
         };
-        let ratio = bisect(&hold_out, Convention::Paper, &costs, budget).unwrap();
+        let ratio = bisect(&hold_out, &costs, budget).unwrap();
         prop_assert!(spent(ratio) <= budget);
         // Near either end the next step may lie beyond the ratios that are looked at.
         prop_assert!(ratio > 1e5 || spent(ratio * (1.0 + 1e-6)) > budget);

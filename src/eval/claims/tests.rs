@@ -13,11 +13,11 @@ fn the_projects_claims_cover_every_figure_with_few_exact_ones() {
     let exact = claims.iter().filter(|claim| claim.kind == Kind::Exact).count();
     assert!(claims.len() - exact >= 25 && exact <= 6, "{} claims", claims.len());
     for figure in [
-        ClaimFigure::Anytime,
-        ClaimFigure::BudgetedBatch,
-        ClaimFigure::FigIntermediate,
-        ClaimFigure::FigFinalDegradation,
-        ClaimFigure::Ablation,
+        Figure::Anytime,
+        Figure::BudgetedBatch,
+        Figure::FigIntermediate,
+        Figure::FigFinalDegradation,
+        Figure::Ablation,
     ] {
         assert!(claims.iter().any(|claim| claim.figure == figure), "{figure:?}");
     }

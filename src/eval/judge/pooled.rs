@@ -9,7 +9,8 @@
 //! the intermediate classifier itself, the curve's last position.
 
 use super::{Answered, Finding, Findings, Network};
-use crate::eval::claims::{ClaimFigure, Contrast, Curves};
+use crate::eval::claims::{Contrast, Curves};
+use crate::eval::figure::Figure;
 use crate::eval::statistics::{Estimate, Sample, SeedNoise, estimate, images_noise};
 
 /// The first stage ends at this relative depth.
@@ -32,7 +33,7 @@ pub struct PositionLoss {
 
 /// The loss at each position of each family, pointwise; on the left also relative to the final
 /// classifier of the same run. A family that cannot be fitted is left out.
-pub fn positions(networks: &[Network], figure: ClaimFigure) -> Vec<PositionLoss> {
+pub fn positions(networks: &[Network], figure: Figure) -> Vec<PositionLoss> {
     let families = Families::of(networks, figure);
     let mut losses = Vec::new();
     for label in families.labels() {
@@ -51,8 +52,8 @@ pub(super) struct Families<'a> {
 }
 
 impl<'a> Families<'a> {
-    pub(super) fn of(networks: &'a [Network], figure: ClaimFigure) -> Families<'a> {
-        Families { networks, last_is_reference: figure == ClaimFigure::FigIntermediate }
+    pub(super) fn of(networks: &'a [Network], figure: Figure) -> Families<'a> {
+        Families { networks, last_is_reference: figure == Figure::FigIntermediate }
     }
 
     fn reference_name(&self) -> &'static str {

@@ -18,17 +18,7 @@ fn answered(correct: usize, images: usize) -> Answered {
 
 /// A row whose first `correct` images of a thousand are right.
 fn row(curve: &str, seed: u64, x: f64, correct: usize) -> Row {
-    Row {
-        curve: curve.to_owned(),
-        network: curve.to_owned(),
-        seed,
-        x,
-        answered: answered(correct, TEST),
-        hold_out: None,
-        averaged: false,
-        ratio: None,
-        leavers: None,
-    }
+    Row::new(curve, curve, seed, x, answered(correct, TEST))
 }
 
 /// The same line in each of three seeds, so that only images make noise.
@@ -61,21 +51,21 @@ fn close(found: f64, expected: f64) {
 fn claims_of_other_figures_or_of_curves_that_are_not_there_are_not_judged() {
     let measured = Measured::Steps(three("A", &[(1.0, 500)]));
     let absent = claim("direction", 0.01, "", "mean_above: {curve: A, others: [B]}");
-    assert_eq!(judge(&[absent], ClaimFigure::Anytime, &measured), vec![]);
+    assert_eq!(judge(&[absent], Figure::Anytime, &measured), vec![]);
     let own = claim("direction", 0.01, "", "mean_above: {curve: A, others: [A]}");
-    assert_eq!(judge(std::slice::from_ref(&own), ClaimFigure::Ablation, &measured), vec![]);
+    assert_eq!(judge(std::slice::from_ref(&own), Figure::Ablation, &measured), vec![]);
     let judgement = judged(&own, &measured);
     assert_eq!(judgement.verdict, Some(Verdict::NotMeasurable));
     assert_eq!(judgement.note, "no place to measure it at");
 }
 
 /// Networks or rows of the paper's own curves, in three seeds that agree.
-fn papers(figure: ClaimFigure) -> Measured {
+fn papers(figure: Figure) -> Measured {
     let points = paper::parse(include_str!("../../../experiments/paper-curves.csv")).unwrap();
     let panel = match figure {
-        ClaimFigure::Anytime => "5-right",
-        ClaimFigure::BudgetedBatch => "7-right",
-        ClaimFigure::FigIntermediate => "3-left",
+        Figure::Anytime => "5-right",
+        Figure::BudgetedBatch => "7-right",
+        Figure::FigIntermediate => "3-left",
         _ => "3-right",
     };
     let own: Vec<_> =
@@ -91,8 +81,8 @@ fn papers(figure: ClaimFigure) -> Measured {
         seeds().flat_map(move |seed| own.iter().map(move |p| row(seed, p))).collect()
     };
     match figure {
-        ClaimFigure::Anytime => Measured::Steps(rows()),
-        ClaimFigure::BudgetedBatch => Measured::Straight(rows()),
+        Figure::Anytime => Measured::Steps(rows()),
+        Figure::BudgetedBatch => Measured::Straight(rows()),
         _ => {
             let mut networks = Vec::new();
             for seed in seeds() {
@@ -122,10 +112,10 @@ fn the_papers_effects_in_the_claims_are_those_of_its_curves_and_hold() {
     let claims = parse(include_str!("../../../experiments/claims.yaml")).unwrap();
     let mut measured = 0;
     for figure in [
-        ClaimFigure::FigIntermediate,
-        ClaimFigure::FigFinalDegradation,
-        ClaimFigure::Anytime,
-        ClaimFigure::BudgetedBatch,
+        Figure::FigIntermediate,
+        Figure::FigFinalDegradation,
+        Figure::Anytime,
+        Figure::BudgetedBatch,
     ] {
         for judgement in judge(&claims, figure, &papers(figure)) {
             let id = judgement.claim.as_str();

@@ -35,7 +35,7 @@ pub fn coordinate_ascent(hold_out: &Answers, price: &Price, start: &Thresholds) 
     let last = hold_out.exits() - 1;
     let given = start.values.len();
     ensure!(given == last, "{given} thresholds to start from for {} exits", last + 1);
-    let mut thresholds = Thresholds { values: start.values.clone(), equal_leaves: false };
+    let mut thresholds = start.clone();
     for sweeps in 1.. {
         let before = thresholds.values.clone();
         for exit in 0..last {

@@ -15,7 +15,7 @@ use crate::eval::answers::Answers;
 use crate::eval::predictions::check_costs;
 
 pub use ascent::{Ascent, coordinate_ascent};
-pub use programme::{Form, Programme, dynamic_programme};
+pub use programme::{Programme, dynamic_programme};
 
 /// What an answer is worth.
 #[derive(Debug, Clone, Copy)]

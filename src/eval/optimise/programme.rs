@@ -1,5 +1,5 @@
-//! Dynamic programming over binned confidences: from the last exit to the first, each bin leaves
-//! where that loses less than to go on, if the bin is all that is known of an image.
+//! Dynamic programming over binned confidences: from the last exit to the first, the bins from one
+//! on leave where that loses less than to go on, if the bin is all that is known of an image.
 
 use anyhow::Result;
 
@@ -7,33 +7,13 @@ use super::Price;
 use crate::eval::answers::Answers;
 use crate::eval::bins::{BINS, Bins, Counts};
 
-/// What the rule of an exit may look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// The bins from one on leave: a threshold.
-    Thresholds,
-    /// Any bins leave.
-    Bins,
-}
-
 /// The best rule of the binned model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Programme {
-    /// Bins of every exit but the last.
-    pub bins: Vec<Bins>,
-    /// `[K-1][20]`: whether a bin leaves.
-    pub leaves: Vec<Vec<bool>>,
+    /// K-1 thresholds: the top of the bin below the first that leaves.
+    pub thresholds: Vec<f64>,
     /// Error plus lambda (cost - c_1) / c_K, as the model sees the hold-out.
     pub expected_loss: f64,
-}
-
-impl Programme {
-    /// K-1 thresholds of [`Form::Thresholds`]: the top of the bin below the first that leaves.
-    pub fn thresholds(&self) -> Vec<f64> {
-        let first = |leaves: &Vec<bool>| leaves.iter().position(|&leave| leave).unwrap_or(BINS);
-        let exits = self.bins.iter().zip(&self.leaves);
-        exits.map(|(bins, leaves)| bins.threshold_below(first(leaves))).collect()
-    }
 }
 
 /// Solves the model of the hold-out: err_k(b), the share of wrong answers of exit k in bin b, and
@@ -42,35 +22,28 @@ impl Programme {
 ///
 /// # Errors
 /// When the costs are not the answers', or no image is there.
-pub fn dynamic_programme(hold_out: &Answers, price: &Price, form: Form) -> Result<Programme> {
+pub fn dynamic_programme(hold_out: &Answers, price: &Price) -> Result<Programme> {
     price.check(hold_out)?;
     let bins: Vec<Bins> = hold_out.confidence.iter().map(|c| Bins::of(c)).collect();
-    let of: Vec<Vec<usize>> = hold_out
-        .confidence
-        .iter()
-        .zip(&bins)
-        .map(|(confidence, bins)| confidence.iter().map(|&c| bins.bin(c)).collect())
-        .collect();
+    let exits = hold_out.confidence.iter().zip(&bins);
+    let of: Vec<Vec<usize>> =
+        exits.map(|(confidence, bins)| confidence.iter().map(|&c| bins.bin(c)).collect()).collect();
     let last = hold_out.exits() - 1;
     let counts = |exit: usize| Counts::new(hold_out, exit, &of[exit]);
     let mut value: Vec<f64> = (0..BINS).map(|bin| counts(last).error(bin)).collect();
-    let mut leaves = Vec::with_capacity(last);
+    let mut thresholds = vec![0.0; last];
     for exit in (0..last).rev() {
         let counts = counts(exit);
         let step = price.of(exit + 1) - price.of(exit);
         let go_on = go_on(&of[exit], &of[exit + 1], &value, &counts, step);
-        let leave = match form {
-            Form::Bins => (0..BINS).map(|bin| counts.error(bin) <= go_on[bin]).collect(),
-            Form::Thresholds => from_one_on(&counts, &go_on),
-        };
-        value =
-            (0..BINS).map(|bin| if leave[bin] { counts.error(bin) } else { go_on[bin] }).collect();
-        leaves.push(leave);
+        let first = first_to_leave(&counts, &go_on);
+        value = (0..BINS)
+            .map(|bin| if bin >= first { counts.error(bin) } else { go_on[bin] })
+            .collect();
+        thresholds[exit] = bins[exit].threshold_below(first);
     }
-    leaves.reverse();
     let expected: f64 = of[0].iter().map(|&bin| value[bin]).sum();
-    let bins = bins.into_iter().take(last).collect();
-    Ok(Programme { bins, leaves, expected_loss: expected / hold_out.images() as f64 })
+    Ok(Programme { thresholds, expected_loss: expected / hold_out.images() as f64 })
 }
 
 /// Loss of going on from each bin: the price of the next exit and what waits there.
@@ -86,9 +59,8 @@ fn go_on(from: &[usize], to: &[usize], value: &[f64], counts: &Counts, step: f64
     (0..BINS).map(expected).collect()
 }
 
-/// The bins that leave where they must be those from one on: the one of the smallest loss, of
-/// equals the last.
-fn from_one_on(counts: &Counts, go_on: &[f64]) -> Vec<bool> {
+/// The bin from which on bins leave: the one of the smallest loss, of equals the last.
+fn first_to_leave(counts: &Counts, go_on: &[f64]) -> usize {
     let loss = |first: usize| -> f64 {
         let each = (0..BINS).map(|bin| {
             let loss = if bin >= first { counts.error(bin) } else { go_on[bin] };
@@ -103,7 +75,7 @@ fn from_one_on(counts: &Counts, go_on: &[f64]) -> Vec<bool> {
             best = (loss, first);
         }
     }
-    (0..BINS).map(|bin| bin >= best.1).collect()
+    best.1
 }
 
 #[cfg(test)]
@@ -126,27 +98,20 @@ mod tests {
     #[test]
     fn the_half_that_is_right_leaves() {
         let price = Price::new(&[10, 40], 0.4).unwrap();
-        for form in [Form::Thresholds, Form::Bins] {
-            let found = dynamic_programme(&answers(), &price, form).unwrap();
-            assert_eq!(found.leaves[0], (0..BINS).map(|b| b >= 10).collect::<Vec<_>>());
-            // The top of bin 9 is image 99's confidence.
-            assert_eq!(found.thresholds(), vec![99.0 / 200.0]);
-            // Half go on, for 0.4 x 30/40 each.
-            assert!((found.expected_loss - 0.15).abs() < 1e-12);
-        }
+        let found = dynamic_programme(&answers(), &price).unwrap();
+        // Bins from 10 on leave: the top of bin 9 is image 99's confidence.
+        assert_eq!(found.thresholds, vec![99.0 / 200.0]);
+        // Half go on, for 0.4 x 30/40 each.
+        assert!((found.expected_loss - 0.15).abs() < 1e-12);
     }
 
     #[test]
-    fn a_bin_in_the_middle_may_leave_alone_unless_a_threshold_is_asked_for() {
+    fn a_bin_in_the_middle_cannot_leave_alone() {
         let mut answers = answers();
         // Only bin 5 (images 50 to 59) is right at exit 1.
         answers.predicted[0] = (0..200).map(|i| u32::from(!(50..60).contains(&i))).collect();
         let price = Price::new(&[10, 40], 0.4).unwrap();
-        let by_bins = dynamic_programme(&answers, &price, Form::Bins).unwrap();
-        assert_eq!(by_bins.leaves[0], (0..BINS).map(|b| b == 5).collect::<Vec<_>>());
-        let by_thresholds = dynamic_programme(&answers, &price, Form::Thresholds).unwrap();
-        assert_eq!(by_thresholds.leaves[0], vec![false; BINS]);
-        assert_eq!(by_thresholds.thresholds(), vec![f64::INFINITY]);
-        assert!(by_bins.expected_loss < by_thresholds.expected_loss);
+        let found = dynamic_programme(&answers, &price).unwrap();
+        assert_eq!(found.thresholds, vec![f64::INFINITY]);
     }
 }

@@ -91,9 +91,8 @@ fn data(run: &Opened) -> Result<Value> {
 /// All that a way to combine exits changes.
 fn of_rule(network: &Network, rule: Combine, shown: &[usize]) -> Result<Value> {
     let costs = network.multiply_adds;
-    let plain = vec![1.0; network.test.exits];
-    let answers = combine::answers(network.test, rule, costs, Certainty::MaxSoftmax, &plain)?;
-    let anytime = anytime::combined(network.test, rule, costs)?;
+    let answers = combine::answers(network.test, rule, costs, Certainty::MaxSoftmax)?;
+    let anytime = anytime::points(network.test, rule, costs)?;
     let policies = Policy::ALL.into_iter().filter(|policy| policy.check_combine(rule).is_ok());
     let policies = policies.map(|policy| of_policy(network, policy, rule, shown));
     // They only order images, so four decimals do.

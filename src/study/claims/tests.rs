@@ -1,35 +1,28 @@
 use super::*;
 use crate::experiment::{BUILT_IN, Member};
-use crate::models::NetworkConfig;
 
 /// Labels of the curves that an experiment draws.
-fn labels(name: &str) -> (ClaimFigure, Vec<String>) {
+fn labels(name: &str) -> (Figure, Vec<String>) {
     let (_, experiment) = load(name, &[]).unwrap();
     let input = input_of(&experiment.dataset).unwrap();
     let plan = Plan::new(&experiment, input, experiment.validation.unwrap_or(0)).unwrap();
-    let figure = claim_figure(plan.figure);
     if plan.figure.is_positional() {
-        return (figure, plan.networks.iter().map(|network| network.curve.clone()).collect());
+        return (plan.figure, plan.networks.into_iter().map(|network| network.curve).collect());
     }
     let mut labels = Vec::new();
     for named in &plan.members {
         labels.push(named.name.clone());
-        if plan.figure == Figure::BudgetedBatch {
-            let is_msdnet = |name: &String| {
-                let network = plan.networks.iter().find(|network| network.name == *name);
-                network.is_some_and(|n| matches!(n.config, NetworkConfig::Msdnet(_)))
-            };
-            let dynamic = match &named.member {
-                Member::Joined(names) => names.iter().any(is_msdnet),
-                _ => is_msdnet(&named.name),
-            };
-            if dynamic {
-                labels.push(format!("{} with dynamic evaluation", named.name));
-                labels.push(format!("{} without dynamic evaluation", named.name));
-            }
+        let is_fixed = |name: &String| plan.members.iter().any(|m| m.name == *name && m.fixed);
+        let dynamic = match &named.member {
+            Member::Joined(names) => names.iter().any(is_fixed),
+            _ => named.fixed,
+        };
+        if plan.figure == Figure::BudgetedBatch && dynamic {
+            labels.push(format!("{} with dynamic evaluation", named.name));
+            labels.push(format!("{} without dynamic evaluation", named.name));
         }
     }
-    (figure, labels)
+    (plan.figure, labels)
 }
 
 #[test]

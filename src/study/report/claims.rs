@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::load::{ClaimRow, Shown};
-use crate::eval::claims::{self, Claim, ClaimFigure, Kind};
+use crate::eval::claims::{self, Claim, Kind};
 use crate::experiment::claims_yaml;
 
 /// Why a claim may fail here, by its id; shown beside one that does.
@@ -101,17 +101,6 @@ fn rows_of<'a>(
         figures.iter().flat_map(|figure| figure.claims.iter().map(move |row| (row, Some(figure))));
     let all = of_figures.chain(exact.iter().map(|row| (row, None)));
     all.filter(|(row, _)| row.claim == id).collect()
-}
-
-/// The name of a figure as the paper has it.
-pub(super) fn in_the_paper(figure: ClaimFigure) -> &'static str {
-    match figure {
-        ClaimFigure::Anytime => "Fig. 5",
-        ClaimFigure::BudgetedBatch => "Fig. 7",
-        ClaimFigure::FigIntermediate => "Fig. 3, left",
-        ClaimFigure::FigFinalDegradation => "Fig. 3, right",
-        ClaimFigure::Ablation => "Fig. 10",
-    }
 }
 
 /// A number in the claim's unit: points of accuracy, or a difference of logarithms.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::claims::{Judged, effect, in_the_paper, papers, verdict};
+use super::super::kinds::kind;
+use super::claims::{Judged, effect, papers, verdict};
 use super::load::{Shown, training_images};
 use super::{cell, differences, stages};
 use crate::eval::claims::Kind;
@@ -204,7 +205,7 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
                 cell(&entry.0),
                 millions(&entry.1)?,
                 millions(&entry.2)?,
-                in_the_paper(super::super::claims::claim_figure(figure.experiment.figure))
+                kind(figure.experiment.figure).in_the_paper
             )?;
             seen.push(entry);
         }

@@ -4,21 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::claims::{Decided, Judged, in_the_paper, verdict};
+use super::super::kinds::{KINDS, Kind as Figure};
+use super::claims::{Decided, Judged, verdict};
 use super::differences;
 use super::load::{ClaimRow, Shown, training_images};
-use crate::eval::claims::{ClaimFigure, Kind};
+use crate::eval::claims::Kind;
 use crate::figures::forest::{self, Claim as Drawn, Outcome};
 use crate::figures::learning;
 use crate::figures::trend::{self, Trend};
-
-const FIGURES: [ClaimFigure; 5] = [
-    ClaimFigure::FigIntermediate,
-    ClaimFigure::FigFinalDegradation,
-    ClaimFigure::Anytime,
-    ClaimFigure::BudgetedBatch,
-    ClaimFigure::Ablation,
-];
 
 /// Draws what there is something to draw for.
 ///
@@ -26,13 +19,11 @@ const FIGURES: [ClaimFigure; 5] = [
 /// Names the file that cannot be read or written.
 pub(super) fn draw(out: &Path, figures: &[Shown], judged: &Judged) -> Result<()> {
     let place = |name: &str| (out.join(format!("{name}.svg")), out.join(format!("{name}.png")));
-    let groups: Vec<(String, Vec<Drawn>)> = FIGURES
-        .into_iter()
-        .map(|figure| {
-            let own = judged.effects().filter(|decided| decided.claim.figure == figure);
-            (in_the_paper(figure).to_string(), own.filter_map(drawn).collect())
-        })
-        .collect();
+    let group = |kind: &Figure| {
+        let own = judged.effects().filter(|decided| decided.claim.figure == kind.figure);
+        (kind.in_the_paper.to_string(), own.filter_map(drawn).collect())
+    };
+    let groups: Vec<(String, Vec<Drawn>)> = KINDS.iter().map(group).collect();
     if groups.iter().any(|(_, claims)| !claims.is_empty()) {
         let (svg, png) = place("claims");
         forest::draw(&groups, &svg, &png)?;
@@ -85,11 +76,9 @@ fn drawn(decided: &Decided) -> Option<Drawn> {
 /// beside.
 fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>, f64)>> {
     let mut panels = Vec::new();
-    for figure in [ClaimFigure::FigIntermediate, ClaimFigure::FigFinalDegradation] {
-        let own = |shown: &&Shown| {
-            super::super::claims::claim_figure(shown.experiment.figure) == figure
-                && is_of_one_kind(shown)
-        };
+    for kind in KINDS.iter().filter(|kind| kind.figure.is_positional()) {
+        let figure = kind.figure;
+        let own = |shown: &&Shown| shown.experiment.figure == figure && is_of_one_kind(shown);
         let own: Vec<&Shown> = figures.iter().filter(own).collect();
         let Some(paper) = papers_passes(&own)? else {
             continue;
@@ -98,7 +87,7 @@ fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>,
         let trends: Vec<Trend> =
             claims.filter_map(|decided| trend_of(&decided.claim.id, &own)).collect();
         if !trends.is_empty() {
-            panels.push((in_the_paper(figure).to_string(), trends, paper));
+            panels.push((kind.in_the_paper.to_string(), trends, paper));
         }
     }
     Ok(panels)

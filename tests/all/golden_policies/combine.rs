@@ -27,9 +27,7 @@ fn check_combined(
     rows: &Value,
     context: &str,
 ) {
-    let plain = vec![1.0; predictions.exits];
-    let kind = Certainty::MaxSoftmax;
-    let answers = combined(predictions, rule, costs, kind, &plain).unwrap();
+    let answers = combined(predictions, rule, costs, Certainty::MaxSoftmax).unwrap();
     let probability = true_class(predictions, rule, costs).unwrap();
     let right = answers.right();
     let images = predictions.len() as f64;

@@ -14,6 +14,7 @@ use std::path::Path;
 use repro::eval::Predictions;
 use repro::eval::answers::Answers;
 use repro::eval::budgeted::BudgetedPoint;
+use repro::eval::combine::plain;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -40,12 +41,12 @@ fn golden_policies() -> Vec<Golden> {
 
 /// Answers on the hold-out of the project's own golden file.
 pub fn own_hold_out() -> Answers {
-    Answers::plain(&own().hold_out).unwrap()
+    plain(&own().hold_out).unwrap()
 }
 
 /// Answers on its test split.
 pub fn own_test() -> Answers {
-    Answers::plain(&own().test).unwrap()
+    plain(&own().test).unwrap()
 }
 
 fn own() -> Golden {
@@ -88,7 +89,7 @@ impl Golden {
     }
 
     fn plain(&self) -> [Answers; 2] {
-        [&self.hold_out, &self.test].map(|split| Answers::plain(split).unwrap())
+        [&self.hold_out, &self.test].map(|split| plain(split).unwrap())
     }
 }
 

@@ -1,7 +1,8 @@
 //! The pooled model of figure 3, on accuracies worked by hand.
 
 use super::{answered, claim, close};
-use crate::eval::claims::{Claim, ClaimFigure};
+use crate::eval::claims::Claim;
+use crate::eval::figure::Figure;
 use crate::eval::judge::{Answered, Judgement, Measured, Network, Verdict, judge, pooled};
 use crate::eval::statistics::student;
 
@@ -36,14 +37,14 @@ fn resnet() -> Vec<Network> {
     family("ResNet", logs)
 }
 
-fn judged(claim: &Claim, figure: ClaimFigure, networks: &[Network]) -> Judgement {
+fn judged(claim: &Claim, figure: Figure, networks: &[Network]) -> Judgement {
     let claim = Claim { figure, ..claim.clone() };
     judge(&[claim], figure, &Measured::Positions(networks.to_vec())).remove(0)
 }
 
 fn right(rule: &str, networks: &[Network]) -> Judgement {
     let claim = claim("direction", 0.01, "0.02", rule);
-    judged(&claim, ClaimFigure::FigFinalDegradation, networks)
+    judged(&claim, Figure::FigFinalDegradation, networks)
 }
 
 #[test]
@@ -94,10 +95,10 @@ fn two_families_are_compared_with_their_variances_added() {
 fn on_the_left_the_reference_is_the_curves_last_position() {
     let networks: Vec<Network> = resnet().into_iter().filter(|n| n.depth.is_some()).collect();
     let claim = claim("direction", 0.01, "", "loss: {curve: ResNet, of: first}");
-    let judgement = judged(&claim, ClaimFigure::FigIntermediate, &networks);
+    let judgement = judged(&claim, Figure::FigIntermediate, &networks);
     close(judgement.effect.unwrap().value, 0.06);
     // The one with no intermediate classifier has no part in it.
-    assert_eq!(judged(&claim, ClaimFigure::FigIntermediate, &resnet()), judgement);
+    assert_eq!(judged(&claim, Figure::FigIntermediate, &resnet()), judgement);
 }
 
 #[test]
@@ -155,10 +156,10 @@ fn positions_are_listed_pointwise_and_on_the_left_against_the_same_runs_final_cl
         let own_final = Answered { accuracy: 1.0, images: 0, hits: None };
         network.own_final = Some(own_final);
     }
-    let right = pooled::positions(&resnet(), ClaimFigure::FigFinalDegradation);
+    let right = pooled::positions(&resnet(), Figure::FigFinalDegradation);
     assert_eq!(right.len(), 4);
     close(right[1].estimate.value, 0.06);
-    let left = pooled::positions(&networks, ClaimFigure::FigIntermediate);
+    let left = pooled::positions(&networks, Figure::FigIntermediate);
     let told: Vec<_> = left.iter().map(|loss| (loss.depth, loss.reference)).collect();
     assert_eq!(told.len(), 3 + 4);
     assert_eq!(told[6], (0.8, "own final classifier"));

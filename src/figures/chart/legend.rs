@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::chart::{Chart, Line, Markers, Style};
 use super::ink::Inks;
-use super::mark::{Across, Down, Mark, Text, text_width, wrap};
+use super::mark::{Across, Down, Mark, text_width, wrap};
 use super::panel::{mark_point, push_dashes};
+use super::{Chart, Line, Markers, Style};
 
 const SIZE: f64 = 15.0;
 const ROW: f64 = 23.0;
@@ -76,14 +76,8 @@ fn entry(line: &Line, text: &[String], inks: &Inks, (x, y): (f64, f64), marks: &
         mark_point((x + SWATCH / 2.0, middle), ink, marks);
     }
     for (i, words) in text.iter().enumerate() {
-        marks.push(Mark::Text(Text {
-            words: words.clone(),
-            at: (x + SWATCH + GAP, middle + i as f64 * ROW),
-            across: Across::Left,
-            down: Down::Middle,
-            size: SIZE,
-            upright: false,
-        }));
+        let at = (x + SWATCH + GAP, middle + i as f64 * ROW);
+        marks.push(Mark::text(words, at, SIZE, Across::Left, Down::Middle));
     }
 }
 
@@ -113,14 +107,8 @@ fn note(
     }
     let mut y = top + 6.0;
     for words in wrap(&said, SIZE, width)? {
-        marks.push(Mark::Text(Text {
-            words,
-            at: (left + width / 2.0, y + ROW / 2.0),
-            across: Across::Middle,
-            down: Down::Middle,
-            size: SIZE,
-            upright: false,
-        }));
+        let at = (left + width / 2.0, y + ROW / 2.0);
+        marks.push(Mark::text(words, at, SIZE, Across::Middle, Down::Middle));
         y += ROW;
     }
     Ok(y)

@@ -44,6 +44,19 @@ pub struct Text {
     pub upright: bool,
 }
 
+impl Mark {
+    /// A line of text that is read from left to right.
+    pub fn text(
+        words: impl Into<String>,
+        at: (f64, f64),
+        size: f64,
+        across: Across,
+        down: Down,
+    ) -> Mark {
+        Mark::Text(Text { words: words.into(), at, across, down, size, upright: false })
+    }
+}
+
 #[derive(Clone, Copy)]
 pub enum Across {
     Left,
@@ -63,7 +76,7 @@ pub enum Down {
 pub const FONT: &str = "Liberation Sans, Arimo, Arial, Helvetica, sans-serif";
 
 /// The embedded font.
-pub const FONT_FILE: &[u8] = include_bytes!("../../assets/fonts/LiberationSans-Regular.ttf");
+pub const FONT_FILE: &[u8] = include_bytes!("../../../assets/fonts/LiberationSans-Regular.ttf");
 
 /// Makes the embedded font known to the painter; cheap after the first call.
 pub fn register() -> Result<()> {

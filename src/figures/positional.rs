@@ -5,22 +5,37 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::anytime::accuracy_axis;
-use super::chart::{Axis, Chart, Line};
+use super::chart::{self, Axis, Chart, Line, Unit};
 use super::seeds::{Sample, lines, means};
 use super::table::Table;
 use super::{PaperCurve, paper, table};
 
-/// What the two panels are called.
-pub struct Words {
-    pub title: &'static str,
-    pub relative: &'static str,
+/// Draws the left half, the `figure.csv` of a fig-intermediate experiment: how good an intermediate
+/// classifier is, relative to the one at the last position, and absolute.
+///
+/// Columns read: curve, seed, position, relative_depth, accuracy, relative_accuracy.
+///
+/// # Errors
+/// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
+/// written.
+pub fn draw_intermediate(csv: &Path, paper: &[PaperCurve], svg: &Path, png: &Path) -> Result<()> {
+    let relative = "accuracy relative to the last position's";
+    chart::draw(&panels(csv, paper, "Intermediate classifier", relative)?, svg, png)
 }
 
-/// The panel of relative accuracy, with the paper's curves, and the one of absolute accuracy.
+/// Draws the right half, the `figure.csv` of a fig-final-degradation experiment: the final
+/// classifier's accuracy, relative to the network without an intermediate one, and absolute.
 ///
-/// Columns read: curve, seed, position, relative_depth, accuracy, relative_accuracy. A row without
-/// a relative accuracy, whose reference is not there, is in the second panel only.
-pub fn charts(csv: &Path, paper: &[PaperCurve], words: &Words) -> Result<Vec<Chart>> {
+/// # Errors
+/// As [`draw_intermediate`].
+pub fn draw_degradation(csv: &Path, paper: &[PaperCurve], svg: &Path, png: &Path) -> Result<()> {
+    let relative = "accuracy relative to no intermediate classifier";
+    chart::draw(&panels(csv, paper, "Final classifier", relative)?, svg, png)
+}
+
+/// The panel of relative accuracy, with the paper's curves, and the one of absolute accuracy. A row
+/// without a relative accuracy, whose reference is not there, is in the second panel only.
+fn panels(csv: &Path, paper: &[PaperCurve], title: &str, label: &str) -> Result<Vec<Chart>> {
     let table = table::read(csv)?;
     let relative = read(&table, &table.optional_numbers("relative_accuracy")?)?;
     let absolute = read(&table, &table.optional_numbers("accuracy")?)?;
@@ -28,15 +43,15 @@ pub fn charts(csv: &Path, paper: &[PaperCurve], words: &Words) -> Result<Vec<Cha
     let mut charts = Vec::new();
     if !relative.is_empty() {
         charts.push(Chart {
-            title: format!("{}, relative", words.title),
+            title: format!("{title}, relative"),
             x: depth_axis(),
-            y: Axis { label: words.relative.to_owned(), ..Axis::default() },
+            y: Axis::new(label, Unit::Plain),
             curves: [relative, paper::lines(paper, false)].concat(),
             rule: Some(1.0),
         });
     }
     charts.push(Chart {
-        title: format!("{}, absolute", words.title),
+        title: format!("{title}, absolute"),
         x: depth_axis(),
         y: accuracy_axis(),
         curves: absolute,
@@ -46,11 +61,8 @@ pub fn charts(csv: &Path, paper: &[PaperCurve], words: &Words) -> Result<Vec<Cha
 }
 
 fn depth_axis() -> Axis {
-    Axis {
-        label: "relative depth of the intermediate classifier".to_owned(),
-        range: Some((0.0, 1.0)),
-        ..Axis::default()
-    }
+    let label = "relative depth of the intermediate classifier";
+    Axis { range: Some((0.0, 1.0)), ..Axis::new(label, Unit::Plain) }
 }
 
 /// A line for each curve through the means of `heights` at its positions.
@@ -76,8 +88,6 @@ mod tests {
     use super::super::chart::Style;
     use super::*;
 
-    const WORDS: Words = Words { title: "Final classifier", relative: "relative accuracy" };
-
     fn drawn(rows: &[&str]) -> Result<Vec<Chart>> {
         let folder = tempfile::tempdir().unwrap();
         let csv = folder.path().join("figure.csv");
@@ -86,7 +96,7 @@ mod tests {
         std::fs::write(&csv, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
         let paper =
             [PaperCurve { label: "ResNet".to_owned(), source: None, points: vec![(0.148, 0.934)] }];
-        charts(&csv, &paper, &WORDS)
+        panels(&csv, &paper, "Final classifier", "relative accuracy")
     }
 
     #[test]

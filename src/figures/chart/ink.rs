@@ -3,8 +3,8 @@
 
 use std::f64::consts::{PI, TAU};
 
-use super::chart::{Line, Style};
 use super::mark::Colour;
+use super::{Line, Style};
 
 pub const TEXT: Colour = (0x22, 0x22, 0x22);
 pub const FRAME: Colour = (0x55, 0x55, 0x55);
@@ -109,7 +109,7 @@ impl Inks {
 }
 
 /// The families of the paper, whose first curves have the first slots.
-const FAMILIES: [&str; 3] = ["MSDNet", "ResNet", "DenseNet"];
+pub const FAMILIES: [&str; 3] = ["MSDNet", "ResNet", "DenseNet"];
 
 fn slots(labels: &[&str]) -> Vec<(String, usize)> {
     let first = |name: &&str| labels.iter().position(|label| family(label) == *name);
@@ -198,17 +198,10 @@ fn cross(turn: f64) -> Vec<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chart::Markers;
     use super::*;
 
     fn line(label: &str, style: Style) -> Line {
-        Line {
-            label: label.to_owned(),
-            points: Vec::new(),
-            style,
-            markers: Markers::None,
-            stepped: false,
-        }
+        Line { style, ..Line::new(label, Vec::new()) }
     }
 
     /// Relative luminance as WCAG 2.1 defines it.

@@ -1,4 +1,18 @@
-//! What a picture shows, said without a pixel: panels of curves.
+//! What a picture shows, said without a pixel: panels of curves. [`draw`] lays them out as a list of
+//! strokes, areas and texts (`mark`) and paints that one list twice, as SVG and as PNG.
+
+mod axis;
+mod draw;
+pub(super) mod ink;
+mod legend;
+mod letters;
+pub(super) mod mark;
+pub(super) mod paint;
+mod panel;
+mod stroke;
+
+pub(super) use draw::draw;
+pub use letters::take_missing;
 
 /// One panel. `Chart::default()` is an empty one with plain axes.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +36,13 @@ pub struct Axis {
     pub unit: Unit,
     /// Logarithmic; every value must then be above 0.
     pub logarithmic: bool,
+}
+
+impl Axis {
+    /// A linear axis over its data.
+    pub fn new(label: &str, unit: Unit) -> Axis {
+        Axis { label: label.to_owned(), unit, ..Axis::default() }
+    }
 }
 
 /// How an axis writes its numbers.
@@ -49,6 +70,14 @@ pub struct Line {
     pub stepped: bool,
 }
 
+impl Line {
+    /// A strong line with every point marked.
+    pub fn new(label: &str, points: Vec<Point>) -> Line {
+        let (style, markers) = (Style::Ours, Markers::Every);
+        Line { label: label.to_owned(), points, style, markers, stepped: false }
+    }
+}
+
 /// A point of a curve, in the units of the data: multiply-adds, fractions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
@@ -56,6 +85,13 @@ pub struct Point {
     pub y: f64,
     /// How sure y is as a mean over seeds; `None` where there is one seed.
     pub spread: Option<Spread>,
+}
+
+impl Point {
+    /// A point of one seed.
+    pub fn new(x: f64, y: f64) -> Point {
+        Point { x, y, spread: None }
+    }
 }
 
 /// The 95 % interval of a mean over seeds.

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::chart::{Axis, Unit};
+use super::{Axis, Unit};
 
 /// An axis with a range: data to a share of its length.
 #[derive(Clone, Debug)]

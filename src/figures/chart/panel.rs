@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 
 use super::axis::Scale;
-use super::chart::{Axis, Chart, Line, Markers, Point, Spread, Style};
 use super::ink::{FRAME, GRID, Ink, Inks, RULE, WHITE, marker, paler};
-use super::mark::{Across, Down, Mark, Text, text_width, wrap};
+use super::mark::{Across, Colour, Down, Mark, Text, text_width, wrap};
 use super::stroke::{dashes, spaced, steps};
+use super::{Axis, Chart, Line, Markers, Point, Spread, Style};
 
 const TITLE: f64 = 18.0;
 const LABEL: f64 = 16.0;
@@ -161,14 +161,8 @@ fn choose(
 fn title(chart: &Chart, (left, top): (f64, f64), width: f64, marks: &mut Vec<Mark>) -> Result<()> {
     let lines = wrap(&chart.title, TITLE, width)?;
     for (i, words) in lines.into_iter().enumerate() {
-        marks.push(Mark::Text(Text {
-            words,
-            at: (left + width / 2.0, top + i as f64 * TITLE * 1.3),
-            across: Across::Middle,
-            down: Down::Top,
-            size: TITLE,
-            upright: false,
-        }));
+        let at = (left + width / 2.0, top + i as f64 * TITLE * 1.3);
+        marks.push(Mark::text(words, at, TITLE, Across::Middle, Down::Top));
     }
     Ok(())
 }
@@ -222,7 +216,8 @@ fn curves(chart: &Chart, inks: &Inks, frame: &Frame, marks: &mut Vec<Mark>) {
     }
     for line in of(Style::Seeds) {
         for point in &line.points {
-            dot(frame.place(point), inks.ink(line), marks);
+            let colour = paler(inks.ink(line).colour, 0.35);
+            marks.push(shape(frame.place(point), 0, DOT, colour));
         }
     }
     for line in order.into_iter().flat_map(of) {
@@ -256,14 +251,11 @@ fn interval(point: Point, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {
     });
 }
 
-/// What one seed measured: a small round dot.
-fn dot((x, y): (f64, f64), ink: Ink, marks: &mut Vec<Mark>) {
-    let corners = marker(0).into_iter();
-    marks.push(Mark::Area {
-        points: corners.map(|(dx, dy)| (x + dx * DOT, y + dy * DOT)).collect(),
-        colour: paler(ink.colour, 0.35),
-        opacity: 1.0,
-    });
+/// A marker's shape, filled.
+fn shape((x, y): (f64, f64), marker: usize, radius: f64, colour: Colour) -> Mark {
+    let corners = self::marker(marker).into_iter();
+    let points = corners.map(|(dx, dy)| (x + dx * radius, y + dy * radius)).collect();
+    Mark::Area { points, colour, opacity: 1.0 }
 }
 
 fn trace(line: &Line, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {
@@ -280,15 +272,8 @@ pub fn push_dashes(path: &[(f64, f64)], ink: Ink, marks: &mut Vec<Mark>) {
 }
 
 /// A marker with a thin white edge around it, which sets it off from the lines that it lies on.
-pub fn mark_point((x, y): (f64, f64), ink: Ink, marks: &mut Vec<Mark>) {
-    let mut outline = |radius: f64, colour| {
-        let corners = marker(ink.marker).into_iter();
-        marks.push(Mark::Area {
-            points: corners.map(|(dx, dy)| (x + dx * radius, y + dy * radius)).collect(),
-            colour,
-            opacity: 1.0,
-        });
-    };
+pub fn mark_point(at: (f64, f64), ink: Ink, marks: &mut Vec<Mark>) {
+    let mut outline = |radius: f64, colour| marks.push(shape(at, ink.marker, radius, colour));
     if ink.hollow {
         outline(MARKER * 0.95, ink.colour);
         outline(MARKER * 0.55, WHITE);
@@ -305,46 +290,23 @@ fn tick_labels(
     marks: &mut Vec<Mark>,
 ) {
     for (&tick, label) in x_ticks.iter().zip(x_labels) {
-        marks.push(Mark::Text(Text {
-            words: label.clone(),
-            at: (frame.across(tick), frame.bottom + 9.0),
-            across: Across::Middle,
-            down: Down::Top,
-            size: TICK,
-            upright: false,
-        }));
+        let at = (frame.across(tick), frame.bottom + 9.0);
+        marks.push(Mark::text(label, at, TICK, Across::Middle, Down::Top));
     }
     for (&tick, label) in y_ticks.iter().zip(y_labels) {
-        marks.push(Mark::Text(Text {
-            words: label.clone(),
-            at: (frame.left - 9.0, frame.down(tick)),
-            across: Across::Right,
-            down: Down::Middle,
-            size: TICK,
-            upright: false,
-        }));
+        let at = (frame.left - 9.0, frame.down(tick));
+        marks.push(Mark::text(label, at, TICK, Across::Right, Down::Middle));
     }
 }
 
 fn axis_labels(chart: &Chart, frame: &Frame, left: f64, bottom: f64, marks: &mut Vec<Mark>) {
-    let mut words = chart.x.label.clone();
-    if chart.x.logarithmic {
-        words.push_str(", logarithmic");
-    }
+    let words = |axis: &Axis| {
+        format!("{}{}", axis.label, if axis.logarithmic { ", logarithmic" } else { "" })
+    };
+    let at = ((frame.left + frame.right) / 2.0, bottom - LABEL);
+    marks.push(Mark::text(words(&chart.x), at, LABEL, Across::Middle, Down::Top));
     marks.push(Mark::Text(Text {
-        words,
-        at: ((frame.left + frame.right) / 2.0, bottom - LABEL),
-        across: Across::Middle,
-        down: Down::Top,
-        size: LABEL,
-        upright: false,
-    }));
-    let mut words = chart.y.label.clone();
-    if chart.y.logarithmic {
-        words.push_str(", logarithmic");
-    }
-    marks.push(Mark::Text(Text {
-        words,
+        words: words(&chart.y),
         at: (left + LABEL / 2.0, (frame.top + frame.bottom) / 2.0),
         across: Across::Middle,
         down: Down::Middle,

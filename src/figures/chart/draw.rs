@@ -4,10 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::chart::Chart;
 use super::ink::Inks;
 use super::mark::{Canvas, Mark};
-use super::{legend, paint, panel};
+use super::{Chart, legend, paint, panel};
 
 /// Draws the panels side by side, with one legend below, to an SVG and to a PNG of twice its size.
 ///
@@ -18,8 +17,7 @@ use super::{legend, paint, panel};
 /// the panel that has no points, or the file that could not be written.
 pub fn draw(panels: &[Chart], svg: &Path, png: &Path) -> Result<()> {
     let canvas = lay_out(panels).with_context(|| format!("drawing {}", svg.display()))?;
-    paint::write_svg(&canvas, svg)?;
-    paint::write_png(&canvas, png)
+    paint::write(&canvas, svg, png)
 }
 
 /// Room around the whole picture and between its panels, in pixels.
@@ -56,19 +54,13 @@ fn lay_out(panels: &[Chart]) -> Result<Canvas> {
 mod tests {
     use std::fs;
 
-    use super::super::chart::{Line, Markers, Point, Spread, Style};
+    use super::super::{Line, Point, Spread, Style};
     use super::*;
 
     fn line(label: &str, style: Style, points: &[(f64, f64)], half: Option<f64>) -> Line {
         let spread = half.map(|half| Spread { half, seeds: 3 });
         let point = |&(x, y): &(f64, f64)| Point { x, y, spread };
-        Line {
-            label: label.to_owned(),
-            points: points.iter().map(point).collect(),
-            style,
-            markers: Markers::Every,
-            stepped: false,
-        }
+        Line { style, ..Line::new(label, points.iter().map(point).collect()) }
     }
 
     fn chart(curves: Vec<Line>) -> Chart {

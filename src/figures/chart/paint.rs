@@ -19,15 +19,11 @@ const UNITS: f64 = 4.0;
 /// How much larger than the layout the PNG is.
 const PNG_SCALE: u32 = 2;
 
-/// Writes the picture as SVG, in its layout's size.
-pub fn write_svg(canvas: &Canvas, path: &Path) -> Result<()> {
-    let text = svg_text(canvas).with_context(|| format!("drawing {}", path.display()))?;
-    atomic::write(path, text.as_bytes())
-}
-
-/// Writes the picture as PNG, in twice its layout's size.
-pub fn write_png(canvas: &Canvas, path: &Path) -> Result<()> {
-    write_png_with(canvas, &[], path)
+/// Writes the picture as SVG, in its layout's size, and as PNG, in twice that.
+pub fn write(canvas: &Canvas, svg: &Path, png: &Path) -> Result<()> {
+    let text = svg_text(canvas).with_context(|| format!("drawing {}", svg.display()))?;
+    atomic::write(svg, text.as_bytes())?;
+    write_png(canvas, &[], png)
 }
 
 /// A photograph on the canvas: its place and side in the layout's pixels.
@@ -37,8 +33,8 @@ pub struct Placed<'a> {
     pub size: f64,
 }
 
-/// The same with photographs laid over the marks.
-pub fn write_png_with(canvas: &Canvas, pictures: &[Placed], path: &Path) -> Result<()> {
+/// Writes the picture as PNG, with photographs laid over the marks.
+pub fn write_png(canvas: &Canvas, pictures: &[Placed], path: &Path) -> Result<()> {
     let bytes =
         png_bytes(canvas, pictures).with_context(|| format!("drawing {}", path.display()))?;
     atomic::write(path, &bytes)
@@ -121,13 +117,13 @@ fn paint<B: DrawingBackend>(
                 let style = RGBColor(*r, *g, *b).mix(*opacity).filled();
                 area.draw(&Polygon::new(places(points), style)).map_err(failed)?;
             }
-            Mark::Text(text) => write(text, area, letters)?,
+            Mark::Text(text) => write_text(text, area, letters)?,
         }
     }
     area.present().map_err(failed)
 }
 
-fn write<B: DrawingBackend>(
+fn write_text<B: DrawingBackend>(
     text: &Text,
     area: &DrawingArea<B, Shift>,
     letters: Letters,
@@ -174,15 +170,8 @@ mod tests {
     use super::*;
 
     fn canvas(words: &str) -> Canvas {
-        let text = Text {
-            words: words.to_string(),
-            at: (10.0, 10.0),
-            across: Across::Left,
-            down: Down::Top,
-            size: 12.0,
-            upright: false,
-        };
-        Canvas { width: 100.0, height: 40.0, marks: vec![Mark::Text(text)] }
+        let text = Mark::text(words, (10.0, 10.0), 12.0, Across::Left, Down::Top);
+        Canvas { width: 100.0, height: 40.0, marks: vec![text] }
     }
 
     #[test]

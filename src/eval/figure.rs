@@ -1,0 +1,38 @@
+//! The paper's figures that are made again.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which figure an experiment feeds; it is also the name of the command that runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Figure {
+    /// Accuracy against the budget of each image (Fig. 5).
+    Anytime,
+    /// Accuracy against the mean budget of a batch (Fig. 7).
+    BudgetedBatch,
+    /// Accuracy of a single intermediate classifier by depth (Fig. 3, left).
+    FigIntermediate,
+    /// Accuracy of the final classifier by the depth of the intermediate one (Fig. 3, right).
+    FigFinalDegradation,
+    /// MSDNet without its parts (Fig. 10).
+    Ablation,
+}
+
+impl Figure {
+    /// Name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Figure::Anytime => "anytime",
+            Figure::BudgetedBatch => "budgeted-batch",
+            Figure::FigIntermediate => "fig-intermediate",
+            Figure::FigFinalDegradation => "fig-final-degradation",
+            Figure::Ablation => "ablation",
+        }
+    }
+
+    /// Whether its networks have one intermediate classifier each, and one has none.
+    pub fn is_positional(self) -> bool {
+        matches!(self, Figure::FigIntermediate | Figure::FigFinalDegradation)
+    }
+}

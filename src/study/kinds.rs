@@ -1,0 +1,116 @@
+//! The figures, a row each: what is measured, how it is drawn, and where the paper has it.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::outputs::Outputs;
+use super::{Study, anytime, budgeted, claims, positional};
+use crate::eval::figure::Figure;
+use crate::eval::judge::{Measured, pooled};
+use crate::figures::{self, PaperCurve};
+
+/// A figure.
+pub struct Kind {
+    pub figure: Figure,
+    /// Its name in the paper.
+    pub in_the_paper: &'static str,
+    /// Its panels in the paper's table of curves: on ImageNet, and on CIFAR; empty where it has none.
+    pub panels: [&'static str; 2],
+    /// Whether others' published networks are points of it.
+    pub has_published: bool,
+    /// Writes `figure.csv` and the tables beside it, and returns what claims are judged by.
+    pub measure: fn(&Study, &Outputs) -> Result<Measured>,
+    /// Draws `figure.csv` with the paper's curves as SVG and PNG.
+    pub draw: fn(&Path, &[PaperCurve], &Path, &Path) -> Result<()>,
+}
+
+/// Every figure, in the order of the paper.
+pub const KINDS: [Kind; 5] = [
+    Kind {
+        figure: Figure::FigIntermediate,
+        in_the_paper: "Fig. 3, left",
+        panels: ["", "3-left"],
+        has_published: false,
+        measure: by_position,
+        draw: figures::positional::draw_intermediate,
+    },
+    Kind {
+        figure: Figure::FigFinalDegradation,
+        in_the_paper: "Fig. 3, right",
+        panels: ["", "3-right"],
+        has_published: false,
+        measure: by_position,
+        draw: figures::positional::draw_degradation,
+    },
+    Kind {
+        figure: Figure::Anytime,
+        in_the_paper: "Fig. 5",
+        panels: ["5-left", "5-right"],
+        has_published: true,
+        measure: by_exit,
+        draw: figures::anytime::draw,
+    },
+    Kind {
+        figure: Figure::BudgetedBatch,
+        in_the_paper: "Fig. 7",
+        panels: ["7-left", "7-right"],
+        has_published: true,
+        measure: by_budget,
+        draw: figures::budgeted::draw,
+    },
+    Kind {
+        figure: Figure::Ablation,
+        in_the_paper: "Fig. 10",
+        panels: ["", ""],
+        has_published: false,
+        measure: by_exit,
+        draw: figures::anytime::draw_ablation,
+    },
+];
+
+/// The row of a figure.
+pub fn kind(figure: Figure) -> &'static Kind {
+    KINDS.iter().find(|kind| kind.figure == figure).expect("every figure has a row")
+}
+
+fn by_exit(study: &Study, outputs: &Outputs) -> Result<Measured> {
+    let rows = anytime::rows(study)?;
+    anytime::table(&rows).write(&outputs.file("figure.csv"))?;
+    Ok(anytime::judged(rows))
+}
+
+fn by_budget(study: &Study, outputs: &Outputs) -> Result<Measured> {
+    let rows = budgeted::rows(study)?;
+    budgeted::table(&rows).write(&outputs.file("figure.csv"))?;
+    budgeted::taken_table(&rows).write(&outputs.file("exits_taken.csv"))?;
+    Ok(budgeted::judged(rows))
+}
+
+fn by_position(study: &Study, outputs: &Outputs) -> Result<Measured> {
+    let found = positional::rows(study)?;
+    for left_out in &found.left_out {
+        study.settings.say(format!("left out: {left_out}"));
+    }
+    if found.rows.is_empty() {
+        bail!("nothing can be drawn: {}", found.left_out.join("; "));
+    }
+    positional::table(&found.rows).write(&outputs.file("figure.csv"))?;
+    let losses = pooled::positions(&found.networks, study.plan.figure);
+    claims::positions_table(&losses).write(&outputs.file("positions.csv"))?;
+    Ok(Measured::Positions(found.networks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::BUILT_IN;
+
+    #[test]
+    fn every_figure_of_a_shipped_experiment_has_a_row() {
+        for (name, _) in BUILT_IN {
+            let (_, experiment) = crate::experiment::load(name, &[]).unwrap();
+            assert_eq!(kind(experiment.figure).figure, experiment.figure, "{name}");
+        }
+    }
+}
