@@ -8,22 +8,24 @@ use super::options::Folders;
 use super::output::print_path;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
-use crate::runs::Known;
-use crate::runs::import::{Import, export_run, import_run};
+use crate::look::card::export_card;
+use crate::results::RunFolder;
+use crate::runs::import::{Import, export_run, import_card, import_run};
 use crate::runs::onnx::export_onnx;
+use crate::runs::{DataSets, Known, Settings};
 
 /// Options of `repro import`.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
     /// A state dict with the names of the reference port or of torchvision: safetensors, or a file
-    /// of torch.save, whatever it is called
+    /// of torch.save, whatever it is called; or a folder of `repro export --card`, which says the rest
     weights: PathBuf,
     /// The network: a file with one mapping such as `msdnet:` or `mobilenet_v2:`; - = standard input
-    #[arg(long, value_name = "FILE")]
-    network: String,
+    #[arg(long, value_name = "FILE", requires = "dataset")]
+    network: Option<String>,
     /// The data set that the weights were trained on
-    #[arg(long, value_name = "NAME")]
-    dataset: Dataset,
+    #[arg(long, value_name = "NAME", requires = "network")]
+    dataset: Option<Dataset>,
     /// Folder for runs; the run's own folder in it has a name that follows from its configuration
     #[arg(long, alias = "runs", default_value = "runs", value_name = "DIR")]
     run: PathBuf,
@@ -31,7 +33,7 @@ pub struct ImportArgs {
     #[arg(long, default_value = "data", value_name = "DIR")]
     data: PathBuf,
     /// The seed that the weights stand for in experiments
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, requires = "network")]
     seed: u64,
     /// Replace other weights that were imported as the same run
     #[arg(long)]
@@ -53,6 +55,16 @@ pub struct ExportArgs {
     /// File to write [default: the run's name]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Instead, a folder as model hubs take it: weights, the run, and a card with the accuracy of
+    /// every exit on the test images; `repro import DIR` reads it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["format", "exit", "out"])]
+    card: Option<PathBuf>,
+    /// Licence of the weights in the card's metadata
+    #[arg(long, value_name = "NAME", default_value = "mit", requires = "card")]
+    license: String,
+    /// Also write the predictions on the test images beside the card
+    #[arg(long, requires = "card")]
+    predictions: bool,
     #[command(flatten)]
     folders: Folders,
 }
@@ -68,21 +80,35 @@ enum Format {
 /// # Errors
 /// What went wrong and where.
 pub fn import(args: &ImportArgs) -> Result<()> {
-    let (networks, _) = load_networks(&args.network)?;
-    let [(_, network)] = &networks[..] else {
-        bail!("{} holds {} networks; weights are those of one", args.network, networks.len());
+    let folder = match (&args.network, &args.dataset) {
+        (Some(network), Some(dataset)) => import_weights(args, network, dataset)?,
+        _ if args.weights.is_dir() => {
+            import_card(&args.weights, &args.run, &args.data, args.force)?
+        }
+        _ => bail!(
+            "{} does not say what it is: add --network FILE and --dataset NAME (a folder of \
+             `repro export --card` needs neither)",
+            args.weights.display()
+        ),
     };
-    let folder = import_run(&Import {
+    print_path(folder.path());
+    Ok(())
+}
+
+fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result<RunFolder> {
+    let (networks, _) = load_networks(network)?;
+    let [(_, config)] = &networks[..] else {
+        bail!("{network} holds {} networks; weights are those of one", networks.len());
+    };
+    import_run(&Import {
         weights: &args.weights,
-        network,
-        dataset: &args.dataset,
+        network: config,
+        dataset,
         seed: args.seed,
         runs: &args.run,
         data: &args.data,
         force: args.force,
-    })?;
-    print_path(folder.path());
-    Ok(())
+    })
 }
 
 /// Exports a run and prints the file's name.
@@ -94,7 +120,14 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         args.exit.is_none() || args.format == Format::Onnx,
         "--exit cuts an ONNX model: add --format onnx"
     );
-    let folder = Known::named(&args.run, &args.folders.runs)?.folder;
+    let known = Known::named(&args.run, &args.folders.runs)?;
+    if let Some(card) = &args.card {
+        let settings = Settings::on_one_core(args.folders.places(""));
+        export_card(&known, card, &args.license, args.predictions, &DataSets::new(&settings))?;
+        print_path(card);
+        return Ok(());
+    }
+    let folder = known.folder;
     let out = args.out.as_deref();
     let written = match args.format {
         Format::Safetensors => export_run(&folder, out)?,

@@ -27,6 +27,7 @@ mod sniff;
 mod source;
 pub mod splits;
 mod synthetic;
+mod terms;
 pub mod verify;
 
 pub use augment::{Augmentation, Change, Normalisation};
@@ -37,6 +38,7 @@ pub use raw::Raw;
 pub(crate) use sniff::hint;
 pub use source::Source;
 pub use splits::{Split, epoch_order, hold_out, subset};
+pub use terms::terms;
 
 /// A data set's two parts. A hold-out is taken from the first (see [`splits::hold_out`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,7 @@
 //! Looking at a run: its answers, images, training and network, and whether this machine is ready.
 
 pub mod agreement;
+pub mod card;
 pub mod classify;
 pub mod doctor;
 pub mod draw;

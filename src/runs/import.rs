@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 
@@ -11,7 +12,9 @@ use crate::data::{Dataset, hex};
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::import::{fit, read_states};
 use crate::models::{Input, NetworkConfig};
-use crate::results::{RunFolder, checkpoint, runfiles};
+use crate::nn::Weights;
+use crate::results::began::Began;
+use crate::results::{RunFolder, atomic, checkpoint, runfiles};
 use crate::train::without_momentum;
 
 /// What is imported, and as what.
@@ -39,27 +42,8 @@ pub struct Import<'a> {
 /// When the weights cannot be read or do not fit (every tensor that does not is listed), or others
 /// are there already.
 pub fn import_run(import: &Import) -> Result<RunFolder> {
-    let facts = import.dataset.facts(import.data)?;
-    let input = Input::from(&facts);
-    let network = import.network.build(input)?;
-    let shown = import.weights.display();
-    let fitted = fit(&network, read_states(import.weights)?)
-        .with_context(|| format!("{shown}, as a network for {}", import.dataset))?;
-    if let Some(taken) = fitted.taken {
-        tell(format!("{shown}: {taken}"));
-    }
-    let weights = fitted.weights;
     let run = Run::of_weights(import.network, import.dataset, import.seed)?;
-    let folder = RunFolder::of(import.runs, &run);
-    let Some(_lock) = folder.try_lock()? else {
-        bail!("{}: another process is writing it", folder.path().display());
-    };
-    let tensors = weights.named()?;
-    if is_there(&folder, &tensors, import.force)? {
-        return Ok(folder);
-    }
-    let source = source(import.weights)?;
-    runfiles::write_run_yaml(&folder.run_yaml(), &run, "", Some(&source), None)?;
+    let weights = weights_of(&run, import.weights, import.data)?;
     let progress = Progress {
         format: FORMAT,
         run,
@@ -68,9 +52,77 @@ pub fn import_run(import: &Import) -> Result<RunFolder> {
         step: 0,
         loss_sum: 0.0,
         log: Vec::new(),
-        source: Some(source),
+        source: Some(source(import.weights)?),
     };
-    checkpoint::save(&folder.checkpoint(), &progress, &tensors)?;
+    write_run(&RunConfig { progress, began: None }, &weights, import.runs, import.force)
+}
+
+/// `config.json` of a published run: all that is known of it but its weights.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The run, how far it came, and its log.
+    #[serde(flatten)]
+    pub progress: Progress,
+    /// What began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<Began>,
+}
+
+/// Makes a finished run of a published one: a folder with `config.json` and `model.safetensors`.
+///
+/// # Errors
+/// When the folder does not hold a finished run of this format, the weights do not fit, or others
+/// are there already.
+pub fn import_card(card: &Path, runs: &Path, data: &Path, force: bool) -> Result<RunFolder> {
+    let path = card.join("config.json");
+    let shown = path.display();
+    let text = std::fs::read(&path).with_context(|| format!("cannot read {shown}"))?;
+    let config: RunConfig =
+        serde_json::from_slice(&text).with_context(|| format!("{shown} is not a run's"))?;
+    let Progress { format, epoch, log, .. } = &config.progress;
+    ensure!(
+        *format == FORMAT,
+        "{shown}: format: {format}, and this program reads {FORMAT}; export the run again"
+    );
+    ensure!(
+        config.progress.is_finished() && log.len() == *epoch as usize,
+        "{shown}: epoch: {epoch}, with {} in the log; only a finished run is imported",
+        log.len()
+    );
+    let weights = weights_of(&config.progress.run, &card.join("model.safetensors"), data)?;
+    write_run(&config, &weights, runs, force)
+}
+
+/// The weights in a file, as those of a run's network.
+fn weights_of(run: &Run, file: &Path, data: &Path) -> Result<Weights> {
+    let network = run.network.build(Input::from(&run.dataset.facts(data)?))?;
+    let shown = file.display();
+    let fitted = fit(&network, read_states(file)?)
+        .with_context(|| format!("{shown}, as a network for {}", run.dataset))?;
+    if let Some(taken) = fitted.taken {
+        tell(format!("{shown}: {taken}"));
+    }
+    Ok(fitted.weights)
+}
+
+/// Writes a finished run, unless it is there already.
+fn write_run(config: &RunConfig, weights: &Weights, runs: &Path, force: bool) -> Result<RunFolder> {
+    let RunConfig { progress, began } = config;
+    let folder = RunFolder::of(runs, &progress.run);
+    let Some(_lock) = folder.try_lock()? else {
+        bail!("{}: another process is writing it", folder.path().display());
+    };
+    let tensors = weights.named()?;
+    if is_there(&folder, &tensors, force)? {
+        return Ok(folder);
+    }
+    let source = progress.source.as_deref();
+    let yaml = folder.run_yaml();
+    runfiles::write_run_yaml(&yaml, &progress.run, &progress.data, source, began.as_ref())?;
+    if !progress.log.is_empty() {
+        atomic::write(&folder.train_csv(), &runfiles::train_csv(&progress.log)?)?;
+    }
+    checkpoint::save(&folder.checkpoint(), progress, &tensors)?;
     Ok(folder)
 }
 
@@ -81,7 +133,8 @@ fn is_there(folder: &RunFolder, tensors: &[(String, Tensor)], force: bool) -> Re
         return Ok(false);
     }
     let same = match checkpoint::load(&path) {
-        Ok((_, mut old)) => {
+        Ok((_, old)) => {
+            let mut old = without_momentum(old);
             let mut new: Vec<&(String, Tensor)> = tensors.iter().collect();
             new.sort_by(|a, b| a.0.cmp(&b.0));
             old.sort_by(|a, b| a.0.cmp(&b.0));
@@ -95,7 +148,7 @@ fn is_there(folder: &RunFolder, tensors: &[(String, Tensor)], force: bool) -> Re
     };
     if !same {
         bail!(
-            "{} holds other weights; --force replaces them, --seed N gives these a run of their own",
+            "{} holds other weights; --force replaces them, --run DIR keeps both (without a card --seed N, too)",
             folder.path().display()
         );
     }

@@ -2,6 +2,7 @@
 
 mod began;
 mod brought;
+mod card;
 mod corruption;
 mod disk_full;
 mod engine;

@@ -1,0 +1,101 @@
+//! A run published with its card, and taken back.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::fixtures;
+use crate::program::{refused, repro};
+
+fn done(folder: &Path, arguments: &[&str]) -> String {
+    let output = repro(folder, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A folder with a trained run and its card in `card`.
+fn published() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("tiny.yaml"), fixtures::EXPERIMENT).unwrap();
+    done(at, &["anytime", "tiny.yaml", "-q"]);
+    assert_eq!(done(at, &["export", "densenet", "--card", "card", "--predictions"]), "card\n");
+    folder
+}
+
+#[test]
+fn a_published_run_comes_back_as_it_was() {
+    let folder = published();
+    let at = folder.path();
+    let back = done(at, &["import", "card", "--runs", "back"]);
+    let name = fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().file_name();
+    assert_eq!(Path::new(back.trim()), Path::new("back").join(&name));
+    done(at, &["export", "densenet", "--runs", "back", "--card", "again"]);
+    for file in ["model.safetensors", "config.json", "README.md"] {
+        let read = |card: &str| fs::read(at.join(card).join(file)).unwrap();
+        assert_eq!(read("card"), read("again"), "{file}");
+    }
+    let predict = |runs: &str| {
+        done(at, &["predict", "densenet", "--split", "test", "--runs", runs, "--threads", "1"])
+    };
+    assert_eq!(predict("runs"), predict("back"));
+    assert!(at.join("card/predictions.parquet").is_file());
+    assert!(!at.join("again/predictions.parquet").exists());
+    // The trained run is there already, with the same weights.
+    done(at, &["import", "card"]);
+    // It stands for the training: nothing is trained again.
+    let plan = done(at, &["anytime", "tiny.yaml", "--plan", "--runs", "back", "--json"]);
+    assert!(plan.contains("\"done\""), "{plan}");
+}
+
+#[test]
+fn the_card_has_what_hubs_read_and_the_accuracy_of_every_exit() {
+    let folder = published();
+    let card = fs::read_to_string(folder.path().join("card/README.md")).unwrap();
+    let (_, rest) = card.split_once("---\n").unwrap();
+    let (yaml, _) = rest.split_once("---\n").unwrap();
+    let metadata: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
+    assert_eq!(metadata["license"], "mit");
+    assert_eq!(metadata["library_name"], "repro");
+    assert_eq!(metadata["tags"][0], "arxiv:1703.09844");
+    let metrics = &metadata["model-index"][0]["results"][0]["metrics"];
+    let exits = fs::read_to_string(folder.path().join("results/tiny/exits.csv")).unwrap();
+    let test: Vec<&str> = exits.lines().filter(|line| line.contains(",test,")).collect();
+    assert_eq!(metrics.as_array().unwrap().len(), test.len());
+    for (metric, row) in metrics.as_array().unwrap().iter().zip(test) {
+        let top1: f64 = row.split(',').nth(4).unwrap().parse().unwrap();
+        assert_eq!(metric["value"].as_f64().unwrap(), top1);
+    }
+}
+
+#[test]
+fn what_is_no_finished_run_is_refused_with_the_key() {
+    let folder = published();
+    let at = folder.path();
+    let config = fs::read_to_string(at.join("card/config.json")).unwrap();
+    let import = ["import", "card", "--runs", "other"];
+    for (old, new, told) in [
+        ("\"format\": 3", "\"format\": 2", "format: 2"),
+        ("\"epoch\": 3,\n  \"step\"", "\"epoch\": 2,\n  \"step\"", "epoch: 2"),
+        ("\"growth\": 2", "\"growth\": 4", "model.safetensors"),
+        ("\"growth\": 2", "\"growth\": 9000000", "growth"),
+        ("\"run\"", "\"ran\"", "config.json"),
+    ] {
+        let wrong = config.replacen(old, new, 1);
+        assert_ne!(wrong, config, "{old}");
+        fs::write(at.join("card/config.json"), wrong).unwrap();
+        let error = refused(at, &import, 1);
+        assert!(error.contains(told), "{new}: {error}");
+    }
+    fs::write(at.join("card/config.json"), config).unwrap();
+    fs::remove_file(at.join("card/model.safetensors")).unwrap();
+    assert!(refused(at, &import, 1).contains("model.safetensors"));
+    assert!(refused(at, &["import", "tiny.yaml"], 1).contains("--network FILE"));
+    fs::create_dir(at.join("mine")).unwrap();
+    fs::write(at.join("mine/README.md"), "mine").unwrap();
+    let error = refused(at, &["export", "densenet", "--card", "mine"], 1);
+    assert!(error.contains("README.md that is not a card's"), "{error}");
+    refused(at, &["export", "densenet", "--license", "mit"], 2);
+}
