@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::output::{print, print_path};
 use crate::look::summary::summary;
+use crate::look::tracking::{csv, jsonl, rows};
 use crate::results::{RunFolder, find_named_run, find_run, list_runs};
 use crate::runs::train::slim_run;
 use crate::runs::{DataSets, Known, Places, Settings, State, tell};
@@ -42,6 +43,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Settings and epochs of runs for a tracker, one line a run and epoch, on standard output
+    Export {
+        /// Run folders, or beginnings of their names; none = all
+        named: Vec<String>,
+        /// A table, or a JSON object a line
+        #[arg(long, value_enum, default_value_t = Format::Csv)]
+        format: Format,
+    },
     /// Leave in finished runs what predicting needs: half their size. Predictions made before are
     /// made again
     Slim {
@@ -64,6 +73,12 @@ enum Command {
     },
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Csv,
+    Jsonl,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -75,6 +90,7 @@ pub fn run(args: &RunsArgs) -> Result<()> {
     match &args.command {
         Command::List { json } => list(&args.runs, *json, &data_sets),
         Command::Show { run, json } => show(run, *json, &data_sets),
+        Command::Export { named, format } => export(named, *format, &args.runs),
         Command::Slim { named } => slim(named, &args.runs),
         Command::Clean { named, unfinished, older, yes } => {
             let chosen = chosen(named, *unfinished, *older, &data_sets)?;
@@ -267,6 +283,19 @@ fn clean(chosen: &[RunFolder], yes: bool, data_sets: &DataSets) -> Result<()> {
         }
     }
     ensure!(staying.is_empty(), "{}", staying.join("\n  "));
+    Ok(())
+}
+
+fn export(named: &[String], format: Format, runs: &Path) -> Result<()> {
+    let known = match named {
+        [] => Known::all(runs)?,
+        named => named.iter().map(|which| Known::named(which, runs)).collect::<Result<_>>()?,
+    };
+    let rows = known.iter().map(rows).collect::<Result<Vec<_>>>()?.concat();
+    match format {
+        Format::Csv => print(csv(&rows)?),
+        Format::Jsonl => print(jsonl(rows)),
+    }
     Ok(())
 }
 

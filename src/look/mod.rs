@@ -11,4 +11,5 @@ pub mod guarantee;
 pub mod letting;
 pub mod opened;
 pub mod summary;
+pub mod tracking;
 pub mod watch;

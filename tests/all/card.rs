@@ -99,3 +99,27 @@ fn what_is_no_finished_run_is_refused_with_the_key() {
     assert!(error.contains("README.md that is not a card's"), "{error}");
     refused(at, &["export", "densenet", "--license", "mit"], 2);
 }
+
+#[test]
+fn a_tracker_gets_a_row_a_run_and_epoch_with_all_settings() {
+    let folder = published();
+    let at = folder.path();
+    let export = |format: &str| done(at, &["runs", "export", "--format", format]);
+    let csv = export("csv");
+    let rows: Vec<serde_json::Value> =
+        export("jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(csv.lines().count(), 1 + 3);
+    for key in ["run", "training.batch_size", "network.densenet.growth", "began.commit", "epoch"] {
+        assert!(csv.lines().next().unwrap().split(',').any(|column| column == key), "{key}");
+    }
+    let log = fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().path();
+    let log = fs::read_to_string(log.join("train.csv")).unwrap();
+    for (row, line) in rows.iter().zip(log.lines().skip(1)) {
+        let keys = ["epoch", "learning_rate", "loss", "accuracy_exit_1", "accuracy_exit_2"];
+        for (key, cell) in keys.iter().zip(line.split(',')) {
+            assert_eq!(row[key].as_f64().unwrap(), cell.parse::<f64>().unwrap(), "{key}");
+        }
+        assert!(row["seconds"].as_f64().unwrap() > 0.0);
+    }
+}
