@@ -82,13 +82,15 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
 fn line(check: &Check, is_coloured: bool) -> String {
     let (word, colour) = match check.state {
         State::Ok => ("ok", "32"),
+        State::Absent => ("-", "2"),
         State::Warn => ("warn", "33"),
         State::Fail => ("FAIL", "31"),
     };
     let word = format!("{word:<5}");
     let word = if is_coloured { format!("\x1b[{colour}m{word}\x1b[0m") } else { word };
     let mend = check.mend.as_ref();
-    let mend = mend.map_or(String::new(), |mend| format!("      {:<25} to mend: {mend}\n", ""));
+    let how = if check.state == State::Absent { "to get it" } else { "to mend" };
+    let mend = mend.map_or(String::new(), |mend| format!("      {:<25} {how}: {mend}\n", ""));
     format!("{word} {:<25} {}\n{mend}", check.name, check.found)
 }
 

@@ -10,8 +10,8 @@ use tch::{Cuda, Device, Kind, Tensor};
 use crate::cuda::{Gpu, plain};
 use crate::data::Dataset;
 use crate::data::verify::verify;
-use crate::runs::Places;
 use crate::runs::provenance::libtorch_version;
+use crate::runs::{Known, Places};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,6 +19,8 @@ use crate::runs::provenance::libtorch_version;
 pub enum State {
     /// As it should be.
     Ok,
+    /// Not here, and nothing here needs it.
+    Absent,
     /// The main job can run, but something is missing or slow.
     Warn,
     /// The main job cannot run.
@@ -50,7 +52,10 @@ pub fn examine(places: &Places) -> Vec<Check> {
     checks.push(writable("runs", &places.runs));
     checks.push(writable("results", &places.out));
     checks.push(disk(&places.runs));
-    checks.extend(Dataset::named().iter().map(|dataset| data(dataset, &places.data)));
+    let runs = Known::all(&places.runs).unwrap_or_default();
+    let is_needed = |dataset: &Dataset| runs.iter().any(|known| known.run.dataset == *dataset);
+    let data = |dataset: &Dataset| data(dataset, &places.data, is_needed(dataset));
+    checks.extend(Dataset::named().iter().map(data));
     checks
 }
 
@@ -237,7 +242,8 @@ fn parse_df(text: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-fn data(dataset: &Dataset, data_dir: &Path) -> Check {
+/// `is_needed`: a run is of it.
+fn data(dataset: &Dataset, data_dir: &Path, is_needed: bool) -> Check {
     let name = format!("data: {dataset}");
     let fetch = match dataset {
         Dataset::Imagenet => {
@@ -249,7 +255,8 @@ fn data(dataset: &Dataset, data_dir: &Path) -> Check {
     };
     let place = dataset.place(data_dir);
     if place.as_ref().is_some_and(|place| !place.is_dir()) {
-        return check(&name, State::Warn, "not here", &fetch);
+        let state = if is_needed { State::Warn } else { State::Absent };
+        return check(&name, state, "not here", &fetch);
     }
     // Its images are too many to be looked at here.
     if *dataset == Dataset::Imagenet {
@@ -299,10 +306,12 @@ mod tests {
     }
 
     #[test]
-    fn a_data_set_that_is_not_here_is_no_failure_but_has_a_way_to_get_it() {
+    fn a_data_set_that_is_not_here_is_a_warning_only_where_a_run_is_of_it() {
         let folder = tempfile::tempdir().unwrap();
-        let check = data(&Dataset::Cifar100, folder.path());
-        assert_eq!(check.state, State::Warn);
+        let check = |is_needed| data(&Dataset::Cifar100, folder.path(), is_needed);
+        assert_eq!(check(true).state, State::Warn);
+        let check = check(false);
+        assert_eq!(check.state, State::Absent);
         assert!(check.mend.unwrap().contains("repro data fetch cifar100"));
     }
 
