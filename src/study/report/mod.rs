@@ -1,6 +1,7 @@
 //! `results/README.md`: everything in the results folder on one page, made from the files alone,
 //! so that the same files give the same page; and the findings in the README beside the folder.
 
+mod checklist;
 mod claims;
 mod differences;
 mod findings;
@@ -42,6 +43,7 @@ pub fn write_report(out: &Path) -> Result<Vec<PathBuf>> {
     for figure in &figures {
         section::write(&mut text, figure, &judged)?;
     }
+    checklist::write(&mut text, &figures, &judged)?;
     atomic::write(&page, text.as_bytes())?;
     let mut written = vec![page];
     written.extend(write_findings(out, &judged)?);

@@ -51,7 +51,7 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
     Ok(())
 }
 
-fn commits(figure: &Shown) -> String {
+pub(super) fn commits(figure: &Shown) -> String {
     let short = |commit: String| commit.chars().take(10).collect::<String>();
     let all: Vec<String> = figure.listed("commit").into_iter().map(|c| short(plain(c))).collect();
     let dirty = match figure.run["dirty"].as_bool() {
@@ -96,7 +96,7 @@ fn stood(out: &Path, figure: &Shown, now: &[Claim]) -> String {
 }
 
 /// Seconds of every run's training.
-fn seconds_of_runs(figures: &[Shown]) -> BTreeMap<&str, f64> {
+pub(super) fn seconds_of_runs(figures: &[Shown]) -> BTreeMap<&str, f64> {
     let mut seconds = BTreeMap::new();
     for figure in figures {
         let list = |key: &str| figure.run[key].as_array().map_or(&[][..], Vec::as_slice);

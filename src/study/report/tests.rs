@@ -34,6 +34,7 @@ fn results(rows: &str) -> tempfile::TempDir {
         "program": "repro", "format": FORMAT, "libtorch": "2", "ended": "2026-01-01T00:00:00Z",
         "processor": [{"name": "some processor"}], "threads": [1], "device": ["cpu"],
         "training_seconds": 7200.0, "runs": ["a", "b"], "seconds_of_runs": [3600.0, 3600.0],
+        "missing": ["c"], "commit": ["0123456789abcdef"], "dirty": true, "training_data": "0123456789abcdef",
     });
     write("run.json", &run.to_string());
     folder
@@ -59,6 +60,14 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "| 2.0 | some processor; 1 thread(s) a training; cpu; fp32 |",
         "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 3 |",
         "Not measurable here (claims.csv says why): final-resnet-keeps-late.",
+        "Seeds 10, 11, 12: 2 run(s); 1 not trained yet. |",
+        "Trained on 45000 training images; 5000 others are held out",
+        "learning.csv has 1 training(s) of 2 epoch(s). |",
+        "| 2.0 hours of one process for 2 runs, each counted once. |",
+        "0 of 1 effects have fewer than three seeds",
+        "commit 0123456789 with uncommitted changes, results of format 3, LibTorch 2. |",
+        "cifar100, licence: none stated by its authors; SHA-256 of the training data 0123456789ab..., of the test data unknown",
+        "epochs 10 (the paper: 300)",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }

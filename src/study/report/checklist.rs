@@ -1,0 +1,163 @@
+//! The page's end: the questions of the reproducibility checklist (Pineau et al., JMLR 22, 2021),
+//! answered from the figures' files.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+
+use super::claims::Judged;
+use super::load::{Shown, training_images};
+use super::{cell, differences, plain, stages};
+use crate::data::terms;
+use crate::results::tables::read;
+
+/// The checklist; nothing where there is no figure.
+///
+/// # Errors
+/// Names the file that is missing or broken.
+pub(super) fn write(page: &mut String, figures: &[Shown], judged: &Judged) -> Result<()> {
+    if figures.is_empty() {
+        return Ok(());
+    }
+    page.push_str(
+        "\n## Reproducibility checklist\n\nThe questions are those of the field's checklist (Pineau et al., JMLR 22, 2021); \
+         the answers come from `run.json`, `experiment.yaml`, `claims.csv` and `learning.csv` of each figure.\n\n\
+         | question | answer |\n| --- | --- |\n",
+    );
+    let rows = [
+        ("Seeds: what is random, and how often was it repeated?", each(figures, seeds)?),
+        ("Splits: what is trained on, chosen on and measured on?", each(figures, splits)?),
+        (
+            "Hyper-parameters: where are they, and which weights are taken?",
+            each(figures, settings)?,
+        ),
+        ("Learning curves: are they published?", each(figures, curves)?),
+        ("Compute: which machine?", each(figures, |figure| Ok(stages::machine(figure)))?),
+        ("Hours: how long did training take?", hours(figures)),
+        ("Error bars: what do they cover?", error_bars(judged)),
+        ("Code version: what made the numbers?", each(figures, code)?),
+        ("Data: which, under which licence, and are they the same bytes?", each(figures, data)?),
+        ("Deviations: what differs from the paper?", each(figures, deviations)?),
+    ];
+    for (question, answer) in rows {
+        writeln!(page, "| {question} | {} |", cell(&answer))?;
+    }
+    Ok(())
+}
+
+/// The answers of all figures, each once, with the names of its figures unless all share it.
+fn each(figures: &[Shown], answer: impl Fn(&Shown) -> Result<String>) -> Result<String> {
+    let mut answers: Vec<(String, Vec<&str>)> = Vec::new();
+    for figure in figures {
+        let text = answer(figure).with_context(|| format!("in {}", figure.folder.display()))?;
+        match answers.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, names)) => names.push(&figure.name),
+            None => answers.push((text, vec![&figure.name])),
+        }
+    }
+    if let [(text, _)] = &answers[..] {
+        return Ok(text.clone());
+    }
+    let answers = answers.iter().map(|(text, names)| format!("{}: {text}", names.join(", ")));
+    Ok(answers.collect::<Vec<_>>().join(" "))
+}
+
+fn seeds(figure: &Shown) -> Result<String> {
+    let seeds: Vec<String> = figure.experiment.seeds.iter().map(u64::to_string).collect();
+    let runs = figure.listed("runs").len();
+    let missing = match figure.listed("missing").len() {
+        0 => String::new(),
+        missing => format!("; {missing} not trained yet"),
+    };
+    Ok(format!(
+        "A seed decides the initial weights, the order of the batches and the augmentation. Seeds {}: {runs} run(s){missing}.",
+        seeds.join(", ")
+    ))
+}
+
+fn splits(figure: &Shown) -> Result<String> {
+    let images = training_images(&figure.experiment);
+    let images = images.map_or("the".to_string(), |images| images.to_string());
+    Ok(format!(
+        "Trained on {images} training images; {} others are held out, the same for every seed, and alone decide thresholds; \
+         accuracy is measured on the test images.",
+        figure.experiment.validation.unwrap_or(0)
+    ))
+}
+
+fn settings(figure: &Shown) -> Result<String> {
+    let training = &figure.experiment.training;
+    Ok(format!(
+        "All are in experiment.yaml: {} epochs, batch {}, learning rate {}. The weights are those after the \
+         last epoch; none are picked by a measurement.",
+        training.epochs, training.batch_size, training.learning_rate
+    ))
+}
+
+fn curves(figure: &Shown) -> Result<String> {
+    let path = figure.folder.join("learning.csv");
+    if !path.is_file() {
+        return Ok("learning.csv is missing.".to_string());
+    }
+    let rows = read(&path)?;
+    let mut trainings: Vec<(&str, &str)> =
+        rows.column("network").zip(rows.column("seed")).collect();
+    trainings.sort_unstable();
+    trainings.dedup();
+    let epochs = rows.column("epoch").filter_map(|epoch| epoch.parse::<u64>().ok()).max();
+    Ok(format!(
+        "learning.csv has {} training(s) of {} epoch(s).",
+        trainings.len(),
+        epochs.unwrap_or(0)
+    ))
+}
+
+fn hours(figures: &[Shown]) -> String {
+    let runs = stages::seconds_of_runs(figures);
+    format!(
+        "{:.1} hours of one process for {} runs, each counted once.",
+        runs.values().sum::<f64>() / 3600.0,
+        runs.len()
+    )
+}
+
+fn error_bars(judged: &Judged) -> String {
+    let few = judged.effects().filter(|decided| decided.row.seeds < 3).count();
+    format!(
+        "95 % intervals cover seeds and test images; in the figures Student's t over seeds. {few} of {} effects have fewer \
+         than three seeds and no verdict.",
+        judged.effects().count()
+    )
+}
+
+fn code(figure: &Shown) -> Result<String> {
+    Ok(format!(
+        "{}, commit {}, results of format {}, LibTorch {}.",
+        plain(&figure.run["program"]),
+        stages::commits(figure),
+        plain(&figure.run["format"]),
+        plain(&figure.run["libtorch"])
+    ))
+}
+
+fn data(figure: &Shown) -> Result<String> {
+    let name = figure.experiment.dataset.to_string();
+    let licence = terms(&name).map_or("not known", |terms| terms.licence);
+    let digest = |key: &str| plain(&figure.run[key]).chars().take(12).collect::<String>();
+    Ok(format!(
+        "{name}, licence: {licence}; SHA-256 of the training data {}..., of the test data {}....",
+        digest("training_data"),
+        digest("test_data")
+    ))
+}
+
+fn deviations(figure: &Shown) -> Result<String> {
+    let all = differences::from_paper(&figure.experiment).context("experiment.yaml")?;
+    let all: Vec<String> =
+        all.iter().map(|d| format!("{} {} (the paper: {})", d.setting, d.here, d.paper)).collect();
+    Ok(match all.len() {
+        0 => "No paper-scale experiment of this figure and data is shipped to compare with."
+            .to_string(),
+        _ => format!("{}.", all.join("; ")),
+    })
+}
