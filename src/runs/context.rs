@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use indicatif::MultiProgress;
 use tch::Device;
 
 use crate::cuda::Numerics;
@@ -71,10 +73,17 @@ impl Saving {
     }
 }
 
+/// The bars on the terminal, which make room for what is said.
+pub(super) static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
 /// Says something on standard error. Where that cannot be written, as on a full disk, a training
 /// must not end for it.
 pub fn tell(message: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr(), "{}", message.as_ref());
+    let say = || drop(writeln!(std::io::stderr(), "{}", message.as_ref()));
+    match &*BARS.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(bars) => bars.suspend(say),
+        None => say(),
+    }
 }
 
 impl Settings {

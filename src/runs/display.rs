@@ -1,37 +1,77 @@
-//! Trainings on standard error: a bar each on a terminal, a line an epoch elsewhere.
+//! Trainings on standard error: on a terminal a bar for each worker and one for all runs, a line an
+//! epoch elsewhere.
 
 use std::io::IsTerminal;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::context::tell;
+use super::context::{BARS, tell};
+use super::order::weight;
 use super::protocol::{Event, Task};
+use super::terminal::Terminal;
 use crate::experiment::LogRow;
 
-/// Standard error, shared by several trainings.
+/// Standard error, shared by several trainings. Nothing of the bars is left when it is dropped.
 pub struct Display {
     bars: Option<MultiProgress>,
+    /// Of all runs, where there are several.
+    total: Option<ProgressBar>,
+    /// What all runs take, in the unit of [`weight`].
+    whole: f64,
+    runs: usize,
+    sum: Mutex<Sum>,
+    started: Instant,
     quiet: bool,
 }
 
+/// How far all runs together have come, in the unit of [`weight`].
+#[derive(Default)]
+struct Sum {
+    left: f64,
+    /// By this process and its workers.
+    done: f64,
+    finished: usize,
+}
+
+impl Sum {
+    /// None before anything is done.
+    fn time_left(&self, elapsed: Duration) -> Option<Duration> {
+        (self.done > 0.0).then(|| elapsed.mul_f64(self.left.max(0.0) / self.done))
+    }
+}
+
+/// A bar of `length`, which draws itself where it stands and so is not drawn yet.
+fn bar(length: u64, prefix: String) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    let bar = ProgressBar::hidden().with_style(style).with_prefix(prefix);
+    bar.set_length(length);
+    bar
+}
+
 impl Display {
-    /// An empty display; `quiet` shows nothing.
-    pub fn new(quiet: bool) -> Display {
+    /// A display for these trainings, none of which has begun; `quiet` shows nothing.
+    pub fn new(quiet: bool, tasks: &[Task]) -> Display {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
-        let target = || ProgressDrawTarget::stderr_with_hz(4);
-        Display { bars: on_terminal.then(|| MultiProgress::with_draw_target(target())), quiet }
+        let target = || ProgressDrawTarget::term_like_with_hz(Box::new(Terminal::default()), 4);
+        let bars = on_terminal.then(|| MultiProgress::with_draw_target(target()));
+        let runs = tasks.len();
+        let total = bars.as_ref().filter(|_| runs > 1);
+        let total = total.map(|bars| bars.add(bar(1000, format!("all {runs} runs"))));
+        let whole =
+            if total.is_some() { tasks.iter().map(weight).sum::<u64>() as f64 } else { 0.0 };
+        BARS.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&bars);
+        let sum = Mutex::new(Sum { left: whole, ..Sum::default() });
+        Display { bars, total, whole, runs, sum, started: Instant::now(), quiet }
     }
 
     /// Writes a line that stays.
     pub fn say(&self, line: &str) {
-        match &self.bars {
-            Some(bars) => {
-                // A terminal that cannot be written to shows nothing, and the training goes on.
-                let _ = bars.println(line);
-            }
-            None if !self.quiet => tell(line),
-            None => {}
+        if !self.quiet {
+            tell(line);
         }
     }
 
@@ -40,17 +80,48 @@ impl Display {
         let epochs = task.run.training.as_ref().map_or(1, |t| t.epochs);
         let label = task.label();
         let bar = self.bars.as_ref().map(|bars| {
-            // A bar draws itself where it stands, so it is added to the others first.
-            let bar = bars.add(ProgressBar::no_length());
-            let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar())
-                .progress_chars("=> ");
-            bar.set_style(style);
-            bar.set_length(u64::from(epochs) * 1000);
-            bar.set_prefix(label.clone());
-            bar
+            let bar = bar(u64::from(epochs) * 1000, label.clone());
+            match &self.total {
+                Some(total) => bars.insert_before(total, bar),
+                None => bars.add(bar),
+            }
         });
-        Shown { display: self, bar, label, epochs, started: Instant::now(), before: 0.0, done: 0.0 }
+        Shown {
+            display: self,
+            bar,
+            label,
+            epochs,
+            weight: if self.total.is_some() { weight(task) as f64 } else { 0.0 },
+            started: Instant::now(),
+            before: 0.0,
+            done: 0.0,
+        }
+    }
+
+    fn sum(&self) -> MutexGuard<'_, Sum> {
+        self.sum.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes how far all runs have come, and shows it.
+    fn count(&self, change: impl FnOnce(&mut Sum)) {
+        let Some(total) = &self.total else { return };
+        let mut sum = self.sum();
+        change(&mut sum);
+        let left = sum.time_left(self.started.elapsed());
+        let left =
+            left.map_or("time left unknown".to_string(), |t| format!("{} left", readable(t)));
+        let share = 1.0 - sum.left.max(0.0) / self.whole.max(1.0);
+        total.set_position((share * 1000.0) as u64);
+        total.set_message(format!("{} of {} trained, {left}", sum.finished, self.runs));
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Some(total) = &self.total {
+            total.finish_and_clear();
+        }
+        BARS.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -61,6 +132,8 @@ pub struct Shown<'a> {
     bar: Option<ProgressBar>,
     label: String,
     epochs: u32,
+    /// What the whole training takes; see [`Sum`].
+    weight: f64,
     started: Instant,
     /// Epochs that were done before this process.
     before: f64,
@@ -74,23 +147,41 @@ impl Shown<'_> {
         match event {
             Event::Resumed { epoch } => {
                 self.before = f64::from(*epoch);
+                self.done = self.before;
+                let before = self.share(self.before);
+                self.display.count(|sum| sum.left -= before);
                 self.line(format!("goes on after epoch {epoch} of {}", self.epochs));
             }
             Event::Step { done, loss } => {
-                self.done = *done;
+                self.advance(*done);
                 let epoch = done.ceil();
                 self.message(format!("epoch {epoch}/{}, loss {loss:.3}", self.epochs));
             }
             Event::Epoch { row, images_per_second } => {
-                self.done = f64::from(row.epoch);
+                self.advance(f64::from(row.epoch));
                 let row = describe(row, *images_per_second);
                 self.line(format!("epoch {}/{}, {row}, {}", self.done, self.epochs, self.left()));
                 if self.bar.is_some() && self.done >= f64::from(self.epochs) {
+                    self.display.count(|sum| sum.finished += 1);
                     let took = readable(self.started.elapsed());
                     self.display.say(&format!("{}: trained in {took}", self.label));
                 }
             }
         }
+    }
+
+    /// The weight of so many epochs.
+    fn share(&self, epochs: f64) -> f64 {
+        self.weight * epochs / f64::from(self.epochs.max(1))
+    }
+
+    fn advance(&mut self, done: f64) {
+        let more = self.share(done - self.done);
+        self.done = done;
+        self.display.count(|sum| {
+            sum.left -= more;
+            sum.done += more;
+        });
     }
 
     /// A line, where there is no bar.
@@ -146,5 +237,19 @@ pub fn readable(duration: Duration) -> String {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_follows_from_what_was_done_here() {
+        let minute = Duration::from_secs(60);
+        let sum = |left, done| Sum { left, done, finished: 0 };
+        assert_eq!(sum(30.0, 10.0).time_left(minute), Some(3 * minute));
+        assert_eq!(sum(30.0, 0.0).time_left(minute), None);
+        assert_eq!(sum(-1.0, 10.0).time_left(minute), Some(Duration::ZERO));
     }
 }

@@ -17,6 +17,7 @@ pub mod provenance;
 pub mod sharing;
 mod split;
 mod stop;
+mod terminal;
 pub mod train;
 pub mod worker;
 pub mod workers;

@@ -14,7 +14,7 @@ pub(super) fn longest_first(mut tasks: Vec<Task>) -> Vec<Task> {
 }
 
 /// What a run's time grows with; 0 where its network cannot be, which its training will say.
-fn weight(task: &Task) -> u64 {
+pub(super) fn weight(task: &Task) -> u64 {
     let run = &task.run;
     let epochs = run.training.as_ref().map_or(0, |t| u64::from(t.epochs));
     let network = input_of(&run.dataset).and_then(|input| run.network.build(input));

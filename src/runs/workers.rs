@@ -104,7 +104,7 @@ fn ends_the_process(error: &anyhow::Error) -> bool {
 /// What failed.
 fn in_turn(mut waiting: Vec<Task>, data_sets: &DataSets) -> Result<Vec<Failure>> {
     let settings = data_sets.settings;
-    let display = Display::new(settings.quiet);
+    let display = Display::new(settings.quiet, &waiting);
     let mut failures = Vec::new();
     while !waiting.is_empty() {
         let mut busy = Vec::new();
@@ -168,10 +168,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What failed.
 fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result<Vec<Failure>> {
+    let display = Display::new(settings.quiet, &tasks);
     let shared = Shared {
         queue: Mutex::new(longest_first(tasks).into()),
         failures: Mutex::default(),
-        display: Display::new(settings.quiet),
+        display,
         stop: watch_signals()?,
         settings,
         workers,
