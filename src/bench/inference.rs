@@ -60,7 +60,7 @@ impl<'a> Ready<'a> {
         };
         for exits in [1, self.engine.exits()] {
             let mut number = 0;
-            let each = seconds_each(subject.clock, || {
+            let each = seconds_each(subject.bench.clock, || {
                 number = (number + 1) % BATCH;
                 let mut walk = self.engine.walk(self.image(number))?;
                 (0..exits).for_each(|_| {
@@ -74,7 +74,7 @@ impl<'a> Ready<'a> {
         }
         for batch in [64, BATCH] {
             let images = &self.images[..self.images.len() / BATCH * batch];
-            let each = seconds_each(subject.clock, || {
+            let each = seconds_each(subject.bench.clock, || {
                 black_box(self.engine.logits(images, subject.threads)?);
                 Ok(())
             })?;
@@ -89,7 +89,7 @@ impl<'a> Ready<'a> {
         let mut weights = self.weights.converted(&subject.network, Kind::Float, Device::Cpu)?;
         let _no_grad = tch::no_grad_guard();
         let images = images(subject, BATCH)?;
-        let each = seconds_each(subject.clock, || {
+        let each = seconds_each(subject.bench.clock, || {
             let network = &subject.network;
             black_box(network.forward(&mut weights, &images, Mode::Evaluate, Precision::Fp32)?);
             Ok(())
@@ -99,29 +99,17 @@ impl<'a> Ready<'a> {
 
     pub(super) fn early(&self, tell: Tell) -> Result<()> {
         let predictions = self.predictions()?;
-        let settings = settings(self.subject, &predictions)?;
-        let costs = &self.subject.multiply_adds;
+        let settings = leavings(self.subject, &predictions)?;
         for batch in [1, BATCH] {
             let everything = by_hand(self.subject, closed(self.engine.exits()))?;
             let whole = self.time(batch, &everything)?;
-            let whole_cost = costs.last().map_or(0.0, |&cost| cost as f64);
-            for (exit, ratio, rule) in &settings {
-                let took = self.time(batch, rule)?;
+            for leaving in &settings {
+                let took = self.time(batch, &leaving.rule)?;
                 let timed = if batch == 1 { ALONE } else { BATCH };
-                let counted = counted(self.subject, &predictions, rule, timed);
-                let place = place(self.subject, *exit, *ratio);
-                let what = format!("early/{batch}/{place}");
-                let (name, threads) = (self.subject.name, self.subject.threads);
+                let counted = counted(self.subject, &predictions, &leaving.rule, timed);
                 tell(Measured {
-                    early: Some(Early {
-                        batch,
-                        exit: *exit,
-                        ratio: *ratio,
-                        counted,
-                        measured: took / whole,
-                    }),
                     precision: Some(self.engine.precision()),
-                    ..Measured::images(name, &what, threads, 1.0 / took, counted * whole_cost)
+                    ..leaving.measured(self.subject, batch, counted, took, took / whole)
                 })?;
             }
         }
@@ -132,7 +120,7 @@ impl<'a> Ready<'a> {
     fn time(&self, batch: usize, rule: &Rule) -> Result<f64> {
         let (subject, engine) = (self.subject, &self.engine);
         if batch == 1 {
-            let each = seconds_each(subject.clock, || {
+            let each = seconds_each(subject.bench.clock, || {
                 for number in 0..ALONE {
                     black_box(early_exit_one(engine, self.image(number), rule)?);
                 }
@@ -140,7 +128,7 @@ impl<'a> Ready<'a> {
             })?;
             return Ok(each / ALONE as f64);
         }
-        let each = seconds_each(subject.clock, || {
+        let each = seconds_each(subject.bench.clock, || {
             black_box(early_exit(engine, &self.images, rule, subject.threads)?);
             Ok(())
         })?;
@@ -158,7 +146,7 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Thresholds that nobody passes.
+/// Thresholds that no image passes.
 fn closed(exits: usize) -> Vec<f64> {
     vec![f64::INFINITY; exits - 1]
 }
@@ -169,24 +157,54 @@ fn by_hand(subject: &Subject, thresholds: Vec<f64>) -> Result<Rule> {
     Ok(Rule::plain(Thresholds::by_hand(thresholds, costs.len())?, costs))
 }
 
-/// Every exit for all images, and the policy at several shares of the last exit's cost: exit,
-/// knob, rule.
-#[allow(clippy::type_complexity)]
-pub(super) fn settings(
-    subject: &Subject,
-    predictions: &Predictions,
-) -> Result<Vec<(Option<usize>, Option<f64>, Rule)>> {
+/// A way to leave early.
+pub(super) struct Leaving {
+    /// The exit, from 1, that all images leave at; none for the policy.
+    pub exit: Option<usize>,
+    /// What the policy is swept by; none for an exit.
+    knob: Option<f64>,
+    pub rule: Rule,
+}
+
+impl Leaving {
+    /// Its result: `counted` of the last exit's multiply-adds, `each` seconds an image, `measured` of
+    /// the last exit's time.
+    pub(super) fn measured(
+        &self,
+        subject: &Subject,
+        batch: usize,
+        counted: f64,
+        each: f64,
+        measured: f64,
+    ) -> Measured {
+        let place = match (self.exit, self.knob) {
+            (Some(exit), _) => format!("exit {exit}"),
+            (None, knob) => {
+                format!("{} {:.3}", subject.bench.policy.form().knob, knob.unwrap_or(0.0))
+            }
+        };
+        let (what, cost) = (format!("early/{batch}/{place}"), counted * subject.last());
+        Measured {
+            early: Some(Early { batch, exit: self.exit, ratio: self.knob, counted, measured }),
+            ..Measured::images(subject.name, &what, subject.threads, 1.0 / each, cost)
+        }
+    }
+}
+
+/// Every exit for all images, and the policy at several shares of the last exit's cost.
+pub(super) fn leavings(subject: &Subject, predictions: &Predictions) -> Result<Vec<Leaving>> {
     let (exits, costs) = (predictions.exits, &subject.multiply_adds);
-    let mut settings = Vec::new();
+    let mut all = Vec::new();
     for exit in 1..=exits {
         let mut thresholds = closed(exits);
         if exit < exits {
             thresholds[exit - 1] = f64::NEG_INFINITY;
         }
-        settings.push((Some(exit), None, by_hand(subject, thresholds)?));
+        let rule = by_hand(subject, thresholds)?;
+        all.push(Leaving { exit: Some(exit), knob: None, rule });
     }
     let network = Network { hold_out: predictions, test: predictions, multiply_adds: costs };
-    let (policy, combine) = (subject.policy, subject.combine);
+    let (policy, combine) = (subject.bench.policy, subject.bench.combine);
     let setting = Setting { policy, combine, ..Setting::paper() };
     for share in SHARES {
         let budget = share * subject.last();
@@ -195,19 +213,12 @@ pub(super) fn settings(
         }
         let knob = solve(&network, &setting, budget)?;
         // Policies of few knobs have the same one at several budgets.
-        if settings.iter().all(|(_, known, _)| *known != Some(knob)) {
-            settings.push((None, Some(knob), rule(predictions, costs, &setting, knob)?));
+        if all.iter().all(|known| known.knob != Some(knob)) {
+            let rule = rule(predictions, costs, &setting, knob)?;
+            all.push(Leaving { exit: None, knob: Some(knob), rule });
         }
     }
-    Ok(settings)
-}
-
-/// What a setting is called: the exit, or the policy's knob.
-pub(super) fn place(subject: &Subject, exit: Option<usize>, knob: Option<f64>) -> String {
-    match exit {
-        Some(exit) => format!("exit {exit}"),
-        None => format!("{} {:.3}", subject.policy.knob(), knob.unwrap_or(0.0)),
-    }
+    Ok(all)
 }
 
 /// Share of the last exit's multiply-adds that the first `timed` images cost.

@@ -10,7 +10,7 @@ use crate::data::folder::EXTENSIONS;
 use crate::data::picture;
 use crate::eval::combine::Combine;
 use crate::eval::guarantee::{Risk, Tolerance};
-use crate::eval::policy::Policy;
+use crate::eval::policy::{Decide, Policy};
 use crate::eval::probabilities::Certainty;
 use crate::look::classify::{Classified, Classifier};
 use crate::look::letting::{Leave, Letting};
@@ -48,9 +48,7 @@ pub struct ClassifyArgs {
     /// What the guarantee is of: gap (accuracy) or consistency (answers that change)
     #[arg(long, default_value = "gap", requires = "guarantee")]
     risk: Risk,
-    /// When an image leaves: max-softmax, margin, entropy, patience, target-accuracy,
-    /// coordinate-ascent or dynamic-programme
-    #[arg(long, default_value = "max-softmax")]
+    #[arg(long, default_value_t = Policy::PAPER, help = policy_help())]
     policy: Policy,
     /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
     #[arg(long, value_name = "PROBABILITY")]
@@ -81,11 +79,17 @@ pub struct ClassifyArgs {
     quiet: bool,
 }
 
+fn policy_help() -> String {
+    let all = Policy::ALL.iter().filter(|policy| matches!(policy.form().decide, Decide::Gate(_)));
+    let names: Vec<&str> = all.map(|policy| policy.name()).collect();
+    format!("When an image leaves: {}", names.join(", "))
+}
+
 impl ClassifyArgs {
     /// The thresholds, in the range of what the policy asks.
     fn thresholds(&self) -> Result<Vec<f64>> {
-        let (what, range) = match self.policy {
-            Policy::Threshold(Certainty::NegativeEntropy) => ("negative entropy", f64::MIN..=0.0),
+        let (what, range) = match self.policy.certainty() {
+            Some(Certainty::NegativeEntropy) => ("negative entropy", f64::MIN..=0.0),
             _ => ("confidence", 0.0..=1.0),
         };
         for threshold in &self.threshold {

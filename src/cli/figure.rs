@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::options::{Compute, Folders, Workers, change};
+use super::options::{Compute, Folders, SavingArgs, Workers, change};
 use super::output::print;
-use super::saving::SavingArgs;
 use crate::eval::combine::Combine;
 use crate::eval::policy::Policy;
 use crate::experiment::{Combines, Experiment, Figure, load};
@@ -51,10 +50,7 @@ pub struct BudgetedArgs {
     figure: FigureArgs,
     #[command(flatten)]
     combine: CombineArgs,
-    /// When an image leaves: max-softmax, margin, entropy, patience, oracle, target-accuracy,
-    /// coordinate-ascent, dynamic-programme; several with commas between them, each a curve
-    /// [default: the experiment's, else max-softmax]
-    #[arg(long, value_name = "POLICY,..", value_delimiter = ',')]
+    #[arg(long, value_name = "POLICY,..", value_delimiter = ',', help = policy_help())]
     policy: Vec<Policy>,
     /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
     #[arg(long, value_name = "PROBABILITY")]
@@ -63,6 +59,15 @@ pub struct BudgetedArgs {
     /// with temperatures that are fitted on the hold-out
     #[arg(long)]
     temperature: bool,
+}
+
+fn policy_help() -> String {
+    format!(
+        "When an image leaves: {}; several with commas between them, each a curve [default: the \
+         experiment's, else {}]",
+        Policy::names(),
+        Policy::PAPER
+    )
 }
 
 /// Options of `repro anytime`.

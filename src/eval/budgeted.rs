@@ -10,8 +10,10 @@ use anyhow::{Context, Error, Result, ensure};
 
 use crate::eval::answers::Answers;
 use crate::eval::combine::{self, Combine};
-use crate::eval::optimise::{self, Price};
-use crate::eval::policy::{Gate, Knobs, Policy, Rule, default_lambdas, default_targets};
+use crate::eval::optimise::Price;
+use crate::eval::policy::{
+    Decide, Gate, HeldOut, Knobs, Policy, Rule, default_lambdas, default_targets,
+};
 use crate::eval::predictions::check_costs;
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::{HoldOut, check_not_empty, search};
@@ -111,7 +113,8 @@ pub struct Sweep {
 /// different networks, and on knobs out of range.
 pub fn sweep(network: &Network, setting: &Setting) -> Result<Sweep> {
     let both = Both::new(network, setting)?;
-    let knobs = setting.policy.knobs(&setting.knobs, network.multiply_adds);
+    let values = setting.policy.form().values;
+    let knobs = values(&setting.knobs, network.multiply_adds);
     let points: Result<_> = knobs.into_iter().map(|knob| both.point(knob)).collect();
     Ok(Sweep { policy: setting.policy, temperatures: both.temperatures, points: points? })
 }
@@ -139,16 +142,19 @@ impl<'a> Both<'a> {
     }
 
     fn gate(&self, knob: f64) -> Result<Gate> {
-        let Setting { policy, ref knobs, .. } = *self.setting;
-        let costs = self.network.multiply_adds;
-        Gate::new(policy, &self.hold_out, costs, knob, knobs.target_bound)
+        self.setting.policy.gate(&HeldOut {
+            hold_out: &self.hold_out,
+            multiply_adds: self.network.multiply_adds,
+            knob,
+            target_bound: self.setting.knobs.target_bound,
+        })
     }
 
     /// The point on test; the oracle needs nothing but the labels there.
     fn point(&self, knob: f64) -> Result<BudgetedPoint> {
         let costs = self.network.multiply_adds;
-        if self.setting.policy == Policy::Oracle {
-            let left = optimise::oracle(&self.test, &Price::new(costs, knob)?)?;
+        if let Decide::Labels(exits) = self.setting.policy.form().decide {
+            let left = exits(&self.test, &Price::new(costs, knob)?)?;
             return Ok(BudgetedPoint { ratio: Some(knob), ..outcome(&self.test, &left, costs) });
         }
         let gate = self.gate(knob)?;
@@ -198,10 +204,10 @@ pub fn solve(network: &Network, setting: &Setting, budget: f64) -> Result<f64> {
         budget >= first,
         "a budget of {budget} multiply-adds an image is less than the first exit costs ({first})"
     );
-    match setting.policy {
-        Policy::Threshold(_) if budget >= last => Ok(f64::INFINITY),
-        Policy::Threshold(_) => bisect(&both.hold_out, costs, budget),
-        _ => dearest_within(&both, budget),
+    match setting.policy.form().by_ratio {
+        true if budget >= last => Ok(f64::INFINITY),
+        true => bisect(&both.hold_out, costs, budget),
+        false => dearest_within(&both, budget),
     }
 }
 
@@ -209,7 +215,7 @@ fn dearest_within(both: &Both, budget: f64) -> Result<f64> {
     let (policy, costs) = (both.setting.policy, both.network.multiply_adds);
     let answers = both.hold_out.answers();
     let mut best = None;
-    for knob in policy.knobs(&both.setting.knobs, costs) {
+    for knob in (policy.form().values)(&both.setting.knobs, costs) {
         let left = both.gate(knob)?.exits_of(answers)?;
         let cost = outcome(answers, &left, costs).multiply_adds;
         if cost <= budget && best.is_none_or(|(dearest, _)| cost > dearest) {
@@ -217,7 +223,10 @@ fn dearest_within(both: &Both, budget: f64) -> Result<f64> {
         }
     }
     let (_, knob) = best.with_context(|| {
-        format!("no {} of {policy} keeps within {budget} multiply-adds an image", policy.knob())
+        format!(
+            "no {} of {policy} keeps within {budget} multiply-adds an image",
+            policy.form().knob
+        )
     })?;
     Ok(knob)
 }

@@ -65,7 +65,7 @@ pub(super) fn rule(
     };
     let common = |threshold: f64| Thresholds::by_hand(vec![threshold; exits - 1], exits);
     let by_thresholds = |thresholds: Thresholds| {
-        let Policy::Threshold(certainty) = policy else {
+        let Some(certainty) = policy.certainty().filter(|_| policy.form().by_ratio) else {
             bail!("the policy {policy} has no thresholds of its own; give --ratio or --budget");
         };
         let (gate, multiply_adds) = (Gate::Thresholds(thresholds), multiply_adds.to_vec());

@@ -25,19 +25,6 @@ const IMAGES: usize = 400;
 const COLUMNS: usize = 20;
 /// Side of an image in the sprite; larger ones are made smaller.
 const LARGEST: u32 = 48;
-/// What the page calls each policy.
-fn policy_label(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Threshold(Certainty::MaxSoftmax) => "largest softmax",
-        Policy::Threshold(Certainty::Margin) => "margin",
-        Policy::Threshold(Certainty::NegativeEntropy) => "entropy",
-        Policy::Patience => "exits that agree",
-        Policy::TargetAccuracy => "calibrated accuracy",
-        Policy::CoordinateAscent => "coordinate ascent",
-        Policy::DynamicProgramme => "dynamic programme",
-        Policy::Oracle => "oracle (sees the label)",
-    }
-}
 
 /// What the page calls each way to combine exits.
 fn combine_label(rule: Combine) -> &'static str {
@@ -93,7 +80,7 @@ fn of_rule(network: &Network, rule: Combine, shown: &[usize]) -> Result<Value> {
     let costs = network.multiply_adds;
     let answers = combine::answers(network.test, rule, costs, Certainty::MaxSoftmax)?;
     let anytime = anytime::points(network.test, rule, costs)?;
-    let policies = Policy::ALL.into_iter().filter(|policy| policy.check_combine(rule).is_ok());
+    let policies = Policy::ALL.iter().copied().filter(|policy| policy.check_combine(rule).is_ok());
     let policies = policies.map(|policy| of_policy(network, policy, rule, shown));
     // They only order images, so four decimals do.
     let rounded = |exit: &Vec<f64>| {
@@ -119,8 +106,8 @@ fn of_policy(
     let points = sweep(network, &setting)?.points;
     Ok(json!({
         "name": policy.name(),
-        "label": policy_label(policy),
-        "knob": policy.knob(),
+        "label": policy.form().label,
+        "knob": policy.form().knob,
         "points": points.iter().map(|point| of_point(point, shown)).collect::<Vec<_>>(),
     }))
 }
