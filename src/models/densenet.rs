@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::units::{bn_relu_conv, classifier_place, convolutional_classifier, pooled_classifier};
-use super::{Classifier, Input, check_exits_after};
+use super::{Classifier, Input, check_exits_after, check_range, check_two_halvings};
 use crate::nn::{Builder, Conv, Feature, Network};
 
 /// Dense blocks of a DenseNet for small images.
@@ -43,62 +43,20 @@ fn one() -> f64 {
     1.0
 }
 
-impl Config {
-    /// Composite layers in all.
-    pub fn layers(&self) -> usize {
-        BLOCKS * self.layers_per_block
-    }
-
-    /// Layers with weights on the longest path, as DenseNets are called by.
-    fn weighted_layers(&self) -> usize {
-        self.layers() * if self.bottleneck { 2 } else { 1 } + 4
-    }
-
-    pub(super) fn short_name(&self) -> String {
-        let family = match (self.growth_doubles, self.bottleneck && self.compression < 1.0) {
-            (true, _) => "densenet-star",
-            (false, true) => "densenet-bc",
-            (false, false) => "densenet",
-        };
-        format!("{family}-{}-{}exits-g{}", self.weighted_layers(), self.exits_after.len() + 1, self.growth)
-    }
-
-    /// Channels of the first convolution: twice the growth for DenseNet-BC, else 16 (DenseNet,
-    /// section 4.2).
-    fn first_channels(&self) -> usize {
-        if self.bottleneck && self.compression < 1.0 { 2 * self.growth } else { 16 }
-    }
-
-    fn validate(&self, input: Input) -> Result<()> {
-        ensure!(
-            (1..=2_000).contains(&self.layers_per_block),
-            "layers_per_block: {} cannot be",
-            self.layers_per_block
-        );
-        ensure!((1..=4_096).contains(&self.growth), "growth: {} cannot be", self.growth);
-        ensure!(
-            self.compression > 0.0 && self.compression <= 1.0,
-            "compression: {} is not above 0 and at most 1",
-            self.compression
-        );
-        ensure!(input.side >= 4, "an image of {} pixels a side cannot be halved twice", input.side);
-        check_exits_after(&self.exits_after, self.layers(), "composite layer")
-    }
-}
-
-exits_by_list!(layers, "composite layer", classifier);
+exits_by_list!(config => BLOCKS * config.layers_per_block, "composite layer", classifier);
 
 /// The graph of a DenseNet.
 ///
 /// # Errors
-/// Names the key that cannot be.
+/// Returns an error naming the invalid key.
 pub fn build(config: &Config, input: Input) -> Result<Network> {
-    config.validate(input)?;
+    validate(config, input)?;
+    let layers = BLOCKS * config.layers_per_block;
     let (mut net, image) = Builder::new(input.channels, input.side);
     let mut x =
-        net.at("stem", "stem", |net| net.conv(image, Conv::three(config.first_channels(), 1)));
+        net.at("stem", "stem", |net| net.conv(image, Conv::three(first_channels(config), 1)));
     net.map(x, 0);
-    for layer in 0..config.layers() {
+    for layer in 0..layers {
         let (block, within) = (layer / config.layers_per_block, layer % config.layers_per_block);
         if block > 0 && within == 0 {
             let place = format!("transition {block}");
@@ -121,10 +79,10 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
             net.exit(logits, layer + 1);
         }
     }
-    let place = classifier_place(config.layers());
+    let place = classifier_place(layers);
     let logits =
         net.at("classifier", place, |net| pre_activation_classifier(net, x, input.classes));
-    net.exit(logits, config.layers());
+    net.exit(logits, layers);
     Ok(net.finish())
 }
 
@@ -148,4 +106,78 @@ fn pre_activation_classifier(net: &mut Builder, x: Feature, classes: usize) -> F
     let h = net.batch_norm(x);
     let h = net.relu(h);
     pooled_classifier(net, h, classes)
+}
+
+/// Channels of the first convolution: twice the growth for DenseNet-BC, else 16 (DenseNet,
+/// section 4.2).
+fn first_channels(config: &Config) -> usize {
+    if is_bc(config) { 2 * config.growth } else { 16 }
+}
+
+fn is_bc(config: &Config) -> bool {
+    config.bottleneck && config.compression < 1.0
+}
+
+pub(super) fn short_name(config: &Config) -> String {
+    let family = match (config.growth_doubles, is_bc(config)) {
+        (true, _) => "densenet-star",
+        (false, true) => "densenet-bc",
+        (false, false) => "densenet",
+    };
+    // Layers with weights on the longest path, as DenseNets are called by.
+    let convolutions = if config.bottleneck { 2 } else { 1 };
+    let depth = BLOCKS * config.layers_per_block * convolutions + 4;
+    format!("{family}-{depth}-{}exits-g{}", config.exits_after.len() + 1, config.growth)
+}
+
+fn validate(config: &Config, input: Input) -> Result<()> {
+    check_range("layers_per_block", config.layers_per_block, 2_000)?;
+    check_range("growth", config.growth, 4_096)?;
+    let compression = config.compression;
+    ensure!(
+        compression > 0.0 && compression <= 1.0,
+        "compression: {compression} is out of range (above 0, at most 1)"
+    );
+    check_two_halvings(input.side)?;
+    check_exits_after(&config.exits_after, BLOCKS * config.layers_per_block, UNIT)
+}
+
+/// Published networks for CIFAR-10: name, composite layers in each block, growth, whether it is a
+/// DenseNet-BC, multiply-adds, parameters, error on augmented CIFAR-10 in percent (Huang et al., 2017,
+/// Table 2). The counts are exact; the paper rounds its parameters.
+#[rustfmt::skip]
+pub const PUBLISHED: [(&str, usize, usize, bool, u64, u64, f64); 6] = [
+    ("densenet-40-12", 12, 12, false, 264_812_928, 1_019_722, 5.24),
+    ("densenet-100-12", 32, 12, false, 1_769_516_448, 6_979_642, 4.10),
+    ("densenet-100-24", 32, 24, false, 6_889_347_744, 27_249_082, 3.74),
+    ("densenet-bc-100-12", 16, 12, true, 287_929_692, 769_162, 4.51),
+    ("densenet-bc-250-24", 41, 24, true, 5_418_785_724, 15_324_406, 3.62),
+    ("densenet-bc-190-40", 31, 40, true, 9_301_945_740, 25_624_430, 3.46),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_networks_are_counted_to_the_unit() {
+        for (name, layers_per_block, growth, is_bc, multiply_adds, parameters, _) in PUBLISHED {
+            let config = Config {
+                layers_per_block,
+                growth,
+                bottleneck: is_bc,
+                compression: if is_bc { 0.5 } else { 1.0 },
+                growth_doubles: false,
+                exits_after: vec![],
+                classifier: Classifier::Pooled,
+            };
+            let input = Input { channels: 3, side: 32, classes: 10 };
+            let cost = crate::cost::table(&build(&config, input).unwrap())[0];
+            assert_eq!(
+                (cost.multiply_adds, cost.parameters),
+                (multiply_adds, parameters),
+                "{name}"
+            );
+        }
+    }
 }

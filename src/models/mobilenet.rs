@@ -4,11 +4,11 @@
 //! Weights are named as in the public implementation for CIFAR (conv1, bn1, layers.N, linear).
 
 use anyhow::{Result, ensure};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::units::pooled_classifier;
-use super::{Input, Stem, check_exits_after, check_halvings, check_width};
+use super::units::{exit_after, pooled_classifier};
+pub use super::width::Config;
+use super::width::{check_halvings, check_width};
+use super::{Input, check_exits_after};
 use crate::nn::{Builder, Conv, Feature, Network};
 
 /// Channels of the first convolution (paper, Table 1).
@@ -31,51 +31,27 @@ const BLOCKS: [(usize, usize); 13] = [
     (1024, 1),
 ];
 
-/// A MobileNet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Width multiplier (the paper's alpha): every number of channels is multiplied by it and
-    /// rounded down.
-    #[serde(default = "one")]
-    pub width: f64,
-    /// The first convolution: stride 1 for CIFAR, 2 for ImageNet.
-    #[serde(default)]
-    pub stem: Stem,
-    /// Blocks, counted from 1, after which an intermediate classifier is attached.
-    #[serde(default)]
-    pub exits_after: Vec<usize>,
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-exits_by_list!(blocks, "block");
+exits_by_list!(_config => BLOCKS.len(), "block");
 
 /// The graph of a MobileNet.
 ///
 /// # Errors
 /// Returns an error naming the invalid key.
 pub fn build(config: &Config, input: Input) -> Result<Network> {
-    config.validate(input)?;
+    validate(config, input)?;
     let (mut net, image) = Builder::new(input.channels, input.side);
-    let stem = Conv::three(config.channels(STEM), config.stem.stride());
+    let stem = Conv::three(scaled(STEM, config.width), config.stem.stride());
     let mut x = conv_bn_relu(&mut net, 1, image, stem);
     net.map(x, 0);
     for (block, (channels, stride)) in (1..).zip(BLOCKS) {
         x = net.scope(format!("layers.{}", block - 1), |net| {
-            separable(net, x, config.channels(channels), stride)
+            separable(net, x, scaled(channels, config.width), stride)
         });
         net.map(x, block);
-        if config.exits_after.contains(&block) {
-            let name = format!("exits.{block}");
-            let logits = net.scope(name, |net| pooled_classifier(net, x, input.classes));
-            net.exit(logits, block);
-        }
+        exit_after(&mut net, &config.exits_after, block, x, input.classes);
     }
     let logits = pooled_classifier(&mut net, x, input.classes);
-    net.exit(logits, config.blocks());
+    net.exit(logits, BLOCKS.len());
     Ok(net.finish())
 }
 
@@ -92,37 +68,26 @@ fn conv_bn_relu(net: &mut Builder, number: usize, x: Feature, conv: Conv) -> Fea
     net.relu(h)
 }
 
-impl Config {
-    /// Depthwise separable blocks.
-    pub fn blocks(&self) -> usize {
-        BLOCKS.len()
-    }
+/// `count * width`, rounded down.
+fn scaled(count: usize, width: f64) -> usize {
+    (count as f64 * width) as usize
+}
 
-    fn channels(&self, channels: usize) -> usize {
-        (channels as f64 * self.width) as usize
-    }
+pub(super) fn short_name(config: &Config) -> String {
+    config.name_of("mobilenet")
+}
 
-    /// Strides of the first convolution and of each block.
-    fn strides(&self) -> Vec<usize> {
-        let blocks = BLOCKS.map(|(_, stride)| stride);
-        std::iter::once(self.stem.stride()).chain(blocks).collect()
-    }
-
-    pub(super) fn short_name(&self) -> String {
-        format!("mobilenet-{}-{}exits", self.width, self.exits_after.len() + 1)
-    }
-
-    fn validate(&self, input: Input) -> Result<()> {
-        check_width(self.width)?;
-        ensure!(
-            self.channels(STEM) > 0,
-            "width: {} leaves the first convolution without channels; at least {} is needed",
-            self.width,
-            1.0 / STEM as f64
-        );
-        check_halvings(input.side, &self.strides())?;
-        check_exits_after(&self.exits_after, self.blocks(), "block")
-    }
+fn validate(config: &Config, input: Input) -> Result<()> {
+    check_width(config.width)?;
+    ensure!(
+        scaled(STEM, config.width) > 0,
+        "width: {} leaves the first convolution without channels; at least {} is needed",
+        config.width,
+        1.0 / STEM as f64
+    );
+    let strides = BLOCKS.map(|(_, stride)| stride);
+    check_halvings(input.side, config.stem.stride(), &strides)?;
+    check_exits_after(&config.exits_after, BLOCKS.len(), UNIT)
 }
 
 /// A published network: width, pixels a side, multiply-adds, parameters (of 1,000 classes), top-1
@@ -141,6 +106,7 @@ pub const PUBLISHED: [(f64, usize, u64, u64, f64); 7] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::Stem;
 
     fn network(width: f64, stem: Stem, side: usize) -> Result<Network> {
         let config = Config { width, stem, exits_after: vec![] };

@@ -3,11 +3,11 @@
 //! Weights are named as in torchvision, so that its pretrained ones fit.
 
 use anyhow::Result;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::units::pooled_classifier;
-use super::{Input, Stem, check_exits_after, check_halvings, check_width};
+use super::units::exit_after;
+pub use super::width::Config;
+use super::width::{check_halvings, check_width};
+use super::{Input, check_exits_after};
 use crate::nn::{Builder, Conv, Feature, Network};
 
 /// Expansion t, channels c, repeats n, stride s of the first repeat (paper, Table 2).
@@ -28,26 +28,6 @@ const DIVISOR: usize = 8;
 /// Dropout before the last layer, as in torchvision.
 const DROPOUT: f64 = 0.2;
 
-/// A MobileNetV2.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Width multiplier: numbers of channels are multiplied by it and rounded to multiples of 8,
-    /// never below 90 %.
-    #[serde(default = "one")]
-    pub width: f64,
-    /// Strides of the first convolution and of the second row: 1 for CIFAR, 2 for ImageNet.
-    #[serde(default)]
-    pub stem: Stem,
-    /// Blocks, counted from 1, after which an intermediate classifier is attached.
-    #[serde(default)]
-    pub exits_after: Vec<usize>,
-}
-
-fn one() -> f64 {
-    1.0
-}
-
 /// One block's numbers.
 struct Block {
     expansion: usize,
@@ -55,34 +35,30 @@ struct Block {
     stride: usize,
 }
 
-exits_by_list!(blocks, "block");
+exits_by_list!(_config => blocks(), "block");
 
 /// The graph of a MobileNetV2.
 ///
 /// # Errors
 /// Returns an error naming the invalid key.
 pub fn build(config: &Config, input: Input) -> Result<Network> {
-    config.validate(input)?;
+    validate(config, input)?;
     let (mut net, image) = Builder::new(input.channels, input.side);
     let stem = Conv::three(scaled(STEM, config.width), config.stem.stride());
     let mut x = net.scope("features.0", |net| conv_bn_relu6(net, image, stem));
     net.map(x, 0);
-    for (number, block) in (1..).zip(config.table()) {
+    for (number, block) in (1..).zip(table(config)) {
         x = net.scope(format!("features.{number}"), |net| inverted_residual(net, x, &block));
         net.map(x, number);
-        if config.exits_after.contains(&number) {
-            let name = format!("exits.{number}");
-            let logits = net.scope(name, |net| pooled_classifier(net, x, input.classes));
-            net.exit(logits, number);
-        }
+        exit_after(&mut net, &config.exits_after, number, x, input.classes);
     }
     let head = Conv::pointwise(scaled(HEAD, config.width.max(1.0)));
-    let name = format!("features.{}", config.blocks() + 1);
+    let name = format!("features.{}", blocks() + 1);
     let h = net.scope(name, |net| conv_bn_relu6(net, x, head));
     let h = net.global_avg_pool(h);
     let h = net.dropout(h, DROPOUT);
     let logits = net.linear(h, input.classes, "classifier.1");
-    net.exit(logits, config.blocks());
+    net.exit(logits, blocks());
     Ok(net.finish())
 }
 
@@ -119,40 +95,33 @@ fn scaled(channels: usize, width: f64) -> usize {
     if (rounded as f64) < 0.9 * wanted { rounded + DIVISOR } else { rounded }
 }
 
-impl Config {
-    /// Inverted residual blocks.
-    pub fn blocks(&self) -> usize {
-        ROWS.iter().map(|(_, _, repeats, _)| repeats).sum()
-    }
+/// Inverted residual blocks.
+fn blocks() -> usize {
+    ROWS.iter().map(|(_, _, repeats, _)| repeats).sum()
+}
 
-    /// All blocks in order.
-    fn table(&self) -> Vec<Block> {
-        let mut blocks = Vec::new();
-        for (row, (expansion, channels, repeats, stride)) in ROWS.into_iter().enumerate() {
-            let first = if row == 1 { self.stem.stride() } else { stride };
-            for repeat in 0..repeats {
-                let stride = if repeat == 0 { first } else { 1 };
-                blocks.push(Block { expansion, channels: scaled(channels, self.width), stride });
-            }
+/// All blocks in order.
+fn table(config: &Config) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (row, (expansion, channels, repeats, stride)) in ROWS.into_iter().enumerate() {
+        let first = if row == 1 { config.stem.stride() } else { stride };
+        for repeat in 0..repeats {
+            let stride = if repeat == 0 { first } else { 1 };
+            blocks.push(Block { expansion, channels: scaled(channels, config.width), stride });
         }
-        blocks
     }
+    blocks
+}
 
-    /// Strides of the first convolution and of each block.
-    fn strides(&self) -> Vec<usize> {
-        let blocks = self.table().into_iter().map(|block| block.stride);
-        std::iter::once(self.stem.stride()).chain(blocks).collect()
-    }
+pub(super) fn short_name(config: &Config) -> String {
+    config.name_of("mobilenet-v2")
+}
 
-    pub(super) fn short_name(&self) -> String {
-        format!("mobilenet-v2-{}-{}exits", self.width, self.exits_after.len() + 1)
-    }
-
-    fn validate(&self, input: Input) -> Result<()> {
-        check_width(self.width)?;
-        check_halvings(input.side, &self.strides())?;
-        check_exits_after(&self.exits_after, self.blocks(), "block")
-    }
+fn validate(config: &Config, input: Input) -> Result<()> {
+    check_width(config.width)?;
+    let strides: Vec<usize> = table(config).iter().map(|block| block.stride).collect();
+    check_halvings(input.side, config.stem.stride(), &strides)?;
+    check_exits_after(&config.exits_after, blocks(), UNIT)
 }
 
 /// A published network: width, multiply-adds at 224 pixels, parameters (of 1,000 classes), top-1
@@ -169,6 +138,7 @@ pub const PUBLISHED: [(f64, u64, u64, f64); 5] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::Stem;
 
     #[test]
     fn channels_are_multiples_of_8_and_never_below_90_percent() {

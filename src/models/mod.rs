@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 mod units;
+mod width;
 
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
@@ -57,33 +58,31 @@ pub enum Classifier {
     Convolutional,
 }
 
-/// What a family whose exits are a list `exits_after` says of its depth and its exits: `$total` counts
-/// the units that are called `$unit`; `$classifier` is the key of intermediate classifiers alone.
+/// What a family whose exits are a list `exits_after` says of its depth and its exits: `$depth` counts
+/// the units, which are called `$unit`; `$classifier` is the key of intermediate classifiers alone.
 macro_rules! exits_by_list {
-    ($total:ident, $unit:literal $(, $classifier:ident)?) => {
-        impl Config {
-            pub(super) const UNIT: &str = $unit;
-            pub(super) const FOR_EARLY_EXIT: bool = false;
+    ($config:ident => $depth:expr, $unit:literal $(, $classifier:ident)?) => {
+        pub(super) const UNIT: &str = $unit;
+        pub(super) const FOR_EARLY_EXIT: bool = false;
 
-            pub(super) fn depth(&self) -> Result<usize> {
-                Ok(self.$total())
-            }
+        pub(super) fn depth($config: &Config) -> Result<usize> {
+            Ok($depth)
+        }
 
-            pub(super) fn exits(&self) -> Result<Vec<usize>> {
-                Ok(self.exits_after.clone())
-            }
+        pub(super) fn exits(config: &Config) -> Result<Vec<usize>> {
+            Ok(config.exits_after.clone())
+        }
 
-            pub(super) fn set_exits(&mut self, exits: Vec<usize>) -> Result<()> {
-                self.exits_after = exits;
-                Ok(())
-            }
+        pub(super) fn set_exits(config: &mut Config, exits: Vec<usize>) -> Result<()> {
+            config.exits_after = exits;
+            Ok(())
+        }
 
-            pub(super) fn make_canonical(&mut self) -> Result<()> {
-                $(if self.exits_after.is_empty() {
-                    self.$classifier = Default::default();
-                })?
-                Ok(())
-            }
+        pub(super) fn make_canonical(_config: &mut Config) -> Result<()> {
+            $(if _config.exits_after.is_empty() {
+                _config.$classifier = Default::default();
+            })?
+            Ok(())
         }
     };
 }
@@ -134,7 +133,7 @@ macro_rules! network_config {
             /// What depths count: layers, blocks, composite layers, fire modules.
             pub fn unit(&self) -> &'static str {
                 match self {
-                    $(NetworkConfig::$variant(_) => $key::Config::UNIT,)+
+                    $(NetworkConfig::$variant(_) => $key::UNIT,)+
                 }
             }
 
@@ -142,7 +141,7 @@ macro_rules! network_config {
             /// opponents to which classifiers were added.
             pub fn is_for_early_exit(&self) -> bool {
                 match self {
-                    $(NetworkConfig::$variant(_) => $key::Config::FOR_EARLY_EXIT,)+
+                    $(NetworkConfig::$variant(_) => $key::FOR_EARLY_EXIT,)+
                 }
             }
 
@@ -152,7 +151,7 @@ macro_rules! network_config {
             /// Returns an error naming the invalid key.
             pub fn depth(&self) -> Result<usize> {
                 match self {
-                    $(NetworkConfig::$variant(config) => config.depth(),)+
+                    $(NetworkConfig::$variant(config) => $key::depth(config),)+
                 }
             }
 
@@ -162,7 +161,7 @@ macro_rules! network_config {
             /// Returns an error naming the invalid key.
             pub fn exits(&self) -> Result<Vec<usize>> {
                 match self {
-                    $(NetworkConfig::$variant(config) => config.exits(),)+
+                    $(NetworkConfig::$variant(config) => $key::exits(config),)+
                 }
             }
 
@@ -173,7 +172,7 @@ macro_rules! network_config {
             pub fn with_single_exit(&self, depth: Option<usize>) -> Result<NetworkConfig> {
                 let (mut config, exits) = (self.clone(), depth.into_iter().collect());
                 match &mut config {
-                    $(NetworkConfig::$variant(config) => config.set_exits(exits)?,)+
+                    $(NetworkConfig::$variant(config) => $key::set_exits(config, exits)?,)+
                 }
                 Ok(config)
             }
@@ -186,7 +185,7 @@ macro_rules! network_config {
             pub fn canonical(&self) -> Result<NetworkConfig> {
                 let mut config = self.clone();
                 match &mut config {
-                    $(NetworkConfig::$variant(config) => config.make_canonical()?,)+
+                    $(NetworkConfig::$variant(config) => $key::make_canonical(config)?,)+
                 }
                 Ok(config)
             }
@@ -194,7 +193,7 @@ macro_rules! network_config {
             /// A short name for people, such as `resnet-56`; it does not tell all.
             pub fn short_name(&self) -> String {
                 match self {
-                    $(NetworkConfig::$variant(config) => config.short_name(),)+
+                    $(NetworkConfig::$variant(config) => $key::short_name(config),)+
                 }
             }
         }
@@ -221,6 +220,18 @@ impl NetworkConfig {
     }
 }
 
+/// Checks that `n` is at least 1 and at most `most`.
+fn check_range(key: &str, n: usize, most: usize) -> Result<()> {
+    ensure!((1..=most).contains(&n), "{key}: {n} is out of range (1 to {most})");
+    Ok(())
+}
+
+/// Checks that images are large enough for two halvings.
+fn check_two_halvings(side: usize) -> Result<()> {
+    ensure!(side >= 4, "an image of {side} pixels a side cannot be halved twice");
+    Ok(())
+}
+
 /// Checks that a baseline's exits lie inside it, in ascending order; its last layer's classifier
 /// is implied.
 fn check_exits_after(exits_after: &[usize], total: usize, unit: &str) -> Result<()> {
@@ -238,28 +249,5 @@ fn check_exits_after(exits_after: &[usize], total: usize, unit: &str) -> Result<
             if exit == total { " (the final classifier is implied)" } else { "" }
         );
     }
-    Ok(())
-}
-
-/// Widest multiplier of channels.
-const MOST_WIDTH: f64 = 16.0;
-
-fn check_width(width: f64) -> Result<()> {
-    ensure!(
-        width > 0.0 && width <= MOST_WIDTH,
-        "width: {width} is out of range (above 0, at most {MOST_WIDTH})"
-    );
-    Ok(())
-}
-
-/// Checks that no map of a single pixel would be halved by `strides` of 1 and 2.
-fn check_halvings(side: usize, strides: &[usize]) -> Result<()> {
-    let halvings = strides.iter().filter(|&&stride| stride == 2).count();
-    let least = if halvings == 0 { 1 } else { (1 << (halvings - 1)) + 1 };
-    ensure!(
-        side >= least,
-        "an image of {side} pixels a side cannot be halved {halvings} times; at least {least} are needed \
-         (`stem: cifar` halves less often)"
-    );
     Ok(())
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{conv_bn_relu, pooled_classifier};
+use super::units::{conv_bn_relu, exit_after};
 use super::{Input, check_exits_after};
 use crate::nn::{Builder, Conv, Feature, Network};
 
@@ -50,14 +50,14 @@ pub struct Config {
     pub exits_after: Vec<usize>,
 }
 
-exits_by_list!(fires, "fire module");
+exits_by_list!(_config => FIRES.len(), "fire module");
 
 /// The graph of a SqueezeNet.
 ///
 /// # Errors
 /// Returns an error naming the invalid key.
 pub fn build(config: &Config, input: Input) -> Result<Network> {
-    config.validate(input)?;
+    validate(config, input)?;
     let form = config.form;
     let (mut net, image) = Builder::new(input.channels, input.side);
     let mut x = stem(&mut net, form, image);
@@ -75,14 +75,10 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
         };
         entry += 1;
         net.map(x, number);
-        if config.exits_after.contains(&number) {
-            let name = format!("exits.{number}");
-            let logits = net.scope(name, |net| pooled_classifier(net, x, input.classes));
-            net.exit(logits, number);
-        }
+        exit_after(&mut net, &config.exits_after, number, x, input.classes);
     }
     let logits = classifier(&mut net, form, x, input.classes);
-    net.exit(logits, config.fires());
+    net.exit(logits, FIRES.len());
     Ok(net.finish())
 }
 
@@ -199,34 +195,27 @@ impl Form {
     }
 }
 
-impl Config {
-    /// Fire modules.
-    pub fn fires(&self) -> usize {
-        FIRES.len()
-    }
+pub(super) fn short_name(config: &Config) -> String {
+    let form = match config.form {
+        Form::V1_0 => "1.0",
+        Form::V1_1 => "1.1",
+        Form::Cifar => "cifar",
+    };
+    format!("squeezenet-{form}-{}exits", config.exits_after.len() + 1)
+}
 
-    pub(super) fn short_name(&self) -> String {
-        let form = match self.form {
-            Form::V1_0 => "1.0",
-            Form::V1_1 => "1.1",
-            Form::Cifar => "cifar",
-        };
-        format!("squeezenet-{form}-{}exits", self.exits_after.len() + 1)
+fn validate(config: &Config, input: Input) -> Result<()> {
+    if config.form.sides(input.side).is_none() {
+        let fits = |&side: &usize| config.form.sides(side).is_some();
+        let least = (1..).find(fits).context("form: no image is large enough")?;
+        ensure!(
+            input.side >= least,
+            "an image of {} pixels a side is too small for this form: its maps vanish; at least {least} \
+             are needed",
+            input.side
+        );
     }
-
-    fn validate(&self, input: Input) -> Result<()> {
-        if self.form.sides(input.side).is_none() {
-            let fits = |&side: &usize| self.form.sides(side).is_some();
-            let least = (1..).find(fits).context("form: no image is large enough")?;
-            ensure!(
-                input.side >= least,
-                "an image of {} pixels a side is too small for this form: its maps vanish; at least {least} \
-                 are needed",
-                input.side
-            );
-        }
-        check_exits_after(&self.exits_after, self.fires(), "fire module")
-    }
+    check_exits_after(&config.exits_after, FIRES.len(), UNIT)
 }
 
 impl<'de> Deserialize<'de> for Form {

@@ -40,3 +40,17 @@ pub fn pooled_classifier(net: &mut Builder, x: Feature, classes: usize) -> Featu
     let h = net.global_avg_pool(x);
     net.linear(h, classes, "linear")
 }
+
+/// An intermediate classifier behind unit `number`, where `exits_after` asks for one.
+pub fn exit_after(
+    net: &mut Builder,
+    exits_after: &[usize],
+    number: usize,
+    x: Feature,
+    classes: usize,
+) {
+    if exits_after.contains(&number) {
+        let logits = net.scope(format!("exits.{number}"), |net| pooled_classifier(net, x, classes));
+        net.exit(logits, number);
+    }
+}
