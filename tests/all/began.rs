@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::fixtures::EXPERIMENT;
-use super::kills::{run_folder, said};
+use super::session::{complaint, program, run_folder};
 
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_repro"));
+    let mut command = program(folder);
     // Two threads on a busy machine must not wait for each other by spinning.
     command.env("OMP_WAIT_POLICY", "PASSIVE");
-    command.args(["anytime", "tiny.yaml"]).current_dir(folder);
+    command.args(["anytime", "tiny.yaml"]);
     command
 }
 
@@ -49,11 +49,11 @@ fn a_training_that_is_gone_on_with_keeps_its_threads() {
     assert_eq!(before["began"]["threads"], 2);
     let refused = go_on(folder, &["--threads", "1"]);
     assert_eq!(refused.status.code(), Some(1));
-    let error = said(&refused);
+    let error = complaint(&refused);
     assert!(error.contains("begun with --threads 2; --threads 1 would"), "{error}");
     let output = go_on(folder, &[]);
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(!said(&output).contains("goes on on"), "{}", said(&output));
+    assert!(output.status.success(), "{}", complaint(&output));
+    assert!(!complaint(&output).contains("goes on on"), "{}", complaint(&output));
     assert_eq!(run_yaml(folder), before);
     let json = fs::read_to_string(folder.join("results/tiny/run.json")).unwrap();
     let json: Value = serde_json::from_str(&json).unwrap();
@@ -79,8 +79,8 @@ fn a_training_that_goes_on_on_another_processor_says_so_in_a_line() {
     before["began"]["processor"]["name"] = "Another One".into();
     fs::write(&path, serde_yaml::to_string(&before).unwrap()).unwrap();
     let output = go_on(folder, &[]);
-    assert!(output.status.success(), "{}", said(&output));
-    let error = said(&output);
+    assert!(output.status.success(), "{}", complaint(&output));
+    let error = complaint(&output);
     let lines: Vec<&str> = error.lines().filter(|l| l.contains("Another One")).collect();
     assert_eq!(lines.len(), 1, "{error}");
     assert_eq!(run_yaml(folder), before);

@@ -8,20 +8,9 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::fixtures;
-use crate::program::{refused, repro};
+use crate::session::{refused, repro, succeed, text};
 
 const NETWORK: &str = "densenet: { layers_per_block: 1, growth: 2, exits_after: [1] }\n";
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Standard output of a call that must succeed.
-fn done(folder: &Path, arguments: &[&str]) -> String {
-    let output = repro(folder, arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
 
 /// A script of bash, in which `$REPRO` is the program.
 fn bash(folder: &Path, script: &str) -> Output {
@@ -34,7 +23,7 @@ fn bash(folder: &Path, script: &str) -> Output {
 fn import(folder: &Path, weights: &str, seed: &str) -> String {
     fs::write(folder.join("net.yaml"), NETWORK).unwrap();
     let start = ["import", weights, "--network", "net.yaml", "--dataset", "synthetic"];
-    done(folder, &[&start[..], &["--seed", seed]].concat())
+    succeed(folder, &[&start[..], &["--seed", seed]].concat())
 }
 
 /// A folder with finished runs of `seeds` seeds.
@@ -121,10 +110,13 @@ fn an_output_that_is_no_file_of_its_own_is_written_through() {
     }
     let long = "a".repeat(251) + ".csv";
     for out in ["answers.csv", &long] {
-        done(at, &["predict", "densenet", "--split", "test", "--threads", "1", "-q", "--out", out]);
+        succeed(
+            at,
+            &["predict", "densenet", "--split", "test", "--threads", "1", "-q", "--out", out],
+        );
         assert!(fs::metadata(at.join(out)).unwrap().len() > 0);
     }
-    done(at, &["export", "densenet", "--out", "weights"]);
+    succeed(at, &["export", "densenet", "--out", "weights"]);
     for link in ["answers.csv", "weights"] {
         assert!(at.join(link).is_symlink() && at.join("far").join(link).is_file(), "{link}");
     }
@@ -283,7 +275,7 @@ fn a_test_part_that_cannot_serve_is_told_before_the_training() {
     pets(&at.join("pets"), "valid");
     fs::write(at.join("p.yaml"), on("pets")).unwrap();
     for command in ["anytime p.yaml --threads 1", "sweep run --manifest m.jsonl --threads 1"] {
-        fs::write(at.join("m.jsonl"), done(at, &["sweep", "plan", "p.yaml"])).unwrap();
+        fs::write(at.join("m.jsonl"), succeed(at, &["sweep", "plan", "p.yaml"])).unwrap();
         let error = refused(at, &command.split(' ').collect::<Vec<_>>(), 1);
         assert!(error.contains("neither test/ nor val/"), "{error}");
         assert!(!error.contains("epoch 1/1"), "{error}");
@@ -335,7 +327,7 @@ fn names_of_any_letters_give_figures_and_a_page_that_can_be_read() {
     let told = text(&output.stderr);
     assert!(output.status.success(), "{told}");
     assert_eq!(told.matches("U+732B").count(), 1, "{told}");
-    done(at, &["report"]);
+    succeed(at, &["report"]);
     let page = fs::read_to_string(at.join("results/README.md")).unwrap();
     assert!(page.contains("](my%20exp%20%281%29/figure.png)"), "{page}");
     assert!(page.contains("a\u{fffd}\\<b>") && page.contains("[x\\](y) \\*z\\*"), "{page}");

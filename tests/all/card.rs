@@ -6,22 +6,15 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::fixtures;
-use crate::program::{refused, repro};
-
-fn done(folder: &Path, arguments: &[&str]) -> String {
-    let output = repro(folder, arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::session::{refused, succeed};
 
 /// A folder with a trained run and its card in `card`.
 fn published() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fs::write(at.join("tiny.yaml"), fixtures::EXPERIMENT).unwrap();
-    done(at, &["anytime", "tiny.yaml", "-q"]);
-    assert_eq!(done(at, &["export", "densenet", "--card", "card", "--predictions"]), "card\n");
+    succeed(at, &["anytime", "tiny.yaml", "-q"]);
+    assert_eq!(succeed(at, &["export", "densenet", "--card", "card", "--predictions"]), "card\n");
     folder
 }
 
@@ -29,24 +22,24 @@ fn published() -> TempDir {
 fn a_published_run_comes_back_as_it_was() {
     let folder = published();
     let at = folder.path();
-    let back = done(at, &["import", "card", "--runs", "back"]);
+    let back = succeed(at, &["import", "card", "--runs", "back"]);
     let name = fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().file_name();
     assert_eq!(Path::new(back.trim()), Path::new("back").join(&name));
-    done(at, &["export", "densenet", "--runs", "back", "--card", "again"]);
+    succeed(at, &["export", "densenet", "--runs", "back", "--card", "again"]);
     for file in ["model.safetensors", "config.json", "README.md"] {
         let read = |card: &str| fs::read(at.join(card).join(file)).unwrap();
         assert_eq!(read("card"), read("again"), "{file}");
     }
     let predict = |runs: &str| {
-        done(at, &["predict", "densenet", "--split", "test", "--runs", runs, "--threads", "1"])
+        succeed(at, &["predict", "densenet", "--split", "test", "--runs", runs, "--threads", "1"])
     };
     assert_eq!(predict("runs"), predict("back"));
     assert!(at.join("card/predictions.parquet").is_file());
     assert!(!at.join("again/predictions.parquet").exists());
     // The trained run is there already, with the same weights.
-    done(at, &["import", "card"]);
+    succeed(at, &["import", "card"]);
     // It stands for the training: nothing is trained again.
-    let plan = done(at, &["anytime", "tiny.yaml", "--plan", "--runs", "back", "--json"]);
+    let plan = succeed(at, &["anytime", "tiny.yaml", "--plan", "--runs", "back", "--json"]);
     assert!(plan.contains("\"done\""), "{plan}");
 }
 
@@ -104,7 +97,7 @@ fn what_is_no_finished_run_is_refused_with_the_key() {
 fn a_tracker_gets_a_row_a_run_and_epoch_with_all_settings() {
     let folder = published();
     let at = folder.path();
-    let export = |format: &str| done(at, &["runs", "export", "--format", format]);
+    let export = |format: &str| succeed(at, &["runs", "export", "--format", format]);
     let csv = export("csv");
     let rows: Vec<serde_json::Value> =
         export("jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();

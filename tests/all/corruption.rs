@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use repro::data::{Images, Raw, cifar, digest, idx};
 use repro::eval;
@@ -13,6 +13,9 @@ use repro::results::{checkpoint, predictions, runfiles};
 
 use super::fixtures;
 use super::mutate::{corrupted, generator};
+use super::session::{
+    assert_same, complaint, finish, lasting, repro, run_folder, text, tiny, words,
+};
 
 fn corruptions() -> usize {
     let text = std::env::var("REPRO_CORRUPTIONS").ok();
@@ -82,12 +85,12 @@ fn a_number_that_is_not_finite_is_never_saved() {
 fn a_training_that_diverges_says_where_and_leaves_no_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let options = ["--quiet", "--set", "training.learning_rate=1e30"];
-    let output = super::kills::command(folder.path(), &options).output().unwrap();
-    let error = super::kills::said(&output);
+    let output = tiny(folder.path(), &options).output().unwrap();
+    let error = complaint(&output);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("DenseNet, seed 0") && error.contains("at epoch 1, step"), "{error}");
     assert!(!folder.path().join("results/tiny/figure.csv").exists());
-    let run = RunFolder::at(super::kills::run_folder(folder.path()).unwrap());
+    let run = RunFolder::at(run_folder(folder.path()).unwrap());
     assert!(run.load().unwrap().0.is_none());
 }
 
@@ -153,7 +156,6 @@ fn damaged_text_never_panics() {
         drop(experiment::load(&name, &[]));
         drop(experiment::load_networks(&name));
     });
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let claims = claims_yaml().as_bytes();
     damage("claims", &claims[..claims.len().min(1500)], |bytes| {
         drop(eval::claims::parse(&text(bytes)));
@@ -189,11 +191,7 @@ fn train_on_cifar(folder: &Path) -> Output {
         .replace("validation: 100", "validation: 40")
         .replace("epochs: 3", "epochs: 1");
     fs::write(folder.join("tiny.yaml"), yaml).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_repro"))
-        .args(["anytime", "tiny.yaml", "--threads", "1", "--device", "cpu"])
-        .current_dir(folder)
-        .output()
-        .unwrap()
+    repro(folder, &words("anytime tiny.yaml --threads 1 --device cpu"))
 }
 
 /// Changes one byte of a file.
@@ -208,9 +206,9 @@ fn changed_images_redo_what_depends_on_them_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     write_cifar(folder.path());
     let told = |output: Output| {
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{text}");
-        text
+        let said = complaint(&output);
+        assert!(output.status.success(), "{said}");
+        said
     };
     let trained = |text: &str| text.contains("epoch 1/1");
     assert!(trained(&told(train_on_cifar(folder.path()))));
@@ -236,17 +234,17 @@ fn changed_images_redo_what_depends_on_them_and_nothing_else() {
 #[test]
 fn a_finished_run_whose_weights_are_damaged_is_trained_on_from_the_checkpoint_before() {
     let folder = tempfile::tempdir().unwrap();
-    super::kills::finish(folder.path());
-    let expected = super::kills::lasting(folder.path());
-    let run = super::kills::run_folder(folder.path()).unwrap();
+    finish(folder.path());
+    let expected = lasting(folder.path());
+    let run = run_folder(folder.path()).unwrap();
     let path = run.join("checkpoint.safetensors");
     let mut bytes = fs::read(&path).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&path, bytes).unwrap();
     fs::remove_file(run.join("predictions-test.parquet")).unwrap();
-    let output = super::kills::finish(folder.path());
-    let text = super::kills::said(&output);
+    let output = finish(folder.path());
+    let text = complaint(&output);
     assert!(text.contains("checkpoint.damaged") && text.contains("after epoch 2"), "{text}");
-    super::kills::assert_same(&super::kills::lasting(folder.path()), &expected);
+    assert_same(&lasting(folder.path()), &expected);
 }

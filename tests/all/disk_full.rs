@@ -7,7 +7,7 @@ use std::process::Command;
 
 use repro::results::{checkpoint, predictions};
 
-use super::kills::{assert_same, command, finish, lasting, run_folder, said, uninterrupted};
+use super::session::{assert_same, complaint, finish, lasting, run_folder, tiny, uninterrupted};
 
 /// A file system in memory of a given size, taken away at the end.
 struct Small {
@@ -97,8 +97,8 @@ fn a_disk_that_fills_at_any_write_is_an_error_and_the_run_goes_on_later() {
     for size in (1..enough).step_by(step) {
         let small = Small::new(&place, size + 1).unwrap();
         sizes += 1;
-        let output = command(&place, &["--quiet"]).output().unwrap();
-        let error = said(&output);
+        let output = tiny(&place, &["--quiet"]).output().unwrap();
+        let error = complaint(&output);
         if !output.status.success() {
             filled += 1;
             assert_eq!(output.status.code(), Some(1), "{size} pages: {error}");

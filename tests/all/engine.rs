@@ -4,35 +4,13 @@ use std::path::Path;
 
 use repro::data::{Dataset, Normalisation, Part, Source};
 use repro::engine::{Engine, Isa};
-use repro::eval::Predictions;
-use repro::eval::budgeted::{Setting, rule};
-use repro::eval::combine::{self, Combine};
-use repro::eval::policy::{Policy, Rule};
-use repro::eval::probabilities::{Certainty, argmax};
-use repro::eval::thresholds::{HoldOut, Thresholds, search};
+use repro::eval::probabilities::argmax;
 use repro::models::{Input, NetworkConfig};
-use repro::nn::{Builder, Conv, Mode, Network, Precision, Weights, initialise};
-use repro::predict::{Verdict, early_exit, early_exit_one};
+use repro::nn::{Builder, Conv, Mode, Network, Precision, Weights};
 use repro::results::RunFolder;
 use tch::{Device, Kind, Tensor};
 
-use super::networks::{images, networks};
-
-/// Weights whose batch normalisations have something to normalise.
-pub fn moved_weights(network: &Network, input: Input) -> Weights {
-    let mut weights = initialise(network, 3, Device::Cpu).unwrap();
-    tch::manual_seed(5);
-    for view in weights.views() {
-        let noise = view.detach().randn_like() * 0.1;
-        let _ = tch::no_grad(|| view.shallow_clone().g_add_(&noise));
-    }
-    for _ in 0..3 {
-        let batch = images(input, 4);
-        let _grad = tch::no_grad_guard();
-        network.forward(&mut weights, &batch, Mode::Train, Precision::Fp32).unwrap();
-    }
-    weights
-}
+use super::families::{floats, images, moved_weights, networks};
 
 /// Logits `[exits][N, classes]` of the plain forward pass.
 fn plain(network: &Network, weights: &mut Weights, images: &Tensor) -> Vec<Tensor> {
@@ -47,10 +25,6 @@ fn plain_in(
 ) -> Vec<Tensor> {
     let _grad = tch::no_grad_guard();
     network.forward(weights, images, Mode::Evaluate, precision).unwrap()
-}
-
-fn floats(tensor: &Tensor) -> Vec<f32> {
-    Vec::try_from(tensor.contiguous().view([-1])).unwrap()
 }
 
 /// Rounding apart; the scale is that of the numbers themselves.
@@ -336,94 +310,6 @@ fn predictions_on_real_images_are_the_plain_forwards() {
         for (image, (found, wanted)) in both.enumerate() {
             let tie = is_tie(&expected[image * size..][..size]);
             assert!(found == wanted || tie, "image {image}");
-        }
-    }
-}
-
-#[test]
-fn early_exit_in_a_batch_and_alone_is_the_replayed_decision() {
-    let (config, input) = networks().swap_remove(0);
-    let network = config.build(input).unwrap();
-    let weights = moved_weights(&network, input);
-    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
-    let images = floats(&images(input, 70));
-    let logits = engine.logits(&images, 1).unwrap();
-    let predictions = Predictions {
-        exits: engine.exits(),
-        classes: engine.classes(),
-        images: (0..70).collect(),
-        labels: vec![0; 70],
-        logits: logits.concat(),
-    };
-    let answers = combine::plain(&predictions).unwrap();
-    let hold_out = HoldOut::new(answers.clone()).unwrap();
-    let costs: Vec<u64> = (1..=engine.exits() as u64).collect();
-    for ratio in [0.0, 0.4, 1.0, 3.0] {
-        let thresholds = search(&hold_out, ratio).unwrap();
-        let replayed = thresholds.exits_of(&answers).unwrap();
-        let rule = Rule::plain(thresholds, &costs);
-        let size = images.len() / 70;
-        for threads in [1, 2] {
-            let verdicts = early_exit(&engine, &images, &rule, threads).unwrap();
-            for (image, verdict) in verdicts.iter().enumerate() {
-                let exit = replayed[image];
-                let expected = Verdict {
-                    exit,
-                    predicted: answers.predicted[exit][image],
-                    confidence: answers.confidence[exit][image],
-                };
-                assert_eq!(*verdict, expected, "image {image}, ratio {ratio}");
-                let alone = &images[image * size..][..size];
-                let alone = early_exit_one(&engine, alone, &rule).unwrap();
-                assert_eq!(alone, expected, "image {image}, ratio {ratio}");
-            }
-        }
-    }
-    let few = Rule::plain(Thresholds::by_hand(vec![0.5], 2).unwrap(), &[1, 2]);
-    assert!(early_exit(&engine, &images, &few, 1).is_err());
-}
-
-#[test]
-fn every_policy_with_combined_exits_leaves_in_a_batch_and_alone_where_the_replay_does() {
-    let (config, input) = networks().swap_remove(0);
-    let network = config.build(input).unwrap();
-    let weights = moved_weights(&network, input);
-    let engine = Engine::new(&network, &weights, Some(Precision::Fp32)).unwrap();
-    let images = floats(&images(input, 40));
-    let (exits, size) = (engine.exits(), images.len() / 40);
-    let predictions = Predictions {
-        exits,
-        classes: engine.classes(),
-        images: (0..40).collect(),
-        labels: (0..40).map(|image| image % 3).collect(),
-        logits: engine.logits(&images, 1).unwrap().concat(),
-    };
-    let costs: Vec<u64> = (1..=exits as u64).map(|k| k * k).collect();
-    for (policy, knob) in [
-        (Policy::Threshold(Certainty::Margin), 1.0),
-        (Policy::Patience, 2.0),
-        (Policy::TargetAccuracy, 0.3),
-        (Policy::CoordinateAscent, 0.1),
-        (Policy::DynamicProgramme, 0.1),
-    ] {
-        for combine in Combine::ALL {
-            if policy.check_combine(combine).is_err() {
-                continue;
-            }
-            let setting = Setting { policy, combine, ..Setting::paper() };
-            let ready = rule(&predictions, &costs, &setting, knob).unwrap();
-            let kind = ready.certainty;
-            let answers = combine::answers(&predictions, combine, &costs, kind).unwrap();
-            let replayed = ready.gate.exits_of(&answers).unwrap();
-            let verdicts = early_exit(&engine, &images, &ready, 2).unwrap();
-            for (image, verdict) in verdicts.iter().enumerate() {
-                let context = format!("{policy}, {combine}, image {image}");
-                let exit = replayed[image];
-                assert_eq!(verdict.exit, exit, "{context}");
-                assert_eq!(verdict.predicted, answers.predicted[exit][image], "{context}");
-                let alone = &images[image * size..][..size];
-                assert_eq!(early_exit_one(&engine, alone, &ready).unwrap(), *verdict, "{context}");
-            }
         }
     }
 }

@@ -14,7 +14,21 @@ use repro::sweep;
 use serde_json::Value;
 
 use super::fixtures;
-use super::fuzz::Reader;
+
+/// Whether bytes are taken; it must not panic.
+pub type Takes = Box<dyn Fn(&[u8]) -> bool>;
+
+/// One reader: whether it took the bytes.
+pub struct Reader {
+    /// Of its files in the corpus.
+    pub name: &'static str,
+    /// Whether words and numbers are changed too.
+    pub text: bool,
+    /// Whole files.
+    pub corpus: Vec<Vec<u8>>,
+    /// The reader.
+    pub read: Takes,
+}
 
 /// All of them; they write below `folder`.
 pub fn readers(folder: &Path) -> Vec<Reader> {

@@ -14,23 +14,9 @@ use repro::results::{checkpoint, predictions, runfiles};
 use repro::{cost, eval};
 use tch::{Device, Kind};
 
+use super::fixtures;
+use super::foreign::{self, Reader};
 use super::mutate::{below, generator, mutated};
-use super::{fixtures, foreign};
-
-/// Whether bytes are taken; it must not panic.
-pub type Read = Box<dyn Fn(&[u8]) -> bool>;
-
-/// One reader: whether it took the bytes.
-pub struct Reader {
-    /// Of its files in the corpus.
-    pub name: &'static str,
-    /// Whether words and numbers are changed too.
-    pub text: bool,
-    /// Whole files.
-    pub corpus: Vec<Vec<u8>>,
-    /// The reader.
-    pub read: Read,
-}
 
 /// Longer than any input of these sizes may take.
 const LONGEST: Duration = Duration::from_secs(10);

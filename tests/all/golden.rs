@@ -37,3 +37,11 @@ pub fn json_files() -> Vec<(PathBuf, Value)> {
 pub fn network_of(config: &Value) -> (NetworkConfig, Input) {
     repro::import::port::network_of(config).unwrap()
 }
+
+/// Says how many cases were checked; none in the project's own folder is a failure. A folder that is
+/// given may lack kinds.
+#[track_caller]
+pub fn counted(what: &str, checked: usize) {
+    assert!(checked > 0 || std::env::var_os("REPRO_GOLDEN").is_some(), "{what}: none was checked");
+    println!("{what}: {checked} checked");
+}

@@ -3,7 +3,7 @@
 use repro::cost;
 use serde_json::Value;
 
-use super::golden::{json_files, network_of};
+use super::golden::{counted, json_files, network_of};
 
 #[test]
 fn golden_costs_of_every_exit_are_the_references_to_the_unit() {
@@ -19,10 +19,7 @@ fn golden_costs_of_every_exit_are_the_references_to_the_unit() {
             }
         }
     }
-    match checked {
-        0 => println!("skipped: no golden costs in the folder"),
-        _ => println!("costs of {checked} networks checked"),
-    }
+    counted("costs of networks", checked);
 }
 
 fn check(golden: &Value, context: &str) {

@@ -19,7 +19,7 @@ use repro::train::loss;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-use super::golden::json_files;
+use super::golden::{counted, json_files};
 
 type Tensors = BTreeMap<String, Tensor>;
 
@@ -40,15 +40,7 @@ fn golden_costs_of_static_networks_are_equal_to_the_unit() {
             checked += 1;
         }
     }
-    say("costs of static networks", checked);
-}
-
-/// The project's own folder holds every kind; another one may lack some.
-fn say(what: &str, checked: usize) {
-    match checked {
-        0 => assert!(std::env::var_os("REPRO_GOLDEN").is_some(), "{what}: none in tests/golden"),
-        _ => println!("{what}: {checked} checked"),
-    }
+    counted("costs of static networks", checked);
 }
 
 fn check_cost(entry: &Value, context: &str) {
@@ -143,7 +135,7 @@ fn golden_static_networks_compute_the_references_logits_gradients_and_statistics
         }
         checked += 1;
     }
-    say("static networks", checked);
+    counted("static networks", checked);
 }
 
 /// A static network with its weights and an input, told by its contents.

@@ -17,7 +17,7 @@ use repro::eval::thresholds::{HoldOut, Thresholds, search_shares, shares};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use super::golden::json_files;
+use super::golden::{counted, json_files};
 
 #[test]
 fn golden_thresholds_counts_costs_and_accuracies_are_the_ports_to_the_last_digit() {
@@ -27,11 +27,7 @@ fn golden_thresholds_counts_costs_and_accuracies_are_the_ports_to_the_last_digit
             checked += check_file(&file, &golden);
         }
     }
-    if checked == 0 {
-        println!("skipped: no golden thresholds in the folder");
-    } else {
-        println!("{checked} ratios checked");
-    }
+    counted("ratios", checked);
 }
 
 fn check_file(file: &Path, golden: &Value) -> usize {

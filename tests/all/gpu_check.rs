@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::session::complaint;
+
 #[test]
 fn the_script_that_checks_a_gpu_passes_on_the_processor_and_counts_what_it_left_out() {
     if Command::new("python3").arg("--version").output().is_err() {
@@ -17,7 +19,7 @@ fn the_script_that_checks_a_gpu_passes_on_the_processor_and_counts_what_it_left_
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{}", complaint(&output));
     for expected in [
         "(1) ok      golden cifar10_small_b3 fp64",
         "(1) ok      20 steps of DenseNet bf16",

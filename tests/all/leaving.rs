@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::people::{TINY, complained, picture, rows, said, trained};
+use super::session::{TINY, picture, refused, rows, succeed, trained, words};
 
 #[test]
 fn exits_are_combined_as_the_command_line_says_each_a_curve_of_its_own() {
     let folder = trained();
     let at = folder.path();
     let asked = "budgeted-batch tiny.yaml --combine single,geometric --threads 1 -q";
-    said(at, &asked.split(' ').collect::<Vec<_>>());
+    succeed(at, &words(asked));
     let figure = rows(&at.join("results/tiny/figure.csv"));
     let drawn: BTreeSet<(&str, &str)> =
         figure.iter().map(|row| (row["policy"].as_str(), row["combine"].as_str())).collect();
@@ -23,10 +23,13 @@ fn exits_are_combined_as_the_command_line_says_each_a_curve_of_its_own() {
     let svg = std::fs::read_to_string(at.join("results/tiny/figure.svg")).unwrap();
     assert!(svg.contains("(max-softmax, geometric)"));
 
-    let refused = "budgeted-batch tiny.yaml --policy patience --combine mean -q";
-    let error = complained(at, &refused.split(' ').collect::<Vec<_>>(), 1);
-    assert!(error.contains("\"tiny\"") && error.contains("patience counts exits"), "{error}");
-    let error = complained(at, &["budgeted-batch", "tiny.yaml", "--combine", "sum"], 2);
+    let asked = "budgeted-batch tiny.yaml --policy patience --combine mean -q";
+    let error = refused(at, &words(asked), 1);
+    assert!(
+        error.contains("\"tiny\"") && error.contains("the policy patience asks exits one by one"),
+        "{error}"
+    );
+    let error = refused(at, &["budgeted-batch", "tiny.yaml", "--combine", "sum"], 2);
     assert!(error.contains("unknown way to combine exits `sum`"), "{error}");
     for (key, value) in [
         ("lambdas", "[-0.1]"),
@@ -35,7 +38,7 @@ fn exits_are_combined_as_the_command_line_says_each_a_curve_of_its_own() {
         ("target_bound", "1"),
     ] {
         let change = format!("budgeted.{key}={value}");
-        let error = complained(at, &["budgeted-batch", "tiny.yaml", "--set", &change], 1);
+        let error = refused(at, &["budgeted-batch", "tiny.yaml", "--set", &change], 1);
         assert!(error.contains(&format!("budgeted.{key}")), "{error}");
     }
 }
@@ -44,9 +47,9 @@ fn exits_are_combined_as_the_command_line_says_each_a_curve_of_its_own() {
 fn a_guarantee_is_a_table_a_csv_and_a_picture_and_classify_keeps_to_it() {
     let folder = trained();
     let at = folder.path();
-    let help = said(at, &["guarantee", "--help"]);
+    let help = succeed(at, &["guarantee", "--help"]);
     assert!(help.contains("its proof asks for a risk that never falls"), "{help}");
-    let text = said(at, &["guarantee", "msdnet", "--at-most", "0.1", "--threads", "1"]);
+    let text = succeed(at, &["guarantee", "msdnet", "--at-most", "0.1", "--threads", "1"]);
     let methods: Vec<&str> =
         text.lines().skip(4).filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(methods, ["crc", "betting", "ltt"]);
@@ -66,7 +69,7 @@ fn a_guarantee_is_a_table_a_csv_and_a_picture_and_classify_keeps_to_it() {
     }
     let of = |options: &[&str]| {
         let start = ["classify", "msdnet", "pictures", "--json", "--threads", "1", "-q"];
-        let text = said(at, &[&start[..], options].concat());
+        let text = succeed(at, &[&start[..], options].concat());
         let told = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         told.map(|row| (row["exit"].clone(), row["label"].clone())).collect::<Vec<_>>()
     };
@@ -82,19 +85,22 @@ fn a_guarantee_is_a_table_a_csv_and_a_picture_and_classify_keeps_to_it() {
         (&["--confidence", "1"], "a confidence of 1 is out of range"),
         (&["--at-most", "0.001"], "a hold-out of 200 images is too small"),
     ] {
-        let error = complained(at, &[&["guarantee", "msdnet"][..], options].concat(), 1);
+        let error = refused(at, &[&["guarantee", "msdnet"][..], options].concat(), 1);
         assert!(error.contains(expected), "{error}");
     }
     let start = ["classify", "msdnet", "pictures"];
     for (options, expected) in [
         (&["--guarantee", "0.001"][..], "needs at least"),
         (&["--guarantee", "0.1", "--policy", "margin"], "--guarantee is of the policy max-softmax"),
-        (&["--policy", "patience", "--ratio", "2", "--combine", "mean"], "patience counts exits"),
+        (
+            &["--policy", "patience", "--ratio", "2", "--combine", "mean"],
+            "the policy patience asks exits one by one",
+        ),
         (&["--policy", "coordinate-ascent", "--ratio", "-1"], "lambda: -1 is out of range"),
         (&["--policy", "oracle", "--ratio", "1"], "the oracle sees the label"),
         (&["--policy", "patience"], "give --ratio or --budget"),
     ] {
-        let error = complained(at, &[&start[..], options].concat(), 1);
+        let error = refused(at, &[&start[..], options].concat(), 1);
         assert!(error.contains(expected), "{error}");
     }
     // Every policy serves.
@@ -125,12 +131,12 @@ fn a_guarantee_needs_a_hold_out() {
         .collect::<Vec<_>>()
         .join("\n");
     std::fs::write(at.join("without.yaml"), without).unwrap();
-    said(at, &["anytime", "without.yaml", "--threads", "1", "-q"]);
-    let error = complained(at, &["guarantee", "msdnet"], 1);
+    succeed(at, &["anytime", "without.yaml", "--threads", "1", "-q"]);
+    let error = refused(at, &["guarantee", "msdnet"], 1);
     assert!(error.contains("holds no image out"), "{error}");
     std::fs::create_dir(at.join("pictures")).unwrap();
     picture(&at.join("pictures"), "a.png", 10);
-    let error = complained(at, &["classify", "msdnet", "pictures", "--guarantee", "0.1"], 1);
+    let error = refused(at, &["classify", "msdnet", "pictures", "--guarantee", "0.1"], 1);
     assert!(error.contains("holds no image out"), "{error}");
 }
 
@@ -148,7 +154,7 @@ fn a_summary_stands_beside_the_figure_and_is_shown_of_the_run() {
     }
     let exits = summary.iter().filter(|row| row["measure"] == "auroc");
     assert_eq!(exits.map(|row| row["exit"].as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
-    let shown = said(at, &["runs", "show", "msdnet", "--json"]);
+    let shown = succeed(at, &["runs", "show", "msdnet", "--json"]);
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let area = shown["summary"]["area_under_curve"].as_f64().unwrap();
     assert!((area - number("area_under_curve")).abs() < 1e-12);

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use repro::cli::Cli;
 
-use super::program::{refused, repro};
+use super::session::{refused, repro, words};
 
 /// Command lines that clap refuses, and what it must say.
 const USAGE: &[(&str, &[&str])] = &[
@@ -78,11 +78,10 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("networks:", "extra:", &["`extra`", "line 6", "`networks`"]),
 ];
 
-fn check(at: &Path, words: &str, code: i32, expected: &[&str]) {
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let said = refused(at, &words, code);
+fn check(at: &Path, line: &str, code: i32, expected: &[&str]) {
+    let said = refused(at, &words(line), code);
     for part in expected {
-        assert!(said.contains(part), "{words:?} lacks {part:?}: {said}");
+        assert!(said.contains(part), "{line} lacks {part:?}: {said}");
     }
 }
 
@@ -110,11 +109,11 @@ fn every_command_explains_itself_and_its_options_within_80_columns() {
 #[test]
 fn a_mistyped_command_line_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
-    for (words, expected) in USAGE {
-        check(folder.path(), words, 2, expected);
+    for (line, expected) in USAGE {
+        check(folder.path(), line, 2, expected);
     }
-    for (words, expected) in ERRORS {
-        check(folder.path(), words, 1, expected);
+    for (line, expected) in ERRORS {
+        check(folder.path(), line, 1, expected);
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

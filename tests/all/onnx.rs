@@ -1,17 +1,14 @@
 //! ONNX models, read by ONNX's own checker and run by ONNX Runtime. Both are packages of Python.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use repro::import::onnx;
 use repro::nn::{Mode, Precision};
 use serde_json::{Value, json};
 use tch::Tensor;
 
-use super::engine::moved_weights;
-use super::networks::{images, networks};
-use super::people::{python_packages, said, trained};
-use super::program::refused;
+use super::families::{images, moved_weights, networks};
+use super::session::{complaint, python, refused, succeed, trained};
 
 /// Images of a batch; also given one by one.
 const IMAGES: i64 = 7;
@@ -44,11 +41,6 @@ for case in json.load(open(sys.argv[1])):
 
 /// What the script prints of each case, or none where a package is missing.
 fn run_models(folder: &Path, cases: &[Value]) -> Option<Vec<Value>> {
-    let python = |code: &str, argument: &Path| -> Option<Output> {
-        let mut command = Command::new("python3");
-        command.args(["-c", code]).arg(argument).env("PYTHONPATH", python_packages());
-        command.output().ok()
-    };
     let is_there = python("import numpy, onnx, onnxruntime", Path::new(""));
     if !is_there.is_some_and(|output| output.status.success()) {
         eprintln!("skipped: ONNX Runtime is not installed (scripts/run-notebooks.sh installs it)");
@@ -57,7 +49,7 @@ fn run_models(folder: &Path, cases: &[Value]) -> Option<Vec<Value>> {
     let list = folder.join("cases.json");
     std::fs::write(&list, serde_json::to_string(cases).unwrap()).unwrap();
     let output = python(RUN_MODELS, &list).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", complaint(&output));
     let lines = String::from_utf8(output.stdout).unwrap();
     Some(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
@@ -119,14 +111,14 @@ fn onnx_runtime_gives_every_familys_logits_at_every_cut() {
 fn a_run_is_exported_whole_or_cut_at_an_exit_with_its_costs() {
     let folder = trained();
     let at = folder.path();
-    let whole = said(at, &["export", "msdnet", "--format", "onnx"]);
+    let whole = succeed(at, &["export", "msdnet", "--format", "onnx"]);
     let run = std::fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().file_name();
     assert_eq!(whole.trim(), format!("{}.onnx", run.to_str().unwrap()));
     let cut = ["export", "msdnet", "--format", "onnx", "--exit", "2", "--out", "cut.onnx"];
-    assert_eq!(said(at, &cut).trim(), "cut.onnx");
+    assert_eq!(succeed(at, &cut).trim(), "cut.onnx");
     let size = |name: &str| std::fs::metadata(at.join(name)).unwrap().len();
     assert!(size("cut.onnx") < size(whole.trim()));
-    let costs = said(at, &["costs", "tiny.yaml"]);
+    let costs = succeed(at, &["costs", "tiny.yaml"]);
     let costs: Vec<&str> = costs.lines().skip(1).collect();
     std::fs::write(at.join("images"), [0u8; 4 * 3 * 32 * 32]).unwrap();
     let case = |model: &str| json!({ "model": at.join(model), "images": at.join("images"), "shape": [1, 3, 32, 32], "outputs": {} });

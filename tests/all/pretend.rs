@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use super::kills::{assert_same, lasting, said};
+use super::session::{self, assert_same, complaint, lasting};
 
 const NETWORKS: &str = "
   - name: MSDNet
@@ -88,7 +88,7 @@ fn build() -> Result<PathBuf, String> {
 
 fn compile(command: &mut Command) {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", complaint(&output));
 }
 
 /// The program on the pretended device, on `networks` of a tiny experiment in `folder`.
@@ -103,11 +103,10 @@ fn program(
         "figure: anytime\ndataset: synthetic\nvalidation: 100\nseeds: [0]\n{training}\nnetworks:{networks}"
     );
     fs::write(folder.join("tiny.yaml"), experiment).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_repro"));
+    let mut command = session::program(folder);
     command
         .args(["anytime", "tiny.yaml", "--device", "cuda", "--threads", "1", "--quiet"])
         .args(options)
-        .current_dir(folder)
         .env("LD_PRELOAD", device.join("libpretend.so"))
         .env("LD_LIBRARY_PATH", device)
         .env("OMP_NUM_THREADS", "1")
@@ -124,7 +123,7 @@ fn training(images: usize, epochs: u32, precision: &str) -> String {
 
 fn succeed(mut command: Command) -> Output {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}: {}", output.status, said(&output));
+    assert!(output.status.success(), "{}: {}", output.status, complaint(&output));
     output
 }
 
@@ -193,7 +192,7 @@ fn a_lost_gpu_leaves_a_training_that_goes_on_and_ends_with_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let run = || program(device, folder.path(), &training, &network, &every_step);
         let output = run().env("PRETEND_LOST", (launches / 2).to_string()).output().unwrap();
-        let error = said(&output);
+        let error = complaint(&output);
         assert_eq!(output.status.code(), Some(75), "{error}");
         assert!(error.contains("the GPU was lost") && !error.contains("frame #"), "{error}");
         succeed(run());
@@ -217,7 +216,7 @@ fn a_gpu_that_is_too_small_is_told_with_a_batch_that_fits() {
         command.env("PRETEND_MEMORY", "250000000").output().unwrap()
     };
     let output = run("");
-    let error = said(&output);
+    let error = complaint(&output);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(
         error.contains("batch") && error.contains("200") && !error.contains("frame #"),
@@ -226,7 +225,7 @@ fn a_gpu_that_is_too_small_is_told_with_a_batch_that_fits() {
     let size = error.split("training.batch_size=").nth(1).expect(&error);
     let size: String = size.chars().take_while(char::is_ascii_digit).collect();
     assert!(size.parse::<usize>().unwrap() < 200, "{error}");
-    assert!(run(&size).status.success(), "{size}: {}", said(&run(&size)));
+    assert!(run(&size).status.success(), "{size}: {}", complaint(&run(&size)));
 }
 
 #[test]

@@ -2,32 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
-/// Runs the program in `folder` with one thread's worth of work.
-pub fn repro(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_repro")).args(arguments).current_dir(folder).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Standard error of a call that must fail with `code`, without a panic.
-pub fn refused(folder: &Path, arguments: &[&str], code: i32) -> String {
-    let output = repro(folder, arguments);
-    let error = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
-    assert!(!error.contains("panicked") && !error.contains("RUST_BACKTRACE"), "{error}");
-    error
-}
+use super::session::{program, refused, repro, text};
 
 fn costs(folder: &Path, yaml: &str, arguments: &[&str]) -> Output {
     use std::io::Write;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_repro"))
+    let mut child = program(folder)
         .args(["costs", "-"])
         .args(arguments)
-        .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -13,7 +13,7 @@ use repro::results::checkpoint;
 use tch::Device;
 
 use super::fixtures;
-use super::people::copy_tree;
+use super::session::{complaint, copy_tree};
 
 const TEXTS: [(&str, &str); 2] = [
     ("README.md", include_str!("../../README.md")),
@@ -41,6 +41,7 @@ enum Instead {
 const NOT_RUN: &[(&str, &str, Instead)] = &[
     ("make ", "builds and tests everything", Instead::Target),
     ("scripts/same-bits.sh", "needs two programs", Instead::Script),
+    ("scripts/toys.sh", "compiles the program once more", Instead::Script),
     ("scripts/kill-smoke.sh", "takes minutes to hours", Instead::Script),
     ("cargo ", "only told not to be used", Instead::Parsed),
     ("scripts/run-notebooks.sh", "installs from the network", Instead::Script),
@@ -134,7 +135,7 @@ fn run(folder: &Path, line: &str) {
         .env("PATH", format!("{}:{path}", program.display()))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = complaint(&output);
     assert!(output.status.success(), "`{line}`: {said}");
 }
 

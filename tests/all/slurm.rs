@@ -6,7 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::sweep::{anytime, epochs, figure_files, succeed, wait_until, workplace};
+use crate::session::{
+    anytime, complaint, epochs, figure_files, folder_with, succeed, wait_until, words,
+};
 
 /// A Slurm of its own; it ends with the value.
 struct OneNode {
@@ -17,7 +19,7 @@ impl OneNode {
     fn start(folder: PathBuf) -> OneNode {
         let node = OneNode { folder };
         let output = node.script("start");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{}", complaint(&output));
         node
     }
 
@@ -40,11 +42,7 @@ impl OneNode {
     /// What a program prints that speaks to this Slurm.
     fn ask(&self, place: &Path, program: &str, args: &[&str]) -> String {
         let output = self.output(place, program, args);
-        assert!(
-            output.status.success(),
-            "{program} {args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{program} {args:?}: {}", complaint(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -81,9 +79,9 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
     }
     let experiment = anytime("[0, 1, 2, 3]", 8, "0.1")
         + "  - name: DenseNet\n    densenet: { layers_per_block: 1, growth: 4, exits_after: [1] }\n";
-    let place = workplace("x.yaml", &experiment);
+    let place = folder_with("x.yaml", &experiment);
     let folder = place.path();
-    let manifest = succeed(folder, "sweep plan x.yaml");
+    let manifest = succeed(folder, &words("sweep plan x.yaml"));
     assert_eq!(manifest.lines().count(), 12);
     fs::write(folder.join("m.jsonl"), &manifest).unwrap();
     let runs: Vec<PathBuf> = manifest
@@ -137,6 +135,6 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
         assert!(log.contains("goes on after epoch"), "task {index}: {log}");
     }
     assert!(!collected.contains("partial"), "job {collect}: {collected}");
-    succeed(folder, "anytime x.yaml --workers 2 --threads 1 -q --runs local --out local");
+    succeed(folder, &words("anytime x.yaml --workers 2 --threads 1 -q --runs local --out local"));
     assert!(figure_files(folder, "results") == figure_files(folder, "local"));
 }

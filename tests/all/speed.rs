@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::session::complaint;
+
 #[test]
 fn the_readmes_table_of_speed_is_that_of_the_csv() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -11,7 +13,7 @@ fn the_readmes_table_of_speed_is_that_of_the_csv() {
         eprintln!("skipped: there is no python3");
         return;
     };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", complaint(&output));
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.lines().count() > 5, "{table}");
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();

@@ -2,70 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-const TRAINING: &str = "dataset: synthetic
-validation: 100
-training_images: 200
-";
-
-const NETWORKS: &str = "networks:
-  - name: MSDNet
-    msdnet: { channels: 4, growth: 2, scale_growth: [1, 2, 4], bottleneck: [1, 2, 4], exits: 2, first_exit: 1, spacing: { even: 1 } }
-  - name: ResNet
-    resnet: { blocks_per_stage: 1, channels: 4, exits_after: [1] }
-";
-
-/// A small anytime experiment that trains in seconds.
-pub fn anytime(seeds: &str, epochs: u32, learning_rate: &str) -> String {
-    format!(
-        "figure: anytime\n{TRAINING}seeds: {seeds}\n\
-         training: {{ epochs: {epochs}, batch_size: 50, learning_rate: {learning_rate} }}\n{NETWORKS}"
-    )
-}
-
-/// A folder of its own, with an experiment in it.
-pub fn workplace(name: &str, experiment: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join(name), experiment).unwrap();
-    folder
-}
-
-fn program(folder: &Path, args: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_repro"));
-    command.args(args.split_whitespace()).current_dir(folder);
-    command
-}
-
-fn output(folder: &Path, args: &str) -> Output {
-    program(folder, args).output().unwrap()
-}
-
-pub fn succeed(folder: &Path, args: &str) -> String {
-    let output = output(folder, args);
-    assert!(
-        output.status.success(),
-        "repro {args}: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
+use super::session::{
+    TRAINING, anytime, complaint, epochs, figure_files, folder_with, program, repro, succeed, text,
+    wait_until, words,
+};
 
 fn run_folders(folder: &Path) -> Vec<PathBuf> {
     let runs = fs::read_dir(folder.join("runs"));
     runs.map_or(Vec::new(), |entries| entries.map(|entry| entry.unwrap().path()).collect())
-}
-
-/// The epochs of a run's clock, in the order in which they were trained.
-pub fn epochs(run: &Path) -> Vec<u32> {
-    let text = fs::read_to_string(run.join("timing.csv")).unwrap_or_default();
-    let epoch = |line: &str| line.split(',').next().unwrap().parse().unwrap();
-    text.lines().skip(1).map(epoch).collect()
 }
 
 fn assert_every_epoch_once(folder: &Path, runs: usize, last: u32) {
@@ -73,20 +21,6 @@ fn assert_every_epoch_once(folder: &Path, runs: usize, last: u32) {
     assert_eq!(folders.len(), runs);
     for run in folders {
         assert_eq!(epochs(&run), (1..=last).collect::<Vec<_>>(), "{run:?}");
-    }
-}
-
-pub fn figure_files(folder: &Path, out: &str) -> Vec<Vec<u8>> {
-    let files = ["figure.csv", "figure.svg", "figure.png", "exits.csv"];
-    let read = |name| fs::read(folder.join(out).join("x").join(name)).unwrap();
-    files.into_iter().map(read).collect()
-}
-
-pub fn wait_until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(seconds), "not within {seconds} s: {what}");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -111,9 +45,10 @@ fn children_of(parent: u32) -> Vec<u32> {
 #[cfg(target_os = "linux")]
 #[test]
 fn workers_end_when_their_parent_is_killed_and_the_next_call_goes_on() {
-    let place = workplace("x.yaml", &anytime("[0]", 40, "0.1"));
+    let place = folder_with("x.yaml", &anytime("[0]", 40, "0.1"));
     let folder = place.path();
-    let mut parent = program(folder, "anytime x.yaml --workers 2 --threads 1 -q")
+    let mut parent = program(folder)
+        .args(words("anytime x.yaml --workers 2 --threads 1 -q"))
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -129,16 +64,17 @@ fn workers_end_when_their_parent_is_killed_and_the_next_call_goes_on() {
     for run in run_folders(folder) {
         assert!(epochs(&run).len() < 40, "{run:?} came to its end");
     }
-    succeed(folder, "anytime x.yaml --workers 2 --threads 1 -q");
+    succeed(folder, &words("anytime x.yaml --workers 2 --threads 1 -q"));
     assert_every_epoch_once(folder, 2, 40);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_parent_that_is_told_to_stop_saves_in_its_workers_and_ends_with_75() {
-    let place = workplace("x.yaml", &anytime("[0]", 400, "0.1"));
+    let place = folder_with("x.yaml", &anytime("[0]", 400, "0.1"));
     let folder = place.path();
-    let mut parent = program(folder, "anytime x.yaml --workers 2 --threads 1 -q")
+    let mut parent = program(folder)
+        .args(words("anytime x.yaml --workers 2 --threads 1 -q"))
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -155,38 +91,38 @@ fn a_parent_that_is_told_to_stop_saves_in_its_workers_and_ends_with_75() {
 
 #[test]
 fn two_calls_at_once_train_each_run_once_and_draw_what_one_process_draws() {
-    let place = workplace("x.yaml", &anytime("[0, 1]", 2, "0.1"));
+    let place = folder_with("x.yaml", &anytime("[0, 1]", 2, "0.1"));
     let folder = place.path();
     let call = |out| {
         let args = format!("anytime x.yaml --workers 2 --threads 1 -q --out {out}");
-        program(folder, &args).stdout(Stdio::null()).spawn().unwrap()
+        program(folder).args(words(&args)).stdout(Stdio::null()).spawn().unwrap()
     };
     let (mut one, mut two) = (call("one"), call("two"));
     assert!(one.wait().unwrap().success());
     assert!(two.wait().unwrap().success());
     assert_every_epoch_once(folder, 4, 2);
     assert!(figure_files(folder, "one") == figure_files(folder, "two"));
-    succeed(folder, "anytime x.yaml --workers 1 --threads 1 -q --runs other --out alone");
+    succeed(folder, &words("anytime x.yaml --workers 1 --threads 1 -q --runs other --out alone"));
     assert!(figure_files(folder, "one") == figure_files(folder, "alone"));
 }
 
 #[test]
 fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
-    let place = workplace("x.yaml", &anytime("[0]", 1, "0.1"));
+    let place = folder_with("x.yaml", &anytime("[0]", 1, "0.1"));
     let folder = place.path();
     fs::write(folder.join("bad.yaml"), anytime("[0]", 1, "1e30")).unwrap();
-    let manifest = succeed(folder, "sweep plan bad.yaml x.yaml");
+    let manifest = succeed(folder, &words("sweep plan bad.yaml x.yaml"));
     fs::write(folder.join("m.jsonl"), &manifest).unwrap();
-    let output = output(folder, "sweep run --manifest m.jsonl --workers 2 --threads 1");
+    let output = repro(folder, &words("sweep run --manifest m.jsonl --workers 2 --threads 1"));
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = complaint(&output);
     assert!(said.contains("2 of 4 runs failed"), "{said}");
     assert!(
         said.contains("learning rate 1e30") && said.contains("a smaller learning_rate helps"),
         "{said}"
     );
 
-    let status = succeed(folder, "sweep status m.jsonl --json");
+    let status = succeed(folder, &words("sweep status m.jsonl --json"));
     let status: Value = serde_json::from_str(&status).unwrap();
     let states: Vec<&str> =
         status.as_array().unwrap().iter().map(|run| run["state"].as_str().unwrap()).collect();
@@ -197,7 +133,7 @@ fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
         "{reason}"
     );
 
-    let told = succeed(folder, "sweep collect m.jsonl --threads 1");
+    let told = succeed(folder, &words("sweep collect m.jsonl --threads 1"));
     assert!(told.contains("bad: none of 2 runs is finished"), "{told}");
     assert!(told.contains("x: all 2 runs are finished"), "{told}");
     assert!(folder.join("results/x/figure.png").is_file());
@@ -206,11 +142,11 @@ fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
 
 #[test]
 fn a_manifest_holds_a_shared_run_once_and_the_same_ids_again() {
-    let place = workplace("x.yaml", &anytime("[0]", 1, "0.1"));
+    let place = folder_with("x.yaml", &anytime("[0]", 1, "0.1"));
     let folder = place.path();
     let other = anytime("[0]", 1, "0.1").replace("name: ResNet", "name: Residual");
     fs::write(folder.join("y.yaml"), other).unwrap();
-    let text = succeed(folder, "sweep plan x.yaml y.yaml --seeds 0..2");
+    let text = succeed(folder, &words("sweep plan x.yaml y.yaml --seeds 0..2"));
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 6);
     for (index, line) in lines.iter().enumerate() {
@@ -218,7 +154,7 @@ fn a_manifest_holds_a_shared_run_once_and_the_same_ids_again() {
         assert_eq!(line["experiments"], serde_json::json!(["x.yaml", "y.yaml"]));
         assert!(line["seconds"].as_f64().unwrap() > 0.0);
     }
-    assert_eq!(succeed(folder, "sweep plan x.yaml y.yaml --seeds 0..2"), text);
+    assert_eq!(succeed(folder, &words("sweep plan x.yaml y.yaml --seeds 0..2")), text);
 }
 
 #[test]
@@ -234,24 +170,24 @@ fn a_figure_is_drawn_without_the_curve_whose_reference_is_missing() {
            densenet: {{ layers_per_block: 1, growth: 4 }}\n    \
            positions: [1]\n"
     );
-    let place = workplace("x.yaml", &experiment);
+    let place = folder_with("x.yaml", &experiment);
     let folder = place.path();
-    let manifest = succeed(folder, "sweep plan x.yaml");
+    let manifest = succeed(folder, &words("sweep plan x.yaml"));
     fs::write(folder.join("m.jsonl"), &manifest).unwrap();
     let last = manifest.lines().last().unwrap();
     assert!(last.contains("DenseNet without"), "{last}");
     for index in 0..3 {
         let args = format!("sweep run --manifest m.jsonl --index {index} --threads 1 -q");
-        succeed(folder, &args);
+        succeed(folder, &words(&args));
     }
-    let output = output(folder, "sweep collect m.jsonl --threads 1");
+    let output = repro(folder, &words("sweep collect m.jsonl --threads 1"));
     assert!(output.status.success());
-    let told = String::from_utf8(output.stdout).unwrap();
+    let told = text(&output.stdout);
     assert!(
         told.contains("partial, 3 of 4 runs are finished; without DenseNet without, seed 0"),
         "{told}"
     );
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = complaint(&output);
     assert!(said.contains("left out: curve `DenseNet`"), "{said}");
     let csv = fs::read_to_string(folder.join("results/x/figure.csv")).unwrap();
     assert!(csv.contains("ResNet at 1") && !csv.contains("DenseNet"), "{csv}");
@@ -262,24 +198,15 @@ fn a_figure_is_drawn_without_the_curve_whose_reference_is_missing() {
 
 #[test]
 fn a_thousand_runs_are_planned_watched_and_collected() {
-    let place = workplace("x.yaml", &anytime("[0]", 1, "0.1"));
+    let place = folder_with("x.yaml", &anytime("[0]", 1, "0.1"));
     let folder = place.path();
-    let began = Instant::now();
-    let manifest = succeed(folder, "sweep plan x.yaml --seeds 0..499");
-    let planned = began.elapsed();
+    let manifest = succeed(folder, &words("sweep plan x.yaml --seeds 0..499"));
     assert_eq!(manifest.lines().count(), 1000);
     fs::write(folder.join("m.jsonl"), &manifest).unwrap();
-    succeed(folder, "sweep run --manifest m.jsonl --index 3 --threads 1 -q");
-    let began = Instant::now();
-    let status = succeed(folder, "sweep status m.jsonl");
-    let watched = began.elapsed();
+    succeed(folder, &words("sweep run --manifest m.jsonl --index 3 --threads 1 -q"));
+    let status = succeed(folder, &words("sweep status m.jsonl"));
     let counts = status.lines().last().unwrap();
     assert_eq!(counts, "1000 runs: 1 done, 0 running, 0 failed, 999 waiting");
-    let began = Instant::now();
-    let told = succeed(folder, "sweep collect m.jsonl --threads 1 -q");
-    let collected = began.elapsed();
+    let told = succeed(folder, &words("sweep collect m.jsonl --threads 1 -q"));
     assert!(told.contains("partial, 1 of 1000 runs"), "{told}");
-    println!(
-        "1,000 runs: plan {planned:.2?}, status {watched:.2?}, collect with one run done {collected:.2?}"
-    );
 }

@@ -7,6 +7,7 @@
 mod combine;
 mod guarantee;
 mod optimise;
+mod promises;
 mod summary;
 
 use std::path::Path;
@@ -18,7 +19,7 @@ use repro::eval::combine::plain;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use super::golden::{folder, json_files};
+use super::golden::{counted, json_files};
 
 /// One golden file and the predictions beside it.
 struct Golden {
@@ -34,18 +35,17 @@ fn golden_policies() -> Vec<Golden> {
         |value: &Value| value.get("combine").is_some() && value.get("risk_control").is_some();
     let files = json_files().into_iter().filter(|(_, value)| is_of_this_kind(value));
     let files: Vec<Golden> = files.map(|(file, values)| open(&file, values)).collect();
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    assert!(!files.is_empty() || folder() != own, "no golden policies");
+    counted("policies", files.len());
     files
 }
 
 /// Answers on the hold-out of the project's own golden file.
-pub fn own_hold_out() -> Answers {
+fn own_hold_out() -> Answers {
     plain(&own().hold_out).unwrap()
 }
 
 /// Answers on its test split.
-pub fn own_test() -> Answers {
+fn own_test() -> Answers {
     plain(&own().test).unwrap()
 }
 

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use repro::eval::answers::Answers;
 use repro::eval::guarantee::{Method, Risk, Tolerance, choose, losses, mean, thresholds};
 
-use super::golden_policies::{own_hold_out, own_test};
+use super::{own_hold_out, own_test};
 
 const HOLD_OUTS: usize = 500;
 const IMAGES: usize = 1000;
