@@ -40,6 +40,11 @@ pub fn table(network: &Network) -> Vec<ExitCost> {
         .collect()
 }
 
+/// Multiply-adds of exits 1..k, K numbers: what an image that leaves at each has cost.
+pub fn by_exit(network: &Network) -> Vec<u64> {
+    table(network).iter().map(|cost| cost.multiply_adds).collect()
+}
+
 /// Multiply-adds of one node for one image.
 pub fn multiply_adds(network: &Network, id: NodeId) -> u64 {
     let node = &network.nodes()[id];

@@ -85,7 +85,7 @@ impl Gpu {
     }
 }
 
-/// Bytes of `device` that nobody uses; none where that is not known. No memory of it is taken.
+/// Free bytes of `device`; none where that is unknown. Allocates nothing there.
 pub fn free_memory(device: Device) -> Option<u64> {
     let Device::Cuda(index) = device else {
         return None;
@@ -106,7 +106,7 @@ pub fn describe(device: Device, numerics: Numerics) -> String {
     format!("cuda: {name}{tf32}{deterministic}")
 }
 
-/// What an error of CUDA means to whoever started the program.
+/// What an error of CUDA means to a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// The GPU's memory is too small.

@@ -34,7 +34,7 @@
 //! let mut exits = 0;
 //! while let Some(logits) = pass.advance()? {
 //!     assert_eq!(logits.size(), [2, 10]);
-//!     exits += 1; // Whoever is sure enough stops here.
+//!     exits += 1; // An image whose exit is sure enough stops here.
 //! }
 //! assert_eq!(exits, 3);
 //! # Ok(())

@@ -8,7 +8,7 @@ fn main() -> ExitCode {
 
 /// What runs before the libraries begin. LibTorch's do not in a folder that is gone, and blame one of
 /// their files.
-// SAFETY: the section holds functions that take no more than C's `main`, of which this takes nothing.
+// SAFETY: functions in this section are called with the arguments of C's `main`; this one takes none.
 #[cfg(target_os = "linux")]
 #[used]
 #[allow(unsafe_code)]

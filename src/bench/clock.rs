@@ -10,7 +10,7 @@ use tch::{Cuda, Device};
 pub struct Clock {
     /// Least length of a timing.
     pub seconds: f64,
-    /// Timings of which the median is taken.
+    /// Number of timings; the result is their median.
     pub rounds: usize,
 }
 

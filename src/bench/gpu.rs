@@ -6,8 +6,8 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use super::clock::seconds_each_on;
-use super::inference::{counted, fresh_weights, images, place, settings};
-use super::{Early, Measured, Subject, Tell};
+use super::inference::{counted, fresh_weights, images, leavings};
+use super::{Measured, Subject, Tell};
 use crate::eval::Predictions;
 use crate::nn::{Mode, Precision, Weights};
 use crate::predict::early_exit_on_device;
@@ -26,21 +26,16 @@ pub(super) fn measure(
     }
     let _no_grad = tch::no_grad_guard();
     let host = fresh_weights(subject)?;
-    let images = images(subject, BATCH)?.f_to_device(subject.device)?;
+    let images = images(subject, BATCH)?.f_to_device(subject.bench.device)?;
     if inference {
         for (kind, name) in [(Kind::Float, "fp32"), (Kind::BFloat16, "bf16")] {
             let weights = host.converted(&subject.network, kind, Device::Cpu)?;
-            all_exits(
-                subject,
-                weights.moved(subject.device)?,
-                &images.f_to_kind(kind)?,
-                name,
-                tell,
-            )?;
+            let weights = weights.moved(subject.bench.device)?;
+            all_exits(subject, weights, &images.f_to_kind(kind)?, name, tell)?;
         }
     }
     if early {
-        early_exits(subject, host.moved(subject.device)?, &images, tell)?;
+        early_exits(subject, host.moved(subject.bench.device)?, &images, tell)?;
     }
     Ok(())
 }
@@ -52,7 +47,7 @@ fn all_exits(
     name: &str,
     tell: Tell,
 ) -> Result<()> {
-    let each = seconds_each_on(subject.device, subject.clock, || {
+    let each = seconds_each_on(subject.bench.device, subject.bench.clock, || {
         let logits =
             subject.network.forward(&mut weights, images, Mode::Evaluate, Precision::Fp32)?;
         black_box(logits);
@@ -75,30 +70,21 @@ fn early_exits(subject: &Subject, mut weights: Weights, images: &Tensor, tell: T
         logits: Vec::<f32>::try_from(&logits)?,
     };
     let time = |rule: &_| {
-        seconds_each_on(subject.device, subject.clock, || {
+        seconds_each_on(subject.bench.device, subject.bench.clock, || {
             black_box(early_exit_on_device(network, &weights, images, rule)?);
             Ok(())
         })
     };
-    let settings = settings(subject, &predictions)?;
-    let Some((.., everything)) =
-        settings.iter().find(|(exit, ..)| *exit == Some(predictions.exits))
-    else {
+    let leavings = leavings(subject, &predictions)?;
+    let Some(last) = leavings.iter().find(|leaving| leaving.exit == Some(predictions.exits)) else {
         return Ok(());
     };
-    let whole = time(everything)?;
-    for (exit, ratio, rule) in &settings {
-        let took = time(rule)?;
-        let counted = counted(subject, &predictions, rule, BATCH);
-        let place = place(subject, *exit, *ratio);
-        let what = format!("early/{BATCH}/{place}");
-        let (rate, cost) = (BATCH as f64 / took, counted * subject.last());
-        let early =
-            Early { batch: BATCH, exit: *exit, ratio: *ratio, counted, measured: took / whole };
-        tell(Measured {
-            early: Some(early),
-            ..Measured::images(subject.name, &what, subject.threads, rate, cost)
-        })?;
+    let whole = time(&last.rule)?;
+    for leaving in &leavings {
+        let took = time(&leaving.rule)?;
+        let counted = counted(subject, &predictions, &leaving.rule, BATCH);
+        let each = took / BATCH as f64;
+        tell(leaving.measured(subject, BATCH, counted, each, took / whole))?;
     }
     Ok(())
 }

@@ -171,7 +171,7 @@ impl Measured {
         }
     }
 
-    /// Images a second, each of so many multiply-adds.
+    /// Images a second, each of `each` multiply-adds.
     fn images(network: &str, what: &str, threads: usize, per_s: f64, each: f64) -> Measured {
         Measured {
             multiply_adds_per_s: Some(per_s * each),
@@ -180,11 +180,12 @@ impl Measured {
     }
 }
 
-/// What is told of each result as soon as it is there.
+/// Called with each result as soon as it is there.
 type Tell<'a> = &'a mut dyn FnMut(Measured) -> Result<()>;
 
 /// A network under measurement.
 struct Subject<'a> {
+    bench: &'a Bench,
     name: &'a str,
     config: &'a NetworkConfig,
     network: Network,
@@ -193,12 +194,6 @@ struct Subject<'a> {
     source: &'a Source,
     normalisation: &'a Normalisation,
     threads: usize,
-    batches: &'a [usize],
-    precisions: &'a [Option<Precision>],
-    device: Device,
-    clock: Clock,
-    policy: Policy,
-    combine: Combine,
 }
 
 impl Subject<'_> {
@@ -208,7 +203,7 @@ impl Subject<'_> {
 
     /// Arithmetic of inference, each measured; see [`Bench::precisions`].
     fn infers_in(&self) -> &[Option<Precision>] {
-        if self.precisions.is_empty() { &[None] } else { self.precisions }
+        if self.bench.precisions.is_empty() { &[None] } else { &self.bench.precisions }
     }
 }
 
@@ -246,23 +241,19 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
         }
         for (name, config) in &bench.networks {
             let network = config.build(input)?;
-            let costs = cost::table(&network);
+            let multiply_adds = cost::by_exit(&network);
+            let (source, normalisation) = (&source, &normalisation);
             let subject = Subject {
+                bench,
                 name,
                 config,
                 network,
-                multiply_adds: costs.iter().map(|cost| cost.multiply_adds).collect(),
-                source: &source,
-                normalisation: &normalisation,
+                multiply_adds,
+                source,
+                normalisation,
                 threads,
-                batches: &bench.batches,
-                precisions: &bench.precisions,
-                device: bench.device,
-                clock: bench.clock,
-                policy: bench.policy,
-                combine: bench.combine,
             };
-            one(&subject, bench, tell)?;
+            one(&subject, tell)?;
         }
     }
     if has(Topic::Sweep) && bench.device == Device::Cpu {
@@ -271,15 +262,15 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     Ok(())
 }
 
-fn one(subject: &Subject, bench: &Bench, tell: Tell) -> Result<()> {
-    let has = |topic| bench.topics.contains(&topic);
+fn one(subject: &Subject, tell: Tell) -> Result<()> {
+    let has = |topic| subject.bench.topics.contains(&topic);
     if has(Topic::Train) {
         training::train(subject, tell)?;
     }
     if has(Topic::Memory) {
         inference::memory(subject, tell)?;
     }
-    if let Device::Cuda(_) = subject.device {
+    if let Device::Cuda(_) = subject.bench.device {
         return gpu::measure(subject, (has(Topic::Inference), has(Topic::Early)), tell);
     }
     if has(Topic::Inference) || has(Topic::Early) {

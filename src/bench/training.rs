@@ -9,15 +9,15 @@ use crate::experiment::{Run, Training};
 use crate::nn::Precision;
 use crate::train::{Job, Trainer};
 
-/// Images of an epoch, about as many as CIFAR's: what an epoch costs besides its steps counts as it does there.
+/// Images of an epoch, about as many as CIFAR's, so that the cost of an epoch besides its steps counts as there.
 const EPOCH: usize = 45_000;
 /// Forward, and twice as much backward.
 const PASSES: f64 = 3.0;
 
 pub(super) fn train(subject: &Subject, tell: Tell) -> Result<()> {
-    for &batch in subject.batches {
+    for &batch in &subject.bench.batches {
         for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
-            if is_wanted(subject.precisions, precision) {
+            if is_wanted(&subject.bench.precisions, precision) {
                 one(subject, batch, (precision, name), tell)?;
             }
         }
@@ -53,10 +53,10 @@ fn one(
         train,
         validation: Vec::new(),
         normalisation: subject.normalisation.clone(),
-        device: subject.device,
+        device: subject.bench.device,
     };
     let mut trainer = Trainer::begin(&job)?;
-    let each = seconds_each_on(subject.device, subject.clock, || {
+    let each = seconds_each_on(subject.bench.device, subject.bench.clock, || {
         trainer.step()?.context("the training has no end")?;
         Ok(())
     })?;

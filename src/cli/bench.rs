@@ -45,7 +45,7 @@ pub struct BenchArgs {
     /// Least seconds of a timing
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
-    /// Timings of which the median is told
+    /// Number of timings; their median is shown
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// When images leave in `early`: max-softmax, margin, entropy, patience, target-accuracy,
@@ -107,7 +107,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let text = if args.json { serde_json::to_string(&measured)? } else { line(&measured) };
         print(format!("{text}\n"));
         all.push(measured);
-        // Nobody reads on, and nothing else is made of it.
+        // Output is no longer read, and nothing else is made of it.
         if !is_open() && args.out.is_none() {
             bail!(Unread);
         }

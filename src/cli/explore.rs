@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::options::RunArgs;
 use super::output::print_path;
-use super::run_args::RunArgs;
 use crate::look::explore::page;
 use crate::look::opened::open_run;
 use crate::results::atomic;

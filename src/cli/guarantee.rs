@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::options::number;
+use super::options::{RunArgs, number};
 use super::output::print;
-use super::run_args::RunArgs;
 use crate::eval::guarantee::{Risk, Tolerance};
 use crate::look::guarantee::guarantee;
 use crate::look::opened::open_run;

@@ -157,6 +157,45 @@ pub struct Workers {
     pub workers: Option<usize>,
 }
 
+/// How often a training is saved.
+#[derive(Debug, clap::Args)]
+pub struct SavingArgs {
+    /// Save a training every N epochs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    checkpoint_epochs: u32,
+    /// Save a training at least every M minutes, also within an epoch
+    #[arg(long, value_name = "M", default_value_t = 10.0)]
+    checkpoint_minutes: f64,
+}
+
+impl SavingArgs {
+    /// The same for the library.
+    pub fn saving(&self) -> Saving {
+        Saving::every(self.checkpoint_epochs, self.checkpoint_minutes)
+    }
+}
+
+/// One trained run to look at, where it is, and how to predict what was not predicted yet.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// A run folder, or a beginning of its name
+    pub run: String,
+    #[command(flatten)]
+    pub folders: Folders,
+    #[command(flatten)]
+    pub compute: Compute,
+}
+
+impl RunArgs {
+    /// How to compute.
+    ///
+    /// # Errors
+    /// When the device is not there.
+    pub fn settings(&self) -> Result<Settings> {
+        self.compute.looking(self.folders.places("results"))
+    }
+}
+
 fn at_least_one(text: &str) -> Result<usize> {
     let number = text.parse().ok().filter(|&number| number > 0);
     number.context("expected a whole number from 1")

@@ -44,13 +44,13 @@ impl Write for Out {
     }
 }
 
-/// Ends work of which nothing is left but what nobody reads.
+/// Ends work whose only result is output that is no longer read.
 #[derive(Debug)]
 pub struct Unread;
 
 impl std::fmt::Display for Unread {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("nobody reads standard output")
+        f.write_str("standard output is no longer read")
     }
 }
 

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::options::{Compute, Folders, Workers, change};
+use super::options::{Compute, Folders, SavingArgs, Workers, change};
 use super::output::{is_open, print};
-use super::saving::SavingArgs;
 use crate::runs::device::{device_name, set_threads};
 use crate::runs::worker::serve;
 use crate::runs::{Places, Settings, watch_signals};
@@ -48,7 +47,7 @@ struct Training {
     compute: Compute,
     #[command(flatten)]
     saving: SavingArgs,
-    /// Train and do not predict: whoever needs predictions makes them, here or on another machine
+    /// Train and do not predict: predictions are made when they are needed, here or on another machine
     #[arg(long)]
     only_train: bool,
 }

@@ -66,9 +66,9 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Computes a stage.
-    pub(super) fn run(&mut self, stage: usize) {
-        run(self.program, stage, &mut self.memory.arena);
+    /// Computes a segment.
+    pub(super) fn run(&mut self, segment: usize) {
+        run(self.program, segment, &mut self.memory.arena);
     }
 
     /// The logits of a lane.

@@ -48,14 +48,14 @@ pub struct Engine {
     classes: usize,
     precision: Precision,
     input: (Slice, Vec<Plane>),
-    /// Of each stage.
+    /// Of each segment.
     logits: Vec<Logits>,
     live: Vec<Vec<Slice>>,
     /// For groups of as many images as a register has words.
     group: Program,
     /// For one image.
     single: Program,
-    /// Memory that nobody uses now, of `group` and of `single`.
+    /// Memory that is free now, of `group` and of `single`.
     idle: [Mutex<Vec<Memory>>; 2],
 }
 

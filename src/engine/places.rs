@@ -35,7 +35,7 @@ pub(super) struct Places {
     pub pools: Vec<Pool>,
     /// By node; none for a node that is never held.
     pub slices: Vec<Option<Slice>>,
-    /// For each stage what a later one still reads.
+    /// For each segment what a later one still reads.
     pub live: Vec<Vec<Slice>>,
 }
 
@@ -111,11 +111,11 @@ fn lives(network: &Network, units: &[Unit], parents: &Parents) -> Vec<Option<Lif
     for (at, unit) in units.iter().enumerate() {
         unit.inputs.iter().chain(&unit.outputs).for_each(|&id| touch(id, at));
     }
-    // The caller reads the logits after the last unit of their stage.
+    // The caller reads the logits after the last unit of their segment.
     for (at, unit) in units.iter().enumerate() {
         for &output in &unit.outputs {
             if network.exits().iter().any(|exit| exit.logits == output) {
-                let end = units.iter().rposition(|other| other.stage == unit.stage);
+                let end = units.iter().rposition(|other| other.segment == unit.segment);
                 touch(output, end.unwrap_or(at));
             }
         }
@@ -186,17 +186,17 @@ fn gap(taken: impl Iterator<Item = Slice>, planes: usize) -> usize {
     first
 }
 
-/// Values that are written by the end of a stage and lie in something that is read later.
+/// Values that are written by the end of a segment and lie in something that is read later.
 fn live(
     units: &[Unit],
     parents: &Parents,
     lives: &[Option<Life>],
     slices: &[Option<Slice>],
 ) -> Vec<Vec<Slice>> {
-    let stages = units.last().map_or(0, |unit| unit.stage + 1);
-    let mut live = vec![Vec::new(); stages];
-    for (stage, kept) in live.iter_mut().enumerate() {
-        let end = units.iter().rposition(|unit| unit.stage == stage).unwrap_or(0);
+    let segments = units.last().map_or(0, |unit| unit.segment + 1);
+    let mut live = vec![Vec::new(); segments];
+    for (segment, kept) in live.iter_mut().enumerate() {
+        let end = units.iter().rposition(|unit| unit.segment == segment).unwrap_or(0);
         let written = units[..=end].iter().flat_map(|unit| {
             // A concatenation is its parts, which are listed themselves unless they were copied.
             let in_place = |&id: &NodeId| {

@@ -65,13 +65,13 @@ pub(super) struct ProductStep {
     pub channels: bool,
 }
 
-/// The steps of all stages for groups of [`Layout::lanes`] images.
+/// The steps of all segments for groups of [`Layout::lanes`] images.
 pub(super) struct Program {
     pub isa: Isa,
     /// Whether words are pairs.
     pub paired: bool,
     pub layout: Layout,
-    pub stages: Vec<Vec<Step>>,
+    pub segments: Vec<Vec<Step>>,
     /// Weights and biases of all products in the order in which they are used.
     pub weights: Arena,
     pub rows: Vec<u32>,
@@ -95,16 +95,16 @@ impl Program {
             rows: Vec::new(),
             tables: Tables::default(),
         };
-        let count = units.last().map_or(0, |unit| unit.stage + 1);
-        let mut stages: Vec<Vec<Step>> = Vec::new();
-        stages.resize_with(count, Vec::new);
+        let count = units.last().map_or(0, |unit| unit.segment + 1);
+        let mut segments: Vec<Vec<Step>> = Vec::new();
+        segments.resize_with(count, Vec::new);
         for unit in units {
-            lowering.unit(unit, &mut stages[unit.stage]);
+            lowering.unit(unit, &mut segments[unit.segment]);
         }
         let Lowering { weights: all, rows, tables, .. } = lowering;
         let mut weights = Arena::new(all.len());
         weights.words()[..all.len()].copy_from_slice(&all);
-        Program { isa, paired: planes.paired, stages, weights, rows, tables, layout }
+        Program { isa, paired: planes.paired, segments, weights, rows, tables, layout }
     }
 
     /// Whether every offset is one that the steps can hold; else they must not be carried out.

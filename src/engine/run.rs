@@ -27,46 +27,46 @@ impl Isa {
     }
 }
 
-/// Computes one stage of `program` in `arena`, which is one of the program's.
-pub(super) fn run(program: &Program, stage: usize, arena: &mut Arena) {
+/// Computes one segment of `program` in `arena`, which is one of the program's.
+pub(super) fn run(program: &Program, segment: usize, arena: &mut Arena) {
     let words = arena.words();
     // Engine::with has found the instructions; the program's offsets lie within its arenas.
     #[cfg(target_arch = "x86_64")]
     match (program.isa, program.paired) {
-        (Isa::Avx512, false) => return unsafe { avx512(program, stage, words) },
-        (Isa::Avx512, true) => return unsafe { avx512_bf16(program, stage, words) },
-        (Isa::Avx2, _) => return unsafe { avx2(program, stage, words) },
+        (Isa::Avx512, false) => return unsafe { avx512(program, segment, words) },
+        (Isa::Avx512, true) => return unsafe { avx512_bf16(program, segment, words) },
+        (Isa::Avx2, _) => return unsafe { avx2(program, segment, words) },
         (Isa::Portable, _) => {}
     }
     if program.paired {
-        unsafe { stage_with::<Pairs<Portable>>(program, stage, words) }
+        unsafe { stage_with::<Pairs<Portable>>(program, segment, words) }
     } else {
-        unsafe { stage_with::<Portable>(program, stage, words) }
+        unsafe { stage_with::<Portable>(program, segment, words) }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq")]
-unsafe fn avx512(program: &Program, stage: usize, arena: &mut [f32]) {
-    unsafe { stage_with::<Wide>(program, stage, arena) }
+unsafe fn avx512(program: &Program, segment: usize, arena: &mut [f32]) {
+    unsafe { stage_with::<Wide>(program, segment, arena) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")]
-unsafe fn avx512_bf16(program: &Program, stage: usize, arena: &mut [f32]) {
-    unsafe { stage_with::<Pairs<Wide>>(program, stage, arena) }
+unsafe fn avx512_bf16(program: &Program, segment: usize, arena: &mut [f32]) {
+    unsafe { stage_with::<Pairs<Wide>>(program, segment, arena) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2(program: &Program, stage: usize, arena: &mut [f32]) {
-    unsafe { stage_with::<Ymm>(program, stage, arena) }
+unsafe fn avx2(program: &Program, segment: usize, arena: &mut [f32]) {
+    unsafe { stage_with::<Ymm>(program, segment, arena) }
 }
 
 #[inline(always)]
-unsafe fn stage_with<S: Simd>(program: &Program, stage: usize, arena: &mut [f32]) {
+unsafe fn stage_with<S: Simd>(program: &Program, segment: usize, arena: &mut [f32]) {
     let layout = &program.layout;
-    for step in &program.stages[stage] {
+    for step in &program.segments[segment] {
         match step {
             Step::Product(step) => {
                 let product = product(program, step);

@@ -63,8 +63,8 @@ pub(super) enum Work {
 /// Something to do.
 #[derive(Debug)]
 pub(super) struct Unit {
-    /// The stage that needs it.
-    pub stage: usize,
+    /// The segment that needs it.
+    pub segment: usize,
     pub work: Work,
     /// Nodes whose values are read.
     pub inputs: Vec<NodeId>,
@@ -72,7 +72,7 @@ pub(super) struct Unit {
     pub outputs: Vec<NodeId>,
 }
 
-/// The units of all stages of `schedule`, in order.
+/// The units of all segments of `schedule`, in order.
 ///
 /// # Errors
 /// When a weight cannot be read.
@@ -84,7 +84,7 @@ pub(super) fn units(
     let readers = readers(network, schedule);
     let mut absorbed = vec![false; network.nodes().len()];
     let mut units = Vec::new();
-    for (stage, steps) in schedule.stages.iter().enumerate() {
+    for (segment, steps) in schedule.segments.iter().enumerate() {
         for step in &steps.steps {
             if absorbed[step.node] {
                 continue;
@@ -98,7 +98,7 @@ pub(super) fn units(
             };
             let work = reader.work(step.node).with_context(|| format!("in node {}", step.node))?;
             let unit = Unit {
-                stage,
+                segment,
                 work,
                 outputs: vec![reader.last],
                 inputs: network.nodes()[step.node].inputs.clone(),
@@ -112,13 +112,13 @@ pub(super) fn units(
 /// Who reads each node, among the nodes that run; an exit's logits are read by the caller too.
 fn readers(network: &Network, schedule: &Schedule) -> Vec<Vec<NodeId>> {
     let mut readers = vec![Vec::new(); network.nodes().len()];
-    for stage in &schedule.stages {
-        for step in &stage.steps {
+    for segment in &schedule.segments {
+        for step in &segment.steps {
             for &input in &network.nodes()[step.node].inputs {
                 readers[input].push(step.node);
             }
         }
-        let logits = network.exits()[stage.exit].logits;
+        let logits = network.exits()[segment.exit].logits;
         readers[logits].push(logits);
     }
     readers
@@ -128,7 +128,7 @@ fn readers(network: &Network, schedule: &Schedule) -> Vec<Vec<NodeId>> {
 /// the same way: the input is then fetched once for both.
 fn join(units: &mut Vec<Unit>, unit: Unit) {
     let same = units.iter_mut().find(|other| {
-        other.stage == unit.stage
+        other.segment == unit.segment
             && other.inputs == unit.inputs
             && match (&other.work, &unit.work) {
                 (
@@ -233,7 +233,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes the next node along if it is of this kind and nobody else reads the value before it.
+    /// Takes the next node along if it is of this kind and the only reader of the value before it.
     fn absorb(&mut self, layer: &Layer) -> Option<NodeId> {
         let &[next] = self.readers[self.last].as_slice() else {
             return None;

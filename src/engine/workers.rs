@@ -72,16 +72,16 @@ impl Engine {
 
 /// What the threads share.
 struct Shared<'a> {
-    /// The first image that nobody has taken.
+    /// The first image that no thread has taken.
     next: AtomicUsize,
-    /// By stage, images that wait for company before they go through it.
+    /// By segment, images that wait for company before they go through it.
     waiting: Vec<Mutex<Option<Group<'a>>>>,
 }
 
 impl<'a> Shared<'a> {
-    fn waiting(&self, stage: usize) -> std::sync::MutexGuard<'_, Option<Group<'a>>> {
+    fn waiting(&self, segment: usize) -> std::sync::MutexGuard<'_, Option<Group<'a>>> {
         // A thread that panicked ends the whole call; until then the others may go on.
-        let slot = self.waiting[stage].lock();
+        let slot = self.waiting[segment].lock();
         slot.unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,16 +107,16 @@ impl<'a> Worker<'a, '_> {
             }
             self.begin(first..(first + lanes).min(count));
         }
-        // What this thread leaves to wait from now on waits at a stage that it has yet to come to.
-        for stage in 1..self.engine.exits() {
-            let group = self.shared.waiting(stage).take();
+        // What this thread leaves to wait from now on waits at a segment that it has yet to come to.
+        for segment in 1..self.engine.exits() {
+            let group = self.shared.waiting(segment).take();
             if let Some(group) = group {
-                self.finish(group, stage);
+                self.finish(group, segment);
             }
         }
     }
 
-    /// Sends some images through the first stage.
+    /// Sends some images through the first segment.
     fn begin(&mut self, images: std::ops::Range<usize>) {
         let engine = self.engine;
         let few = engine.are_few(images.len());
@@ -132,32 +132,32 @@ impl<'a> Worker<'a, '_> {
         }
     }
 
-    /// The last images of a stage: nobody more will come.
-    fn finish(&mut self, mut group: Group<'a>, stage: usize) {
+    /// The last images of a segment: no more will come.
+    fn finish(&mut self, mut group: Group<'a>, segment: usize) {
         if !self.engine.are_few(group.len()) {
-            return self.go_on(group, stage);
+            return self.go_on(group, segment);
         }
         for _ in 0..group.len() {
             let mut single = self.engine.new_group(&self.engine.single);
-            single.take(&mut group, &self.engine.live[stage - 1]);
-            self.go_on(single, stage);
+            single.take(&mut group, &self.engine.live[segment - 1]);
+            self.go_on(single, segment);
         }
         self.engine.recycle(group);
     }
 
-    /// Runs a group from `stage` on as long as it stays full; what is left of it then waits.
-    fn go_on(&mut self, mut group: Group<'a>, mut stage: usize) {
+    /// Runs a group from `segment` on as long as it stays full; what is left of it then waits.
+    fn go_on(&mut self, mut group: Group<'a>, mut segment: usize) {
         loop {
-            group.run(stage);
-            self.answer(&mut group, stage);
-            stage += 1;
+            group.run(segment);
+            self.answer(&mut group, segment);
+            segment += 1;
             if group.len() == 0 {
                 return self.engine.recycle(group);
             }
             if group.room() == 0 || self.every {
                 continue;
             }
-            match self.wait(group, stage) {
+            match self.wait(group, segment) {
                 Some(full) => group = full,
                 None => return,
             }
@@ -165,17 +165,17 @@ impl<'a> Worker<'a, '_> {
     }
 
     /// Takes down what the images say at an exit; lanes of those that leave become free.
-    fn answer(&mut self, group: &mut Group, stage: usize) {
+    fn answer(&mut self, group: &mut Group, segment: usize) {
         let engine = self.engine;
-        let is_last = stage + 1 == engine.exits();
+        let is_last = segment + 1 == engine.exits();
         for lane in 0..group.program.layout.lanes {
             let Some(image) = group.images[lane] else {
                 continue;
             };
-            let logits = group.logits(&engine.logits[stage], lane);
-            let stays = !is_last && !(self.leaves)(image, stage, logits);
+            let logits = group.logits(&engine.logits[segment], lane);
+            let stays = !is_last && !(self.leaves)(image, segment, logits);
             if self.every || !stays {
-                self.left.push(Left { image, exit: stage, logits: logits.to_vec() });
+                self.left.push(Left { image, exit: segment, logits: logits.to_vec() });
             }
             if !stays {
                 group.images[lane] = None;
@@ -183,16 +183,16 @@ impl<'a> Worker<'a, '_> {
         }
     }
 
-    /// Puts images with those that wait for `stage`; returns a group that has become full.
-    fn wait(&self, group: Group<'a>, stage: usize) -> Option<Group<'a>> {
-        let mut slot = self.shared.waiting(stage);
+    /// Puts images with those that wait for `segment`; returns a group that has become full.
+    fn wait(&self, group: Group<'a>, segment: usize) -> Option<Group<'a>> {
+        let mut slot = self.shared.waiting(segment);
         let Some(waiting) = slot.take() else {
             *slot = Some(group);
             return None;
         };
         let (mut more, mut fewer) =
             if waiting.len() < group.len() { (group, waiting) } else { (waiting, group) };
-        more.take(&mut fewer, &self.engine.live[stage - 1]);
+        more.take(&mut fewer, &self.engine.live[segment - 1]);
         if fewer.len() > 0 {
             *slot = Some(fewer);
             return Some(more);

@@ -72,8 +72,7 @@ impl Classifier {
         let known = Known::named(which, &settings.places.runs)?;
         known.ensure_done(&data_sets)?;
         let (network, weights) = known.network(&data_sets)?;
-        let costs = cost::table(&network);
-        let multiply_adds: Vec<u64> = costs.iter().map(|cost| cost.multiply_adds).collect();
+        let multiply_adds = cost::by_exit(&network);
         let rule = rule(letting, &known, &data_sets, &multiply_adds)?;
         let run = &known.run;
         Ok(Classifier {
@@ -100,7 +99,7 @@ impl Classifier {
     }
 
     /// Classifies pictures in batches on `threads` threads, while the next batch is read on all
-    /// cores. `tell` hears of each picture in order; of one that cannot be read it gets the error.
+    /// cores. Calls `tell` for each picture in order, with the error of one that cannot be read.
     ///
     /// # Errors
     /// Those of `tell`, and when the network gives numbers that are not finite.

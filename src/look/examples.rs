@@ -100,7 +100,7 @@ fn point_of(run: &Opened, aim: Aim) -> Result<BudgetedPoint> {
     points.into_iter().next().context("a sweep of one ratio has one point")
 }
 
-/// Of each exit's images so many, evenly spread from the surest to the least sure.
+/// Up to `per_exit` images of each exit, evenly spaced by confidence.
 fn by_exit(
     answers: &Answers,
     exits: &[usize],

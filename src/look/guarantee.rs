@@ -61,8 +61,8 @@ fn tolerances(asked: Tolerance) -> Vec<Tolerance> {
     all.into_iter().map(|at_most| Tolerance { at_most, ..asked }).collect()
 }
 
-/// The rows as `guarantee.csv` has them; crc has no confidence, and no threshold means that nobody
-/// leaves early.
+/// The rows as `guarantee.csv` has them; crc has no confidence, and no threshold means that no
+/// image leaves early.
 fn table(risk: Risk, rows: &[Certified]) -> Table {
     let confidence =
         |row: &Certified| (row.method != Method::Crc).then_some(row.tolerance.confidence);

@@ -44,12 +44,11 @@ pub fn open_run<'a>(which: &str, settings: &'a Settings) -> Result<Opened<'a>> {
          train it with `validation` above 0",
         known.folder.path().display()
     );
-    let costs = cost::table(&known.run.network.build(data.input)?);
     Ok(Opened {
         name: known.folder.name(),
         hold_out: known.predictions(Split::Validation, &data_sets)?,
         test: known.predictions(Split::Test, &data_sets)?,
-        multiply_adds: costs.iter().map(|cost| cost.multiply_adds).collect(),
+        multiply_adds: cost::by_exit(&known.run.network.build(data.input)?),
         classes: class_names(&known.run.dataset, &settings.places.data),
         data,
         run: known.run,

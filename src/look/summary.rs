@@ -26,8 +26,7 @@ pub fn summary(folder: &RunFolder, run: &Run, weights: &str) -> Result<Value> {
     if [of_hold_out, of_test].iter().any(|made| made.weights != weights) {
         return Ok(Value::Null);
     }
-    let costs = cost::table(&run.network.build(input_of(&run.dataset)?)?);
-    let multiply_adds: Vec<u64> = costs.iter().map(|cost| cost.multiply_adds).collect();
+    let multiply_adds = cost::by_exit(&run.network.build(input_of(&run.dataset)?)?);
     if multiply_adds.len() < 2 || hold_out.len() < multiply_adds.len() {
         return Ok(Value::Null);
     }

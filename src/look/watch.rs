@@ -44,7 +44,7 @@ pub fn with_ending(picture: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A run's name without its digest, but for the four digits that tell twins apart.
+/// A run's name with the first four digits of its digest, which tell twins apart.
 fn short(name: &str) -> String {
     match name.rsplit_once('-') {
         Some((rest, digest)) if digest.len() == 16 => format!("{rest} ({})", &digest[..4]),

@@ -64,12 +64,12 @@ impl Network {
         precision: Precision,
     ) -> Result<Vec<Tensor>> {
         let mut pass = Pass::new(self, schedule, weights, images, mode, precision)?;
-        let mut logits = Vec::with_capacity(schedule.stages.len());
+        let mut logits = Vec::with_capacity(schedule.segments.len());
         while let Some(next) = pass.advance()? {
             logits.push(next);
         }
         if mode == Mode::Train {
-            let computed = self.ancestors(schedule.stages.iter().map(|s| s.exit));
+            let computed = self.ancestors(schedule.segments.iter().map(|s| s.exit));
             weights.count_batch(&computed);
         }
         Ok(logits)
@@ -117,10 +117,10 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// When LibTorch fails, with the layer's name.
     pub fn advance(&mut self) -> Result<Option<Tensor>> {
-        let Some(stage) = self.schedule.stages.get(self.next) else {
+        let Some(segment) = self.schedule.segments.get(self.next) else {
             return Ok(None);
         };
-        let mut steps = stage.steps.iter().peekable();
+        let mut steps = segment.steps.iter().peekable();
         while let Some(step) = steps.next() {
             let relu = steps.next_if(|next| self.is_joined(step, next));
             let value =
@@ -132,7 +132,7 @@ impl<'a> Pass<'a> {
             }
         }
         self.next += 1;
-        let id = self.network.exits()[stage.exit].logits;
+        let id = self.network.exits()[segment.exit].logits;
         let logits = self.values[id].as_ref();
         // Those of a linear layer are so already.
         logits.map(|l| Ok(l.f_flatten(1, -1)?.f_to_kind(self.weights.kind())?)).transpose()
@@ -250,7 +250,7 @@ impl<'a> Pass<'a> {
         Ok(x.f_conv2d(&weight, bias.as_ref(), s, p, [1, 1], g)?.f_to_kind(kind)?)
     }
 
-    /// In place where nobody else reads the input and its maker does not need it for gradients.
+    /// In place where no other node reads the input and its layer does not need it for gradients.
     fn relu(&mut self, step: &Step) -> Result<Tensor> {
         let node = &self.network.nodes()[step.node];
         let input = node.inputs[0];

@@ -101,8 +101,8 @@ impl Norm<'_> {
     }
 }
 
-/// Whether the channels of a pixel lie together and its neighbours do not lie between them. Of maps
-/// of one pixel nobody can tell; they are left to LibTorch.
+/// Whether the channels of a pixel lie together and its neighbours do not lie between them. It
+/// cannot be told of maps of one pixel, which are left to LibTorch.
 fn is_channels_last(x: &Tensor) -> bool {
     let (size, stride) = (x.size(), x.stride());
     size[1] == 1 || (stride[1] == 1 && size[2] * size[3] > 1)
