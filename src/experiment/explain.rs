@@ -4,11 +4,18 @@
 use schemars::schema_for;
 
 use super::file::Experiment;
+use crate::data::nearest;
 
 /// What a type of the program is called in a file.
 const EXPECTED: &[(&str, &str)] = &[
     ("struct Experiment", "keys, such as `figure: anytime` (with a space after the colon)"),
-    ("struct Schedule", "a mapping, such as { cosine: {} }"),
+    ("struct variant RateSchedule::Step", "a mapping, such as { at: [0.5, 0.75], factor: 0.1 }"),
+    ("struct variant RateSchedule::Cosine", "a mapping, such as { warm_up: 5 }"),
+    ("enum RateSchedule", "a mapping, such as { cosine: {} }"),
+    ("enum Spacing", "a mapping, such as { even: 2 }"),
+    ("map with a single key", "one key alone, not several"),
+    ("struct variant", "a mapping, such as { cosine: {} }"),
+    ("newtype variant", "a mapping, such as { even: 2 }"),
     ("struct Training", "a mapping, such as { epochs: 3 }"),
     ("a sequence", "a list, as in [1, 2] or with a dash before each entry"),
     ("u32", "a whole number from 0"),
@@ -23,6 +30,7 @@ pub fn explain(message: &str) -> String {
     for (program, file) in EXPECTED {
         text = text.replace(&format!("expected {program}"), &format!("expected {file}"));
     }
+    text = text.replace("unit variant", "a name alone");
     match way_out(message) {
         Some(way) => format!("{text}; {way}"),
         None => text,
@@ -72,19 +80,6 @@ fn keys(pointer: &str) -> Vec<String> {
     properties.map_or(Vec::new(), |p| p.keys().cloned().collect())
 }
 
-/// The word most like `wrong`, or else the first that contains it, if there is any.
-pub fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let right: Vec<&str> = right.collect();
-    let alike = right
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(wrong, candidate), *candidate))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate);
-    let holds = |candidate: &&&str| wrong.len() > 2 && candidate.contains(wrong);
-    alike.or_else(|| right.iter().find(holds).copied())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,13 +104,5 @@ mod tests {
         assert_eq!(key_path("seeds").as_deref(), Some("seeds"));
         assert_eq!(key_path("networks"), None);
         assert_eq!(key_path("colour"), None);
-    }
-
-    #[test]
-    fn the_nearest_word_is_alike_or_holds_the_wrong_one() {
-        let names = ["anytime-quick", "smoke"];
-        assert_eq!(nearest("smok", names.into_iter()), Some("smoke"));
-        assert_eq!(nearest("quick", names.into_iter()), Some("anytime-quick"));
-        assert_eq!(nearest("xyz", names.into_iter()), None);
     }
 }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
-use super::schedule::Schedule;
+use super::schedule::RateSchedule;
 
 /// How a network is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,8 +24,9 @@ pub struct Training {
     #[serde(default = "learning_rate")]
     pub learning_rate: f64,
     /// How the rate changes.
-    #[serde(default)]
-    pub schedule: Schedule,
+    #[serde(default, with = "serde_yaml::with::singleton_map")]
+    #[schemars(with = "RateSchedule")]
+    pub schedule: RateSchedule,
     /// Momentum of SGD.
     #[serde(default = "momentum")]
     pub momentum: f64,
@@ -70,7 +71,7 @@ impl Default for Training {
             epochs: 300,
             batch_size: batch_size(),
             learning_rate: learning_rate(),
-            schedule: Schedule::default(),
+            schedule: RateSchedule::default(),
             momentum: momentum(),
             nesterov: true,
             weight_decay: weight_decay(),
@@ -117,7 +118,7 @@ pub struct Experiment {
     /// Images held out of the training set; 0 = none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<usize>,
-    /// Only so many of the remaining training images, a fixed choice; all if absent.
+    /// Number of the remaining training images to train on, a fixed choice; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_images: Option<usize>,
     /// One run of each network a seed: initialisation, batch order, augmentation.

@@ -8,15 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use super::builtin::BUILT_IN;
-use super::combines::Combines;
-use super::entry::{Bare, Entry, Member, Named};
-use super::explain::{explain, nearest};
-use super::file::{Budgeted, Experiment, Figure};
+use super::entry::{Bare, Member};
+use super::explain::explain;
+use super::file::Experiment;
 use super::repeats::check_repeats;
 use super::tree::{MERGE, Node};
-use crate::eval::optimise::check_lambda;
-use crate::eval::policy::Policy;
-use crate::eval::target::check_confidence;
+use crate::data::{Dataset, nearest};
 use crate::models::{KEYS, NetworkConfig};
 
 /// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
@@ -90,7 +87,7 @@ fn text_of(mut bytes: Vec<u8>) -> Result<String> {
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 fn parse_changed(text: &str, changes: &[String]) -> Result<Experiment> {
-    // Checked first as it stands, so that a mistake in the file is told with its line.
+    // Checked first as it stands, so that the error about a mistake in the file has its line.
     let unchanged: Experiment = parse(text)?;
     if changes.is_empty() {
         return Ok(unchanged);
@@ -144,7 +141,7 @@ pub type NamedNetworks = Vec<(String, NetworkConfig)>;
 ///
 /// # Errors
 /// Names the file, and the key and line in it.
-pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
+pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
     let is_file =
         path == "-" || Path::new(path).exists() || path.contains('/') || path.contains('.');
     let text = if is_file { read_text(path)? } else { find(path)?.1 };
@@ -155,7 +152,7 @@ pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<crate::data::c
 ///
 /// # Errors
 /// Names the key and line.
-pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::catalog::Dataset>)> {
+pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
     let value: Value = parse(text)?;
     let Value::Mapping(map) = &value else {
         bail!("expected a network (one of {}) or an experiment", KEYS.join(", "))
@@ -176,188 +173,6 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<crate::data::cat
     Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
 }
 
-impl Experiment {
-    /// All entries, those by position expanded.
-    ///
-    /// # Errors
-    /// Names the entry that cannot be.
-    pub fn members(&self) -> Result<Vec<Named>> {
-        let mut named = Vec::new();
-        for entry in &self.networks {
-            ensure!(
-                entry.positions.is_none() || self.figure.is_positional(),
-                "networks: \"{}\": positions belong to fig-intermediate and fig-final-degradation",
-                entry.name
-            );
-            named.extend(entry.expand()?);
-        }
-        Ok(named)
-    }
-
-    /// Checks what a type cannot say.
-    ///
-    /// # Errors
-    /// Names the key that cannot be.
-    pub fn validate(&self) -> Result<()> {
-        ensure!(!self.seeds.is_empty(), "seeds: none; give at least one, such as [0]");
-        let mut seeds = self.seeds.clone();
-        seeds.sort_unstable();
-        seeds.dedup();
-        ensure!(seeds.len() == self.seeds.len(), "seeds: one occurs twice");
-        ensure!(!self.networks.is_empty(), "networks: none");
-        ensure!(self.training_images != Some(0), "training_images: 0 leaves nothing to train on");
-        self.validate_training()?;
-        let members = self.members()?;
-        self.check_names(&members)?;
-        if self.figure == Figure::BudgetedBatch {
-            ensure!(
-                self.validation != Some(0),
-                "validation: 0 holds out no image, but budgeted-batch finds its thresholds on held-out images; \
-                 give a number such as 5000"
-            );
-        }
-        ensure!(
-            self.budgeted.is_none() || self.figure == Figure::BudgetedBatch,
-            "budgeted: belongs to a budgeted-batch figure"
-        );
-        if let Some(budgeted) = &self.budgeted {
-            budgeted.validate()?;
-        }
-        for entry in &self.networks {
-            self.validate_curves(entry).with_context(|| format!("networks: \"{}\"", entry.name))?;
-        }
-        Ok(())
-    }
-
-    /// The keys of an entry that say which curves are drawn of it.
-    fn validate_curves(&self, entry: &Entry) -> Result<()> {
-        ensure!(
-            entry.fixed.is_none() || self.figure == Figure::BudgetedBatch,
-            "fixed: belongs to a budgeted-batch figure"
-        );
-        let Some(Combines(rules)) = &entry.combine else {
-            return Ok(());
-        };
-        ensure!(
-            matches!(self.figure, Figure::Anytime | Figure::BudgetedBatch),
-            "combine: belongs to an anytime or a budgeted-batch figure"
-        );
-        ensure!(entry.joined.is_none(), "combine: belongs to the networks that are joined");
-        ensure!(!rules.is_empty(), "combine: an empty list; leave the key out for the default");
-        once("combine", rules)?;
-        let policies = self.budgeted.iter().flat_map(|budgeted| &budgeted.policies);
-        for (policy, rule) in policies.flat_map(|policy| rules.iter().map(move |r| (policy, r))) {
-            policy.check_combine(*rule).context("combine")?;
-        }
-        Ok(())
-    }
-
-    fn validate_training(&self) -> Result<()> {
-        let t = &self.training;
-        ensure!(t.epochs > 0, "training.epochs: 0 trains nothing");
-        ensure!(
-            t.batch_size > 1,
-            "training.batch_size: batch normalisation needs at least 2 images"
-        );
-        let positive = |key: &str, n: f64| -> Result<()> {
-            ensure!(n > 0.0 && n.is_finite(), "training.{key}: {n} is not a positive number");
-            Ok(())
-        };
-        positive("learning_rate", t.learning_rate)?;
-        ensure!(
-            (0.0..1.0).contains(&t.momentum),
-            "training.momentum: {} is not in 0 to below 1",
-            t.momentum
-        );
-        ensure!(
-            t.weight_decay >= 0.0 && t.weight_decay.is_finite(),
-            "training.weight_decay: {} is not a number from 0",
-            t.weight_decay
-        );
-        ensure!(
-            !(t.nesterov && t.momentum == 0.0),
-            "training.nesterov: needs a momentum above 0; set nesterov: false"
-        );
-        t.schedule.validate(f64::from(t.epochs))
-    }
-
-    /// Names are unique but for a figure by position, where one name is one curve; what an
-    /// ensemble names is a network of this file.
-    fn check_names(&self, members: &[Named]) -> Result<()> {
-        for (i, a) in members.iter().enumerate() {
-            let twin = members[..i].iter().find(|b| b.name == a.name);
-            ensure!(
-                twin.is_none() || self.figure.is_positional(),
-                "networks: two entries are called \"{}\"",
-                a.name
-            );
-            let (kind, names) = match &a.member {
-                Member::Network(_) => continue,
-                Member::Ensemble(names) => ("ensemble", names),
-                Member::Joined(names) => ("joined", names),
-            };
-            ensure!(
-                !self.figure.is_positional(),
-                "networks: \"{}\": a figure by position has no {kind}",
-                a.name
-            );
-            ensure!(!names.is_empty(), "networks: \"{}\": {kind}: names no network", a.name);
-            for name in names {
-                let networks = members.iter().filter(|m| m.network().is_some());
-                let known = networks.clone().any(|m| m.name == *name);
-                let near = nearest(name, networks.map(|m| m.name.as_str()));
-                let hint = near.map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
-                ensure!(
-                    known,
-                    "networks: \"{}\": {kind}: no network is called \"{name}\"{hint}",
-                    a.name
-                );
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Budgeted {
-    fn validate(&self) -> Result<()> {
-        for &ratio in &self.ratios {
-            ensure!(
-                ratio > 0.0 && ratio.is_finite(),
-                "budgeted.ratios: {ratio} is not a positive number"
-            );
-        }
-        for target in &self.targets {
-            let range = 0.0..=1.0;
-            ensure!(range.contains(target), "budgeted.targets: {target} is out of range (0 to 1)");
-        }
-        if let Some(bound) = self.target_bound {
-            check_confidence(bound).context("budgeted.target_bound")?;
-        }
-        for &lambda in &self.lambdas {
-            check_lambda(lambda).context("budgeted.lambdas")?;
-        }
-        once("budgeted.ratios", &self.ratios)?;
-        once("budgeted.targets", &self.targets)?;
-        once("budgeted.lambdas", &self.lambdas)?;
-        once("budgeted.policies", &self.policies)?;
-        let scalable = |policy: &Policy| policy.certainty().is_some();
-        ensure!(
-            !self.temperature || self.policies.is_empty() || self.policies.iter().any(scalable),
-            "budgeted.temperature: none of the policies asks how sure an exit is, so there is nothing to scale; \
-             add max-softmax, margin or entropy"
-        );
-        Ok(())
-    }
-}
-
-/// Refuses a value that occurs twice.
-fn once<T: PartialEq + std::fmt::Display>(key: &str, values: &[T]) -> Result<()> {
-    for (i, value) in values.iter().enumerate() {
-        ensure!(!values[..i].contains(value), "{key}: {value} occurs twice");
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,6 +187,39 @@ mod tests {
                 && error.contains("did you mean `epochs`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_wrong_choice_of_keys_is_told_with_its_key_its_line_and_the_right_ones() {
+        let text = |dataset: &str, schedule: &str, spacing: &str, combine: &str| {
+            format!(
+                "figure: anytime\ndataset: {dataset}\ntraining: {{ epochs: 1, schedule: {schedule} }}\n\
+                 networks:\n  - name: a\n    combine: {combine}\n    msdnet: {{ channels: 4, growth: 2, \
+                 scale_growth: [1], bottleneck: [1], exits: 2, first_exit: 1, spacing: {spacing} }}\n"
+            )
+        };
+        let right = ["synthetic", "{ cosine: {} }", "{ even: 1 }", "mean"];
+        let [dataset, schedule, spacing, combine] = right;
+        assert!(parse::<Experiment>(&text(dataset, schedule, spacing, combine)).is_ok());
+        for (place, wrong, told) in [
+            (0, "cifar11", ["dataset: unknown", "did you mean 'cifar10'", "line 2"]),
+            (0, "7", ["dataset: ", "{folder: PATH}", "line 2"]),
+            (1, "{ linear: {} }", ["training.schedule: ", "expected `step` or `cosine`", "line 3"]),
+            (1, "cosine", ["training.schedule: ", "a name alone, expected a mapping", "line 3"]),
+            (1, "{ cosine: 3 }", ["training.schedule.cosine: ", "{ warm_up: 5 }", "line 3"]),
+            (1, "{ cosine: {}, step: {} }", ["training.schedule: ", "one key alone", "line 3"]),
+            (2, "{ evn: 1 }", ["networks[0].msdnet.spacing: ", "did you mean `even`?", "line 7"]),
+            (2, "{ even: x }", ["msdnet.spacing.even: ", "a whole number from 0", "line 7"]),
+            (2, "even", ["msdnet.spacing: ", "a mapping, such as { even: 2 }", "line 7"]),
+            (3, "sum", ["networks[0].combine: ", "unknown way to combine exits", "line 6"]),
+        ] {
+            let mut keys = right;
+            keys[place] = wrong;
+            let [dataset, schedule, spacing, combine] = keys;
+            let error = parse::<Experiment>(&text(dataset, schedule, spacing, combine));
+            let error = error.unwrap_err().to_string();
+            assert!(told.iter().all(|told| error.contains(told)), "{wrong}: {error}");
+        }
     }
 
     #[test]

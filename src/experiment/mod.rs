@@ -12,14 +12,16 @@ mod published;
 mod repeats;
 mod schedule;
 mod tree;
+mod validate;
 
+pub use crate::data::nearest;
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
 pub use combines::Combines;
 pub use entry::{Entry, Member, Named};
-pub use explain::{key_path, nearest};
+pub use explain::key_path;
 pub use file::{Budgeted, Experiment, Figure, Training};
 pub use load::{file_of, load, load_networks, networks_of, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use progress::{LogRow, Progress};
 pub use published::{Published, published};
-pub use schedule::{Cosine, Schedule, Steps};
+pub use schedule::RateSchedule;

@@ -1,5 +1,7 @@
 //! From an experiment to its runs: one run is one network x data set x split x training x seed.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -23,7 +25,7 @@ pub struct Run {
     pub dataset: Dataset,
     /// Images held out of the training set.
     pub validation: usize,
-    /// Only so many of the remaining training images.
+    /// Number of the remaining training images to train on; all if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub training_images: Option<usize>,
     /// How it is trained; none for weights brought in from elsewhere, which stand in for any
@@ -67,7 +69,7 @@ impl Run {
     /// The run of weights brought in from elsewhere.
     ///
     /// # Errors
-    /// When the network's configuration cannot be.
+    /// Returns an error naming the invalid key of the network.
     pub fn of_weights(network: &NetworkConfig, dataset: &Dataset, seed: u64) -> Result<Run> {
         Ok(Run {
             network: network.canonical()?,
@@ -131,7 +133,7 @@ impl Plan {
     /// Expands an experiment on data of `input`, whose hold-out is `validation` images.
     ///
     /// # Errors
-    /// Names the network or key that cannot be.
+    /// Returns an error naming the invalid network or key.
     pub fn new(experiment: &Experiment, input: Input, validation: usize) -> Result<Plan> {
         let members = experiment.members()?;
         let mut networks = Vec::new();
@@ -174,7 +176,7 @@ impl Plan {
 
     /// Every run once, seed by seed: the first seed's figure is whole first.
     pub fn runs(&self) -> Vec<&Run> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let seeds = self.networks.iter().map(|n| n.runs.len()).max().unwrap_or(0);
         let all =
             (0..seeds).flat_map(|seed| self.networks.iter().filter_map(move |n| n.runs.get(seed)));
@@ -213,57 +215,46 @@ fn single_position(config: &NetworkConfig) -> Result<Option<Position>> {
 
 /// Networks that differ in their exits alone make one curve.
 fn group_by_position(networks: &mut [Trained], figure: Figure) -> Result<()> {
-    let bases: Vec<String> = networks
-        .iter()
+    let mut curves: Vec<(String, Vec<usize>)> = Vec::new();
+    for (place, network) in networks.iter().enumerate() {
         // Not the canonical form: networks of either classifier have a curve each.
-        .map(|n| Ok(serde_json::to_string(&n.config.with_single_exit(None)?)?))
-        .collect::<Result<_>>()?;
-    let mut labels: Vec<(String, String)> = Vec::new();
-    for base in &bases {
-        if labels.iter().any(|(b, _)| b == base) {
-            continue;
+        let base = serde_json::to_string(&network.config.with_single_exit(None)?)?;
+        match curves.iter_mut().find(|(known, _)| *known == base) {
+            Some((_, places)) => places.push(place),
+            None => curves.push((base, vec![place])),
         }
-        let names: Vec<&str> = bases
-            .iter()
-            .zip(&*networks)
-            .filter(|(b, _)| *b == base)
-            .map(|(_, n)| n.name.as_str())
-            .collect();
-        let family = networks[bases.iter().position(|b| b == base).unwrap_or(0)].config.family();
-        let mut label = common_label(&names, family);
-        while labels.iter().any(|(_, l)| *l == label) {
+    }
+    let mut labels: Vec<String> = Vec::new();
+    for (_, places) in curves {
+        let members: Vec<&Trained> = places.iter().map(|&place| &networks[place]).collect();
+        let names: Vec<&str> = members.iter().map(|network| network.name.as_str()).collect();
+        let mut label = common_label(&names, members[0].config.family());
+        while labels.contains(&label) {
             label.push('\'');
         }
-        labels.push((base.clone(), label));
-    }
-    for (network, base) in networks.iter_mut().zip(&bases) {
-        if let Some((_, label)) = labels.iter().find(|(b, _)| b == base) {
-            network.curve.clone_from(label);
+        check_curve(&members, &label, figure)?;
+        for place in places {
+            networks[place].curve.clone_from(&label);
         }
-    }
-    for (_, label) in &labels {
-        check_curve(networks, label, figure)?;
+        labels.push(label);
     }
     Ok(())
 }
 
-fn check_curve(networks: &[Trained], label: &str, figure: Figure) -> Result<()> {
-    let members = networks.iter().filter(|n| n.curve == label);
-    let positions: Vec<usize> =
-        members.clone().filter_map(|n| n.position.map(|p| p.depth)).collect();
-    let references = members.filter(|n| n.position.is_none()).count();
-    let mut unique = positions.clone();
-    unique.sort_unstable();
-    unique.dedup();
+fn check_curve(members: &[&Trained], label: &str, figure: Figure) -> Result<()> {
+    let depths: Vec<usize> =
+        members.iter().filter_map(|network| network.position.map(|p| p.depth)).collect();
+    let references = members.len() - depths.len();
+    let unique: HashSet<&usize> = depths.iter().collect();
     ensure!(
-        unique.len() == positions.len(),
+        unique.len() == depths.len(),
         "networks: \"{label}\" has two networks for one position"
     );
     ensure!(
         references < 2,
         "networks: \"{label}\" has two networks without an intermediate classifier"
     );
-    ensure!(!positions.is_empty(), "networks: \"{label}\" has no intermediate classifier anywhere");
+    ensure!(!depths.is_empty(), "networks: \"{label}\" has no intermediate classifier anywhere");
     ensure!(
         references == 1 || figure != Figure::FigFinalDegradation,
         "networks: \"{label}\" needs the same network without an intermediate classifier as its reference \

@@ -15,7 +15,7 @@ const MOST: u32 = 100_000;
 /// Counts the values before any is kept.
 ///
 /// # Errors
-/// When there are too many; other mistakes are told by whoever reads the file.
+/// When there are too many; other mistakes are left to whoever reads the file.
 pub fn check_repeats(text: &str) -> Result<()> {
     let left = Cell::new(MOST);
     let _ = Count(&left).deserialize(serde_yaml::Deserializer::from_str(text));
@@ -42,6 +42,14 @@ impl<'de> DeserializeSeed<'de> for Count<'_> {
     }
 }
 
+macro_rules! plain {
+    ($($visit:ident: $type:ty),+) => {
+        $(fn $visit<E>(self, _: $type) -> Result<(), E> {
+            Ok(())
+        })+
+    };
+}
+
 impl<'de> Visitor<'de> for Count<'_> {
     type Value = ();
 
@@ -49,25 +57,7 @@ impl<'de> Visitor<'de> for Count<'_> {
         f.write_str("a value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
+    plain! { visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str }
 
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())

@@ -4,11 +4,9 @@
 use std::fmt;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
 };
-use serde::forward_to_deserialize_any;
 use serde_yaml::Value;
 
 /// The key whose mappings are merged into the mapping that holds it.
@@ -114,7 +112,39 @@ impl Node {
     /// # Errors
     /// Names the key that is wrong.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
-        T::deserialize(self).map_err(|mistake| anyhow!("{mistake}"))
+        let mut text = String::new();
+        self.write(0, &mut text);
+        serde_yaml::from_str(&text).map_err(|mistake| {
+            let mistake = mistake.to_string();
+            // The line is one of this text and not of the file.
+            let told = mistake.rsplit_once(" at line ").map_or(&*mistake, |(told, _)| told);
+            anyhow!("{told}")
+        })
+    }
+
+    /// Appends the node as YAML, behind the key or dash that it belongs to. A scalar that is not
+    /// text keeps its spelling.
+    fn write(&self, indent: usize, text: &mut String) {
+        match self {
+            Node::Scalar(Value::String(_), spelled) => *text += &format!(" {}\n", quoted(spelled)),
+            Node::Scalar(_, spelled) => *text += &format!(" {spelled}\n"),
+            Node::List(items) if items.is_empty() => *text += " []\n",
+            Node::Map(pairs) if pairs.is_empty() => *text += " {}\n",
+            Node::List(items) => {
+                text.push('\n');
+                for item in items {
+                    *text += &format!("{:indent$}-", "");
+                    item.write(indent + 1, text);
+                }
+            }
+            Node::Map(pairs) => {
+                text.push('\n');
+                for (key, node) in pairs {
+                    *text += &format!("{:indent$}{}:", "", quoted(key));
+                    node.write(indent + 1, text);
+                }
+            }
+        }
     }
 
     /// Whether there is a merge key anywhere.
@@ -125,6 +155,11 @@ impl Node {
             Node::Map(pairs) => pairs.iter().any(|(key, node)| key == MERGE || node.has_merge()),
         }
     }
+}
+
+/// JSON's strings are YAML's.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 const NO_MAPPING: &str =
@@ -178,151 +213,6 @@ impl<'de> Visitor<'de> for Shaped<'_> {
         }
         map.next_key::<serde::de::IgnoredAny>()?;
         Ok(Node::Map(pairs))
-    }
-}
-
-/// What is wrong with a value, and the path of its key.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mistake {
-    path: String,
-    message: String,
-}
-
-impl Mistake {
-    /// The same as seen from the node that holds it at `step`.
-    fn below(mut self, step: &str) -> Mistake {
-        let joined = match self.path.as_str() {
-            "" => String::new(),
-            path if path.starts_with('[') => path.to_string(),
-            path => format!(".{path}"),
-        };
-        self.path = format!("{step}{joined}");
-        self
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.path.as_str() {
-            "" => f.write_str(&self.message),
-            path => write!(f, "{path}: {}", self.message),
-        }
-    }
-}
-
-impl std::error::Error for Mistake {}
-
-impl Error for Mistake {
-    fn custom<T: fmt::Display>(message: T) -> Mistake {
-        Mistake { path: String::new(), message: message.to_string() }
-    }
-}
-
-/// The elements of a list, or the pairs of a mapping, one after another.
-struct Each<'de, T> {
-    rest: std::slice::Iter<'de, T>,
-    taken: usize,
-    value: Option<(&'de str, &'de Node)>,
-}
-
-impl<'de, T> Each<'de, T> {
-    fn of(all: &'de [T]) -> Each<'de, T> {
-        Each { rest: all.iter(), taken: 0, value: None }
-    }
-}
-
-impl<'de> SeqAccess<'de> for Each<'de, Node> {
-    type Error = Mistake;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Mistake> {
-        let Some(node) = self.rest.next() else {
-            return Ok(None);
-        };
-        let place = format!("[{}]", self.taken);
-        self.taken += 1;
-        seed.deserialize(node).map(Some).map_err(|mistake| mistake.below(&place))
-    }
-}
-
-impl<'de> MapAccess<'de> for Each<'de, (String, Node)> {
-    type Error = Mistake;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Mistake> {
-        let Some((key, node)) = self.rest.next() else {
-            return Ok(None);
-        };
-        self.value = Some((key, node));
-        seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mistake> {
-        let taken = self.value.take();
-        let (key, node) = taken.ok_or_else(|| Mistake::custom("a value without its key"))?;
-        seed.deserialize(node).map_err(|mistake| mistake.below(key))
-    }
-}
-
-impl<'de> Deserializer<'de> for &'de Node {
-    type Error = Mistake;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self {
-            Node::Scalar(value, _) => value.deserialize_any(visitor).map_err(Mistake::custom),
-            Node::List(items) => visitor.visit_seq(Each::of(items)),
-            Node::Map(pairs) => visitor.visit_map(Each::of(pairs)),
-        }
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self {
-            Node::Scalar(_, text) => visitor.visit_borrowed_str(text),
-            _ => self.deserialize_any(visitor),
-        }
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self {
-            Node::Scalar(Value::Null, _) => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Mistake> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Mistake> {
-        match self {
-            Node::Scalar(_, text) => {
-                visitor.visit_enum(BorrowedStrDeserializer::<Mistake>::new(text))
-            }
-            Node::Map(pairs) => visitor.visit_enum(MapAccessDeserializer::new(Each::of(pairs))),
-            Node::List(_) => self.deserialize_any(visitor),
-        }
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 

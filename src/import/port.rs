@@ -24,8 +24,8 @@ pub fn network_of(config: &Value) -> Result<(NetworkConfig, Input)> {
     }
     let step = count(&config["step"], "step")?;
     let spacing = match text(config, "stepmode")? {
-        "even" => msdnet::Spacing { even: Some(step), growing: None },
-        "lin_grow" => msdnet::Spacing { even: None, growing: Some(step) },
+        "even" => msdnet::Spacing::Even(step),
+        "lin_grow" => msdnet::Spacing::Growing(step),
         mode => bail!("stepmode: {mode} is unknown"),
     };
     let msdnet = msdnet::Config {

@@ -255,25 +255,17 @@ pub type Published = (&'static str, usize, usize, Spacing, u64, u64);
 
 /// For CIFAR-100 (paper, section 5): 16 channels, growth 6, three scales.
 pub const CIFAR_100: [Published; 4] = [
-    ("msdnet-anytime-7", 7, 4, even(2), 75_487_744, 3_067_960),
-    ("msdnet-anytime-10", 10, 4, even(2), 121_086_976, 4_955_644),
-    ("msdnet-budgeted-5", 5, 1, growing(1), 58_087_936, 2_078_924),
-    ("msdnet-budgeted-7", 7, 1, growing(1), 136_565_248, 3_966_664),
+    ("msdnet-anytime-7", 7, 4, Spacing::Even(2), 75_487_744, 3_067_960),
+    ("msdnet-anytime-10", 10, 4, Spacing::Even(2), 121_086_976, 4_955_644),
+    ("msdnet-budgeted-5", 5, 1, Spacing::Growing(1), 58_087_936, 2_078_924),
+    ("msdnet-budgeted-7", 7, 1, Spacing::Growing(1), 136_565_248, 3_966_664),
 ];
 
 /// For ImageNet (paper, section 5; k = 4 and 7): 32 channels, growth 16, four scales.
 pub const IMAGENET: [Published; 2] = [
-    ("msdnet-imagenet-k4", 5, 4, even(4), 1_355_606_016, 23_958_440),
-    ("msdnet-imagenet-k7", 5, 7, even(7), 3_246_180_864, 62_314_472),
+    ("msdnet-imagenet-k4", 5, 4, Spacing::Even(4), 1_355_606_016, 23_958_440),
+    ("msdnet-imagenet-k7", 5, 7, Spacing::Even(7), 3_246_180_864, 62_314_472),
 ];
-
-const fn even(n: usize) -> Spacing {
-    Spacing { even: Some(n), growing: None }
-}
-
-const fn growing(n: usize) -> Spacing {
-    Spacing { even: None, growing: Some(n) }
-}
 
 #[cfg(test)]
 mod tests {

@@ -17,16 +17,14 @@ pub enum Exits {
     Layers(Vec<usize>),
 }
 
-/// Layers from one exit to the next; exactly one of the two (the reference's `stepmode`, `step`).
+/// Layers from one exit to the next (the reference's `stepmode` and `step`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Spacing {
-    /// `n` layers in each step (`stepmode: even`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub even: Option<usize>,
+#[serde(rename_all = "lowercase")]
+pub enum Spacing {
+    /// `n` layers in every step (`stepmode: even`).
+    Even(usize),
     /// `n i + 1` layers in the i-th step (`stepmode: lin_grow`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub growing: Option<usize>,
+    Growing(usize),
 }
 
 /// An MSDNet.
@@ -51,7 +49,12 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_exit: Option<usize>,
     /// Layers between exits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "serde_yaml::with::singleton_map"
+    )]
+    #[schemars(with = "Option<Spacing>")]
     pub spacing: Option<Spacing>,
     /// What a transition leaves of the channels; 0 = no transition (`reduction`).
     #[serde(default = "half")]
@@ -149,14 +152,12 @@ impl Config {
     }
 
     fn step(&self, i: usize) -> Result<usize> {
-        let spacing = self.spacing.context("spacing is missing: `even: n` or `growing: n`")?;
-        match (spacing.even, spacing.growing) {
-            (Some(0), None) => bail!("spacing: `even: 0` leaves no layer between two exits"),
-            (Some(n), None) => Ok(n),
-            (None, Some(n)) => {
+        match self.spacing.context("spacing is missing: `even: n` or `growing: n`")? {
+            Spacing::Even(0) => bail!("spacing: `even: 0` leaves no layer between two exits"),
+            Spacing::Even(n) => Ok(n),
+            Spacing::Growing(n) => {
                 n.checked_mul(i).and_then(|n| n.checked_add(1)).context("spacing: too large")
             }
-            _ => bail!("spacing: exactly one of `even` and `growing`"),
         }
     }
 
