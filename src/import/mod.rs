@@ -5,7 +5,6 @@ mod names;
 pub mod onnx;
 mod pickle;
 pub mod port;
-mod state;
 mod torch_file;
 
 use std::path::Path;
@@ -16,11 +15,11 @@ use tch::{Device, Kind, Tensor};
 use crate::nn::{Network, Weights};
 use crate::results::checkpoint::{is_safetensors, parse_tensors};
 
-pub use state::State;
+pub use names::State;
 
 const COUNTER: &str = "num_batches_tracked";
 
-/// Every dictionary of tensors in a file, whose format is told by its content.
+/// Every dictionary of tensors in a file, whose format is recognised by its content.
 ///
 /// # Errors
 /// Names the path and what is wrong with it.

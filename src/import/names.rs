@@ -5,14 +5,21 @@ use std::collections::{BTreeSet, HashSet};
 use anyhow::{Result, bail};
 use tch::Tensor;
 
-use super::state::State;
+/// A dictionary of tensors in a file.
+#[derive(Debug)]
+pub struct State {
+    /// The key that leads to it, such as `state_dict`; empty for the file's outermost dictionary.
+    pub key: String,
+    /// Its tensors by name.
+    pub tensors: Vec<(String, Tensor)>,
+}
 
 /// Parts of names that wrappers add: data-parallel training, `torch.compile`, sharded training and
 /// activation checkpointing.
 const WRAPPERS: [&str; 4] =
     ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
-/// How often an average of weights was updated; beside them in `torch.optim.swa_utils`.
+/// Number of updates of an average of weights, kept beside them by `torch.optim.swa_utils`.
 const AVERAGED: &str = "n_averaged";
 
 /// Prefixes that are tried.
@@ -36,14 +43,9 @@ impl Chosen {
     /// What is taken, where that is not all of the file.
     pub fn describe(&self) -> Option<String> {
         let quoted: Vec<String> = self.others.iter().map(|key| shown(key)).collect();
-        let which = match quoted.is_empty() {
-            true => None,
-            false => Some(format!(
-                "of the tensors under {}; also there: {}",
-                shown(&self.key),
-                quoted.join(", ")
-            )),
-        };
+        let (key, others) = (shown(&self.key), quoted.join(", "));
+        let which = (!quoted.is_empty())
+            .then(|| format!("of the tensors under {key}; also there: {others}"));
         let prefix = (!self.prefix.is_empty())
             .then(|| format!("without the prefix `{}` of their names", self.prefix));
         let told: Vec<String> = [which, prefix].into_iter().flatten().collect();
@@ -151,18 +153,17 @@ pub fn difference(
     if left.is_empty() || (missing.is_empty() && other.is_empty()) {
         return None;
     }
-    let lacks = match missing.len() {
-        0 => String::new(),
-        n => {
-            format!("{n} of {} tensors are missing ({}), ", wanted.len(), few(missing.into_iter()))
-        }
-    };
+    let (count, of) = (missing.len(), wanted.len());
+    let mut line = format!("{} are left over ({})", left.len(), few(left.iter().copied()));
+    if count > 0 {
+        let missing = few(missing.into_iter());
+        line = format!("{count} of {of} tensors are missing ({missing}), {line}");
+    }
     let common = common_prefix(&left);
-    let hint = match common.is_empty() {
-        true => String::new(),
-        false => format!("; the names left over begin with `{common}`"),
-    };
-    Some(format!("{lacks}{} are left over ({}){hint}", left.len(), few(left.iter().copied())))
+    if !common.is_empty() {
+        line += &format!("; the names left over begin with `{common}`");
+    }
+    Some(line)
 }
 
 /// The first names of many.

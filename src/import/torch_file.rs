@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Cursor, Read};
 
 use anyhow::{Context, Result, bail, ensure};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::pickle::{self, Element, Pickle, TensorRef, Value};
-use super::state::State;
+use super::names::State;
+use super::pickle::{self, Pickle, TensorRef, Value};
 use crate::data::hint;
 
 /// Every dictionary of tensors in the bytes of a file, by the key that leads to it. What else the
@@ -90,7 +90,8 @@ fn parse_legacy(bytes: &[u8]) -> Result<Vec<State>> {
     let data = next()?;
     let keys = next()?;
     let states = state_dicts(&data)?;
-    let widths: HashMap<&str, usize> = all_storages(&data);
+    let widths: HashMap<&str, usize> =
+        data.storages().map(|storage| (storage.key.as_str(), storage.element.width)).collect();
     let mut storages = HashMap::new();
     let keys = keys.items(&keys.root).context("no list of storages")?.to_vec();
     for key in &keys {
@@ -111,16 +112,10 @@ fn parse_legacy(bytes: &[u8]) -> Result<Vec<State>> {
     with_tensors(states, &storages.collect(), bytes.len())
 }
 
-/// Width of the elements of every storage in a pickle.
-fn all_storages(pickle: &Pickle) -> HashMap<&str, usize> {
-    let storages = pickle.storages();
-    storages.map(|storage| (storage.key.as_str(), storage.element.width())).collect()
-}
-
 /// A dictionary's key and its tensors by name.
 type Found<'a> = (String, BTreeMap<String, &'a TensorRef>);
 
-/// How many dictionaries may lie in one another around a state dict.
+/// Depth of nested dictionaries in which state dicts are looked for.
 const DEPTH: usize = 4;
 
 /// Every dictionary of tensors, the outermost first. Its entries of other types are not looked at.
@@ -141,7 +136,7 @@ fn state_dicts(pickle: &Pickle) -> Result<Vec<Found<'_>>> {
             for (key, value) in pickle.pairs(value).unwrap_or_default() {
                 let Value::Text(key) = key else { continue };
                 match value {
-                    Value::Tensor(tensor) if kind(tensor.element).is_some() => {
+                    Value::Tensor(tensor) if tensor.element.kind.is_some() => {
                         tensors.insert(key.to_string(), &**tensor);
                     }
                     _ if path.is_empty() => below.push((key.to_string(), value)),
@@ -158,8 +153,8 @@ fn state_dicts(pickle: &Pickle) -> Result<Vec<Found<'_>>> {
     Ok(found)
 }
 
-/// Bytes of all tensors, by those of the file, at most: tensors may share a storage, but a file
-/// in which all share one must not take the square of its size.
+/// Bytes of all tensors divided by those of the file, at most: tensors may share a storage, but a
+/// file in which all share one must not take the square of its size.
 const SHARING: usize = 4;
 
 fn with_tensors(
@@ -185,7 +180,7 @@ fn with_tensors(
 fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor> {
     let TensorRef { offset, size, stride, element, .. } = tensor;
     ensure!(size.len() == stride.len(), "size {size:?}, stride {stride:?}");
-    let width = element.width();
+    let width = element.width;
     let elements = data.len() / width;
     let count = size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
     let count = count.filter(|&n| n <= elements);
@@ -207,7 +202,7 @@ fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor
         advance(&mut index, size);
     }
     let shape: Vec<i64> = size.iter().map(|&n| n as i64).collect();
-    let kind = kind(*element).context("numbers of a type that is not read")?;
+    let kind = element.kind.context("numbers of a type that is not read")?;
     Ok(Tensor::f_from_data_size(&bytes, &shape, kind)?)
 }
 
@@ -220,19 +215,4 @@ fn advance(index: &mut [usize], size: &[usize]) {
         }
         index[dimension] = 0;
     }
-}
-
-fn kind(element: Element) -> Option<Kind> {
-    Some(match element {
-        Element::F32 => Kind::Float,
-        Element::F64 => Kind::Double,
-        Element::F16 => Kind::Half,
-        Element::BF16 => Kind::BFloat16,
-        Element::I64 => Kind::Int64,
-        Element::I32 => Kind::Int,
-        Element::I16 => Kind::Int16,
-        Element::I8 => Kind::Int8,
-        Element::U8 => Kind::Uint8,
-        Element::Other(_) => return None,
-    })
 }

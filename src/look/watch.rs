@@ -80,7 +80,8 @@ fn log_of(run: &RunFolder) -> Result<Vec<LogRow>> {
 /// Seconds of training after each epoch, where the clock's table has it.
 fn seconds_of(run: &RunFolder) -> Vec<f64> {
     let mut sum = 0.0;
-    let each = runfiles::timing_each(&run.timing_csv());
+    let each: Vec<f64> =
+        runfiles::timings(&run.timing_csv()).iter().map(|row| row.seconds).collect();
     each.into_iter()
         .map(|seconds| {
             sum += seconds;

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use polars::prelude::{CsvWriter, DataFrame, ParquetCompression, ParquetWriter, SerWriter};
+use polars::prelude::{CsvWriter, DataFrame, SerWriter};
 use tch::Tensor;
 
-use super::predictions::frame;
+use super::predictions::{frame, parquet};
 use super::{atomic, checkpoint};
 use crate::eval::Predictions;
 
@@ -28,15 +28,8 @@ pub fn save(path: &Path, predictions: &Predictions) -> Result<()> {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     let bytes = match extension.as_deref() {
         Some("csv") => csv(predictions)?,
-        Some("parquet") => {
-            let mut bytes = Vec::new();
-            ParquetWriter::new(&mut bytes)
-                .set_parallel(false)
-                .with_compression(ParquetCompression::Uncompressed)
-                .finish(&mut table(predictions)?)
-                .with_context(|| format!("writing {}", path.display()))?;
-            bytes
-        }
+        Some("parquet") => parquet(table(predictions)?, None)
+            .with_context(|| format!("writing {}", path.display()))?,
         _ => bail!("{}: expected a name that ends in .csv or .parquet", path.display()),
     };
     atomic::write(path, &bytes)

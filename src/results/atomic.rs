@@ -151,7 +151,7 @@ pub fn with_ending(name: &OsStr, ending: &str) -> OsString {
     format!("{name}-{digest}{ending}").into()
 }
 
-/// The letters of a name that fit in so many bytes.
+/// The beginning of a name that fits in `bytes` bytes.
 fn start_of(name: &str, bytes: usize) -> &str {
     let ends = name.char_indices().map(|(at, letter)| at + letter.len_utf8());
     &name[..ends.take_while(|&end| end <= bytes).last().unwrap_or(0)]

@@ -43,22 +43,8 @@ pub struct Processor {
 }
 
 /// Extensions worth recording.
-const FLAGS: [&str; 14] = [
-    "fma",
-    "avx2",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "avx512_fp16",
-    "avx_vnni",
-    "amx_tile",
-    "amx_bf16",
-    "asimd",
-    "sve",
-    "sve2",
-    "bf16",
-    "i8mm",
-];
+const FLAGS: &str = "fma avx2 avx512f avx512_vnni avx512_bf16 avx512_fp16 avx_vnni amx_tile amx_bf16 \
+                     asimd sve sve2 bf16 i8mm";
 
 impl Processor {
     /// This machine's.
@@ -74,12 +60,12 @@ impl Processor {
             found.map_or("unknown".to_string(), |(_, value)| value.trim().to_string())
         };
         let all = value(["flags", "Features"]);
-        let flags = FLAGS.iter().filter(|flag| all.split_whitespace().any(|f| f == **flag));
+        let flags = FLAGS.split(' ').filter(|flag| all.split_whitespace().any(|f| f == *flag));
         Processor {
             family: value(["cpu family", "CPU implementer"]),
             model: value(["model", "CPU part"]),
             name: value(["model name", "CPU part"]),
-            flags: flags.map(ToString::to_string).collect(),
+            flags: flags.map(str::to_string).collect(),
         }
     }
 }

@@ -210,39 +210,22 @@ struct Raw {
 
 impl Raw {
     fn of(tensor: &Tensor) -> Result<Raw> {
-        let (dtype, width) = match tensor.kind() {
-            Kind::Float => (Dtype::F32, 4),
-            Kind::Double => (Dtype::F64, 8),
-            Kind::Int64 => (Dtype::I64, 8),
-            Kind::Uint8 => (Dtype::U8, 1),
-            kind => bail!("a tensor of {kind:?} cannot be saved"),
-        };
+        let kind = tensor.kind();
+        let dtype = KINDS.iter().find(|(_, known)| *known == kind).map(|(dtype, _)| *dtype);
+        let dtype = dtype.with_context(|| format!("a tensor of {kind:?} is not saved"))?;
         let tensor = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
         let count = tensor.numel();
-        let mut data = vec![0; count * width];
+        let mut data = vec![0; count * kind.elt_size_in_bytes()];
         tensor.f_copy_data_u8(&mut data, count)?;
         Ok(Raw { dtype, shape: tensor.size().iter().map(|&n| n as usize).collect(), data })
     }
-}
 
-impl Raw {
     fn first_not_finite(&self) -> Option<f64> {
+        let (fours, eights) = (self.data.as_chunks().0, self.data.as_chunks().0);
+        let bad = |n: &f64| !n.is_finite();
         match self.dtype {
-            Dtype::F32 => self
-                .data
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&bytes| f32::from_le_bytes(bytes))
-                .find(|n| !n.is_finite())
-                .map(f64::from),
-            Dtype::F64 => self
-                .data
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&bytes| f64::from_le_bytes(bytes))
-                .find(|n| !n.is_finite()),
+            Dtype::F32 => fours.iter().map(|&four| f32::from_le_bytes(four).into()).find(bad),
+            Dtype::F64 => eights.iter().map(|&eight| f64::from_le_bytes(eight)).find(bad),
             _ => None,
         }
     }
@@ -255,20 +238,22 @@ fn tensor_of(view: &TensorView) -> Result<Tensor> {
     Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
 }
 
+/// The element types that a network's state may have.
+const KINDS: [(Dtype, Kind); 10] = [
+    (Dtype::F32, Kind::Float),
+    (Dtype::F64, Kind::Double),
+    (Dtype::F16, Kind::Half),
+    (Dtype::BF16, Kind::BFloat16),
+    (Dtype::I64, Kind::Int64),
+    (Dtype::I32, Kind::Int),
+    (Dtype::I16, Kind::Int16),
+    (Dtype::I8, Kind::Int8),
+    (Dtype::U8, Kind::Uint8),
+    (Dtype::BOOL, Kind::Bool),
+];
+
 fn kind_of(dtype: Dtype) -> Option<Kind> {
-    Some(match dtype {
-        Dtype::F32 => Kind::Float,
-        Dtype::F64 => Kind::Double,
-        Dtype::F16 => Kind::Half,
-        Dtype::BF16 => Kind::BFloat16,
-        Dtype::I64 => Kind::Int64,
-        Dtype::I32 => Kind::Int,
-        Dtype::I16 => Kind::Int16,
-        Dtype::I8 => Kind::Int8,
-        Dtype::U8 => Kind::Uint8,
-        Dtype::BOOL => Kind::Bool,
-        _ => return None,
-    })
+    KINDS.iter().find(|(known, _)| *known == dtype).map(|(_, kind)| *kind)
 }
 
 #[cfg(test)]

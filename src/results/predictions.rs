@@ -30,10 +30,10 @@ pub struct Made {
     pub weights: String,
     /// Digest of the data.
     pub data: String,
-    /// Number of held-out images that the split leaves; it decides which images are meant.
+    /// Number of images held out; it decides which images a split has.
     pub validation: usize,
-    /// `cpu`, or the GPU's name and how it computes: where they were computed. The last digits depend on it, which images and
-    /// weights are meant does not.
+    /// Where they were computed: `cpu`, or the GPU's name and how it computes. Only the last digits
+    /// depend on it.
     pub device: String,
     /// Element type that they were computed in.
     pub precision: Precision,
@@ -66,18 +66,23 @@ pub fn save(path: &Path, predictions: &Predictions, made: &Made) -> Result<()> {
 /// # Errors
 /// When the predictions are not whole.
 pub fn to_bytes(predictions: &Predictions, made: &Made) -> Result<Vec<u8>> {
-    let mut frame = frame(predictions)?;
     let pairs = vec![
         (KEY.to_string(), serde_json::to_string(made)?),
         ("checksum".to_string(), format!("{SEAL}{NO_DIGEST}")),
     ];
+    let mut bytes = parquet(frame(predictions)?, Some(KeyValueMetadata::from_static(pairs)))?;
+    seal(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A table as Parquet that any reader takes.
+pub(super) fn parquet(mut frame: DataFrame, metadata: Option<KeyValueMetadata>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes)
         .set_parallel(false)
         .with_compression(ParquetCompression::Uncompressed)
-        .with_key_value_metadata(Some(KeyValueMetadata::from_static(pairs)))
+        .with_key_value_metadata(metadata)
         .finish(&mut frame)?;
-    seal(&mut bytes)?;
     Ok(bytes)
 }
 

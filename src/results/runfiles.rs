@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::atomic;
 use super::began::Began;
@@ -41,22 +42,19 @@ pub fn write_run_yaml(
 
 /// The run that `run.yaml` at `path` describes; none where it is not whole.
 pub fn read_run_yaml(path: &Path) -> Option<Run> {
-    #[derive(serde::Deserialize)]
-    struct File {
-        run: Run,
-    }
-    let text = std::fs::read_to_string(path).ok()?;
-    serde_yaml::from_str::<File>(&text).ok().map(|f| f.run)
+    read_key(path, "run")
 }
 
 /// What began the run, as `run.yaml` at `path` says; none where it does not.
 pub fn read_began(path: &Path) -> Option<Began> {
-    #[derive(serde::Deserialize)]
-    struct File {
-        began: Began,
-    }
+    read_key(path, "began")
+}
+
+/// Through JSON's model, as it was written.
+fn read_key<T: DeserializeOwned>(path: &Path, key: &str) -> Option<T> {
     let text = std::fs::read_to_string(path).ok()?;
-    serde_yaml::from_str::<File>(&text).ok().map(|f| f.began)
+    let mut file: serde_json::Value = serde_yaml::from_str(&text).ok()?;
+    serde_json::from_value(file.get_mut(key)?.take()).ok()
 }
 
 /// The log as CSV: epoch, learning_rate, loss, and the accuracy of each exit on the hold-out.
@@ -124,14 +122,24 @@ pub fn timing_seconds(path: &Path) -> f64 {
     timings(path).iter().map(|row| row.seconds).sum()
 }
 
-/// Seconds of each row of the clock's table at `path`; none without one.
-pub fn timing_each(path: &Path) -> Vec<f64> {
-    timings(path).iter().map(|row| row.seconds).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_is_read_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.yaml");
+        let run = r#"{"network":{"msdnet":{"channels":4,"growth":2,"scale_growth":[1,2],
+            "bottleneck":[1,1],"exits":2,"first_exit":1,"spacing":{"even":1}}},
+            "dataset":{"folder":"pets"},"validation":3,"seed":1,
+            "training":{"epochs":2,"schedule":{"cosine":{"warm_up":0.5}}}}"#;
+        let run: Run = serde_json::from_str(run).unwrap();
+        write_run_yaml(&path, &run, "digest", None, None).unwrap();
+        assert_eq!((read_run_yaml(&path), read_began(&path)), (Some(run), None));
+        std::fs::write(&path, "run: 3").unwrap();
+        assert_eq!(read_run_yaml(&path), None);
+    }
 
     #[test]
     fn a_row_torn_by_a_kill_is_dropped_from_the_clocks_table() {
