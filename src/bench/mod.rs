@@ -16,7 +16,7 @@ use serde::Serialize;
 use tch::Device;
 
 use crate::cost;
-use crate::data::{Dataset, Normalisation, Part, Source};
+use crate::data::{Dataset, Normalisation, Source, Split};
 use crate::eval::combine::Combine;
 use crate::eval::policy::Policy;
 use crate::models::{Input, NetworkConfig};
@@ -221,8 +221,8 @@ const CLASSES: usize = 100;
 /// # Errors
 /// When a network cannot be built or LibTorch fails.
 pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
-    let facts = Dataset::Synthetic.facts(Path::new(""))?;
-    let source = match Source::open(&Dataset::Synthetic, Part::Train, Path::new(""))? {
+    let facts = Dataset::Synthetic.facts()?;
+    let source = match Source::open(&Dataset::Synthetic, Split::Train, Path::new(""))? {
         Source::Memory(images) => Source::Memory(images.to_device(bench.device)?),
         files => files,
     };

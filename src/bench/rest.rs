@@ -56,7 +56,7 @@ pub(super) fn data(
         epoch += 1;
         let indices: Vec<u32> =
             (0..BATCH as u32).map(|i| (i * 31 + epoch) % source.len() as u32).collect();
-        let change = Some((&augmentation, 0, epoch));
+        let change = Some((augmentation, 0, epoch));
         let _ = black_box(source.batch(&indices, normalisation, change, Device::Cpu)?);
         Ok(())
     })?;

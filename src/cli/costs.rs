@@ -37,7 +37,7 @@ pub struct CostsArgs {
 pub fn run(args: &CostsArgs) -> Result<()> {
     let (networks, of_experiment) = load_networks(&args.file)?;
     let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
-    let facts = dataset.facts(&args.data)?;
+    let facts = dataset.facts()?;
     let mut input = Input::from(&facts);
     if let Some(side) = args.side {
         input.side = side as usize;

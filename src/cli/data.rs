@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::output::Out;
 use crate::data::catalog::{Dataset, class_names};
 use crate::data::fetch::{Fetched, Mirror, fetch};
-use crate::data::verify::{PartReport, Report, verify};
+use crate::data::verify::{Report, SplitReport, verify};
 
 /// List, check or download data sets.
 #[derive(Debug, clap::Args)]
@@ -129,13 +129,13 @@ fn print_report(
     Ok(())
 }
 
-fn print_part(part: &PartReport, names: &[String], out: &mut impl Write) -> Result<()> {
+fn print_part(part: &SplitReport, names: &[String], out: &mut impl Write) -> Result<()> {
     let [channels, height, width] = part.shape;
     let images: usize = part.balance.iter().sum();
     writeln!(
         out,
         "  {}: {images} images of {channels}x{height}x{width}, {} classes",
-        part.part.name(),
+        part.split.name(),
         part.balance.len()
     )?;
     writeln!(out, "    images of a class: {}", balance(&part.balance, names))?;

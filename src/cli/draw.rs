@@ -37,7 +37,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
     let (networks, of_experiment) = load_networks(&args.network)?;
     ensure!(!networks.is_empty(), "{} holds no network", args.network);
     let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
-    let facts = dataset.facts(&args.data)?;
+    let facts = dataset.facts()?;
     let input = Input::from(&facts);
     for (place, (name, config)) in (1..).zip(&networks) {
         let picture = match &args.output {

@@ -82,9 +82,7 @@ enum Format {
 pub fn import(args: &ImportArgs) -> Result<()> {
     let folder = match (&args.network, &args.dataset) {
         (Some(network), Some(dataset)) => import_weights(args, network, dataset)?,
-        _ if args.weights.is_dir() => {
-            import_card(&args.weights, &args.run, &args.data, args.force)?
-        }
+        _ if args.weights.is_dir() => import_card(&args.weights, &args.run, args.force)?,
         _ => bail!(
             "{} does not say what it is: add --network FILE and --dataset NAME (a folder of \
              `repro export --card` needs neither)",
@@ -106,7 +104,6 @@ fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result
         dataset,
         seed: args.seed,
         runs: &args.run,
-        data: &args.data,
         force: args.force,
     })
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::cuda::Numerics;
 use crate::nn::Precision;
 use crate::runs::device::{
-    crew, device_name, limit_decoders, parse_device, set_threads, training_threads,
+    device_name, limit_decoders, parse_device, set_threads, training_threads, worker_count,
 };
 use crate::runs::{Places, Saving, Settings};
 
@@ -77,7 +77,7 @@ impl Gpu {
 }
 
 impl Compute {
-    /// Settings of a command that trains with `workers` processes, by default as many as [`crew`]
+    /// Settings of a command that trains with `workers` processes, by default as many as [`worker_count`]
     /// says.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Compute {
         let numerics = self.gpu.numerics();
         numerics.set();
         let asked = workers.is_some();
-        let workers = crew(workers, self.threads.is_some(), device);
+        let workers = worker_count(workers, self.threads.is_some(), device);
         let threads = training_threads(self.threads, workers);
         if self.threads.is_some() {
             limit_decoders(threads);

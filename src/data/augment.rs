@@ -36,7 +36,7 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// The pixels of one image `[C, H, W]` normalised, to the same bits as a [`batch`].
+    /// The pixels of one image `[C, H, W]` normalised, to the same bits as a batch.
     pub fn apply(&self, pixels: &[u8]) -> Vec<f32> {
         let plane = (pixels.len() / self.mean.len()).max(1);
         let planes = pixels.chunks(plane).zip(self.mean.iter().zip(&self.std));
@@ -147,25 +147,6 @@ impl Gather {
     }
 }
 
-/// The images at `indices`, float32 `[B, C, H, W]` on `device`, (pixel / 255 - mean) / std, changed as `change`
-/// says. The work is done where the pixels are.
-///
-/// # Errors
-/// An index out of range, a normalisation of another number of channels, a crop larger than the image, or no
-/// memory.
-pub fn batch(
-    images: &Images,
-    indices: &[u32],
-    norm: &Normalisation,
-    change: Option<(&Augmentation, u64, u32)>,
-    device: Device,
-) -> Result<Tensor> {
-    let change = change.map(|(augmentation, seed, epoch)| (*augmentation, seed, epoch));
-    let gather = Gather::new(images, &[indices.to_vec()], change)?;
-    let pixels = gather.pixels(images, 0, indices.len() as i64)?;
-    Scale::new(norm, device)?.apply(&pixels.f_to(device)?)
-}
-
 /// Indices as an int64 tensor, after a check that a panic-free error needs: each is below `images`.
 pub(super) fn index_tensor(indices: &[u32], images: usize, device: Device) -> Result<Tensor> {
     if let Some(wrong) = indices.iter().find(|&&i| i as usize >= images) {
@@ -265,6 +246,17 @@ mod tests {
         Images::try_from(raw).unwrap()
     }
 
+    fn batch(
+        images: &Images,
+        indices: &[u32],
+        norm: &Normalisation,
+        change: Change,
+    ) -> Result<Tensor> {
+        let gather = Gather::new(images, &[indices.to_vec()], change)?;
+        let pixels = gather.pixels(images, 0, indices.len() as i64)?;
+        Scale::new(norm, Device::Cpu)?.apply(&pixels)
+    }
+
     fn pixels(tensor: &Tensor) -> Vec<u8> {
         Vec::try_from((tensor + 0.5).floor().to_kind(Kind::Uint8).flatten(0, -1)).unwrap()
     }
@@ -301,7 +293,7 @@ mod tests {
         };
         let images = Images::try_from(raw).unwrap();
         let norm = Normalisation { mean: vec![0.5], std: vec![0.25] };
-        let batch = batch(&images, &[0], &norm, None, Device::Cpu).unwrap();
+        let batch = batch(&images, &[0], &norm, None).unwrap();
         assert_eq!(batch.size(), [1, 1, 2, 2]);
         let values: Vec<f32> = Vec::try_from(batch.flatten(0, -1)).unwrap();
         for (found, expected) in values.iter().zip([-2.0, 2.0, -1.2, -0.4]) {
@@ -314,7 +306,7 @@ mod tests {
         let images = images(3, 3, 16);
         let norm =
             Normalisation { mean: vec![0.5071, 0.4867, 0.4408], std: vec![0.2675, 0.2565, 0.2761] };
-        let batch = batch(&images, &[1], &norm, None, Device::Cpu).unwrap();
+        let batch = batch(&images, &[1], &norm, None).unwrap();
         let expected: Vec<f32> = Vec::try_from(batch.flatten(0, -1)).unwrap();
         let pixels = Vec::<u8>::try_from(images.pixels.get(1).flatten(0, -1)).unwrap();
         assert_eq!(norm.apply(&pixels), expected);
@@ -342,9 +334,7 @@ mod tests {
         let all = Vec::<u8>::try_from(images.pixels.flatten(0, -1)).unwrap();
         let augmentation = Augmentation::default();
         let chosen = [5, 0, 3, 3, 1];
-        let found =
-            batch(&images, &chosen, &plain(channels), Some((&augmentation, 9, 2)), Device::Cpu)
-                .unwrap();
+        let found = batch(&images, &chosen, &plain(channels), Some((augmentation, 9, 2))).unwrap();
         let found = pixels(&found);
         let size = channels * side * side;
         for (place, &image) in chosen.iter().enumerate() {
@@ -360,8 +350,7 @@ mod tests {
         let images = images(40, 3, 16);
         let augmentation = Augmentation::default();
         let of = |indices: &[u32], epoch| {
-            batch(&images, indices, &plain(3), Some((&augmentation, 1, epoch)), Device::Cpu)
-                .unwrap()
+            batch(&images, indices, &plain(3), Some((augmentation, 1, epoch))).unwrap()
         };
         let alone = of(&[17], 4);
         let all: Vec<u32> = (0..40).rev().collect();
@@ -395,19 +384,19 @@ mod tests {
         }
         let off = Augmentation { crop: 0, flip: false };
         let images = images(3, 1, 4);
-        let with = batch(&images, &[0, 1, 2], &plain(1), Some((&off, 0, 0)), Device::Cpu).unwrap();
-        let without = batch(&images, &[0, 1, 2], &plain(1), None, Device::Cpu).unwrap();
+        let with = batch(&images, &[0, 1, 2], &plain(1), Some((off, 0, 0))).unwrap();
+        let without = batch(&images, &[0, 1, 2], &plain(1), None).unwrap();
         assert!(with.equal(&without));
     }
 
     #[test]
     fn wrong_indices_channels_and_crops_are_errors() {
         let images = images(3, 1, 4);
-        let error = batch(&images, &[3], &plain(1), None, Device::Cpu).unwrap_err().to_string();
+        let error = batch(&images, &[3], &plain(1), None).unwrap_err().to_string();
         assert_eq!(error, "image 3 of a data set that has 3");
-        assert!(batch(&images, &[0], &plain(3), None, Device::Cpu).is_err());
+        assert!(batch(&images, &[0], &plain(3), None).is_err());
         let wide = Augmentation { crop: 5, flip: false };
-        assert!(batch(&images, &[0], &plain(1), Some((&wide, 0, 0)), Device::Cpu).is_err());
+        assert!(batch(&images, &[0], &plain(1), Some((wide, 0, 0))).is_err());
     }
 
     #[test]
@@ -415,22 +404,5 @@ mod tests {
         assert!(serde_yaml::from_str::<Augmentation>("{crops: 4}").is_err());
         let partly: Augmentation = serde_yaml::from_str("{flip: false}").unwrap();
         assert_eq!(partly, Augmentation { crop: 4, flip: false });
-    }
-
-    #[test]
-    #[ignore = "a measurement: cargo test --release --lib batch_takes -- --ignored --nocapture"]
-    fn batch_takes_this_long() {
-        let images = images(2000, 3, 32);
-        let augmentation = Augmentation::default();
-        let norm = plain(3);
-        for what in [None, Some((&augmentation, 0, 0))] {
-            let start = std::time::Instant::now();
-            for i in 0..500u32 {
-                let indices: Vec<u32> = (0..64).map(|j| (i * 64 + j * 31) % 2000).collect();
-                let _ = batch(&images, &indices, &norm, what, Device::Cpu).unwrap();
-            }
-            let each = start.elapsed().as_secs_f64() / 500.0;
-            println!("64 images, augmentation {what:?}: {:.3} ms", each * 1e3);
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::Part;
+use super::Split;
 use super::raw::{Raw, grouped};
 use super::sniff;
 
@@ -37,22 +37,13 @@ impl Labels {
     }
 }
 
-/// The folder of the official archive and the files of a part in it, in order.
-pub fn files(labels: Labels, part: Part) -> (&'static str, &'static [&'static str]) {
-    match (labels, part) {
-        (Labels::Ten, Part::Train) => (
-            "cifar-10-batches-bin",
-            &[
-                "data_batch_1.bin",
-                "data_batch_2.bin",
-                "data_batch_3.bin",
-                "data_batch_4.bin",
-                "data_batch_5.bin",
-            ],
-        ),
-        (Labels::Ten, Part::Test) => ("cifar-10-batches-bin", &["test_batch.bin"]),
-        (_, Part::Train) => ("cifar-100-binary", &["train.bin"]),
-        (_, Part::Test) => ("cifar-100-binary", &["test.bin"]),
+/// The files of a split in the official archive, in order.
+pub(super) fn files(labels: Labels, split: Split) -> Vec<String> {
+    match (labels, split) {
+        (Labels::Ten, Split::Test) => vec!["test_batch.bin".to_string()],
+        (Labels::Ten, _) => (1..=5).map(|n| format!("data_batch_{n}.bin")).collect(),
+        (_, Split::Test) => vec!["test.bin".to_string()],
+        (_, _) => vec!["train.bin".to_string()],
     }
 }
 
@@ -107,16 +98,13 @@ fn check_size(bytes: &[u8], name: &str, record: usize) -> Result<()> {
     Ok(())
 }
 
-/// Reads a part from `<data_dir>/cifar-10-batches-bin` or `<data_dir>/cifar-100-binary`.
+/// Reads the files of a split from `folder`.
 ///
 /// # Errors
 /// A missing or unreadable file, and those of [`parse`].
-pub fn read(data_dir: &Path, labels: Labels, part: Part) -> Result<Raw> {
-    let (folder, names) = files(labels, part);
-    let folder = data_dir.join(folder);
-    ensure_there(&folder, labels)?;
+pub(super) fn read(folder: &Path, labels: Labels, split: Split) -> Result<Raw> {
     let mut all: Option<Raw> = None;
-    for name in names {
+    for name in files(labels, split) {
         let path = folder.join(name);
         let bytes =
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -129,20 +117,7 @@ pub fn read(data_dir: &Path, labels: Labels, part: Part) -> Result<Raw> {
             }
         }
     }
-    all.context("a part has at least one file")
-}
-
-fn ensure_there(folder: &Path, labels: Labels) -> Result<()> {
-    let name = match labels {
-        Labels::Ten => "cifar10",
-        _ => "cifar100",
-    };
-    ensure!(
-        folder.is_dir(),
-        "there is no folder {}; `repro data fetch {name}` gets it, or --data names the folder that holds it",
-        folder.display()
-    );
-    Ok(())
+    all.context("a split has at least one file")
 }
 
 #[cfg(test)]
@@ -208,33 +183,12 @@ mod tests {
     #[test]
     fn the_five_training_files_are_read_in_order() {
         let dir = tempfile::tempdir().unwrap();
-        let (folder, names) = files(Labels::Ten, Part::Train);
-        std::fs::create_dir(dir.path().join(folder)).unwrap();
-        for (i, name) in names.iter().enumerate() {
-            std::fs::write(dir.path().join(folder).join(name), record(&[i as u8], i as u8))
-                .unwrap();
+        for (label, name) in (0..).zip(files(Labels::Ten, Split::Train)) {
+            std::fs::write(dir.path().join(name), record(&[label], label)).unwrap();
         }
-        let raw = read(dir.path(), Labels::Ten, Part::Train).unwrap();
+        let raw = read(dir.path(), Labels::Ten, Split::Train).unwrap();
         assert_eq!(raw.labels, [0, 1, 2, 3, 4]);
-        let error = format!("{:#}", read(dir.path(), Labels::Ten, Part::Test).unwrap_err());
+        let error = format!("{:#}", read(dir.path(), Labels::Ten, Split::Test).unwrap_err());
         assert!(error.contains("test_batch.bin"), "{error}");
-    }
-
-    #[test]
-    fn a_missing_folder_says_which_command_fetches_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = read(dir.path(), Labels::Coarse, Part::Test).unwrap_err().to_string();
-        assert!(error.contains("`repro data fetch cifar100`"), "{error}");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_bytes_give_images_or_an_error(bytes in proptest::collection::vec(0u8..120, 0..6200)) {
-            for labels in [Labels::Ten, Labels::Fine, Labels::Coarse] {
-                if let Ok(raw) = parse(&bytes, "x", labels) {
-                    proptest::prop_assert_eq!(raw.pixels.len(), raw.labels.len() * PIXELS);
-                }
-            }
-        }
     }
 }

@@ -22,17 +22,13 @@ pub fn digest(images: &Images) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-/// Calls `f` with the bytes of some rows after the others.
+/// Calls `f` with the bytes of up to [`CHUNK`] rows at a time, in order.
 pub(super) fn for_each_chunk(tensor: &Tensor, mut f: impl FnMut(&[u8])) -> Result<()> {
-    let rows = tensor.size().first().copied().unwrap_or(0);
-    let mut start = 0;
-    while start < rows {
-        let some = tensor.f_narrow(0, start, CHUNK.min(rows - start))?;
-        let some = some.f_to(Device::Cpu)?.f_contiguous()?;
-        let mut bytes = vec![0; some.numel() * some.f_kind()?.elt_size_in_bytes()];
-        some.f_copy_data_u8(&mut bytes, some.numel())?;
+    for rows in tensor.f_split(CHUNK, 0)? {
+        let rows = rows.f_to(Device::Cpu)?.f_contiguous()?;
+        let mut bytes = vec![0; rows.numel() * rows.f_kind()?.elt_size_in_bytes()];
+        rows.f_copy_data_u8(&mut bytes, rows.numel())?;
         f(&bytes);
-        start += CHUNK;
     }
     Ok(())
 }

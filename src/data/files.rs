@@ -8,6 +8,7 @@
 mod listing;
 pub(super) mod transform;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,16 +21,16 @@ use rayon::prelude::*;
 use tch::Tensor;
 
 use super::folder::LeftOut;
-use super::{Change, Part};
+use super::{Change, Split};
 use transform::SIDE;
 
-/// Most bytes of decoded images that a part of a data set keeps in memory: 4 GiB.
+/// Bytes of decoded images that a split keeps in memory, at most: 4 GiB.
 const CACHE: u64 = 4 << 30;
 
 /// Bytes of an image as the network sees it.
 const BYTES: usize = 3 * SIDE * SIDE;
 
-/// A part of an image folder.
+/// The image files of a split.
 pub struct Files {
     shared: Arc<Shared>,
     /// int64 `[N]`.
@@ -64,12 +65,12 @@ impl fmt::Debug for Files {
 }
 
 impl Files {
-    /// Lists the images of a part; none is opened yet.
+    /// Lists the images of a split; none is opened yet.
     ///
     /// # Errors
     /// A missing folder, a class without images, an empty file: named.
-    pub fn open(folder: &std::path::Path, part: Part) -> Result<Files> {
-        let listing = listing::list(folder, part)?;
+    pub fn open(folder: &std::path::Path, split: Split) -> Result<Files> {
+        let listing = listing::list(folder, split)?;
         for (path, _) in &listing.files {
             let size = std::fs::metadata(path).with_context(|| path.display().to_string())?;
             ensure!(
@@ -85,8 +86,8 @@ impl Files {
     ///
     /// # Errors
     /// A missing folder, or a class without a readable image: named.
-    pub fn open_whole(folder: &std::path::Path, part: Part) -> Result<(Files, usize)> {
-        let listing = listing::list(folder, part)?;
+    pub fn open_whole(folder: &std::path::Path, split: Split) -> Result<(Files, usize)> {
+        let listing = listing::list(folder, split)?;
         let total = listing.files.len();
         let whole: Vec<(PathBuf, usize)> = listing
             .files
@@ -186,8 +187,8 @@ impl Shared {
                 None => self.evaluation(image, target),
                 Some((augmentation, seed, epoch)) => {
                     let whole = self.whole(image)?;
-                    let draw = transform::draw(whole.get(), seed, epoch, index);
-                    transform::training(whole.get(), augmentation, draw, target);
+                    let draw = transform::draw(&whole, seed, epoch, index);
+                    transform::training(&whole, augmentation, draw, target);
                     Ok(())
                 }
             }
@@ -210,36 +211,21 @@ impl Shared {
         Ok(())
     }
 
-    fn whole(&self, image: usize) -> Result<Whole<'_>> {
+    fn whole(&self, image: usize) -> Result<Cow<'_, RgbImage>> {
         if let Some(whole) = self.decoded[image].get() {
-            return Ok(Whole::Kept(whole));
+            return Ok(Cow::Borrowed(whole));
         }
         let whole = transform::decode(&self.paths[image])?;
         if self.take_room(whole.as_raw().len() as u64) {
-            return Ok(Whole::Kept(self.decoded[image].get_or_init(|| whole)));
+            return Ok(Cow::Borrowed(self.decoded[image].get_or_init(|| whole)));
         }
-        Ok(Whole::Own(whole))
+        Ok(Cow::Owned(whole))
     }
 
     /// Whether `bytes` more may be kept.
     fn take_room(&self, bytes: u64) -> bool {
         let less = |room: u64| room.checked_sub(bytes);
         self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
-    }
-}
-
-/// A decoded image, kept or not.
-enum Whole<'a> {
-    Kept(&'a RgbImage),
-    Own(RgbImage),
-}
-
-impl Whole<'_> {
-    fn get(&self) -> &RgbImage {
-        match self {
-            Whole::Kept(image) => image,
-            Whole::Own(image) => image,
-        }
     }
 }
 

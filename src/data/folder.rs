@@ -1,6 +1,6 @@
-//! What can be told of an image folder without opening an image: `train/CLASS/*.jpg`, `test/` or `val/` alike.
+//! An image folder's classes and files: `train/CLASS/*.jpg`, and `test/` or `val/` alike. No image is opened.
 //!
-//! Hidden entries, whose names begin with a point, are passed over everywhere.
+//! Hidden entries, whose names begin with a dot, are skipped everywhere.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -25,14 +25,12 @@ pub fn classes(folder: &Path) -> Result<Vec<String>> {
 /// Those of [`classes`].
 pub(super) fn class_folders(folder: &Path) -> Result<Vec<PathBuf>> {
     let train = folder.join("train");
-    let mut classes = entries(&train)?;
-    classes.retain(|path| path.is_dir());
+    let (classes, _) = folders_and_files(&train)?;
     ensure!(
         !classes.is_empty(),
         "{} has no folder in it; expected one folder a class, each with its images",
         train.display()
     );
-    classes.sort();
     Ok(classes)
 }
 
@@ -47,8 +45,8 @@ pub(super) fn name(path: &Path) -> String {
 /// A folder that cannot be listed.
 pub fn training_images(folder: &Path) -> Result<usize> {
     let mut images = 0;
-    for class in entries(&folder.join("train"))?.iter().filter(|path| path.is_dir()) {
-        images += below(class, &mut LeftOut::default())?.len();
+    for class in class_folders(folder)? {
+        images += below(&class, &mut LeftOut::default())?.len();
     }
     Ok(images)
 }
@@ -64,7 +62,7 @@ impl LeftOut {
         *self.0.entry(extension.unwrap_or_else(|| "no extension".to_string())).or_default() += 1;
     }
 
-    /// How many of which kind, for people; none where nothing is left out.
+    /// The counts by extension, for people; none where nothing is left out.
     pub fn describe(&self) -> Option<String> {
         let each = self.0.iter().map(|(extension, count)| format!("{extension}: {count}"));
         let each: Vec<String> = each.collect();
@@ -118,9 +116,9 @@ fn gather(
     Ok(())
 }
 
-/// Whether a path's name begins with a point: what programs keep for themselves, such as
+/// Whether a path's name begins with a dot: what programs keep for themselves, such as
 /// `.ipynb_checkpoints` and `._1.jpg`.
-pub(super) fn is_hidden(path: &Path) -> bool {
+fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name: &OsStr| name.as_encoded_bytes().starts_with(b"."))
 }
 
@@ -130,21 +128,27 @@ pub fn is_image(path: &Path) -> bool {
     extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
 
-/// The paths in a folder, without hidden ones.
+/// The paths in a folder, in order and without hidden ones.
 ///
 /// # Errors
 /// A folder that cannot be listed.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let listing = std::fs::read_dir(folder).with_context(|| {
-        format!(
-            "cannot list {}; an image folder holds train/ and test/ (or val/), each with one folder a class",
-            folder.display()
-        )
-    })?;
+    let context = || format!("cannot list {}", folder.display());
+    let listing = std::fs::read_dir(folder).with_context(context)?;
     let paths = listing.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths: Vec<PathBuf> = paths
-        .collect::<std::io::Result<_>>()
-        .with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = paths.collect::<std::io::Result<_>>().with_context(context)?;
     paths.retain(|path| !is_hidden(path));
+    paths.sort();
     Ok(paths)
+}
+
+/// The folders of the classes and the files beside them in `train/`, `test/` or `val/`.
+///
+/// # Errors
+/// A folder that cannot be listed: with what was expected there.
+pub(super) fn folders_and_files(place: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let entries = entries(place).context(
+        "an image folder holds train/ and test/ (or val/), each with one folder a class",
+    )?;
+    Ok(entries.into_iter().partition(|path| path.is_dir()))
 }

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::Part;
+use super::Split;
 use super::raw::{Raw, grouped};
 use super::sniff;
 
 /// Classes of MNIST and of Fashion-MNIST.
-pub const CLASSES: usize = 10;
+const CLASSES: usize = 10;
 /// Height and width that images are padded to.
-pub const SIDE: usize = 32;
+const SIDE: usize = 32;
 
 const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
@@ -34,11 +34,11 @@ pub struct Grey {
     pub pixels: Vec<u8>,
 }
 
-/// The four files' names, without `.gz`: images and labels of a part.
-pub fn files(part: Part) -> [&'static str; 2] {
-    match part {
-        Part::Train => ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
-        Part::Test => ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
+/// Names of the images' and the labels' file of a split, without `.gz`.
+fn files(split: Split) -> [&'static str; 2] {
+    match split {
+        Split::Test => ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
+        Split::Train | Split::Validation => ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
     }
 }
 
@@ -94,36 +94,58 @@ pub fn join(images: (&[u8], &str), labels: (&[u8], &str)) -> Result<Raw> {
     Ok(Raw { pixels: padded(&grey)?, labels: found, channels: 1, side: SIDE, classes: CLASSES })
 }
 
-/// Reads a part from a folder, each file with or without `.gz`.
+/// Reads the files of a split from a folder, each with or without `.gz`.
 ///
 /// # Errors
 /// A missing or unreadable file, and those of [`join`].
-pub fn read(folder: &Path, part: Part) -> Result<Raw> {
-    ensure!(
-        folder.is_dir(),
-        "there is no folder {}; `repro data fetch fashion-mnist` gets it, or --data names the folder that holds it",
-        folder.display()
-    );
-    let [images, labels] = files(part).map(|name| find(folder, name));
-    let (images, labels) = (images?, labels?);
-    let read = |path: &Path| {
-        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+pub(super) fn read(folder: &Path, split: Split) -> Result<Raw> {
+    let read = |name| -> Result<(Vec<u8>, String)> {
+        let path = find(folder, name)?;
+        let bytes = std::fs::read(&path);
+        let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
+        Ok((bytes, path.display().to_string()))
     };
-    join(
-        (&read(&images)?, &images.display().to_string()),
-        (&read(&labels)?, &labels.display().to_string()),
-    )
+    let [images, labels] = files(split).map(read);
+    let ((images, images_name), (labels, labels_name)) = (images?, labels?);
+    join((&images, &images_name), (&labels, &labels_name))
+}
+
+macro_rules! embedded {
+    ($name:literal) => {
+        (
+            include_bytes!(concat!("../../data/fashion-mnist-mini/", $name)).as_slice(),
+            concat!("fashion-mnist-mini/", $name),
+        )
+    };
+}
+
+/// Reads 10,000 training or 2,000 test images of Fashion-MNIST, which are compiled in so that an
+/// installed program works in any folder.
+/// (github.com/zalandoresearch/fashion-mnist, MIT, (c) 2017 Zalando SE; the notice is beside the files.)
+///
+/// # Errors
+/// None, unless the program was built with damaged files.
+pub(super) fn embedded(split: Split) -> Result<Raw> {
+    let (images, labels) = match split {
+        Split::Test => {
+            (embedded!("t10k-images-idx3-ubyte.gz"), embedded!("t10k-labels-idx1-ubyte.gz"))
+        }
+        Split::Train | Split::Validation => {
+            (embedded!("train-images-idx3-ubyte.gz"), embedded!("train-labels-idx1-ubyte.gz"))
+        }
+    };
+    join(images, labels)
 }
 
 /// `name` or `name.gz` in `folder`.
 ///
 /// # Errors
 /// When neither is there.
-pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
+pub(super) fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     let candidates = [folder.join(name), folder.join(format!("{name}.gz"))];
     let [plain, _] = &candidates;
     let missing = format!(
-        "there is neither {} nor the same with .gz; `repro data fetch fashion-mnist` gets it",
+        "there is neither {} nor the same with .gz; `repro data fetch fashion-mnist` downloads it",
         plain.display()
     );
     candidates.into_iter().find(|path| path.is_file()).context(missing)
@@ -333,23 +355,5 @@ mod tests {
         assert!(error(parse_images(&bytes, "x")).contains("cut short"));
         bytes[8..16].copy_from_slice(&[0xff; 8]);
         assert!(error(parse_images(&bytes, "x")).contains("expected square"));
-    }
-
-    #[test]
-    fn a_missing_folder_says_which_command_fetches_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = error(read(&dir.path().join("fashion-mnist"), Part::Train));
-        assert!(error.contains("`repro data fetch fashion-mnist`"), "{error}");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_bytes_give_images_or_an_error(start in 0usize..20, tail in proptest::collection::vec(0u8..255, 0..900)) {
-            let bytes = [&images(1, 28)[..start.min(16)], &tail].concat();
-            if let Ok(grey) = parse_images(&bytes, "x") {
-                proptest::prop_assert_eq!(grey.pixels.len(), grey.count * grey.side * grey.side);
-            }
-            let _ = parse_labels(&bytes, "x", 10);
-        }
     }
 }

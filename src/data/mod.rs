@@ -1,20 +1,18 @@
 //! Data sets: readers, splits, augmentation.
 //!
 //! A reader turns files into [`Raw`] bytes; [`Images`] is the same as two tensors; a [`Source`] is what training
-//! and prediction hold, whatever is behind it. Splits are lists of indices ([`splits`]), and normalisation and
-//! augmentation happen when a batch is gathered ([`augment`]): the reader decides nothing.
+//! and prediction hold, whatever is behind it. Normalisation and augmentation happen when a batch is gathered
+//! ([`augment`]): the reader decides nothing.
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Tensor};
 
 pub mod augment;
-mod batches;
 pub mod catalog;
 pub mod cifar;
 mod digest;
-mod embedded;
 pub mod fetch;
 pub mod files;
 pub mod folder;
@@ -31,22 +29,36 @@ mod terms;
 pub mod verify;
 
 pub use augment::{Augmentation, Change, Normalisation};
-pub use batches::Batches;
+use catalog::Reader;
 pub use catalog::{Dataset, Facts, class_names};
 pub use digest::{digest, hex};
+pub use names::nearest;
 pub use raw::Raw;
 pub(crate) use sniff::hint;
-pub use source::Source;
-pub use splits::{Split, epoch_order, hold_out, subset};
+pub use source::{Batches, Source};
+pub use splits::{HoldOut, epoch_order, hold_out, subset};
 pub use terms::terms;
 
-/// A data set's two parts. A hold-out is taken from the first (see [`splits::hold_out`]).
+/// Which images of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// The training images, hold-out included.
+pub enum Split {
+    /// The training images. Their files also hold the validation images.
     Train,
+    /// The images held out of the training images (see [`splits::hold_out`]).
+    Validation,
     /// The test images.
     Test,
+}
+
+impl Split {
+    /// Name in file names, on the command line and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "training",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        }
+    }
 }
 
 /// N images in memory, as the file has them: not normalised, not augmented.
@@ -103,33 +115,41 @@ impl TryFrom<Raw> for Images {
     }
 }
 
-/// Reads a part of a data set into memory.
+/// Reads the files of a split into memory.
 ///
 /// # Errors
 /// Missing or damaged files: with the file, the offset or record, what was expected and what was found. Data
 /// sets that do not fit in memory (image folders).
-pub fn load(dataset: &Dataset, part: Part, data_dir: &Path) -> Result<Images> {
-    let raw = match dataset {
-        Dataset::FashionMnistMini => embedded::read(part),
-        Dataset::FashionMnist => idx::read(&data_dir.join("fashion-mnist"), part),
-        Dataset::Cifar10 => cifar::read(data_dir, cifar::Labels::Ten, part),
-        Dataset::Cifar100 => cifar::read(data_dir, cifar::Labels::Fine, part),
-        Dataset::Cifar100Coarse => cifar::read(data_dir, cifar::Labels::Coarse, part),
-        Dataset::Synthetic => Ok(synthetic::images(part)),
-        Dataset::Imagenet | Dataset::Folder(_) => {
-            bail!("{dataset}: an image folder is read file by file, not into memory")
-        }
+pub fn load(dataset: &Dataset, split: Split, data_dir: &Path) -> Result<Images> {
+    let reader = dataset.row().map_or(&Reader::Folder, |row| &row.reader);
+    let folder = dataset.place(data_dir).unwrap_or_default();
+    ensure!(
+        matches!(reader, Reader::Embedded | Reader::Synthetic | Reader::Folder) || folder.is_dir(),
+        "there is no folder {}; `repro data fetch {dataset}` downloads it, or --data names the folder that \
+         holds it",
+        folder.display()
+    );
+    let raw = match reader {
+        Reader::Embedded => idx::embedded(split),
+        Reader::Idx => idx::read(&folder, split),
+        Reader::Cifar(labels) => cifar::read(&folder, *labels, split),
+        Reader::Synthetic => Ok(synthetic::images(split)),
+        Reader::Folder => bail!("{dataset}: an image folder is read file by file, not into memory"),
     };
     raw.and_then(Images::try_from)
-        .with_context(|| format!("cannot read the {} images of {dataset}", part.name()))
+        .with_context(|| format!("cannot read the {} images of {dataset}", split.name()))
 }
 
-impl Part {
-    /// `training` or `test`, for messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Part::Train => "training",
-            Part::Test => "test",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_folder_says_which_command_fetches_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["fashion-mnist", "cifar10", "cifar100", "cifar100-coarse"] {
+            let error = load(&name.parse().unwrap(), Split::Train, folder.path()).unwrap_err();
+            assert!(error.to_string().contains(&format!("`repro data fetch {name}`")), "{error}");
         }
     }
 }

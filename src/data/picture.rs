@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
@@ -13,7 +13,7 @@ use super::{Facts, folder};
 /// 224 pixels a side are cut as those of an image folder in evaluation; others are resized to fit
 /// with their shorter side and cut in the middle; grey ones get the zeros around them that
 /// Fashion-MNIST's have. One of another data set that is as large as its images is taken as it is.
-/// Before all that a photograph is turned as its camera says; whether it was is told too.
+/// Before all that a photograph is turned as its camera says; the flag says whether it was.
 ///
 /// # Errors
 /// Names the file.
@@ -78,14 +78,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn inside(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let context = || format!("cannot list {}", folder.display());
-    let entries = std::fs::read_dir(folder).with_context(context)?;
-    let entries = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut entries: Vec<PathBuf> =
-        entries.collect::<std::io::Result<_>>().with_context(context)?;
-    entries.retain(|path| !folder::is_hidden(path));
-    entries.sort();
-    for path in entries {
+    for path in folder::entries(folder)? {
         // A link to a folder could lead around in a circle.
         let is_folder = path.is_dir() && !path.is_symlink();
         if is_folder {
@@ -102,7 +95,7 @@ mod tests {
     use super::*;
 
     fn facts(channels: usize, side: usize) -> Facts {
-        let mut facts = super::super::Dataset::Synthetic.facts(Path::new("nowhere")).unwrap();
+        let mut facts = super::super::Dataset::Synthetic.facts().unwrap();
         (facts.channels, facts.side) = (channels, side);
         facts
     }

@@ -1,28 +1,27 @@
 //! Which training images are held out, which subset is used, and in which order an epoch sees them.
 
 use anyhow::{Result, ensure};
-use serde::{Deserialize, Serialize};
 
 use super::random::{shuffle, stream};
 
 /// The seed of every split: the hold-out must be the same images for every run, so it takes no seed.
 const FIXED: u64 = 0;
 
-/// The training set in two parts; indices into the training part of the data set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Split {
+/// The training set in two parts; indices into the images of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldOut {
     /// Images to train on, ascending.
     pub train: Vec<u32>,
     /// Images held out to choose thresholds and watch accuracy, ascending; never augmented.
     pub validation: Vec<u32>,
 }
 
-/// Holds `validation` of `images` training images out: one split for a data-set size and a hold-out size,
-/// whatever the run's seed. A smaller hold-out of the same data set is contained in a larger one.
+/// Holds `validation` of `images` training images out: the same ones for every seed. A smaller hold-out of the
+/// same data set is contained in a larger one.
 ///
 /// # Errors
 /// When nothing would be left to train on.
-pub fn hold_out(images: usize, validation: usize) -> Result<Split> {
+pub fn hold_out(images: usize, validation: usize) -> Result<HoldOut> {
     ensure!(
         validation < images,
         "validation: {validation} images cannot be held out of {images} training images; at most {} can",
@@ -33,7 +32,7 @@ pub fn hold_out(images: usize, validation: usize) -> Result<Split> {
     let mut train = order.split_off(validation);
     train.sort_unstable();
     order.sort_unstable();
-    Ok(Split { train, validation: order })
+    Ok(HoldOut { train, validation: order })
 }
 
 /// A fixed subset of `n` of `images`, ascending. Nested: a smaller subset lies within a larger one.
@@ -63,7 +62,7 @@ pub fn epoch_order(train: &[u32], seed: u64, epoch: u32) -> Vec<u32> {
 
 fn indices(images: usize) -> Result<Vec<u32>> {
     let count = u32::try_from(images)
-        .map_err(|_| anyhow::anyhow!("{images} images are more than {} can be", u32::MAX))?;
+        .map_err(|_| anyhow::anyhow!("{images} images are out of range (at most {})", u32::MAX))?;
     Ok((0..count).collect())
 }
 

@@ -6,13 +6,13 @@ use anyhow::{Context, Result};
 
 use super::digest::{digest, for_each_chunk};
 use super::raw::grouped;
-use super::{Dataset, Images, Part, load};
+use super::{Dataset, Images, Split, load};
 
-/// What a part of a data set holds.
+/// What a split of a data set holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PartReport {
+pub struct SplitReport {
     /// Which part.
-    pub part: Part,
+    pub split: Split,
     /// Channels, height and width of an image.
     pub shape: [usize; 3],
     /// Images of each class, by label.
@@ -25,72 +25,47 @@ pub struct PartReport {
     pub digest: String,
 }
 
-/// Both parts, and what is wrong with them.
+/// Both splits that have files, and what is wrong with them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Training and test.
-    pub parts: [PartReport; 2],
+    pub parts: [SplitReport; 2],
     /// One sentence each; empty when all is well.
     pub problems: Vec<String>,
 }
 
-/// Reads both parts, which checks sizes and label ranges, and counts.
+/// Reads both splits, which checks sizes and label ranges, and counts.
 ///
 /// # Errors
 /// Those of [`load`].
 pub fn verify(dataset: &Dataset, data_dir: &Path) -> Result<Report> {
-    let one = |part| report(part, &load(dataset, part, data_dir)?);
-    let parts = [one(Part::Train)?, one(Part::Test)?];
+    let one = |split| report(split, &load(dataset, split, data_dir)?);
+    let parts = [one(Split::Train)?, one(Split::Test)?];
     let mut problems = Vec::new();
-    for (part, official) in parts.iter().zip(official_counts(dataset)) {
+    let official = dataset.row().map(|row| row.images);
+    for (part, official) in parts.iter().zip(official.into_iter().flatten()) {
         problems.extend(count_problem(part, official));
         problems.extend(empty_classes(part));
     }
     Ok(Report { parts, problems })
 }
 
-/// Number of training images of a whole data set, told without reading one.
-///
-/// # Errors
-/// An image folder that cannot be listed.
-pub fn training_images(dataset: &Dataset) -> Result<usize> {
-    match dataset {
-        Dataset::Folder(path) => super::folder::training_images(path),
-        // ILSVRC 2012.
-        Dataset::Imagenet => Ok(1_281_167),
-        _ => Ok(official_counts(dataset)[0].unwrap_or(0)),
-    }
-}
-
-/// Official numbers of training and test images; `None` where there is no such number.
-fn official_counts(dataset: &Dataset) -> [Option<usize>; 2] {
-    match dataset {
-        Dataset::FashionMnistMini => [Some(10_000), Some(2_000)],
-        Dataset::FashionMnist => [Some(60_000), Some(10_000)],
-        Dataset::Cifar10 | Dataset::Cifar100 | Dataset::Cifar100Coarse => {
-            [Some(50_000), Some(10_000)]
-        }
-        Dataset::Synthetic => [Some(2_000), Some(500)],
-        Dataset::Imagenet | Dataset::Folder(_) => [None, None],
-    }
-}
-
-fn count_problem(part: &PartReport, official: Option<usize>) -> Option<String> {
+fn count_problem(part: &SplitReport, official: usize) -> Option<String> {
     let found: usize = part.balance.iter().sum();
-    let expected = official.filter(|&n| n != found)?;
-    Some(format!("{} {} images, expected {}", grouped(found), part.part.name(), grouped(expected)))
+    let (name, expected) = (part.split.name(), grouped(official));
+    (found != official).then(|| format!("{} {name} images, expected {expected}", grouped(found)))
 }
 
-fn empty_classes(part: &PartReport) -> Option<String> {
+fn empty_classes(part: &SplitReport) -> Option<String> {
     let empty: Vec<String> = (0..part.balance.len())
         .filter(|&class| part.balance[class] == 0)
         .map(|class| class.to_string())
         .collect();
     (!empty.is_empty())
-        .then(|| format!("no {} image of label {}", part.part.name(), empty.join(", ")))
+        .then(|| format!("no {} image of label {}", part.split.name(), empty.join(", ")))
 }
 
-fn report(part: Part, images: &Images) -> Result<PartReport> {
+fn report(split: Split, images: &Images) -> Result<SplitReport> {
     let (_, c, h, w) = images.pixels.size4()?;
     let shape = [c, h, w].map(|n| n as usize);
     let mut balance = vec![0; images.classes];
@@ -99,7 +74,7 @@ fn report(part: Part, images: &Images) -> Result<PartReport> {
         *slot.with_context(|| format!("label {label}, expected 0 to {}", images.classes - 1))? += 1;
     }
     let (mean, std) = moments(images)?;
-    Ok(PartReport { part, shape, balance, mean, std, digest: digest(images)? })
+    Ok(SplitReport { split, shape, balance, mean, std, digest: digest(images)? })
 }
 
 /// Mean and standard deviation (of the population) of each channel, pixels from 0 to 1; exact, by counting values.
@@ -139,9 +114,8 @@ mod tests {
     #[test]
     fn moments_are_those_of_each_channel() {
         let pixels = vec![0, 255, 51, 51, 255, 0, 51, 51];
-        let raw = Raw { pixels, labels: vec![0, 0], channels: 2, side: 1, classes: 1 };
         // Planes of one pixel: channel 0 has 0, 51, 255, 51; channel 1 the others.
-        let raw = Raw { labels: vec![0; 4], ..raw };
+        let raw = Raw { pixels, labels: vec![0; 4], channels: 2, side: 1, classes: 1 };
         let (mean, std) = moments(&Images::try_from(raw).unwrap()).unwrap();
         assert!((mean[0] - 0.35).abs() < 1e-12 && (mean[1] - 0.35).abs() < 1e-12, "{mean:?}");
         // ((.35)^2 + 2 (.15)^2 + (.65)^2) / 4 = 0.1475
@@ -152,8 +126,8 @@ mod tests {
     fn the_constants_of_fashion_mnist_and_synthetic_are_those_of_their_images() {
         for (dataset, tolerance) in [(Dataset::FashionMnistMini, 5e-5), (Dataset::Synthetic, 0.02)]
         {
-            let facts = dataset.facts(Path::new("")).unwrap();
-            let images = load(&dataset, Part::Train, Path::new("")).unwrap();
+            let facts = dataset.facts().unwrap();
+            let images = load(&dataset, Split::Train, Path::new("")).unwrap();
             let (mean, std) = moments(&images).unwrap();
             for c in 0..facts.channels {
                 assert!((mean[c] - facts.mean[c]).abs() < tolerance, "{dataset} {mean:?}");

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::doctor::{Check, State};
 use crate::cuda::{Numerics, Trouble, plain, trouble};
-use crate::data::{Dataset, Normalisation, Part, Source};
+use crate::data::{Dataset, Normalisation, Source, Split};
 use crate::experiment::{Run, Training};
 use crate::import::port::network_of;
 use crate::models::{Input, NetworkConfig};
@@ -237,8 +237,8 @@ fn compare_steps(
 /// Loss of the first step, and the mean of all.
 fn losses(config: &str, device: Device, precision: Precision) -> Result<[f64; 2]> {
     let network: NetworkConfig = serde_json::from_str(config)?;
-    let facts = Dataset::Synthetic.facts(Path::new(""))?;
-    let source = Source::open(&Dataset::Synthetic, Part::Train, Path::new(""))?;
+    let facts = Dataset::Synthetic.facts()?;
+    let source = Source::open(&Dataset::Synthetic, Split::Train, Path::new(""))?;
     let source = match source {
         Source::Memory(images) => Source::Memory(images.to_device(device)?),
         files => files,

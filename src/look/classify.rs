@@ -77,7 +77,7 @@ impl Classifier {
         let run = &known.run;
         Ok(Classifier {
             engine: Engine::new(&network, &weights, precision)?,
-            facts: run.dataset.facts(&settings.places.data)?,
+            facts: run.dataset.facts()?,
             classes: class_names(&run.dataset, &settings.places.data),
             normalisation: data_sets.of_run(run)?.normalisation,
             multiply_adds,

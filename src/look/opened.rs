@@ -7,10 +7,9 @@ use image::RgbImage;
 use tch::{Device, Kind};
 
 use crate::cost;
-use crate::data::{Normalisation, Part, class_names};
+use crate::data::{Normalisation, Split, class_names};
 use crate::eval::{Predictions, budgeted};
 use crate::experiment::Run;
-use crate::runs::Split;
 use crate::runs::{Data, DataSets, Known, Settings};
 
 /// What early exit needs of one run.
@@ -83,7 +82,7 @@ impl Opened<'_> {
     pub fn picture(&self, index: u32) -> Result<RgbImage> {
         let channels = self.data.input.channels;
         let plain = Normalisation { mean: vec![0.0; channels], std: vec![1.0; channels] };
-        let source = &self.data.part(Part::Test)?.source;
+        let source = &self.data.images(Split::Test)?.source;
         let batch = source.batch(&[index], &plain, None, Device::Cpu)?;
         let (_, _, height, width) = batch.size4()?;
         // A grey image has one channel, which all three colours show.

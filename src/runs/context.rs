@@ -30,11 +30,11 @@ pub struct Settings {
     pub device: Device,
     /// Threads of one process.
     pub threads: usize,
-    /// Whether so many threads were asked for; else a training that is gone on with keeps its own.
+    /// Whether `threads` was asked for; else a resumed training keeps its own number.
     pub threads_asked: bool,
     /// Processes that train side by side; 1 = this one alone.
     pub workers: usize,
-    /// Whether so many workers were asked for; else the memory of a GPU decides how many share it.
+    /// Whether `workers` was asked for; else the memory of a GPU decides how many share it.
     pub workers_asked: bool,
     /// Whether progress is kept from standard error.
     pub quiet: bool,
@@ -51,9 +51,9 @@ pub struct Settings {
 /// How often a training is saved, besides at its end and when it is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saving {
-    /// After so many epochs.
+    /// Save every N epochs.
     pub epochs: u32,
-    /// After so much time, also within an epoch.
+    /// Save at least this often, also within an epoch.
     pub time: Duration,
 }
 

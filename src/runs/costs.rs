@@ -21,7 +21,7 @@ pub struct CostRow {
 /// Costs of all exits of `networks` on images of `input`.
 ///
 /// # Errors
-/// Names the network that cannot be.
+/// Returns an error naming the invalid network.
 pub fn cost_rows(networks: &[(String, NetworkConfig)], input: Input) -> Result<Vec<CostRow>> {
     let mut rows = Vec::new();
     for (name, config) in networks {

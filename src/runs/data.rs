@@ -1,33 +1,32 @@
 //! The data sets of a command.
 
 use std::cell::{OnceCell, RefCell};
-use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use tch::Device;
 
 use super::context::{Settings, tell};
-use crate::data::{Dataset, Facts, Normalisation, Part, Source, Split, hold_out, subset};
+use crate::data::{Dataset, Facts, HoldOut, Normalisation, Source, Split, hold_out, subset};
 use crate::experiment::{Experiment, Run};
 use crate::models::Input;
 
-/// The data sets of a command; each part is read, and its digest computed, at most once.
+/// The data sets of a command; each split is read, and its digest computed, at most once.
 pub struct DataSets<'a> {
     /// How to compute.
     pub settings: &'a Settings,
-    read: RefCell<Vec<(Dataset, Rc<Parts>)>>,
+    read: RefCell<Vec<(Dataset, Rc<Splits>)>>,
 }
 
 #[derive(Default)]
-struct Parts {
+struct Splits {
     train: OnceCell<Loaded>,
     test: OnceCell<Loaded>,
     /// Whether reading the training images failed, so that it is not tried for every run.
     is_unreadable: OnceCell<()>,
 }
 
-/// A part of the data in the memory of the host.
+/// The images of a split in the memory of the host.
 pub struct Loaded {
     /// Its images.
     pub source: Source,
@@ -70,11 +69,11 @@ impl<'a> DataSets<'a> {
         validation: Option<usize>,
         training_images: Option<usize>,
     ) -> Result<Data<'a>> {
-        let facts = dataset.facts(&self.settings.places.data)?;
+        let facts = dataset.facts()?;
         Ok(Data {
             dataset: dataset.clone(),
             settings: self.settings,
-            parts: self.parts(dataset),
+            splits: self.splits(dataset),
             input: Input::from(&facts),
             normalisation: Normalisation { mean: facts.mean, std: facts.std },
             validation: validation.unwrap_or(facts.default_validation),
@@ -101,26 +100,26 @@ impl<'a> DataSets<'a> {
 
     /// Digest of the training images of `run`; none where they cannot be read.
     pub fn training_digest(&self, run: &Run) -> Option<String> {
-        let parts = self.parts(&run.dataset);
-        if parts.is_unreadable.get().is_some() {
+        let splits = self.splits(&run.dataset);
+        if splits.is_unreadable.get().is_some() {
             return None;
         }
         let data = self.of_run(run).ok();
-        let digest = data.and_then(|data| Some(data.part(Part::Train).ok()?.digest.clone()));
+        let digest = data.and_then(|data| Some(data.images(Split::Train).ok()?.digest.clone()));
         if digest.is_none() {
-            parts.is_unreadable.get_or_init(|| ());
+            splits.is_unreadable.get_or_init(|| ());
         }
         digest
     }
 
-    fn parts(&self, dataset: &Dataset) -> Rc<Parts> {
+    fn splits(&self, dataset: &Dataset) -> Rc<Splits> {
         let mut read = self.read.borrow_mut();
-        if let Some((_, parts)) = read.iter().find(|(known, _)| known == dataset) {
-            return parts.clone();
+        if let Some((_, splits)) = read.iter().find(|(known, _)| known == dataset) {
+            return splits.clone();
         }
-        let parts = Rc::new(Parts::default());
-        read.push((dataset.clone(), parts.clone()));
-        parts
+        let splits = Rc::new(Splits::default());
+        read.push((dataset.clone(), splits.clone()));
+        splits
     }
 }
 
@@ -128,7 +127,7 @@ impl<'a> DataSets<'a> {
 pub struct Data<'a> {
     dataset: Dataset,
     settings: &'a Settings,
-    parts: Rc<Parts>,
+    splits: Rc<Splits>,
     /// What the networks read.
     pub input: Input,
     /// Means and standard deviations.
@@ -139,30 +138,30 @@ pub struct Data<'a> {
 }
 
 impl Data<'_> {
-    /// Images of `part`, read on the first call.
+    /// Images of the files of `split`, read on the first call.
     ///
     /// # Errors
     /// When they cannot be read; names the file and the way out.
-    pub fn part(&self, part: Part) -> Result<&Loaded> {
-        let cell = match part {
-            Part::Train => &self.parts.train,
-            Part::Test => &self.parts.test,
+    pub fn images(&self, split: Split) -> Result<&Loaded> {
+        let cell = match split {
+            Split::Train | Split::Validation => &self.splits.train,
+            Split::Test => &self.splits.test,
         };
         if let Some(loaded) = cell.get() {
             return Ok(loaded);
         }
         let folder = &self.settings.places.data;
         let source = if self.settings.skip_broken {
-            let (source, broken) = Source::open_whole(&self.dataset, part, folder)?;
+            let (source, broken) = Source::open_whole(&self.dataset, split, folder)?;
             if broken > 0 {
-                tell(format!("warning: {broken} broken {} images are left out", part.name()));
+                tell(format!("warning: {broken} broken {} images are left out", split.name()));
             }
             source
         } else {
-            Source::open(&self.dataset, part, folder)?
+            Source::open(&self.dataset, split, folder)?
         };
         if let Some(told) = source.left_out() {
-            tell(format!("warning: {} images of {}: {told}", part.name(), self.dataset));
+            tell(format!("warning: {} images of {}: {told}", split.name(), self.dataset));
         }
         let digest = source.digest()?;
         Ok(cell.get_or_init(|| Loaded { source, digest, moved: OnceCell::new() }))
@@ -172,8 +171,8 @@ impl Data<'_> {
     ///
     /// # Errors
     /// When the hold-out leaves nothing, or fewer images than asked for.
-    pub fn split(&self) -> Result<Split> {
-        let count = self.part(Part::Train)?.source.len();
+    pub fn hold_out(&self) -> Result<HoldOut> {
+        let count = self.images(Split::Train)?.source.len();
         let mut split = hold_out(count, self.validation)?;
         if let Some(n) = self.training_images {
             split.train = subset(&split.train, n).context("training_images")?;
@@ -187,7 +186,7 @@ impl Data<'_> {
 /// # Errors
 /// When the data set is a folder that is missing or has no class.
 pub fn input_of(dataset: &Dataset) -> Result<Input> {
-    Ok(Input::from(&dataset.facts(Path::new(""))?))
+    Ok(Input::from(&dataset.facts()?))
 }
 
 impl From<&Facts> for Input {

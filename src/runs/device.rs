@@ -74,9 +74,9 @@ pub fn training_threads(asked: Option<usize>, workers: usize) -> usize {
     }
 }
 
-/// How many processes train side by side: as many as asked for; else at least one a GPU, one alone
+/// Number of processes that train side by side: the number asked for; else one a GPU, one alone
 /// where threads were asked for, or one a core.
-pub fn crew(workers: Option<usize>, threads_asked: bool, device: Device) -> usize {
+pub fn worker_count(workers: Option<usize>, threads_asked: bool, device: Device) -> usize {
     let gpus = || usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
     match (workers, device) {
         (Some(workers), _) => workers.max(1),

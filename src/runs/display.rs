@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::context::{BARS, tell};
-use super::order::weight;
 use super::protocol::{Event, Task};
+use super::sharing::weight;
 use super::terminal::Terminal;
 use crate::experiment::LogRow;
 

@@ -29,8 +29,6 @@ pub struct Import<'a> {
     pub seed: u64,
     /// Folder for runs.
     pub runs: &'a Path,
-    /// Folder with the data sets.
-    pub data: &'a Path,
     /// Whether other weights imported before are replaced.
     pub force: bool,
 }
@@ -43,7 +41,7 @@ pub struct Import<'a> {
 /// are there already.
 pub fn import_run(import: &Import) -> Result<RunFolder> {
     let run = Run::of_weights(import.network, import.dataset, import.seed)?;
-    let weights = weights_of(&run, import.weights, import.data)?;
+    let weights = weights_of(&run, import.weights)?;
     let progress = Progress {
         format: FORMAT,
         run,
@@ -73,7 +71,7 @@ pub struct RunConfig {
 /// # Errors
 /// When the folder does not hold a finished run of this format, the weights do not fit, or others
 /// are there already.
-pub fn import_card(card: &Path, runs: &Path, data: &Path, force: bool) -> Result<RunFolder> {
+pub fn import_card(card: &Path, runs: &Path, force: bool) -> Result<RunFolder> {
     let path = card.join("config.json");
     let shown = path.display();
     let text = std::fs::read(&path).with_context(|| format!("cannot read {shown}"))?;
@@ -89,13 +87,13 @@ pub fn import_card(card: &Path, runs: &Path, data: &Path, force: bool) -> Result
         "{shown}: epoch: {epoch}, with {} in the log; only a finished run is imported",
         log.len()
     );
-    let weights = weights_of(&config.progress.run, &card.join("model.safetensors"), data)?;
+    let weights = weights_of(&config.progress.run, &card.join("model.safetensors"))?;
     write_run(&config, &weights, runs, force)
 }
 
 /// The weights in a file, as those of a run's network.
-fn weights_of(run: &Run, file: &Path, data: &Path) -> Result<Weights> {
-    let network = run.network.build(Input::from(&run.dataset.facts(data)?))?;
+fn weights_of(run: &Run, file: &Path) -> Result<Weights> {
+    let network = run.network.build(Input::from(&run.dataset.facts()?))?;
     let shown = file.display();
     let fitted = fit(&network, read_states(file)?)
         .with_context(|| format!("{shown}, as a network for {}", run.dataset))?;

@@ -9,7 +9,7 @@ use tch::{Device, Kind};
 
 use super::context::Places;
 use super::data::DataSets;
-use super::split::Split;
+use crate::data::Split;
 use crate::eval::Predictions;
 use crate::experiment::{Progress, Run};
 use crate::nn::{Network, Weights};
@@ -70,7 +70,7 @@ pub struct Known {
     pub run: Run,
     /// The folder that stands for it.
     pub folder: RunFolder,
-    pub(super) predictions: [OnceCell<Rc<Predictions>>; 2],
+    pub(super) predictions: [OnceCell<Rc<Predictions>>; 3],
 }
 
 impl Known {

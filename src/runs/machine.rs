@@ -44,7 +44,7 @@ pub fn command() -> String {
 }
 
 /// What begins a run now, or what began it where it is `under_way`: its threads are kept, and
-/// another processor or device is told.
+/// a change of processor or device is reported.
 ///
 /// # Errors
 /// When other threads were asked for than the run was begun with, or LibTorch fails.

@@ -1,6 +1,7 @@
 //! A run and what is known of it: its data, training, predictions and weights; the processes that
 //! train side by side and what they say to each other.
 
+mod child;
 pub mod context;
 pub mod costs;
 pub mod data;
@@ -10,22 +11,20 @@ pub mod import;
 mod known;
 pub mod machine;
 pub mod onnx;
-mod order;
 mod predictions;
 mod protocol;
 pub mod provenance;
 pub mod sharing;
-mod split;
 mod stop;
 mod terminal;
 pub mod train;
 pub mod worker;
 pub mod workers;
 
+pub use crate::data::Split;
 pub use context::{Places, Saving, Settings, tell};
 pub use data::{Data, DataSets};
 pub use known::{Known, State};
 pub use protocol::Task;
-pub use split::Split;
 pub use stop::{Interrupted, watch_signals};
 pub use train::Outcome;

@@ -27,7 +27,7 @@ pub fn export_onnx(
 ) -> Result<PathBuf> {
     let (progress, state) = state_of(folder)?;
     let run = progress.run;
-    let facts = run.dataset.facts(data)?;
+    let facts = run.dataset.facts()?;
     let network = run.network.build(Input::from(&facts))?;
     let count = network.exits().len();
     let exits = match exit {

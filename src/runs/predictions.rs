@@ -10,10 +10,9 @@ use super::context::Settings;
 use super::data::{Data, DataSets};
 use super::known::Known;
 use super::machine::Threads;
-use super::split::Split;
 use super::stop::{Interrupted, watch_signals};
 use crate::cuda::describe;
-use crate::data::Source;
+use crate::data::{Source, Split};
 use crate::engine::Engine;
 use crate::eval::Predictions;
 use crate::experiment::FORMAT;
@@ -40,7 +39,7 @@ impl Known {
         let (_, weights) =
             self.folder.progress().with_context(|| format!("{shown} is not trained"))?;
         let data = data_sets.of_run(&self.run)?;
-        let part = data.part(split.part()).with_context(context)?;
+        let part = data.images(split).with_context(context)?;
         let made = Made {
             format: FORMAT,
             weights,
@@ -154,10 +153,11 @@ fn difference(found: &Made, made: &Made) -> &'static str {
 
 /// Where the images of a split are, and which ones they are.
 fn images_of<'d>(data: &'d Data, split: Split, device: Device) -> Result<(&'d Source, Vec<u32>)> {
-    let source = data.part(split.part())?.on(device)?;
+    let source = data.images(split)?.on(device)?;
     let indices = match split {
+        Split::Train => data.hold_out()?.train,
+        Split::Validation => data.hold_out()?.validation,
         Split::Test => (0..source.len() as u32).collect(),
-        Split::Validation => data.split()?.validation,
     };
     if indices.is_empty() {
         bail!("validation: 0 images are held out, so there is no hold-out to predict");

@@ -55,7 +55,7 @@ pub enum Report {
         /// What.
         event: Event,
     },
-    /// The order is carried out, or cannot be.
+    /// The order is carried out, or failed.
     Ended {
         /// How it ended.
         end: End,

@@ -1,4 +1,7 @@
-//! How many processes share a GPU when nobody says.
+//! How workers share the work: in which order they take runs, and how many of them share a GPU when
+//! nobody says.
+
+use std::cmp::Reverse;
 
 use tch::{Cuda, Device};
 
@@ -29,13 +32,29 @@ fn each_gpu(free: Option<u64>, need: u64) -> usize {
     usize::try_from(fitting).unwrap_or(MOST).clamp(1, MOST)
 }
 
-/// Bytes that the training of a task takes on a GPU, roughly and rather too many.
+/// Bytes that the training of a task takes on a GPU: a rough estimate, rather too large.
 fn need(task: &Task) -> u64 {
+    let batch = task.run.training.as_ref().map_or(0, |training| training.batch_size as u64);
+    START + BYTES * batch * elements(task)
+}
+
+/// Seed by seed, so that the first seed's figure is whole first; of a seed the longest run first, so
+/// that no worker is left with a long one while the others have nothing to do.
+pub(super) fn longest_first(mut tasks: Vec<Task>) -> Vec<Task> {
+    tasks.sort_by_cached_key(|task| (task.run.seed, Reverse(weight(task))));
+    tasks
+}
+
+/// What a run's time grows with.
+pub(super) fn weight(task: &Task) -> u64 {
+    elements(task) * task.run.training.as_ref().map_or(0, |t| u64::from(t.epochs))
+}
+
+/// Values of all features of one image; 0 for an invalid network, which its training reports.
+fn elements(task: &Task) -> u64 {
     let run = &task.run;
-    let batch = run.training.as_ref().map_or(0, |training| training.batch_size as u64);
     let network = input_of(&run.dataset).and_then(|input| run.network.build(input));
-    let elements = network.map_or(0, |network| feature_elements(&network));
-    START + BYTES * batch * elements
+    network.map_or(0, |network| feature_elements(&network))
 }
 
 #[cfg(test)]
@@ -49,5 +68,25 @@ mod tests {
         assert_eq!(each_gpu(Some(gib(8)), gib(3)), 2);
         assert_eq!(each_gpu(Some(gib(8)), gib(30)), 1);
         assert_eq!(each_gpu(None, gib(2)), 1);
+    }
+
+    fn task(name: &str, network: &str, seed: u64) -> Task {
+        let run = format!(
+            r#"{{"network":{network},"dataset":"synthetic","validation":0,"training":{{"epochs":1}},"seed":{seed}}}"#
+        );
+        Task { name: name.to_string(), run: serde_json::from_str(&run).unwrap() }
+    }
+
+    #[test]
+    fn the_first_seed_comes_first_and_of_a_seed_the_longest_run() {
+        let resnet =
+            |blocks| format!(r#"{{"resnet":{{"blocks_per_stage":{blocks},"channels":8}}}}"#);
+        let tasks = vec![
+            task("late", &resnet(9), 1),
+            task("short", &resnet(1), 0),
+            task("long", &resnet(3), 0),
+        ];
+        let names: Vec<String> = longest_first(tasks).into_iter().map(|t| t.name).collect();
+        assert_eq!(names, ["long", "short", "late"]);
     }
 }

@@ -11,7 +11,7 @@ use super::machine::{self, Threads};
 use super::protocol::Event;
 use super::stop::{Stop, watch_signals};
 use crate::cuda::{Trouble, plain, trouble};
-use crate::data::Part;
+use crate::data::Split;
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::results::RunFolder;
 use crate::results::folder::{Loaded, Lock};
@@ -19,7 +19,7 @@ use crate::results::tables::Table;
 use crate::results::{atomic, runfiles};
 use crate::train::{Job, Step, Trainer, without_momentum};
 
-/// How often steps are told: reading a loss makes a GPU wait.
+/// How often steps are reported: reading a loss makes a GPU wait.
 const SHOW_EVERY: Duration = Duration::from_millis(250);
 
 /// How a call to [`Known::train`] ended.
@@ -76,7 +76,7 @@ fn train_locked(
     let data = data_sets.of_run(run)?;
     let training = run.training.as_ref().context("an imported run cannot be trained")?;
     atomic::remove_temporaries(folder.path());
-    let train = data.part(Part::Train)?;
+    let train = data.images(Split::Train)?;
     let (found, complaints) = folder.load()?;
     for complaint in complaints {
         settings.say(format!("warning: {complaint}"));
@@ -85,7 +85,7 @@ fn train_locked(
     let began = machine::began(folder, training, found.is_some(), settings)?;
     let _threads = Threads::of(began.threads);
     let network = run.network.build(data.input)?;
-    let split = data.split()?;
+    let split = data.hold_out()?;
     runfiles::write_run_yaml(&folder.run_yaml(), run, &train.digest, None, Some(&began))?;
     let held_out = Table::default().count("image", split.validation.iter().copied());
     held_out.write(&folder.holdout_csv())?;

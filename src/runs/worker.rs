@@ -17,7 +17,7 @@ use super::protocol::{End, Event, Order, Report, Task};
 use super::stop::{Interrupted, Stop, watch_signals};
 use super::train::Outcome;
 use crate::cuda::plain;
-use crate::data::Part;
+use crate::data::Split;
 
 /// How long a worker may still save after its parent has gone.
 const GRACE: Duration = Duration::from_secs(5);
@@ -25,8 +25,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Exit code of a worker whose parent has gone: resumable (EX_TEMPFAIL of sysexits.h).
 const PARENT_GONE: i32 = 75;
 
-/// Says `report` on standard output. A parent that has gone hears nothing, which is no error here:
-/// the end of standard input tells of it.
+/// Writes `report` to standard output. It is no error where the parent has gone: the end of standard
+/// input shows that.
 pub fn report(report: &Report) {
     if let Ok(line) = serde_json::to_string(report) {
         let mut out = std::io::stdout().lock();
@@ -101,7 +101,7 @@ pub fn carry_out(
     let known = Known::of(&task.run, &data_sets.settings.places);
     if !data_sets.settings.only_train {
         // Before the training, which is of no use without it.
-        data_sets.of_run(&task.run)?.part(Part::Test)?;
+        data_sets.of_run(&task.run)?.images(Split::Test)?;
     }
     let outcome = known.train(&task.name, data_sets, watch)?;
     if outcome != Outcome::Finished || data_sets.settings.only_train {

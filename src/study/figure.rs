@@ -10,7 +10,7 @@ use super::kinds::{Kind, kind};
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
 use super::{Origin, Study, claims, summary};
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Split};
 use crate::eval::judge::Judgement;
 use crate::eval::paper;
 use crate::experiment::{Experiment, Member, paper_curves_csv, published};
@@ -63,7 +63,7 @@ pub fn make_figure(
     }
     let outputs = Outputs::new(&study, origin)?;
     // Read before hours of training: a test part that cannot serve is told now.
-    study.data.part(Part::Test)?;
+    study.data.images(Split::Test)?;
     study.train_all()?;
     finish_figure(&study, &outputs, began, ask)
 }

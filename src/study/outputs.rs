@@ -6,13 +6,12 @@ use std::time::SystemTime;
 use anyhow::Result;
 
 use super::{Origin, Study};
-use crate::data::Part;
+use crate::data::Split;
 use crate::eval::exits::{ExitScore, score};
 use crate::experiment::{FORMAT, Run};
 use crate::results::began::Began;
 use crate::results::tables::{self, Table};
 use crate::results::{RunFolder, atomic, runfiles};
-use crate::runs::Split;
 use crate::runs::costs::costs_csv;
 use crate::runs::device::cores;
 use crate::runs::machine;
@@ -169,8 +168,8 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         cores: cores(),
         threads: provenance::distinct(&runs, |began| began.threads),
         workers: study.settings.workers,
-        training_data: study.data.part(Part::Train)?.digest.clone(),
-        test_data: study.data.part(Part::Test)?.digest.clone(),
+        training_data: study.data.images(Split::Train)?.digest.clone(),
+        test_data: study.data.images(Split::Test)?.digest.clone(),
         began: provenance::utc(began),
         ended: provenance::utc(ended),
         wall_seconds: ended.duration_since(began).unwrap_or_default().as_secs_f64(),

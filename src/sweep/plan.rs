@@ -4,17 +4,16 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 
-use super::estimate::{Job, Speed};
+use super::estimate::Speed;
 use super::manifest::Line;
 use crate::cost;
-use crate::data::verify::training_images;
 use crate::experiment::{Experiment, Plan, load};
 use crate::runs::{DataSets, Settings, Task};
 
 /// The runs of `experiments` with `changes`, each once.
 ///
 /// # Errors
-/// Names the experiment, and the network or key that cannot be.
+/// Returns an error naming the experiment, and the invalid network or key.
 pub fn manifest(
     experiments: &[String],
     changes: &[String],
@@ -68,18 +67,14 @@ pub fn manifest(
 }
 
 fn estimate(lines: &mut [Line], settings: &Settings) -> Result<()> {
+    let speed = Speed::measured(lines, settings);
     let mut images = HashMap::new();
-    let mut jobs = Vec::new();
-    for line in lines.iter() {
+    for line in lines {
         let dataset = &line.run.dataset;
         if !images.contains_key(dataset) {
-            images.insert(dataset.clone(), training_images(dataset)?);
+            images.insert(dataset.clone(), dataset.training_images()?);
         }
-        jobs.push(Job::of(line, images[dataset]));
-    }
-    let speed = Speed::measured(lines, settings);
-    for (line, job) in lines.iter_mut().zip(&jobs) {
-        line.seconds = speed.seconds(line, job, settings);
+        line.seconds = speed.seconds(line, images[dataset], settings);
     }
     Ok(())
 }

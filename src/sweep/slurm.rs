@@ -1,6 +1,6 @@
 //! A manifest as a Slurm job array, with the figures drawn by a job that depends on it.
 //!
-//! The scheduling is Slurm's: a task that nears its time limit is told by USR1, saves, and puts
+//! The scheduling is Slurm's: a task that nears its time limit gets USR1, saves, and puts
 //! itself back in the queue; a preempted one is put back by Slurm. Either way it goes on where it
 //! was saved.
 
@@ -15,7 +15,7 @@ use super::manifest::Line;
 use crate::results::atomic;
 use crate::runs::Places;
 
-/// Seconds before the time limit at which a task is told to save.
+/// Seconds before the time limit at which a task is asked to save.
 const NOTICE: u32 = 120;
 
 /// What is asked of Slurm.
@@ -35,7 +35,7 @@ pub struct Slurm {
     pub device: String,
 }
 
-/// An index that Slurm does not take is told before anything is submitted, where Slurm can be asked.
+/// Refuses an index that Slurm does not take before anything is submitted, where Slurm can be asked.
 fn check_indices(runs: usize, indices: &[usize]) -> Result<()> {
     let output = Command::new("scontrol").args(["show", "config"]).output();
     let text = output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned());

@@ -3,12 +3,11 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::{Trainer, loss};
-use crate::nn::Mode;
+use super::Trainer;
 
 impl Trainer<'_> {
     /// The largest of a half, a quarter, ... of the batch size whose step the memory holds; none where not even one
-    /// of two images. The training cannot go on afterwards: statistics were moved by images that are none.
+    /// of two images. The training cannot go on afterwards: zeros in place of images have moved the statistics.
     pub fn fitting_batch(&mut self) -> Option<usize> {
         let mut size = self.job.training.batch_size / 2;
         while size > 1 && self.pass(size).is_err() {
@@ -23,12 +22,7 @@ impl Trainer<'_> {
         let shape = [size, input.channels, input.side, input.side].map(|n| n as i64);
         let images = Tensor::f_zeros(shape, (Kind::Float, device))?;
         let labels = Tensor::f_zeros([size as i64], (Kind::Int64, device))?;
-        let precision = self.job.training.precision;
-        let (schedule, weights) = (&self.schedule, &mut self.weights);
-        let logits =
-            network.forward_scheduled(schedule, weights, &images, Mode::Train, precision)?;
-        let loss = loss(&logits, &labels)?;
-        let gradients = Tensor::f_run_backward(&[&loss], &weights.used_views(), false, false)?;
+        let (_, gradients) = self.loss_and_gradients(&images, &labels)?;
         // The device reports what went wrong no later than here; the vector of gradients is there twice in a step.
         let flat: Vec<Tensor> =
             gradients.iter().map(|g| g.f_reshape([-1])).collect::<Result<_, _>>()?;

@@ -1,5 +1,5 @@
-//! Training: a fold over steps, each a pure function of (seed, epoch, images), so that a run that
-//! was interrupted ends with the same bits as one that was not.
+//! Training: step after step, each a pure function of (seed, epoch, images), so that a run that was
+//! interrupted ends with the same bits as one that was not.
 
 mod memory;
 mod record;
@@ -173,16 +173,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn update(&mut self, images: &Tensor, labels: &Tensor, rate: f64) -> Result<Tensor> {
-        let network = self.job.network;
-        let logits = network.forward_scheduled(
-            &self.schedule,
-            &mut self.weights,
-            images,
-            Mode::Train,
-            self.job.training.precision,
-        )?;
-        let loss = loss(&logits, labels)?;
-        let gradients = Tensor::f_run_backward(&[&loss], &self.weights.used_views(), false, false)?;
+        let (loss, gradients) = self.loss_and_gradients(images, labels)?;
         let training = self.job.training;
         let hyper = Hyper {
             rate,
@@ -192,6 +183,21 @@ impl<'a> Trainer<'a> {
         };
         self.sgd.step(&self.weights, &gradients, hyper)?;
         Ok(loss)
+    }
+
+    /// The loss of a batch, and its gradients in the order of [`Weights::used_views`].
+    fn loss_and_gradients(
+        &mut self,
+        images: &Tensor,
+        labels: &Tensor,
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let (network, precision) = (self.job.network, self.job.training.precision);
+        let (schedule, weights) = (&self.schedule, &mut self.weights);
+        let logits =
+            network.forward_scheduled(schedule, weights, images, Mode::Train, precision)?;
+        let loss = loss(&logits, labels)?;
+        let gradients = Tensor::f_run_backward(&[&loss], &weights.used_views(), false, false)?;
+        Ok((loss, gradients))
     }
 
     /// Mean loss of the epoch under way, read from the device with everything that the steps since

@@ -24,7 +24,7 @@ pub struct Row {
 }
 
 impl Record {
-    /// Of an epoch of `steps` steps, of which those before `first` are not recorded.
+    /// Of an epoch of `steps` steps; those before `first` are not recorded.
     ///
     /// # Errors
     /// No memory.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use repro::data::{Dataset, Normalisation, Part, Source};
+use repro::data::{Dataset, Normalisation, Source, Split};
 use repro::engine::{Engine, Isa};
 use repro::eval::probabilities::argmax;
 use repro::models::{Input, NetworkConfig};
@@ -292,9 +292,9 @@ fn is_tie(logits: &[f32]) -> bool {
 
 #[test]
 fn predictions_on_real_images_are_the_plain_forwards() {
-    let facts = Dataset::FashionMnistMini.facts(Path::new("")).unwrap();
+    let facts = Dataset::FashionMnistMini.facts().unwrap();
     let input = Input { channels: facts.channels, side: facts.side, classes: facts.classes };
-    let source = Source::open(&Dataset::FashionMnistMini, Part::Test, Path::new("")).unwrap();
+    let source = Source::open(&Dataset::FashionMnistMini, Split::Test, Path::new("")).unwrap();
     let indices: Vec<u32> = (0..300).collect();
     let images = source.batch(&indices, &Normalisation::from(&facts), None, Device::Cpu).unwrap();
     let (config, _) = networks().swap_remove(0);
@@ -323,9 +323,9 @@ fn agreement_on_the_test_images_of_a_trained_run() {
     let data = std::env::var("REPRO_DATA").unwrap_or_else(|_| "data".to_string());
     let loaded = RunFolder::at(folder).load().unwrap().0.unwrap();
     let run = loaded.progress.run;
-    let facts = run.dataset.facts(Path::new(&data)).unwrap();
+    let facts = run.dataset.facts().unwrap();
     let input = Input { channels: facts.channels, side: facts.side, classes: facts.classes };
-    let source = Source::open(&run.dataset, Part::Test, Path::new(&data)).unwrap();
+    let source = Source::open(&run.dataset, Split::Test, Path::new(&data)).unwrap();
     let network = run.network.build(input).unwrap();
     let mut weights = Weights::zeros(&network, Kind::Float, Device::Cpu).unwrap();
     weights.load(&repro::train::without_momentum(loaded.tensors)).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 use image::{ImageFormat, RgbImage};
 use repro::data::files::Files;
-use repro::data::{Augmentation, Part, folder};
+use repro::data::{Augmentation, Split, folder};
 use repro::experiment::Run;
 use repro::import;
 use repro::runs::{Places, Settings};
@@ -120,11 +120,11 @@ fn read_listing(root: &Path, bytes: &[u8]) -> bool {
     }
     let known = folder::classes(root).is_ok_and(|names| !names.is_empty());
     let counted = folder::training_images(root).is_ok();
-    let whole = [Part::Train, Part::Test].map(|part| {
+    let whole = [Split::Train, Split::Test].map(|part| {
         Files::open(root, part).is_ok_and(|files| !files.is_empty() && files.digest().is_ok())
     });
     // No file holds an image, so none is left.
-    assert!(Files::open_whole(root, Part::Train).is_err());
+    assert!(Files::open_whole(root, Split::Train).is_err());
     known && counted && whole == [true, true]
 }
 
@@ -143,13 +143,13 @@ fn read_image(root: &Path, bytes: &[u8]) -> bool {
         std::fs::create_dir_all(root.join(part)).unwrap();
         std::fs::write(root.join(part).join("1.png"), bytes).unwrap();
     }
-    let Ok(files) = Files::open(root, Part::Test) else {
+    let Ok(files) = Files::open(root, Split::Test) else {
         return false;
     };
     let change = Some((Augmentation::default(), 1, 0));
     let [seen, trained] = [None, change].map(|change| files.pixels(&[0], change).is_ok());
     assert_eq!(seen, trained, "an image is whole or it is not");
-    assert_eq!(seen, Files::open_whole(root, Part::Test).is_ok());
+    assert_eq!(seen, Files::open_whole(root, Split::Test).is_ok());
     seen
 }
 

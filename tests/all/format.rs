@@ -28,7 +28,7 @@ fn produced() -> Vec<String> {
     let mut lines = Vec::new();
     for (name, _) in BUILT_IN {
         let (_, experiment) = load(name, &[]).unwrap();
-        let facts = experiment.dataset.facts(Path::new("")).unwrap();
+        let facts = experiment.dataset.facts().unwrap();
         let validation = experiment.validation.unwrap_or(facts.default_validation);
         let input = Input { channels: facts.channels, side: facts.side, classes: facts.classes };
         for network in Plan::new(&experiment, input, validation).unwrap().networks {

@@ -1,4 +1,4 @@
-//! Which files a part of an image folder has, and their digest.
+//! Which files of an image folder a split has, and their digest.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::data::Part;
+use crate::data::Split;
 use crate::data::digest::hex;
 use crate::data::folder::{self, LeftOut};
 
-/// The images of a part, by class and then by name.
+/// The images of a split, by class and then by name.
 pub struct Listing {
     /// Files with their labels.
     pub files: Vec<(PathBuf, usize)>,
@@ -24,13 +24,13 @@ pub struct Listing {
     pub left_out: LeftOut,
 }
 
-/// Lists a part; the classes are those of `train/`.
+/// Lists the images of a split; the classes are those of `train/`.
 ///
 /// # Errors
 /// A missing folder, a class without images, a class that `train/` does not have: named.
-pub fn list(root: &Path, part: Part) -> Result<Listing> {
+pub fn list(root: &Path, split: Split) -> Result<Listing> {
     let classes = folder::class_folders(root)?;
-    let place = place(root, part)?;
+    let place = place(root, split)?;
     let mut left_out = LeftOut::default();
     check_classes(&place, &classes, &mut left_out)?;
     let mut files = Vec::new();
@@ -49,10 +49,9 @@ pub fn list(root: &Path, part: Part) -> Result<Listing> {
     Ok(Listing { files, classes: classes.len(), names, left_out })
 }
 
-/// Whether a part has the folders of the classes and no others. Files beside them are left out.
+/// Checks that a split has the folders of the classes and no others. Files beside them are left out.
 fn check_classes(place: &Path, classes: &[PathBuf], left_out: &mut LeftOut) -> Result<()> {
-    let (folders, files): (Vec<_>, Vec<_>) =
-        folder::entries(place)?.into_iter().partition(|path| path.is_dir());
+    let (folders, files) = folder::folders_and_files(place)?;
     let name = |path: &PathBuf| path.file_name().map(ToOwned::to_owned);
     let images = files.iter().filter(|path| folder::is_image(path)).count();
     ensure!(
@@ -76,8 +75,8 @@ fn check_classes(place: &Path, classes: &[PathBuf], left_out: &mut LeftOut) -> R
     Ok(())
 }
 
-fn place(root: &Path, part: Part) -> Result<PathBuf> {
-    if part == Part::Train {
+fn place(root: &Path, split: Split) -> Result<PathBuf> {
+    if split != Split::Test {
         return Ok(root.join("train"));
     }
     for name in ["test", "val"] {

@@ -18,14 +18,14 @@ fn folder() -> tempfile::TempDir {
     root
 }
 
-fn message(root: &std::path::Path, part: Part) -> String {
-    format!("{:#}", Files::open(root, part).unwrap_err())
+fn message(root: &std::path::Path, split: Split) -> String {
+    format!("{:#}", Files::open(root, split).unwrap_err())
 }
 
 #[test]
 fn images_are_read_by_class_and_name_ahead_of_time_or_not() {
     let root = folder();
-    let files = Files::open(root.path(), Part::Test).unwrap();
+    let files = Files::open(root.path(), Split::Test).unwrap();
     assert_eq!((files.len(), files.classes), (4, 2));
     assert_eq!(Vec::<i64>::try_from(&files.labels).unwrap(), [0, 0, 1, 1]);
     let now = files.pixels(&[3, 0], None).unwrap();
@@ -45,14 +45,14 @@ fn an_empty_class_and_an_empty_file_are_named() {
     let root = folder();
     let class = root.path().join("val/green");
     std::fs::create_dir_all(&class).unwrap();
-    assert!(message(root.path(), Part::Test).contains("val/green is a class that"));
+    assert!(message(root.path(), Split::Test).contains("val/green is a class that"));
     std::fs::create_dir_all(root.path().join("train/green")).unwrap();
-    let text = message(root.path(), Part::Train);
+    let text = message(root.path(), Split::Train);
     assert!(text.contains("train/green holds no image"), "{text}");
     for part in ["train", "val"] {
         std::fs::write(root.path().join(part).join("green/a.jpg"), "").unwrap();
     }
-    let text = message(root.path(), Part::Test);
+    let text = message(root.path(), Split::Test);
     assert!(text.contains("val/green/a.jpg is empty"), "{text}");
 }
 
@@ -63,18 +63,18 @@ fn a_broken_image_is_named_or_left_out_and_counted() {
     let bytes = std::fs::read(&path).unwrap();
     for length in [20, bytes.len() - 2] {
         std::fs::write(&path, &bytes[..length]).unwrap();
-        let files = Files::open(root.path(), Part::Test).unwrap();
+        let files = Files::open(root.path(), Split::Test).unwrap();
         let text = format!("{:#}", files.pixels(&[0, 1, 2], None).unwrap_err());
         assert!(text.contains("val/red/0.jpg is not a whole"), "{text}");
     }
-    let (files, broken) = Files::open_whole(root.path(), Part::Test).unwrap();
+    let (files, broken) = Files::open_whole(root.path(), Split::Test).unwrap();
     assert_eq!((files.len(), broken), (3, 1));
 }
 
 #[test]
 fn nested_images_are_read_in_the_order_of_their_names_and_hidden_ones_are_not() {
     let root = folder();
-    let flat = Files::open(root.path(), Part::Train).unwrap().digest().unwrap();
+    let flat = Files::open(root.path(), Split::Train).unwrap().digest().unwrap();
     let red = root.path().join("train/red");
     std::fs::create_dir_all(red.join("more/deep")).unwrap();
     std::fs::rename(red.join("0.jpg"), red.join("more/deep/0.jpg")).unwrap();
@@ -85,7 +85,7 @@ fn nested_images_are_read_in_the_order_of_their_names_and_hidden_ones_are_not() 
         std::fs::copy(red.join("1.png"), hidden.join("1.png")).unwrap();
     }
     std::fs::copy(red.join("1.png"), red.join("._1.png")).unwrap();
-    let nested = Files::open(root.path(), Part::Train).unwrap();
+    let nested = Files::open(root.path(), Split::Train).unwrap();
     assert_eq!((nested.len(), nested.classes), (4, 2));
     assert_eq!(nested.digest().unwrap(), flat);
     assert_eq!(nested.left_out.describe(), None);
@@ -100,7 +100,7 @@ fn webp_images_are_read_and_files_of_other_kinds_are_counted() {
     for other in ["red/a.gif", "red/b.gif", "blue/notes", "list.txt"] {
         std::fs::write(root.path().join("train").join(other), "x").unwrap();
     }
-    let files = Files::open(root.path(), Part::Train).unwrap();
+    let files = Files::open(root.path(), Split::Train).unwrap();
     assert_eq!(files.len(), 5);
     assert_eq!(files.pixels(&[4], None).unwrap().size(), [1, 3, 224, 224]);
     let told = files.left_out.describe().unwrap();
@@ -112,22 +112,22 @@ fn a_test_part_that_cannot_serve_is_named() {
     let root = folder();
     let val = root.path().join("val");
     std::fs::rename(val.join("red"), val.join("rot")).unwrap();
-    assert!(message(root.path(), Part::Test).contains("val/rot is a class that train/ does not"));
+    assert!(message(root.path(), Split::Test).contains("val/rot is a class that train/ does not"));
     std::fs::remove_dir_all(val.join("rot")).unwrap();
-    let text = message(root.path(), Part::Test);
+    let text = message(root.path(), Split::Test);
     assert!(text.contains("val has no folder \"red\""), "{text}");
     std::fs::rename(val.join("blue/0.jpg"), val.join("0.jpg")).unwrap();
     std::fs::remove_dir_all(val.join("blue")).unwrap();
-    let text = message(root.path(), Part::Test);
+    let text = message(root.path(), Split::Test);
     assert!(text.contains("val holds 1 images and no folder"), "{text}");
     std::fs::rename(&val, root.path().join("valid")).unwrap();
-    assert!(message(root.path(), Part::Test).contains("neither test/ nor val/"));
+    assert!(message(root.path(), Split::Test).contains("neither test/ nor val/"));
 }
 
 #[test]
 fn a_change_of_a_files_content_changes_the_digest() {
     let root = folder();
-    let digest = || Files::open(root.path(), Part::Train).unwrap().digest().unwrap();
+    let digest = || Files::open(root.path(), Split::Train).unwrap().digest().unwrap();
     let before = digest();
     assert_eq!(before, digest());
     let path = root.path().join("train/red/0.jpg");
@@ -136,30 +136,4 @@ fn a_change_of_a_files_content_changes_the_digest() {
     bytes[last] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     assert_ne!(before, digest());
-}
-
-/// Images a second of the decoding alone: `REPRO_IMAGES=FOLDER cargo test --release decoding_speed
-/// -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, of the folder that REPRO_IMAGES names"]
-fn decoding_speed() {
-    let Some(root) = std::env::var_os("REPRO_IMAGES") else {
-        panic!("REPRO_IMAGES names no folder");
-    };
-    for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        for (what, change) in
-            [("evaluation", None), ("training", Some((Augmentation::default(), 0, 0)))]
-        {
-            // A fresh one each time, so that nothing is kept from before.
-            let files = Files::open(root.as_ref(), Part::Train).unwrap();
-            let indices: Vec<u32> = (0..files.len() as u32).collect();
-            let start = std::time::Instant::now();
-            for batch in indices.chunks(64) {
-                pool.install(|| files.shared.decode(batch, change)).unwrap();
-            }
-            let speed = indices.len() as f64 / start.elapsed().as_secs_f64();
-            println!("{what}, {threads} threads: {speed:.0} images/s ({} images)", indices.len());
-        }
-    }
 }

@@ -40,20 +40,12 @@ pub struct Draw {
     pub mirrored: bool,
 }
 
-/// Reads an image of a data set; its kind is told by its content.
+/// Reads an image of a data set; its format is recognised by its content.
 ///
 /// # Errors
 /// Names the file and the way around it.
 pub fn decode(path: &Path) -> Result<RgbImage> {
-    read(path, "; --skip-broken leaves such files out")
-}
-
-/// Reads an image as its pixels lie in the file; its kind is told by its content.
-///
-/// # Errors
-/// Names the file; of one that is no whole image `hint` is said too.
-fn read(path: &Path, hint: &str) -> Result<RgbImage> {
-    Ok(open(path, hint)?.0.into_rgb8())
+    Ok(open(path, "; --skip-broken leaves such files out")?.0.into_rgb8())
 }
 
 /// Reads an image and turns it as its camera says (EXIF), and whether there was anything to turn.
@@ -66,6 +58,8 @@ pub fn read_turned(path: &Path) -> Result<(RgbImage, bool)> {
     Ok((image.into_rgb8(), orientation != Orientation::NoTransforms))
 }
 
+/// Reads an image as its pixels lie in the file, and how to turn it; `hint` ends the error about a
+/// file that is not a whole image.
 fn open(path: &Path, hint: &str) -> Result<(DynamicImage, Orientation)> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let context = || {

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::super::claims::COLUMNS;
-use crate::data::Dataset;
 use crate::experiment::{Experiment, FORMAT};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
@@ -77,17 +76,9 @@ impl Shown {
     }
 }
 
-/// Training images of an experiment, where the size of its data set is known without reading it.
+/// Training images of an experiment, where they can be counted.
 pub(super) fn training_images(experiment: &Experiment) -> Option<usize> {
-    let all = match experiment.dataset {
-        Dataset::FashionMnistMini => 10_000,
-        Dataset::FashionMnist => 60_000,
-        Dataset::Cifar10 | Dataset::Cifar100 | Dataset::Cifar100Coarse => 50_000,
-        Dataset::Imagenet => 1_281_167,
-        Dataset::Synthetic => 2_000,
-        Dataset::Folder(_) => return None,
-    };
-    let all: usize = all;
+    let all = experiment.dataset.training_images().ok()?;
     let left = all.checked_sub(experiment.validation.unwrap_or(0))?;
     Some(experiment.training_images.map_or(left, |images| images.min(left)))
 }
