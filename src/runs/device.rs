@@ -1,6 +1,6 @@
 //! Where and on how many threads to compute.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tch::{Cuda, Device};
 
 /// `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -8,16 +8,11 @@ use tch::{Cuda, Device};
 /// # Errors
 /// When CUDA is asked for and not there: never a silent fall back.
 pub fn parse_device(name: &str) -> Result<Device> {
-    let device = match name {
-        "auto" if Cuda::is_available() => Device::Cuda(0),
-        "auto" | "cpu" => Device::Cpu,
-        "cuda" => Device::Cuda(0),
-        other => match other.strip_prefix("cuda:") {
-            Some(number) => {
-                Device::Cuda(number.parse().with_context(|| format!("--device {other}"))?)
-            }
-            None => bail!("--device {other}: expected auto, cpu, cuda or cuda:N"),
-        },
+    device_name(name).with_context(|| format!("--device {name}"))?;
+    let device = match name.strip_prefix("cuda:") {
+        Some(number) => Device::Cuda(number.parse()?),
+        None if name == "cuda" || (name == "auto" && Cuda::is_available()) => Device::Cuda(0),
+        None => Device::Cpu,
     };
     if let Device::Cuda(index) = device {
         ensure!(

@@ -153,69 +153,34 @@ struct Scripts {
 impl Scripts {
     fn array(&self, indices: &[usize], slurm: &Slurm) -> String {
         let at_a_time = slurm.parallel.map_or(String::new(), |n| format!("%{n}"));
-        let mut head = format!(
-            "#!/bin/bash\n\
-             #SBATCH --job-name=repro\n\
-             #SBATCH --array={}{at_a_time}\n\
-             #SBATCH --requeue\n\
-             #SBATCH --open-mode=append\n\
-             #SBATCH --signal=B:USR1@{NOTICE}\n\
-             #SBATCH --cpus-per-task={}\n\
-             #SBATCH {}\n",
-            ranges(indices),
-            slurm.cpus,
-            self.output("%A_%a.log")
-        );
-        let options =
-            [("partition", &slurm.partition), ("gres", &slurm.gres), ("time", &slurm.time)];
-        for (key, value) in options {
-            if let Some(value) = value {
-                head.push_str(&format!("#SBATCH {}\n", word(&format!("--{key}={value}"))));
-            }
-        }
         format!(
-            "{head}\n\
-             # USR1 comes before the time limit, TERM when Slurm preempts the task; both are handed on,\n\
-             # and the program saves. Only the first asks to be put back: preemption does so itself.\n\
-             at_limit=no\n\
-             trap 'at_limit=yes; kill -USR1 $task' USR1\n\
-             trap 'kill -TERM $task' TERM\n\
-             {} sweep run --manifest {} --index \"$SLURM_ARRAY_TASK_ID\" \\\n  \
-             --threads {} --device {} {} &\n\
-             task=$!\n\
-             wait $task; code=$?\n\
-             # A trap ends the first wait before the program has ended.\n\
-             while kill -0 $task 2>/dev/null; do wait $task; code=$?; done\n\
-             if [ $code = 75 ] && [ $at_limit = yes ]; then scontrol requeue \"$SLURM_JOB_ID\"; fi\n\
-             exit $code\n",
-            quoted(&self.program),
-            quoted(&self.manifest),
-            slurm.cpus,
-            slurm.device,
-            self.folders()
+            include_str!("array.sh"),
+            indices = ranges(indices) + &at_a_time,
+            notice = NOTICE,
+            cpus = slurm.cpus,
+            output = self.output("%A_%a.log"),
+            options = options(&[
+                ("partition", &slurm.partition),
+                ("gres", &slurm.gres),
+                ("time", &slurm.time)
+            ]),
+            program = quoted(&self.program),
+            manifest = quoted(&self.manifest),
+            device = slurm.device,
+            folders = self.folders(),
         )
     }
 
     fn collect(&self, slurm: &Slurm) -> String {
-        let partition = slurm
-            .partition
-            .as_ref()
-            .map_or(String::new(), |p| format!("#SBATCH {}\n", word(&format!("--partition={p}"))));
         format!(
-            "#!/bin/bash\n\
-             #SBATCH --job-name=repro-collect\n\
-             #SBATCH --requeue\n\
-             #SBATCH --cpus-per-task={}\n\
-             #SBATCH {}\n\
-             {partition}\n\
-             {} sweep collect {} --threads {} --device cpu {} --out {}\n",
-            slurm.cpus,
-            self.output("collect.log"),
-            quoted(&self.program),
-            quoted(&self.manifest),
-            slurm.cpus,
-            self.folders(),
-            quoted(&self.places.out)
+            include_str!("collect.sh"),
+            cpus = slurm.cpus,
+            output = self.output("collect.log"),
+            options = options(&[("partition", &slurm.partition)]),
+            program = quoted(&self.program),
+            manifest = quoted(&self.manifest),
+            folders = self.folders(),
+            out = quoted(&self.places.out),
         )
     }
 
@@ -243,6 +208,12 @@ impl Scripts {
     fn folders(&self) -> String {
         format!("--runs {} --data {}", quoted(&self.places.runs), quoted(&self.places.data))
     }
+}
+
+/// A line for each option that has a value.
+fn options(all: &[(&str, &Option<String>)]) -> String {
+    let given = all.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    given.map(|(key, value)| format!("#SBATCH {}\n", word(&format!("--{key}={value}")))).collect()
 }
 
 /// An option as one word of a line that begins with `#SBATCH`: quotes as a shell has them, with a
