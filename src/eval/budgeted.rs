@@ -82,7 +82,7 @@ pub struct BudgetedPoint {
     pub correct: usize,
     /// All images.
     pub images: usize,
-    /// K-1 thresholds, infinite where nobody or everybody leaves; empty of policies without.
+    /// K-1 thresholds, infinite where no image or every image leaves; empty for policies without.
     pub thresholds: Vec<f64>,
     /// Images that left at each exit, K.
     pub taken: Vec<usize>,
@@ -98,8 +98,6 @@ pub struct BudgetedPoint {
 /// A network's curve under one policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
-    /// The policy.
-    pub policy: Policy,
     /// Temperature of each exit, K; 1 where not scaled.
     pub temperatures: Vec<f64>,
     /// A point a ratio, in the order of the ratios.
@@ -116,7 +114,7 @@ pub fn sweep(network: &Network, setting: &Setting) -> Result<Sweep> {
     let values = setting.policy.form().values;
     let knobs = values(&setting.knobs, network.multiply_adds);
     let points: Result<_> = knobs.into_iter().map(|knob| both.point(knob)).collect();
-    Ok(Sweep { policy: setting.policy, temperatures: both.temperatures, points: points? })
+    Ok(Sweep { temperatures: both.temperatures, points: points? })
 }
 
 /// The answers on both splits that one policy needs.
@@ -256,7 +254,7 @@ fn bisect(hold_out: &HoldOut, costs: &[u64], budget: f64) -> Result<f64> {
 }
 
 impl Network<'_> {
-    /// Refuses predictions and costs of different networks, and a hold-out of no image.
+    /// Checks that predictions and costs are of one network, and that the hold-out has an image.
     ///
     /// # Errors
     /// Says what does not fit.

@@ -14,7 +14,7 @@ pub use pattern::Curves;
 pub struct Claim {
     /// Short name, unique.
     pub id: String,
-    /// The figure whose results decide it.
+    /// Whose results decide it.
     pub figure: Figure,
     /// What the paper says.
     pub text: String,
@@ -130,97 +130,48 @@ pub enum Contrast {
     Rise,
 }
 
-/// How an effect is measured. In figure 3 a loss is `ln(reference) - ln(accuracy there)`, whose
+/// How an effect is measured.
+///
+/// In figure 3 the loss at a position p is `l(p) = ln(reference) - ln(accuracy at p)`, whose
 /// reference is the network without an intermediate classifier (right) or the same curve's last
-/// position (left). Elsewhere lines are accuracies by multiply-adds.
+/// position (left). Elsewhere `a(x)` is the accuracy of `curve` at x multiply-adds and `b(x)` that of
+/// `than` or of one of `others`, seed by seed; both have begun at `x0`, a ends at `xa` and b at `xb`.
 ///
 /// A rule about several places or curves holds where each does.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rule {
-    /// A loss of one family.
-    Loss {
-        /// The family.
-        curve: Curves,
-        /// Of which positions.
-        of: Contrast,
-    },
-    /// The loss of `than` minus that of `curve`.
-    KeepsMore {
-        /// The family that loses less.
-        curve: Curves,
-        /// The other.
-        than: Curves,
-        /// Of which positions.
-        of: Contrast,
-    },
-    /// Accuracy above each other curve's, seed by seed, as a mean over the budgets that both cover.
+    /// The mean of `l(p)` over positions of one family.
+    Loss { curve: Curves, of: Contrast },
+    /// The loss of `than` minus that of `curve`, which loses less.
+    KeepsMore { curve: Curves, than: Curves, of: Contrast },
+    /// The mean of `a(x) - b(x)` over x from `x0` to the smaller of `xa` and `xb`, or over a part of
+    /// this range: 0 its start, 1 its end.
     MeanAbove {
-        /// The curve.
         curve: Curves,
-        /// Each of these is compared.
         others: Vec<Curves>,
-        /// Parts of the common budgets, 0 their start and 1 their end.
         #[serde(default)]
         range: Range,
     },
-    /// Accuracy that is missing to each other curve's, at every budget from which both have begun.
-    Below {
-        /// The curve.
-        curve: Curves,
-        /// Each of these is compared.
-        others: Vec<Curves>,
-    },
-    /// Accuracy above each other curve's at the lowest budget at which both have begun.
-    AboveAtLowest {
-        /// The curve.
-        curve: Curves,
-        /// Each of these is compared.
-        others: Vec<Curves>,
-    },
-    /// Accuracy that is missing at the curve's own end to the other's at the same cost.
-    BelowAtEnd {
-        /// The curve.
-        curve: Curves,
-        /// The other.
-        than: Curves,
-    },
-    /// Accuracy that is missing to the other's dearest point, at a fraction of that point's cost.
-    BelowAtFraction {
-        /// The curve.
-        curve: Curves,
-        /// The other.
-        than: Curves,
-        /// The fraction, above 0.
-        fraction: f64,
-    },
-    /// Accuracy gained from part of the curve's range of budgets to its end.
-    Gain {
-        /// The curve.
-        curve: Curves,
-        /// The part: 0 the curve's start, 1 its end.
-        from: f64,
-    },
-    /// At the last exit, the mean of the exits' answers above that exit's own.
-    Averaged {
-        /// The network.
-        curve: Curves,
-    },
-    /// Accuracy of the images that leave at the first exit, minus that of those that leave at the
-    /// last one.
-    EasierFirst {
-        /// The curve with dynamic evaluation.
-        curve: Curves,
-        /// At this ratio of its sweep.
-        ratio: f64,
-    },
-    /// What the last exit would gain on the images that leave at the first one.
-    GainOfStaying {
-        /// The curve with dynamic evaluation.
-        curve: Curves,
-        /// At this ratio of its sweep.
-        ratio: f64,
-    },
+    /// `b(x) - a(x)` at every point x of both from `x0` on.
+    Below { curve: Curves, others: Vec<Curves> },
+    /// `a(x0) - b(x0)`.
+    AboveAtLowest { curve: Curves, others: Vec<Curves> },
+    /// `b(xa) - a(xa)`.
+    BelowAtEnd { curve: Curves, than: Curves },
+    /// `b(xb) - a(fraction xb)`, the fraction above 0.
+    BelowAtFraction { curve: Curves, than: Curves, fraction: f64 },
+    /// `a(xa) - a(x)` with x at a part `from` of the curve's range: 0 its start, 1 its end.
+    Gain { curve: Curves, from: f64 },
+    /// At the last exit of a network: accuracy of the mean of the exits' answers minus that of its
+    /// own.
+    Averaged { curve: Curves },
+    /// At this ratio of the sweep: accuracy of the images that leave at the first exit minus that of
+    /// those that leave at the last one.
+    EasierFirst { curve: Curves, ratio: f64 },
+    /// At this ratio of the sweep, on the images that leave at the first exit: accuracy of the last
+    /// exit minus that of the first.
+    GainOfStaying { curve: Curves, ratio: f64 },
     /// Counts of networks of a shipped experiment; exact claims only.
     Count(Count),
 }

@@ -13,14 +13,12 @@
 //! | caching | p_j of the exit j to k with the largest confidence; of equals the latest | Jazbec et al., 2023 |
 //! | geometric | (product of p_j)^(1/k), normalised | Wołczyk et al., 2021, with equal weights |
 
-use std::fmt;
-use std::str::FromStr;
-
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::eval::Predictions;
 use crate::eval::answers::Answers;
+use crate::eval::named::by_name;
 use crate::eval::predictions::check_costs;
 use crate::eval::probabilities::{Certainty, certainty_of, largest, log_softmax, log_sum_exp};
 
@@ -69,21 +67,7 @@ impl Combine {
     }
 }
 
-impl fmt::Display for Combine {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Combine {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let known = Combine::ALL.map(|rule| format!("`{}`", rule.name())).join(", ");
-        let rule = Combine::ALL.into_iter().find(|rule| rule.name() == name);
-        rule.with_context(|| format!("unknown way to combine exits `{name}`: one of {known}"))
-    }
-}
+by_name!(Combine, "way to combine exits");
 
 /// Combines the exits of one image, one after another.
 #[derive(Debug, Clone)]
@@ -96,14 +80,13 @@ pub struct Combiner<'a> {
     gathered: Vec<f64>,
     /// Sum of the weights of the means; the largest confidence of caching.
     weight: f64,
-    fell_back: bool,
 }
 
 impl<'a> Combiner<'a> {
     /// Before the first exit of an image; `multiply_adds` of exits 1..k, K numbers.
     pub fn new(rule: Combine, multiply_adds: &'a [u64]) -> Self {
         let gathered = Vec::new();
-        Combiner { rule, multiply_adds, exits: 0, gathered, weight: 0.0, fell_back: false }
+        Combiner { rule, multiply_adds, exits: 0, gathered, weight: 0.0 }
     }
 
     /// Takes in the C logits of the next exit, divided by `temperature`, and gives the
@@ -129,11 +112,6 @@ impl<'a> Combiner<'a> {
         }
     }
 
-    /// Whether the last answer is p_k for want of a class with a positive product.
-    pub fn fell_back(&self) -> bool {
-        self.fell_back
-    }
-
     fn weighted_mean(&mut self, own: &[f64], weight: f64) -> Vec<f64> {
         self.gathered.resize(own.len(), f64::NEG_INFINITY);
         self.weight += weight;
@@ -147,8 +125,8 @@ impl<'a> Combiner<'a> {
         let power = self.exits as f64 / self.multiply_adds.len() as f64;
         let positive = |&z: &f32| power * (f64::from(z) / temperature).max(0.0).ln();
         self.add(&logits.iter().map(positive).collect::<Vec<_>>());
-        self.fell_back = self.gathered.iter().all(|&log| log == f64::NEG_INFINITY);
-        if self.fell_back { own } else { normalised(self.gathered.clone()) }
+        let is_nothing_left = self.gathered.iter().all(|&log| log == f64::NEG_INFINITY);
+        if is_nothing_left { own } else { normalised(self.gathered.clone()) }
     }
 
     fn caching(&mut self, own: Vec<f64>) -> Vec<f64> {
@@ -311,7 +289,6 @@ mod tests {
         let mut combiner = Combiner::new(Combine::Product, &[1, 3]);
         let softmax = log_softmax(&[-1.0, -2.0], 1.0);
         assert_eq!(combiner.next(&[-1.0, -2.0], 1.0), softmax);
-        assert!(combiner.fell_back());
     }
 
     #[test]
@@ -325,13 +302,8 @@ mod tests {
 
     #[test]
     fn single_exits_answer_as_they_do_alone_and_sure_images_are_told_apart() {
-        let predictions = Predictions {
-            exits: 2,
-            classes: 2,
-            images: vec![0, 1],
-            labels: vec![0, 1],
-            logits: vec![20., 0., 25., 0., 0.5, 0.25, 0., 7.],
-        };
+        let logits = [20., 0., 25., 0., 0.5, 0.25, 0., 7.];
+        let predictions = Predictions::numbered(2, 2, &[0, 1], &logits);
         let kind = Certainty::Margin;
         let found = answers_at(&predictions, Combine::Single, &[1, 2], kind, &[1.0, 2.0]).unwrap();
         assert_eq!(found.predicted, vec![vec![0, 0], vec![0, 1]]);
@@ -345,24 +317,18 @@ mod tests {
     }
 
     #[test]
-    fn costs_of_another_network_are_refused() {
-        let predictions = Predictions {
-            exits: 1,
-            classes: 2,
-            images: vec![0],
-            labels: vec![0],
-            logits: vec![1., 0.],
-        };
-        let found = true_class(&predictions, Combine::Mean, &[1, 2]).unwrap_err().to_string();
-        assert!(found.contains("predictions of 1 exits, but costs of 2"), "{found}");
-    }
-
-    #[test]
     fn rules_are_read_by_the_name_they_are_written_with() {
         for rule in Combine::ALL {
             assert_eq!(rule.to_string().parse::<Combine>().unwrap(), rule);
         }
         let error = "sum".parse::<Combine>().unwrap_err().to_string();
-        assert!(error.contains("`single`, `mean`"), "{error}");
+        assert!(error.contains("one of `single`, `mean`"), "{error}");
+    }
+
+    #[test]
+    fn costs_of_another_network_are_refused() {
+        let predictions = Predictions::numbered(1, 2, &[0], &[1., 0.]);
+        let found = true_class(&predictions, Combine::Mean, &[1, 2]).unwrap_err().to_string();
+        assert!(found.contains("predictions of 1 exits, but costs of 2"), "{found}");
     }
 }

@@ -21,8 +21,6 @@ pub struct ExitScore {
     pub nll: f64,
     /// Expected calibration error over [`CALIBRATION_BINS`] equal bins, 0 to 1.
     pub ece: f64,
-    /// Images whose most probable class is right.
-    pub correct: usize,
     /// All images.
     pub images: usize,
 }
@@ -37,7 +35,6 @@ pub fn score(predictions: &Predictions) -> Result<Vec<ExitScore>> {
 }
 
 fn score_exit(predictions: &Predictions, exit: usize) -> ExitScore {
-    let images = predictions.len();
     let (mut correct, mut among_five, mut nll) = (0, 0, 0.0);
     // Sum of the confidences and right answers in each bin.
     let mut gaps = [(0.0, 0.0); CALIBRATION_BINS];
@@ -53,7 +50,7 @@ fn score_exit(predictions: &Predictions, exit: usize) -> ExitScore {
         *sum += confidence;
         *right += f64::from(u8::from(place == 0));
     }
-    let n = images as f64;
+    let n = predictions.len() as f64;
     ExitScore {
         exit: exit + 1,
         top1: correct as f64 / n,
@@ -61,8 +58,7 @@ fn score_exit(predictions: &Predictions, exit: usize) -> ExitScore {
         nll: nll / n,
         // A bin weighs its share of the images: their number cancels out of its mean.
         ece: gaps.iter().map(|(sum, right)| (sum - right).abs()).sum::<f64>() / n,
-        correct,
-        images,
+        images: predictions.len(),
     }
 }
 
@@ -79,16 +75,14 @@ mod tests {
 
     /// Scores of one exit.
     fn scored(classes: usize, labels: &[u32], logits: &[f32]) -> Vec<ExitScore> {
-        let (images, labels) = ((0..labels.len() as u32).collect(), labels.to_vec());
-        let logits = logits.to_vec();
-        score(&Predictions { exits: 1, classes, images, labels, logits }).unwrap()
+        score(&Predictions::numbered(1, classes, labels, logits)).unwrap()
     }
 
     #[test]
     fn scores_of_four_images_are_worked_by_hand() {
         // Exit 1 says class 0 with probability 3/4 to all; it is right on two of four.
         let scores = scored(2, &[0, 0, 1, 1], &[3f32.ln(), 0.0].repeat(4));
-        assert_eq!((scores[0].exit, scores[0].correct, scores[0].images), (1, 2, 4));
+        assert_eq!(scores[0].exit, 1);
         assert_eq!((scores[0].top1, scores[0].top5), (0.5, 1.0));
         let nll = -(0.75f64.ln() + 0.25f64.ln()) / 2.0;
         assert!((scores[0].nll - nll).abs() < 1e-7);

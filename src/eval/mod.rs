@@ -5,7 +5,6 @@
 
 pub mod answers;
 pub mod anytime;
-pub mod bins;
 pub mod budgeted;
 pub mod claims;
 pub mod combine;
@@ -14,6 +13,7 @@ pub mod exits;
 pub mod figure;
 pub mod guarantee;
 pub mod judge;
+pub(crate) mod named;
 pub mod optimise;
 pub mod paper;
 pub mod policy;
@@ -22,7 +22,6 @@ pub mod probabilities;
 pub mod relative;
 pub mod statistics;
 pub mod summary;
-pub mod target;
 pub mod temperature;
 pub mod thresholds;
 

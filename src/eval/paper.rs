@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::eval::named::unique;
+
 /// One point of a curve of the paper.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaperPoint {
@@ -11,21 +13,19 @@ pub struct PaperPoint {
     pub dataset: String,
     /// The curve's label in the paper.
     pub curve: String,
-    /// Multiply-adds or relative depth, as [`Self::x_unit`] says.
+    /// Multiply-adds or relative depth.
     pub x: f64,
-    /// `multiply_adds` or `relative_depth`.
-    pub x_unit: String,
     /// A fraction: accuracy (0 to 1) or relative accuracy.
     pub y: f64,
-    /// `accuracy` or `relative_accuracy`.
-    pub y_unit: String,
 }
 
 const HEADER: &str = "figure,dataset,curve,x,x_unit,y,y_unit";
 
-/// Reads the table; percent become fractions. Fails on another header, naming the line otherwise.
+/// Reads the table; percent become fractions. The labels hold no comma and no quote, so a line is
+/// split at its commas.
 ///
-/// The labels hold no comma and no quote, so a line is split at its commas.
+/// # Errors
+/// On another header; else names the line.
 pub fn parse(csv: &str) -> Result<Vec<PaperPoint>> {
     let mut lines = csv.lines();
     let header = lines.next().unwrap_or_default();
@@ -38,13 +38,13 @@ pub fn parse(csv: &str) -> Result<Vec<PaperPoint>> {
 
 fn point(line: &str) -> Result<PaperPoint> {
     let fields: Vec<&str> = line.split(',').collect();
-    let [figure, dataset, curve, x, x_unit, y, y_unit] = fields[..] else {
+    let [figure, dataset, curve, x, _, y, unit] = fields[..] else {
         bail!("{} fields instead of 7", fields.len());
     };
     let y: f64 = y.parse().context("y")?;
-    let (y, y_unit) = match y_unit {
-        "accuracy_percent" => (y / 100.0, "accuracy"),
-        "relative_accuracy" => (y, y_unit),
+    let y = match unit {
+        "accuracy_percent" => y / 100.0,
+        "relative_accuracy" => y,
         other => bail!("unknown unit `{other}`"),
     };
     Ok(PaperPoint {
@@ -52,21 +52,14 @@ fn point(line: &str) -> Result<PaperPoint> {
         dataset: dataset.to_owned(),
         curve: curve.to_owned(),
         x: x.parse().context("x")?,
-        x_unit: x_unit.to_owned(),
         y,
-        y_unit: y_unit.to_owned(),
     })
 }
 
 /// Labels of the curves of a figure on a data set, in the table's order.
 pub fn curves<'a>(points: &'a [PaperPoint], figure: &str, dataset: &str) -> Vec<&'a str> {
-    let mut labels = Vec::new();
-    for point in points.iter().filter(|p| p.figure == figure && p.dataset == dataset) {
-        if !labels.contains(&point.curve.as_str()) {
-            labels.push(&point.curve);
-        }
-    }
-    labels
+    let own = points.iter().filter(|p| p.figure == figure && p.dataset == dataset);
+    unique(own.map(|point| point.curve.as_str()))
 }
 
 /// (x, y) of one curve, in the table's order; empty where the paper has none.

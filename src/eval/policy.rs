@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | max-softmax, margin, entropy | that is surer than its threshold | ratio of the exits' shares, [`thresholds`](crate::eval::thresholds) |
 //! | patience | that completes P exits in a row of the same class | P, from 1 to K |
-//! | target-accuracy | whose accuracy at this confidence, counted on the hold-out, or a lower bound on it, reaches a target | the target, [`target`](crate::eval::target) |
+//! | target-accuracy | whose accuracy at this confidence, counted on the hold-out, or a lower bound on it, reaches a target | the target, [`target`] |
 //! | coordinate-ascent, dynamic-programme | that is surer than its threshold | lambda, the price of cost in accuracy, [`optimise`](crate::eval::optimise) |
 //! | oracle | at which being right is worth its cost | lambda |
 //!
@@ -13,9 +13,11 @@
 //!
 //! A policy is a file with a [`Form`], and a row of the table below.
 
+pub mod bins;
 mod form;
 mod gate;
 mod rule;
+pub mod target;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

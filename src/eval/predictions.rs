@@ -34,9 +34,11 @@ impl Predictions {
         &self.logits[start..start + self.classes]
     }
 
-    /// Refuses what no analysis can use: no image, no exit, tables of different lengths, labels
-    /// outside the classes, and logits that are not finite (naming the exit, from 1, and the
-    /// image's index in its file).
+    /// Checks that there are images, exits and classes, that the tables have the same length, that
+    /// labels lie within the classes, and that logits are finite.
+    ///
+    /// # Errors
+    /// Names the exit, from 1, and the image by its index in its file.
     pub fn check(&self) -> Result<()> {
         ensure!(!self.is_empty(), "the predictions hold no image");
         ensure!(self.exits > 0, "the predictions hold no exit");
@@ -78,7 +80,19 @@ impl Predictions {
     }
 }
 
-/// Refuses costs that are not of these exits: one an exit, and none less than the one before.
+#[cfg(test)]
+impl Predictions {
+    /// Predictions of the images 0, 1, ..
+    pub fn numbered(exits: usize, classes: usize, labels: &[u32], logits: &[f32]) -> Self {
+        let images = (0..labels.len() as u32).collect();
+        Predictions { exits, classes, images, labels: labels.to_vec(), logits: logits.to_vec() }
+    }
+}
+
+/// Checks that there is one cost an exit, and none less than the one before.
+///
+/// # Errors
+/// Says what does not fit.
 pub(crate) fn check_costs(exits: usize, multiply_adds: &[u64]) -> Result<()> {
     ensure!(
         multiply_adds.len() == exits,
@@ -98,13 +112,8 @@ mod tests {
     use super::*;
 
     fn two_exits_two_images() -> Predictions {
-        Predictions {
-            exits: 2,
-            classes: 2,
-            images: vec![7, 9],
-            labels: vec![0, 1],
-            logits: vec![1., 0., 0., 1., 2., 0., 0., 2.],
-        }
+        let numbered = Predictions::numbered(2, 2, &[0, 1], &[1., 0., 0., 1., 2., 0., 0., 2.]);
+        Predictions { images: vec![7, 9], ..numbered }
     }
 
     fn message(predictions: &Predictions) -> String {

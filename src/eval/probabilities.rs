@@ -151,13 +151,7 @@ mod tests {
 
     #[test]
     fn an_average_of_probabilities_is_not_an_average_of_logits() {
-        let predictions = Predictions {
-            exits: 2,
-            classes: 2,
-            images: vec![0],
-            labels: vec![0],
-            logits: vec![3f32.ln(), 0.0, 0.0, 9f32.ln()],
-        };
+        let predictions = Predictions::numbered(2, 2, &[0], &[3f32.ln(), 0.0, 0.0, 9f32.ln()]);
         let averaged = running_mean(&[(&predictions, 0), (&predictions, 1)]);
         let second = softmax_f32(averaged.logits_of(1, 0));
         assert!((second[0] - (0.75 + 0.1) / 2.0).abs() < 1e-6, "{second:?}");

@@ -32,18 +32,12 @@ pub enum Reference {
 /// A row of `figure.csv` of both figures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelativeRow {
-    /// The curve's label.
-    pub curve: String,
-    /// The network's own name.
-    pub network: String,
-    /// Its seed.
-    pub seed: u64,
-    /// Blocks or layers before the intermediate classifier.
+    /// The network.
+    pub trained: Trained,
+    /// Its position.
     pub position: usize,
-    /// Position over depth, 0 to 1.
+    /// Its position over its depth, 0 to 1.
     pub relative_depth: f64,
-    /// Test accuracy, 0 to 1.
-    pub accuracy: f64,
     /// The reference's accuracy, above 0.
     pub reference_accuracy: f64,
 }
@@ -70,12 +64,9 @@ pub fn relate(
         );
         match reference_of(network, networks, reference) {
             Ok(reference_accuracy) => rows.push(RelativeRow {
-                curve: network.curve.clone(),
-                network: network.network.clone(),
-                seed: network.seed,
+                trained: network.clone(),
                 position,
                 relative_depth: position as f64 / network.depth as f64,
-                accuracy: network.accuracy,
                 reference_accuracy,
             }),
             Err(why) if left_out.contains(&why) => {}
@@ -121,7 +112,7 @@ mod tests {
 
     fn relative(networks: &[Trained], reference: Reference) -> (Vec<f64>, Vec<String>) {
         let (rows, left_out) = relate(networks, reference).unwrap();
-        (rows.iter().map(|row| row.accuracy / row.reference_accuracy).collect(), left_out)
+        (rows.iter().map(|row| row.trained.accuracy / row.reference_accuracy).collect(), left_out)
     }
 
     #[test]

@@ -10,6 +10,9 @@ const COLDEST: f64 = 0.01;
 const HOTTEST: f64 = 100.0;
 
 /// The temperature of each exit, K numbers; 1 leaves the probabilities as they are.
+///
+/// # Errors
+/// On an unusable hold-out.
 pub fn fit(hold_out: &Predictions) -> Result<Vec<f64>> {
     hold_out.check().context("fitting temperatures on the hold-out")?;
     Ok((0..hold_out.exits).map(|exit| fit_exit(hold_out, exit)).collect())
@@ -90,13 +93,8 @@ mod tests {
 
     /// One exit that always says class 0 with odds `e^gap`, right `right` times of `images`.
     fn always_as_sure(gap: f32, right: usize, images: usize) -> Predictions {
-        Predictions {
-            exits: 1,
-            classes: 2,
-            images: (0..images as u32).collect(),
-            labels: (0..images).map(|i| u32::from(i >= right)).collect(),
-            logits: [gap, 0.0].repeat(images),
-        }
+        let labels: Vec<u32> = (0..images).map(|i| u32::from(i >= right)).collect();
+        Predictions::numbered(1, 2, &labels, &[gap, 0.0].repeat(images))
     }
 
     #[test]

@@ -15,8 +15,9 @@
 //! A threshold is the confidence of the surest hold-out image that is to stay, and an image leaves
 //! where its confidence is above it. Meant to leave by exit k, in all, are N (q_1 + .. + q_k)
 //! images, rounded; so the hold-out's mean cost never falls while the ratio rises. Images of equal
-//! confidence all stay, and the next exit makes up for them. Where nobody is to leave the threshold
-//! is infinity, where everybody is, minus infinity. The last exit has none: whoever is left leaves.
+//! confidence all stay, and the next exit makes up for them. Where no image is to leave the
+//! threshold is infinity, where every image is, minus infinity. The last exit has none: all images
+//! that are left leave there.
 
 use anyhow::{Result, ensure};
 
@@ -39,7 +40,7 @@ impl Thresholds {
         ensure!(
             values.len() == expected,
             "{} thresholds given, but a network of {exits} exits takes {expected}: one for every \
-             exit but the last, which keeps whoever is left",
+             exit but the last, where all others leave",
             values.len()
         );
         if let Some(k) = values.iter().position(|value| value.is_nan()) {
@@ -105,7 +106,7 @@ impl HoldOut {
     }
 }
 
-/// Refuses a hold-out of no image.
+/// Checks that the hold-out has an image.
 ///
 /// # Errors
 /// Says what it is for.

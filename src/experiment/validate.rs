@@ -8,7 +8,7 @@ use super::file::{Budgeted, Experiment, Figure};
 use crate::data::nearest;
 use crate::eval::optimise::check_lambda;
 use crate::eval::policy::Policy;
-use crate::eval::target::check_confidence;
+use crate::eval::policy::target::check_confidence;
 
 impl Experiment {
     /// All entries, those by position expanded.

@@ -72,9 +72,7 @@ mod tests {
     const HEADER: &str = "curve,network,seed,exit,multiply_adds,accuracy,correct,images\n";
 
     fn with_csv<T>(text: &str, work: impl Fn(&Path) -> T) -> T {
-        let folder = tempfile::tempdir().unwrap();
-        let csv = folder.path().join("figure.csv");
-        fs::write(&csv, text).unwrap();
+        let (_folder, csv) = table::written(text);
         work(&csv)
     }
 

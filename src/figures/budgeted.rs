@@ -53,14 +53,8 @@ struct Kind {
     ratios: bool,
 }
 
-/// A point of one seed: network, what tells the network's points apart, x and y.
-struct Row {
-    network: String,
-    place: String,
-    seed: String,
-    x: f64,
-    y: f64,
-}
+/// A point of one seed. Its key is the network, and what tells the network's points apart.
+type Row = Sample<(String, String)>;
 
 /// A curve's rows.
 struct Swept {
@@ -104,13 +98,8 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             place = format!("exit {count}");
             *count += 1;
         }
-        let row = Row {
-            network: network[i].clone(),
-            place,
-            seed: seed[i].clone(),
-            x: cost[i],
-            y: accuracy[i],
-        };
+        let key = (network[i].clone(), place);
+        let row = Row { key, seed: seed[i].clone(), x: cost[i], y: accuracy[i] };
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, rows)) => rows.push(row),
             None => kinds.push((kind, vec![row])),
@@ -154,13 +143,8 @@ const STRETCHES: usize = 12;
 impl Swept {
     /// The mean over seeds at each network's place.
     fn means(&self) -> Result<Vec<Mean>> {
-        let sample = |row: &Row| Sample {
-            key: (row.network.clone(), row.place.clone()),
-            seed: row.seed.clone(),
-            x: row.x,
-            y: row.y,
-        };
-        Ok(means(self.rows.iter().map(sample))?.into_iter().map(|(_, mean)| mean).collect())
+        let rows = self.rows.iter().cloned();
+        Ok(means(rows)?.into_iter().map(|(_, mean)| mean).collect())
     }
 
     /// The points of each network, by ascending cost, for each seed in order.
@@ -168,7 +152,7 @@ impl Swept {
         let mut seeds: BTreeMap<&str, BTreeMap<&str, Vec<Point>>> = BTreeMap::new();
         for row in &self.rows {
             let networks = seeds.entry(&row.seed).or_default();
-            networks.entry(&row.network).or_default().push(Point::new(row.x, row.y));
+            networks.entry(&row.key.0).or_default().push(Point::new(row.x, row.y));
         }
         let ascending = |mut points: Vec<Point>| {
             points.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -245,12 +229,14 @@ fn mean_line(seeds: &[Vec<Point>]) -> Option<Vec<Point>> {
 mod tests {
     use super::*;
 
-    fn drawn(rows: &[&str]) -> Vec<Line> {
-        let folder = tempfile::tempdir().unwrap();
-        let csv = folder.path().join("figure.csv");
+    fn tried(rows: &[&str]) -> Result<Chart> {
         let header = "curve,network,seed,policy,temperature,ratio,multiply_adds,accuracy,images";
-        std::fs::write(&csv, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
-        panel(&csv, &[]).unwrap().curves
+        let (_folder, csv) = table::written(&format!("{header}\n{}\n", rows.join("\n")));
+        panel(&csv, &[])
+    }
+
+    fn drawn(rows: &[&str]) -> Vec<Line> {
+        tried(rows).unwrap().curves
     }
 
     fn places(line: &Line) -> Vec<(f64, f64)> {
@@ -292,12 +278,8 @@ mod tests {
 
     #[test]
     fn a_seed_that_occurs_twice_at_a_point_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let csv = folder.path().join("figure.csv");
-        let row = "MSDNet,m,0,max-softmax,1,0,10,0.5,100\n";
-        let header = "curve,network,seed,policy,temperature,ratio,multiply_adds,accuracy,images\n";
-        std::fs::write(&csv, [header, row, row].concat()).unwrap();
-        let error = format!("{:#}", panel(&csv, &[]).unwrap_err());
+        let error =
+            format!("{:#}", tried(&["MSDNet,m,0,max-softmax,1,0,10,0.5,100"; 2]).unwrap_err());
         assert!(error.contains("seed 0 occurs twice"), "{error}");
     }
 

@@ -111,7 +111,7 @@ fn axis(frame: &Frame, bottom: f64, marks: &mut Vec<Mark>) {
         let at = frame.across(x);
         let strong = x == 0.0 || x == 1.0;
         let (colour, width) = if strong { (RULE, 1.4) } else { (GRID, 1.0) };
-        marks.push(Mark::Stroke { points: vec![(at, EDGE), (at, bottom)], colour, width });
+        marks.push(Mark::stroke([(at, EDGE), (at, bottom)], colour, width));
         text(&format!("{x}"), (at, bottom + 14.0), Across::Middle, marks);
         x += 0.5;
     }
@@ -130,11 +130,7 @@ fn row(claim: &Claim, frame: &Frame, middle: f64, marks: &mut Vec<Mark>) {
         opacity: 0.16,
     });
     let (low, high) = (frame.across(claim.interval.0), frame.across(claim.interval.1));
-    marks.push(Mark::Stroke {
-        points: vec![(low, middle), (high, middle)],
-        colour: paler(ink, 0.25),
-        width: 2.4,
-    });
+    marks.push(Mark::stroke([(low, middle), (high, middle)], paler(ink, 0.25), 2.4));
     if claim.interval.0 < SHOWN.0 {
         arrow((low, middle), -1.0, ink, marks);
     }
@@ -153,13 +149,13 @@ fn row(claim: &Claim, frame: &Frame, middle: f64, marks: &mut Vec<Mark>) {
 
 fn arrow((x, y): (f64, f64), way: f64, colour: Colour, marks: &mut Vec<Mark>) {
     let points = vec![(x, y - 4.5), (x + 7.0 * way, y), (x, y + 4.5)];
-    marks.push(Mark::Area { points, colour, opacity: 1.0 });
+    marks.push(Mark::area(points, colour));
 }
 
 /// The paper's effect, hollow.
 fn diamond((x, y): (f64, f64), marks: &mut Vec<Mark>) {
     let around = |r: f64| vec![(x, y - r), (x + r, y), (x, y + r), (x - r, y), (x, y - r)];
-    marks.push(Mark::Stroke { points: around(6.0), colour: (0, 0, 0), width: 1.4 });
+    marks.push(Mark::stroke(around(6.0), (0, 0, 0), 1.4));
 }
 
 /// Our effect: a disc where the claim holds, a square where it fails, a ring where it is open.
@@ -172,7 +168,7 @@ fn point((x, y): (f64, f64), outcome: Outcome, marks: &mut Vec<Mark>) {
         };
         (0..20).map(corner).collect()
     };
-    let mut area = |points, colour| marks.push(Mark::Area { points, colour, opacity: 1.0 });
+    let mut area = |points, colour| marks.push(Mark::area(points, colour));
     match outcome {
         Outcome::Holds => area(disc(4.6), ink),
         Outcome::Fails => {
@@ -255,11 +251,7 @@ mod tests {
     fn what_lies_beyond_the_axis_is_cut_off_and_nothing_leaves_the_canvas() {
         let groups = vec![("Fig. 5".to_owned(), vec![claim(9.0, 20.0)])];
         let canvas = lay_out(&groups).unwrap();
-        let points = canvas.marks.iter().flat_map(|mark| match mark {
-            Mark::Stroke { points, .. } | Mark::Area { points, .. } => points.clone(),
-            Mark::Text(text) => vec![text.at],
-        });
-        for (x, y) in points {
+        for (x, y) in canvas.marks.iter().flat_map(Mark::places) {
             assert!(x >= 0.0 && x <= canvas.width && y >= 0.0 && y <= canvas.height, "{x} {y}");
         }
     }

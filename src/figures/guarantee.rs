@@ -49,13 +49,12 @@ mod tests {
 
     #[test]
     fn methods_are_lines_and_the_diagonal_says_what_is_tolerated() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| folder.path().join(name);
         let rows = "risk,tolerance,confidence,method,threshold,multiply_adds,saving,risk_holdout,risk_test\n\
             gap,0.01,,crc,0.8,100,0.2,0.008,0.009\ngap,0.01,0.9,ltt,,125,0,0,0\n\
             gap,0.02,,crc,0.7,80,0.36,0.018,0.021\ngap,0.02,0.9,ltt,0.9,110,0.12,-0.002,0.001\n";
-        std::fs::write(place("g.csv"), rows).unwrap();
-        draw(&place("g.csv"), &place("g.svg"), &place("g.png")).unwrap();
+        let (folder, csv) = table::written(rows);
+        let place = |name: &str| folder.path().join(name);
+        draw(&csv, &place("g.svg"), &place("g.png")).unwrap();
         let svg = std::fs::read_to_string(place("g.svg")).unwrap();
         for text in ["Risk (gap) on test", "Saving on test", "crc", "ltt", "as much as tolerated"] {
             assert!(svg.contains(text), "{text}");

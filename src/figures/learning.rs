@@ -1,6 +1,6 @@
 //! How the families learn: accuracy of the last exit on the hold-out, by epoch.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
@@ -92,9 +92,7 @@ fn read(path: &Path) -> Result<Vec<Run>> {
 
 fn panel(place: usize, runs: Vec<Run>) -> Chart {
     let mut curves = Vec::new();
-    let mut lengths: Vec<usize> = runs.iter().map(|run| run.points.len()).collect();
-    lengths.sort_unstable();
-    lengths.dedup();
+    let lengths: BTreeSet<usize> = runs.iter().map(|run| run.points.len()).collect();
     for length in lengths {
         let own: Vec<&Run> = runs.iter().filter(|run| run.points.len() == length).collect();
         let label = format!("{length} epoch{}", if length == 1 { "" } else { "s" });
@@ -123,10 +121,8 @@ mod tests {
     use super::*;
 
     fn drawn(rows: &str) -> (Result<bool>, String) {
-        let folder = tempfile::tempdir().unwrap();
-        let csv = folder.path().join("learning.csv");
         let header = "network,seed,epoch,learning_rate,loss,exit,accuracy\n";
-        std::fs::write(&csv, format!("{header}{rows}")).unwrap();
+        let (folder, csv) = table::written(&format!("{header}{rows}"));
         let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
         // The same table twice: shared runs are drawn once.
         let done = draw(&[csv.clone(), csv], &svg, &png);
@@ -148,10 +144,8 @@ mod tests {
 
     #[test]
     fn the_last_exit_of_each_run_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let csv = folder.path().join("learning.csv");
         let text = "network,seed,epoch,learning_rate,loss,exit,accuracy\nA,0,1,0.1,4,1,0.1\nA,0,1,0.1,4,2,0.2\nB,0,1,0.1,4,1,0.3\n";
-        std::fs::write(&csv, text).unwrap();
+        let (_folder, csv) = table::written(text);
         let points: Vec<_> = read(&csv).unwrap().into_iter().map(|run| run.points).collect();
         assert_eq!(points, [vec![(1.0, 0.2)], vec![(1.0, 0.3)]]);
     }

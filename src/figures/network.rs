@@ -102,11 +102,7 @@ impl Diagram {
         }
         for (row, name) in self.rows.iter().enumerate() {
             let y = plan.y(row);
-            marks.push(Mark::Stroke {
-                points: vec![(plan.left - 4.0, y), (plan.width - MARGIN, y)],
-                colour: GRID,
-                width: 1.0,
-            });
+            marks.push(Mark::stroke([(plan.left - 4.0, y), (plan.width - MARGIN, y)], GRID, 1.0));
             marks.push(Mark::text(name, (MARGIN, y), 11.0, Across::Left, Down::Middle));
         }
         Ok(())
@@ -116,12 +112,8 @@ impl Diagram {
         let cell = self.cells.get(exit.cell).context("an exit without a feature map")?;
         let (x, y) = plan.centre(*cell);
         let bottom = plan.y(self.rows.len()) - 4.0;
-        marks.push(Mark::Stroke { points: vec![(x, y), (x, bottom)], colour: ORANGE, width: 1.4 });
-        marks.push(Mark::Area {
-            points: circle((x, bottom), plan.half.min(6.5)),
-            colour: ORANGE,
-            opacity: 1.0,
-        });
+        marks.push(Mark::stroke([(x, y), (x, bottom)], ORANGE, 1.4));
+        marks.push(Mark::area(circle((x, bottom), plan.half.min(6.5)), ORANGE));
         let words = format!("exit {number}: {}", exit.cost);
         let upright = plan.upright;
         let length = text_width(&words, 10.5)?;
@@ -144,11 +136,11 @@ impl Diagram {
         let (first, last) =
             (rows.clone().min().context("a transition after no layer")?, rows.max().unwrap_or(0));
         let x = plan.x(column) + plan.half + (plan.step / 2.0 - plan.half) * 0.9;
-        marks.push(Mark::Stroke {
-            points: vec![(x, plan.y(first) - plan.half - 5.0), (x, plan.y(last) + plan.half + 5.0)],
-            colour: TEXT,
-            width: 2.4,
-        });
+        marks.push(Mark::stroke(
+            [(x, plan.y(first) - plan.half - 5.0), (x, plan.y(last) + plan.half + 5.0)],
+            TEXT,
+            2.4,
+        ));
         Ok(())
     }
 
@@ -172,16 +164,10 @@ impl Diagram {
             }
             match sign {
                 Sign::Square(is_used) => square((x + 6.0, y), 5.5, is_used, marks),
-                Sign::Circle => marks.push(Mark::Area {
-                    points: circle((x + 6.0, y), 5.5),
-                    colour: ORANGE,
-                    opacity: 1.0,
-                }),
-                Sign::Bar => marks.push(Mark::Stroke {
-                    points: vec![(x + 6.0, y - 7.0), (x + 6.0, y + 7.0)],
-                    colour: TEXT,
-                    width: 2.4,
-                }),
+                Sign::Circle => marks.push(Mark::area(circle((x + 6.0, y), 5.5), ORANGE)),
+                Sign::Bar => {
+                    marks.push(Mark::stroke([(x + 6.0, y - 7.0), (x + 6.0, y + 7.0)], TEXT, 2.4))
+                }
             }
             marks.push(Mark::text(words, (x + 18.0, y), 11.0, Across::Left, Down::Middle));
             x += room;
@@ -266,20 +252,19 @@ fn arrow(from: (f64, f64), to: (f64, f64), plan: &Plan, marks: &mut Vec<Mark>) {
     let head = plan.half.min(5.0);
     let (bx, by) = (end.0 - ux * head, end.1 - uy * head);
     let half = head * 0.45;
-    marks.push(Mark::Stroke { points: vec![start, (bx, by)], colour: FRAME, width: 0.9 });
-    marks.push(Mark::Area {
-        points: vec![end, (bx - uy * half, by + ux * half), (bx + uy * half, by - ux * half)],
-        colour: FRAME,
-        opacity: 1.0,
-    });
+    marks.push(Mark::stroke([start, (bx, by)], FRAME, 0.9));
+    marks.push(Mark::area(
+        [end, (bx - uy * half, by + ux * half), (bx + uy * half, by - ux * half)],
+        FRAME,
+    ));
 }
 
 fn square((x, y): (f64, f64), half: f64, is_used: bool, marks: &mut Vec<Mark>) {
     let corners = |h: f64| vec![(x - h, y - h), (x + h, y - h), (x + h, y + h), (x - h, y + h)];
     let colour = if is_used { BLUE } else { FRAME };
-    marks.push(Mark::Area { points: corners(half), colour, opacity: 1.0 });
+    marks.push(Mark::area(corners(half), colour));
     if !is_used {
-        marks.push(Mark::Area { points: corners(half - 1.0), colour: WHITE, opacity: 1.0 });
+        marks.push(Mark::area(corners(half - 1.0), WHITE));
     }
 }
 
@@ -311,11 +296,7 @@ mod tests {
         for columns in [2, 24, 300] {
             let canvas = diagram(columns).lay_out().unwrap();
             for mark in &canvas.marks {
-                let points = match mark {
-                    Mark::Stroke { points, .. } | Mark::Area { points, .. } => points.clone(),
-                    Mark::Text(text) => vec![text.at],
-                };
-                for (x, y) in points {
+                for (x, y) in mark.places() {
                     assert!(x >= 0.0 && x <= canvas.width, "{columns}: {x}");
                     assert!(y >= 0.0 && y <= canvas.height, "{columns}: {y}");
                 }

@@ -89,11 +89,9 @@ mod tests {
     use super::*;
 
     fn drawn(rows: &[&str]) -> Result<Vec<Chart>> {
-        let folder = tempfile::tempdir().unwrap();
-        let csv = folder.path().join("figure.csv");
         let header = "curve,network,seed,position,relative_depth,accuracy,error,\
                       reference_accuracy,relative_accuracy";
-        std::fs::write(&csv, format!("{header}\n{}\n", rows.join("\n"))).unwrap();
+        let (_folder, csv) = table::written(&format!("{header}\n{}\n", rows.join("\n")));
         let paper =
             [PaperCurve { label: "ResNet".to_owned(), source: None, points: vec![(0.148, 0.934)] }];
         panels(&csv, &paper, "Final classifier", "relative accuracy")

@@ -68,12 +68,11 @@ mod tests {
 
     #[test]
     fn a_table_of_two_networks_gives_a_picture_with_two_panels() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| folder.path().join(name);
         let rows = "network,batch,threads,exit,ratio,counted,measured,images_per_s\n\
             first,1,1,1,,0.2,0.25,90\nfirst,256,1,,0.5,0.5,0.55,900\nother,1,1,1,,0.3,0.3,50\n";
-        std::fs::write(place("saving.csv"), rows).unwrap();
-        draw(&place("saving.csv"), &place("a.svg"), &place("a.png")).unwrap();
+        let (folder, csv) = table::written(rows);
+        let place = |name: &str| folder.path().join(name);
+        draw(&csv, &place("a.svg"), &place("a.png")).unwrap();
         let svg = std::fs::read_to_string(place("a.svg")).unwrap();
         for text in ["first", "other", "as counted", "ratios, batch 256, 1 thread"] {
             assert!(svg.contains(text), "{text}");

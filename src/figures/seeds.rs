@@ -10,6 +10,7 @@ use super::chart::{Line, Markers, Point, Spread, Style};
 use crate::eval::statistics::seeds_half_width;
 
 /// What one seed measured at the point that `key` names.
+#[derive(Clone)]
 pub struct Sample<K> {
     pub key: K,
     pub seed: String,

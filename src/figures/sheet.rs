@@ -97,11 +97,7 @@ fn fitting(line: &str, room: f64) -> Result<f64> {
 
 fn frame((x, y): (f64, f64)) -> Mark {
     let (a, b) = (3.0, PICTURE + 3.0);
-    Mark::Area {
-        points: vec![(x - a, y - a), (x + b, y - a), (x + b, y + b), (x - a, y + b)],
-        colour: FRAMED,
-        opacity: 1.0,
-    }
+    Mark::area([(x - a, y - a), (x + b, y - a), (x + b, y + b), (x - a, y + b)], FRAMED)
 }
 
 fn text(words: &str, at: (f64, f64), size: f64, across: Across) -> Mark {

@@ -82,14 +82,21 @@ impl Table {
     }
 }
 
+/// A CSV in a folder of its own.
+#[cfg(test)]
+pub fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let csv = folder.path().join("figure.csv");
+    std::fs::write(&csv, text).expect("a file");
+    (folder, csv)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn table(text: &str) -> Result<Table> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("figure.csv");
-        std::fs::write(&path, text).unwrap();
+        let (_folder, path) = written(text);
         read(&path)
     }
 

@@ -1,5 +1,5 @@
-//! Early exit in earnest: an image goes no further than the exit that lets it go, and what lies
-//! behind that exit is not computed for it.
+//! Early exit in a running network: nothing behind the exit at which an image leaves is computed
+//! for it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -43,7 +43,7 @@ pub fn early_exit(
     threads: usize,
 ) -> Result<Vec<Verdict>> {
     rule.check(engine.exits())?;
-    // One image is at one exit at a time, so nobody waits for these locks.
+    // One image is at one exit at a time, so these locks are never waited for.
     let passages: Vec<Mutex<(Passage, Option<Said>)>> =
         (0..images.len() / engine.image()).map(|_| Mutex::new((rule.passage(), None))).collect();
     let leaves = |image: usize, _exit: usize, logits: &[f32]| {
@@ -55,7 +55,7 @@ pub fn early_exit(
     let left = engine.until(images, threads, &leaves)?;
     let verdicts = left.iter().zip(passages).map(|(left, passage)| {
         let (mut passage, said) = passage.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is asked whether an image leaves at the last exit.
+        // The engine does not ask whether an image leaves at the last exit.
         let said = match said {
             Some(said) if said.leaves => said,
             _ => passage.next(&left.logits),

@@ -70,24 +70,17 @@ fn predictions(
     source: &Source,
     indices: &[u32],
 ) -> Result<Predictions> {
-    if let Some(bad) = logits.iter().position(|v| !v.is_finite()) {
-        let (exit, image) = (bad / (indices.len() * classes), bad / classes % indices.len());
-        anyhow::bail!(
-            "exit {} gives {} for image {}: the weights are broken",
-            exit + 1,
-            logits[bad],
-            indices[image]
-        );
-    }
     let labels = Vec::<i64>::try_from(&source.labels_of(indices, Device::Cpu)?)?;
     let labels = labels.into_iter().map(|label| label as u32).collect();
-    Ok(Predictions {
+    let predictions = Predictions {
         exits: logits.len() / (indices.len() * classes),
         classes,
         images: indices.to_vec(),
         labels,
         logits,
-    })
+    };
+    predictions.check().context("the weights are broken")?;
+    Ok(predictions)
 }
 
 /// float32 `[exits, N, classes]`, on the device. Where its memory does not hold a batch, smaller ones are taken.

@@ -44,6 +44,11 @@ impl Table {
         self
     }
 
+    /// The names of the columns, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| column.name().as_str()).collect()
+    }
+
     /// The table as CSV with a header.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub struct Row {
 /// `exits.csv` has its accuracy. Networks that are joined are one curve.
 ///
 /// # Errors
-/// When predictions cannot be had.
+/// When predictions cannot be read or made.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (named, place, seed) in study.entries()? {

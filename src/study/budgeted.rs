@@ -42,7 +42,7 @@ impl Row {
 /// for it also without dynamic evaluation, and networks of one exit as points.
 ///
 /// # Errors
-/// When predictions cannot be had, or the hold-out is too small.
+/// When predictions cannot be read or made, or the hold-out is too small.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (named, place, seed) in study.entries()? {
@@ -114,7 +114,8 @@ fn swept(
     both: &Network,
     setting: &Setting,
 ) -> Result<Vec<Row>> {
-    let Sweep { policy, temperatures, points } = sweep(both, setting)?;
+    let Sweep { temperatures, points } = sweep(both, setting)?;
+    let policy = setting.policy;
     if let Some(told) = temperature::at_bounds(&temperatures) {
         tell(format!("warning: {network}, seed {seed}, {}: {told}", policy.name()));
     }

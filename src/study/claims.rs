@@ -73,26 +73,6 @@ fn counts(count: &Count) -> Result<Vec<f64>> {
     Ok(counts)
 }
 
-/// The columns of `claims.csv`, in order.
-pub const COLUMNS: [&str; 16] = [
-    "claim",
-    "verdict",
-    "magnitude",
-    "value",
-    "low",
-    "high",
-    "unit",
-    "margin",
-    "paper",
-    "ratio",
-    "ratio_low",
-    "ratio_high",
-    "seeds",
-    "needed",
-    "places",
-    "note",
-];
-
 /// The judgements as `claims.csv` has them.
 pub fn table(judgements: &[Judgement]) -> Table {
     let each = || judgements.iter();

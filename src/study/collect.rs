@@ -10,9 +10,9 @@ use super::{Origin, Study};
 use crate::experiment::load;
 use crate::runs::{Settings, Task};
 
-/// Draws the figures of `experiments` with `changes` from the runs that are finished. Returns what is
-/// to be printed on standard output (what is missing and what was drawn), and what stands in the way
-/// of the figures that could not be drawn though they have runs; the others are drawn.
+/// Draws the figures of `experiments` with `changes` from the runs that are finished. Returns the text
+/// for standard output (what is missing and what was drawn), and the errors of figures that have runs
+/// and could not be drawn.
 pub fn collect_figures(
     experiments: &[String],
     changes: &[String],

@@ -40,8 +40,8 @@ impl std::fmt::Display for ClaimFailed {
 
 impl std::error::Error for ClaimFailed {}
 
-/// Carries out an experiment that was read from `origin`: trains what is missing, predicts, writes the figure's files. Returns
-/// what is to be printed on standard output.
+/// Carries out an experiment that was read from `origin`: trains what is missing, predicts, writes
+/// the figure's files. Returns the text for standard output.
 ///
 /// # Errors
 /// [`crate::runs::Interrupted`] after a signal, [`ClaimFailed`] where claims are required; else what
@@ -58,8 +58,8 @@ pub fn make_figure(
     watch_signals()?;
     let study = Study::new(name, experiment, settings)?;
     if ask.plan {
-        let plan = plan_json(&study);
-        return Ok(if ask.json { format!("{plan:#}\n") } else { describe_plan(&plan) });
+        let json = || format!("{:#}\n", plan_json(&study));
+        return Ok(if ask.json { json() } else { describe_plan(&study) });
     }
     let outputs = Outputs::new(&study, origin)?;
     // Read before hours of training: a test part that cannot serve is told now.

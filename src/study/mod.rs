@@ -32,7 +32,6 @@ use crate::runs::{Data, DataSets, Known, Settings, State, Task};
 pub use collect::collect_figures;
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use origin::Origin;
-pub use plan::{describe_plan, plan_json};
 pub use report::{findings, write_report};
 
 /// An experiment with its plan, data and costs: all that is known before anything is trained.
@@ -60,7 +59,7 @@ impl<'a> Study<'a> {
     /// Everything that can be checked without training.
     ///
     /// # Errors
-    /// Names the network or key that cannot be.
+    /// Returns an error naming the invalid network or key.
     pub fn new(name: &str, experiment: &Experiment, settings: &'a Settings) -> Result<Study<'a>> {
         let data_sets = DataSets::new(settings);
         let data = data_sets.of_experiment(experiment)?;
@@ -181,7 +180,7 @@ impl<'a> Study<'a> {
     /// one network with an exit a member.
     ///
     /// # Errors
-    /// When a network's predictions cannot be had.
+    /// When a network's predictions cannot be read or made.
     pub fn answers(
         &self,
         named: &Named,
@@ -209,7 +208,7 @@ impl<'a> Study<'a> {
     /// Predictions of one seed of a network.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When they cannot be read or made.
     pub fn predictions(
         &self,
         network: &Trained,

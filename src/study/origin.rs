@@ -34,8 +34,8 @@ impl Origin {
         Ok(Origin { file: file.transpose()? })
     }
 
-    /// Takes the folder of results for this experiment, of which `effective` is the text. What was
-    /// made of the same file with other settings will be replaced, and that is told.
+    /// Takes the folder of results for this experiment, whose text is `effective`. Results of the
+    /// same file with other settings will be replaced, and a message says so.
     ///
     /// # Errors
     /// When the folder holds the results of another file that says something else.

@@ -61,8 +61,9 @@ fn effective(study: &Study) -> Result<String> {
 /// Every epoch of every run that was trained here; the accuracy is on the hold-out, and empty
 /// without one.
 fn learning_table(study: &Study) -> Result<Table> {
-    let [mut networks, mut seeds, mut epochs] = [const { Vec::new() }; 3];
-    let [mut rates, mut losses, mut exits, mut accuracies] = [const { Vec::new() }; 4];
+    const NAMES: [&str; 7] =
+        ["network", "seed", "epoch", "learning_rate", "loss", "exit", "accuracy"];
+    let mut rows: Vec<[String; 7]> = Vec::new();
     for network in &study.plan.networks {
         for (_, run) in study.runs_of(network) {
             let path = RunFolder::standing_for(&study.settings.places.runs, run).train_csv();
@@ -71,30 +72,22 @@ fn learning_table(study: &Study) -> Result<Table> {
                 continue;
             }
             let table = tables::read(&path)?;
-            let column = |name: &str| table.column(name).map(str::to_owned).collect::<Vec<_>>();
+            let column = |name: &str| table.column(name).collect::<Vec<_>>();
             let [epoch, rate, loss] = ["epoch", "learning_rate", "loss"].map(column);
             for exit in 1..=study.multiply_adds(&network.name).len() {
                 let accuracy = column(&format!("accuracy_{exit}"));
                 for row in 0..epoch.len() {
-                    networks.push(network.name.clone());
-                    seeds.push(run.seed.to_string());
-                    epochs.push(epoch[row].clone());
-                    rates.push(rate[row].clone());
-                    losses.push(loss[row].clone());
-                    exits.push(exit.to_string());
-                    accuracies.push(accuracy.get(row).cloned().unwrap_or_default());
+                    let (seed, exit) = (run.seed.to_string(), exit.to_string());
+                    let accuracy = accuracy.get(row).copied().unwrap_or_default();
+                    let cells =
+                        [&network.name, &seed, epoch[row], rate[row], loss[row], &exit, accuracy];
+                    rows.push(cells.map(str::to_owned));
                 }
             }
         }
     }
-    Ok(Table::default()
-        .text("network", networks)
-        .text("seed", seeds)
-        .text("epoch", epochs)
-        .text("learning_rate", rates)
-        .text("loss", losses)
-        .text("exit", exits)
-        .text("accuracy", accuracies))
+    let column = |table: Table, (at, name)| table.text(name, rows.iter().map(|row| &row[at]));
+    Ok(NAMES.into_iter().enumerate().fold(Table::default(), column))
 }
 
 /// Scores of every exit on the test images, and on the hold-out where there is one.

@@ -24,7 +24,7 @@ pub struct Positional {
 /// Rows of fig-intermediate or fig-final-degradation.
 ///
 /// # Errors
-/// When predictions cannot be had.
+/// When predictions cannot be read or made.
 pub fn rows(study: &Study) -> Result<Positional> {
     let is_left = study.plan.figure == Figure::FigIntermediate;
     let mut trained = Vec::new();
@@ -61,13 +61,13 @@ pub fn rows(study: &Study) -> Result<Positional> {
 /// The rows as `figure.csv` has them.
 pub fn table(rows: &[RelativeRow]) -> Table {
     Table::default()
-        .text("curve", rows.iter().map(|r| &r.curve))
-        .text("network", rows.iter().map(|r| &r.network))
-        .count("seed", rows.iter().map(|r| r.seed))
+        .text("curve", rows.iter().map(|r| &r.trained.curve))
+        .text("network", rows.iter().map(|r| &r.trained.network))
+        .count("seed", rows.iter().map(|r| r.trained.seed))
         .count("position", rows.iter().map(|r| r.position as u64))
         .number("relative_depth", rows.iter().map(|r| r.relative_depth))
-        .number("accuracy", rows.iter().map(|r| r.accuracy))
-        .number("error", rows.iter().map(|r| 1.0 - r.accuracy))
+        .number("accuracy", rows.iter().map(|r| r.trained.accuracy))
+        .number("error", rows.iter().map(|r| 1.0 - r.trained.accuracy))
         .number("reference_accuracy", rows.iter().map(|r| r.reference_accuracy))
-        .number("relative_accuracy", rows.iter().map(|r| r.accuracy / r.reference_accuracy))
+        .number("relative_accuracy", rows.iter().map(|r| r.trained.accuracy / r.reference_accuracy))
 }

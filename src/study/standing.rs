@@ -1,5 +1,6 @@
 //! Whether claims stood in the source before the runs that judge them began.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,15 +13,13 @@ pub fn missing(folder: &Path, commits: &[String], own: &[&Claim]) -> Option<Vec<
     if commits.is_empty() {
         return None;
     }
-    let mut missing: Vec<String> = Vec::new();
+    let mut missing = BTreeSet::new();
     for commit in commits {
         let then = claims_at(folder, commit)?;
         let absent = own.iter().filter(|claim| !then.contains(claim));
         missing.extend(absent.map(|claim| claim.id.clone()));
     }
-    missing.sort_unstable();
-    missing.dedup();
-    Some(missing)
+    Some(missing.into_iter().collect())
 }
 
 /// Notes the judgements of claims that did not stand when the runs began.

@@ -12,7 +12,7 @@ use crate::runs::Split;
 /// of at least as many images.
 ///
 /// # Errors
-/// When predictions cannot be had.
+/// When predictions cannot be read or made.
 pub fn table(study: &Study) -> Result<Option<Table>> {
     let mut rows: Vec<(&str, u64, Entry)> = Vec::new();
     for network in &study.plan.networks {

@@ -4,14 +4,12 @@ use super::*;
 
 /// Two exits, three classes: logits such that exit 1 is sure of `sure[i]` and right or not.
 fn small() -> (Predictions, Vec<u64>) {
-    let logits = vec![
+    let logits = [
         // exit 1: sure and right, unsure and wrong, sure and wrong
         4., 0., 0., 1., 0., 0., 0., 0., 3., // exit 2: all right
         4., 0., 0., 0., 4., 0., 0., 4., 0.,
     ];
-    let predictions =
-        Predictions { exits: 2, classes: 3, images: vec![0, 1, 2], labels: vec![0, 1, 1], logits };
-    (predictions, vec![100, 400])
+    (Predictions::numbered(2, 3, &[0, 1, 1], &logits), vec![100, 400])
 }
 
 fn swept(policy: Policy, ratios: &[f64]) -> Sweep {
@@ -122,13 +120,8 @@ fn every_policy_and_every_way_to_combine_exits_gives_a_curve() {
 #[test]
 fn a_budget_just_short_of_the_last_exit_is_solved_with_many_exits_too() {
     let exits = 12;
-    let predictions = Predictions {
-        exits,
-        classes: 2,
-        images: (0..50).collect(),
-        labels: vec![0; 50],
-        logits: (0..exits * 50).flat_map(|i| [(i * 37 % 101) as f32 / 50.0, 0.0]).collect(),
-    };
+    let logits = (0..exits * 50).flat_map(|i| [(i * 37 % 101) as f32 / 50.0, 0.0]);
+    let predictions = Predictions::numbered(exits, 2, &[0; 50], &logits.collect::<Vec<_>>());
     let costs = costs_of(exits);
     let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
     let last = costs[exits - 1] as f64;

@@ -26,13 +26,11 @@
 pub mod bounds;
 pub mod table;
 
-use std::fmt;
-use std::str::FromStr;
-
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::eval::answers::Answers;
-use crate::eval::target::check_confidence;
+use crate::eval::named::by_name;
+use crate::eval::policy::target::check_confidence;
 use crate::eval::thresholds::Thresholds;
 use bounds::{betting_holds, hoeffding_bentkus};
 
@@ -77,20 +75,8 @@ impl Risk {
     }
 }
 
-impl fmt::Display for Risk {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Risk {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let risk = Risk::ALL.into_iter().find(|risk| risk.name() == name);
-        risk.with_context(|| format!("unknown risk `{name}`: one of gap, consistency"))
-    }
-}
+by_name!(Risk, "risk");
+by_name!(Method, "method");
 
 impl Method {
     /// Every method, in the order of the tables.
@@ -120,12 +106,6 @@ impl Method {
                 hoeffding_bentkus(count, losses.len(), at_most) <= delta
             }
         }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

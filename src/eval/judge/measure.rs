@@ -1,9 +1,12 @@
 //! The rules about lines of accuracy by multiply-adds.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::leaving;
 use super::lines::{Lines, Shape, distinct, mean_difference};
 use super::{Finding, Findings, Row};
 use crate::eval::claims::{Curves, Range, Rule};
+use crate::eval::named::unique;
 use crate::eval::statistics::{Sample, estimate};
 
 /// Places at which two curves are compared at most; evenly picked where there are more.
@@ -48,27 +51,22 @@ struct Pair<'a> {
 }
 
 impl<'a> Curve<'a> {
+    /// The rows of single exits.
+    fn rows(&self) -> impl Iterator<Item = &'a Row> {
+        self.rows.iter().filter(|row| !row.averaged)
+    }
+
     fn labels(&self, curves: &Curves) -> Vec<&'a str> {
-        let mut labels: Vec<&str> = Vec::new();
-        for row in self.rows.iter().filter(|row| !row.averaged && curves.matches(&row.curve)) {
-            if !labels.contains(&row.curve.as_str()) {
-                labels.push(&row.curve);
-            }
-        }
-        labels
+        unique(self.rows().map(|row| &*row.curve).filter(|label| curves.matches(label)))
     }
 
     /// Its lines by seed, in ascending order of the seeds.
     fn lines(&self, label: &str) -> Result<Vec<(u64, Lines<'a>)>, String> {
-        let own: Vec<&Row> =
-            self.rows.iter().filter(|row| !row.averaged && row.curve == label).collect();
-        let mut seeds: Vec<u64> = own.iter().map(|row| row.seed).collect();
-        seeds.sort_unstable();
-        seeds.dedup();
-        let of_seed = |seed| {
-            let rows = own.iter().copied().filter(|row| row.seed == seed).collect();
-            Ok((seed, Lines::of(rows, self.shape)?))
-        };
+        let mut seeds: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
+        for row in self.rows().filter(|row| row.curve == label) {
+            seeds.entry(row.seed).or_default().push(row);
+        }
+        let of_seed = |(seed, rows)| Ok((seed, Lines::of(rows, self.shape)?));
         seeds.into_iter().map(of_seed).collect()
     }
 
@@ -203,33 +201,29 @@ fn below_at_fraction(pair: &Pair, fraction: f64) -> Findings {
 
 /// At the last exit of each selected network.
 fn averaged(rows: &[Row], curve: &Curves) -> Findings {
-    let dearest = |seed: u64, network: &str, averaged: bool| {
-        let own = rows.iter().filter(move |row| {
-            row.seed == seed && row.network == network && row.averaged == averaged
-        });
-        own.max_by(|a, b| a.x.total_cmp(&b.x))
+    let of = |network: &str, averaged: bool| {
+        let own = rows.iter().filter(|row| row.network == network && row.averaged == averaged);
+        own.collect::<Vec<_>>()
     };
-    let mut networks: Vec<&str> = Vec::new();
-    for row in rows.iter().filter(|row| row.averaged && curve.matches(&row.network)) {
-        if !networks.contains(&row.network.as_str()) {
-            networks.push(&row.network);
-        }
-    }
+    let names = rows.iter().filter(|row| row.averaged).map(|row| row.network.as_str());
+    let networks = unique(names.filter(|name| curve.matches(name)));
     if networks.is_empty() {
         return Err("no network has a curve of averaged exits".to_owned());
     }
     let of_network = |network: &str| {
-        let own = rows.iter().filter(|row| row.averaged && row.network == network);
-        let mut seeds: Vec<u64> = own.map(|row| row.seed).collect();
-        seeds.sort_unstable();
-        seeds.dedup();
-        let sample = |seed| {
-            let (mean, single) = (dearest(seed, network, true)?, dearest(seed, network, false)?);
-            Some(plain(mean).minus(plain(single)))
-        };
-        finding(format!("{network} at its last exit"), seeds.into_iter().map(sample))
+        let (means, singles) = (of(network, true), of(network, false));
+        let seeds: BTreeSet<u64> = means.iter().map(|row| row.seed).collect();
+        let samples =
+            seeds.iter().map(|&seed| Some(dearest(&means, seed)?.minus(dearest(&singles, seed)?)));
+        finding(format!("{network} at its last exit"), samples)
     };
     networks.into_iter().map(of_network).collect()
+}
+
+/// The dearest of the rows of a seed.
+fn dearest<'a>(rows: &[&'a Row], seed: u64) -> Option<Sample<'a>> {
+    let own = rows.iter().copied().filter(|row| row.seed == seed);
+    own.max_by(|a, b| a.x.total_cmp(&b.x)).map(plain)
 }
 
 fn plain(row: &Row) -> Sample<'_> {

@@ -8,9 +8,12 @@
 //! The reference is the network without an intermediate classifier, or, where the figure is about
 //! the intermediate classifier itself, the curve's last position.
 
+use std::collections::BTreeSet;
+
 use super::{Answered, Finding, Findings, Network};
 use crate::eval::claims::{Contrast, Curves};
 use crate::eval::figure::Figure;
+use crate::eval::named::unique;
 use crate::eval::statistics::{Estimate, Sample, SeedNoise, estimate, images_noise};
 
 /// The first stage ends at this relative depth.
@@ -61,13 +64,7 @@ impl<'a> Families<'a> {
     }
 
     fn labels(&self) -> Vec<&'a str> {
-        let mut labels: Vec<&str> = Vec::new();
-        for network in self.networks {
-            if !labels.contains(&network.curve.as_str()) {
-                labels.push(&network.curve);
-            }
-        }
-        labels
+        unique(self.networks.iter().map(|network| network.curve.as_str()))
     }
 
     fn selected(&self, curves: &Curves) -> Vec<&'a str> {
@@ -119,17 +116,9 @@ struct Family<'a> {
 
 impl<'a> Family<'a> {
     fn of(own: Vec<&'a Network>, last_is_reference: bool) -> Result<Family<'a>, String> {
-        let own: Vec<&Network> = if last_is_reference {
-            own.into_iter().filter(|network| network.depth.is_some()).collect()
-        } else {
-            own
-        };
-        let mut depths: Vec<Option<f64>> = Vec::new();
-        for network in &own {
-            if !depths.contains(&network.depth) {
-                depths.push(network.depth);
-            }
-        }
+        let counts = |network: &&Network| network.depth.is_some() || !last_is_reference;
+        let own: Vec<&Network> = own.into_iter().filter(counts).collect();
+        let mut depths = unique(own.iter().map(|network| network.depth));
         depths.sort_by(|a, b| a.unwrap_or(-1.0).total_cmp(&b.unwrap_or(-1.0)));
         let reference = if last_is_reference {
             depths.last().copied().flatten()
@@ -277,9 +266,6 @@ fn common_seeds(networks: &[&Network], depths: &[Option<f64>]) -> Vec<u64> {
     let has = |depth: Option<f64>, seed: u64| {
         networks.iter().any(|n| n.depth == depth && n.seed == seed && n.answered.accuracy > 0.0)
     };
-    let mut seeds: Vec<u64> = networks.iter().map(|network| network.seed).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
-    seeds.retain(|&seed| depths.iter().all(|&depth| has(depth, seed)));
-    seeds
+    let seeds: BTreeSet<u64> = networks.iter().map(|network| network.seed).collect();
+    seeds.into_iter().filter(|&seed| depths.iter().all(|&depth| has(depth, seed))).collect()
 }

@@ -89,7 +89,7 @@ impl Magnitude {
 /// Seeds that a verdict would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needed {
-    /// So many.
+    /// This number.
     Seeds(usize),
     /// More than a thousand.
     TooMany,

@@ -14,7 +14,7 @@ const MOST_SWEEPS: usize = 1000;
 /// A local optimum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ascent {
-    /// K-1 thresholds, infinite where nobody or everybody leaves.
+    /// K-1 thresholds, infinite where no image or every image leaves.
     pub thresholds: Thresholds,
     /// Sweeps over the exits, the last of which changed nothing.
     pub sweeps: usize,

@@ -60,7 +60,7 @@ impl<'a> Price<'a> {
     }
 }
 
-/// Refuses a lambda that is not a price.
+/// Checks a lambda.
 ///
 /// # Errors
 /// When it is below 0 or not finite.

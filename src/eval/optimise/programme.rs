@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use super::Price;
 use crate::eval::answers::Answers;
-use crate::eval::bins::{BINS, Bins, Counts};
+use crate::eval::policy::bins::{BINS, Bins, Counts};
 
 /// The best rule of the binned model.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use crate::eval::answers::Answers;
-use crate::eval::bins::Bins;
+use crate::eval::policy::bins::Bins;
 use crate::eval::thresholds::Thresholds;
 
 /// A policy that the hold-out has made ready.

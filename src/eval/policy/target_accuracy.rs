@@ -5,7 +5,7 @@ use anyhow::ensure;
 use super::form::{Decide, Form};
 use super::gate::Gate;
 use crate::eval::probabilities::Certainty;
-use crate::eval::target::calibrate;
+use crate::eval::policy::target::calibrate;
 
 /// Calibrated accuracy, or a lower bound on it, reaches a target.
 pub const TARGET_ACCURACY: Form = Form {

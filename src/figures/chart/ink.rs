@@ -5,6 +5,7 @@ use std::f64::consts::{PI, TAU};
 
 use super::mark::Colour;
 use super::{Line, Style};
+use crate::eval::named::unique;
 
 pub const TEXT: Colour = (0x22, 0x22, 0x22);
 pub const FRAME: Colour = (0x55, 0x55, 0x55);
@@ -54,13 +55,8 @@ impl Inks {
     /// Hands inks out in the order in which labels first occur, but the first curve of each of the
     /// paper's families looks the same in all pictures.
     pub fn of<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> Self {
-        let mut labels: Vec<&str> = Vec::new();
-        for line in lines.clone().filter(|line| !is_foreign(line)) {
-            if !labels.contains(&line.label.as_str()) {
-                labels.push(&line.label);
-            }
-        }
-        let ours = slots(&labels);
+        let own = lines.clone().filter(|line| !is_foreign(line));
+        let ours = slots(&unique(own.map(|line| line.label.as_str())));
         let mut paper: Vec<(String, Option<usize>, usize)> = Vec::new();
         let mut fresh = ours.iter().map(|(_, slot)| slot + 1).max().unwrap_or(0);
         for line in lines.filter(|line| is_foreign(line)) {

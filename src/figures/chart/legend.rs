@@ -1,5 +1,7 @@
 //! The legend: below the panels, where no curve can run under it, in as many columns as fit.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::ink::Inks;
@@ -91,13 +93,11 @@ fn note(
     let lines = || panels.iter().flat_map(|panel| &panel.curves);
     let ours = lines().filter(|line| line.style == Style::Ours);
     let spreads = ours.flat_map(|line| line.points.iter().filter_map(|point| point.spread));
-    let mut seeds: Vec<usize> = spreads.map(|spread| spread.seeds).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
-    let n = match seeds[..] {
-        [] => return Ok(top),
-        [only] => format!("n = {only}"),
-        [first, .., last] => format!("n = {first} to {last}"),
+    let seeds: BTreeSet<usize> = spreads.map(|spread| spread.seeds).collect();
+    let n = match (seeds.first(), seeds.last()) {
+        (Some(first), Some(last)) if first == last => format!("n = {first}"),
+        (Some(first), Some(last)) => format!("n = {first} to {last}"),
+        _ => return Ok(top),
     };
     let mut said = format!("mean over seeds ({n}); bars: its 95 % interval by Student's t");
     for (style, words) in [(Style::Seeds, "; dots: seeds"), (Style::Pale, "; thin lines: seeds")] {

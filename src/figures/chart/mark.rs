@@ -45,6 +45,25 @@ pub struct Text {
 }
 
 impl Mark {
+    /// A line through points.
+    pub fn stroke(points: impl Into<Vec<(f64, f64)>>, colour: Colour, width: f64) -> Mark {
+        Mark::Stroke { points: points.into(), colour, width }
+    }
+
+    /// An opaque polygon.
+    pub fn area(corners: impl Into<Vec<(f64, f64)>>, colour: Colour) -> Mark {
+        Mark::Area { points: corners.into(), colour, opacity: 1.0 }
+    }
+
+    /// Its points, or the place of its text.
+    #[cfg(test)]
+    pub fn places(&self) -> Vec<(f64, f64)> {
+        match self {
+            Mark::Stroke { points, .. } | Mark::Area { points, .. } => points.clone(),
+            Mark::Text(text) => vec![text.at],
+        }
+    }
+
     /// A line of text that is read from left to right.
     pub fn text(
         words: impl Into<String>,

@@ -169,7 +169,7 @@ fn title(chart: &Chart, (left, top): (f64, f64), width: f64, marks: &mut Vec<Mar
 
 fn grid(frame: &Frame, x_ticks: &[f64], y_ticks: &[f64], marks: &mut Vec<Mark>) {
     let mut stroke = |from, to, colour| {
-        marks.push(Mark::Stroke { points: vec![from, to], colour, width: 1.0 });
+        marks.push(Mark::stroke([from, to], colour, 1.0));
     };
     let xs: Vec<f64> = x_ticks.iter().map(|&tick| frame.across(tick)).collect();
     let ys: Vec<f64> = y_ticks.iter().map(|&tick| frame.down(tick)).collect();
@@ -193,11 +193,7 @@ fn grid(frame: &Frame, x_ticks: &[f64], y_ticks: &[f64], marks: &mut Vec<Mark>) 
 fn rule(chart: &Chart, frame: &Frame, marks: &mut Vec<Mark>) {
     if let Some(y) = chart.rule {
         let y = frame.down(y);
-        marks.push(Mark::Stroke {
-            points: vec![(frame.left, y), (frame.right, y)],
-            colour: RULE,
-            width: 1.4,
-        });
+        marks.push(Mark::stroke([(frame.left, y), (frame.right, y)], RULE, 1.4));
     }
 }
 
@@ -244,18 +240,18 @@ fn interval(point: Point, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {
         return;
     };
     let x = frame.across(point.x);
-    marks.push(Mark::Stroke {
-        points: vec![(x, frame.down(point.y - half)), (x, frame.down(point.y + half))],
-        colour: paler(ink.colour, 0.4),
-        width: 2.0,
-    });
+    marks.push(Mark::stroke(
+        [(x, frame.down(point.y - half)), (x, frame.down(point.y + half))],
+        paler(ink.colour, 0.4),
+        2.0,
+    ));
 }
 
 /// A marker's shape, filled.
 fn shape((x, y): (f64, f64), marker: usize, radius: f64, colour: Colour) -> Mark {
     let corners = self::marker(marker).into_iter();
-    let points = corners.map(|(dx, dy)| (x + dx * radius, y + dy * radius)).collect();
-    Mark::Area { points, colour, opacity: 1.0 }
+    let points = corners.map(|(dx, dy)| (x + dx * radius, y + dy * radius));
+    Mark::area(points.collect::<Vec<_>>(), colour)
 }
 
 fn trace(line: &Line, ink: Ink, frame: &Frame, marks: &mut Vec<Mark>) {

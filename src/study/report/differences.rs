@@ -1,4 +1,4 @@
-//! In what an experiment differs from the paper-scale one of the same figure and data.
+//! Differences from the paper-scale experiment of the same figure and data.
 
 use anyhow::Result;
 
@@ -13,11 +13,11 @@ pub(super) struct Difference {
     pub here: String,
 }
 
-/// What differs, or nothing where no paper-scale experiment of this figure and data is shipped.
-/// `here` is the effective experiment.
+/// The settings that differ; none where no paper-scale experiment of this figure and data is
+/// shipped. `here` is the effective experiment.
 ///
 /// # Errors
-/// When a network cannot be.
+/// Returns an error naming the network that is invalid.
 pub(super) fn from_paper(here: &Experiment) -> Result<Vec<Difference>> {
     let Some(paper) = paper_scale(here)? else {
         return Ok(Vec::new());

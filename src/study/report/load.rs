@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::super::claims::COLUMNS;
+use super::super::claims;
 use crate::experiment::{Experiment, FORMAT};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
@@ -29,7 +29,7 @@ pub(super) struct Shown {
 }
 
 /// A row of `claims.csv`.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone)]
 pub(super) struct ClaimRow {
     pub claim: String,
     pub verdict: String,
@@ -133,7 +133,7 @@ fn load(folder: &Path) -> Result<Shown> {
 }
 
 /// Refuses results of another version of this program, whose numbers and claims mean something else.
-fn check(run: &Value, claims: &Rows, again: &str) -> Result<()> {
+fn check(run: &Value, found: &Rows, again: &str) -> Result<()> {
     let format = run["format"].as_u64();
     ensure!(
         format == Some(u64::from(FORMAT)),
@@ -141,7 +141,7 @@ fn check(run: &Value, claims: &Rows, again: &str) -> Result<()> {
         format.map_or("unknown".to_string(), |format| format.to_string())
     );
     ensure!(
-        claims.names() == COLUMNS,
+        found.names() == claims::table(&[]).names(),
         "claims.csv: the columns are those of another version of this program; {again}"
     );
     Ok(())
@@ -149,37 +149,31 @@ fn check(run: &Value, claims: &Rows, again: &str) -> Result<()> {
 
 /// The rows of a table with the columns of `claims.csv`.
 pub(super) fn rows(claims: &Rows) -> Result<Vec<ClaimRow>> {
-    let column = |name: &str| -> Vec<&str> { claims.column(name).collect() };
-    let number = |name: &str| -> Result<Vec<Option<f64>>> {
-        let cells = column(name).into_iter().map(|cell| {
-            if cell.is_empty() {
-                return Ok(None);
-            }
-            let number = cell.parse().with_context(|| format!("column {name}: {cell}"))?;
-            Ok(Some(number))
-        });
-        cells.collect()
+    let row = |i: usize| {
+        let cell = |name: &str| claims.column(name).nth(i).unwrap_or_default();
+        let text = |name| cell(name).to_string();
+        let number = |name: &str| -> Result<Option<f64>> {
+            let given = Some(cell(name)).filter(|cell| !cell.is_empty());
+            let parse = |cell: &str| cell.parse().with_context(|| format!("column {name}: {cell}"));
+            given.map(parse).transpose()
+        };
+        Ok(ClaimRow {
+            claim: text("claim"),
+            verdict: text("verdict"),
+            magnitude: text("magnitude"),
+            value: number("value")?,
+            low: number("low")?,
+            high: number("high")?,
+            unit: text("unit"),
+            margin: number("margin")?,
+            paper: number("paper")?,
+            ratio: number("ratio")?,
+            ratio_low: number("ratio_low")?,
+            ratio_high: number("ratio_high")?,
+            seeds: number("seeds")?.unwrap_or(0.0) as u64,
+            needed: text("needed"),
+            note: text("note"),
+        })
     };
-    let text = ["claim", "verdict", "magnitude", "unit", "needed", "note"].map(column);
-    let names =
-        ["value", "low", "high", "margin", "paper", "ratio", "ratio_low", "ratio_high", "seeds"];
-    let numbers = names.into_iter().map(number).collect::<Result<Vec<_>>>()?;
-    let row = |i: usize| ClaimRow {
-        claim: text[0][i].to_string(),
-        verdict: text[1][i].to_string(),
-        magnitude: text[2][i].to_string(),
-        unit: text[3][i].to_string(),
-        needed: text[4][i].to_string(),
-        note: text[5][i].to_string(),
-        value: numbers[0][i],
-        low: numbers[1][i],
-        high: numbers[2][i],
-        margin: numbers[3][i],
-        paper: numbers[4][i],
-        ratio: numbers[5][i],
-        ratio_low: numbers[6][i],
-        ratio_high: numbers[7][i],
-        seeds: numbers[8][i].unwrap_or(0.0) as u64,
-    };
-    Ok((0..text[0].len()).map(row).collect())
+    (0..claims.column("claim").count()).map(row).collect()
 }

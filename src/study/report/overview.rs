@@ -15,7 +15,7 @@ use crate::results::markdown;
 /// Everything before the figures' sections.
 ///
 /// # Errors
-/// When a network of an experiment cannot be.
+/// Returns an error naming the network that is invalid.
 pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<String> {
     let mut page = String::from(
         "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand.\n\n",

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use super::claims::{Judged, effect, papers, verdict};
 use super::load::Shown;
 use super::{cell, differences, plain, stages, summary};
+use crate::eval::named::unique;
 use crate::results::markdown;
 
 /// Settings, what differs from the paper, curves, positions, claims.
@@ -46,7 +47,7 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
     curve_table(page, figure)?;
     position_table(page, figure)?;
     if let Some(rows) = &figure.summary {
-        summary::table(page, rows, cell)?;
+        summary::table(page, rows)?;
     }
     claim_table(page, figure, judged)
 }
@@ -69,13 +70,7 @@ fn difference_table(page: &mut String, figure: &Shown) -> Result<()> {
 fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
     writeln!(page, "| curve | best accuracy, mean over seeds | seeds |\n| --- | --- | --- |")?;
     let curves = &figure.curves;
-    let mut labels: Vec<&str> = Vec::new();
-    for label in curves.column("curve") {
-        if !labels.contains(&label) {
-            labels.push(label);
-        }
-    }
-    for label in labels {
+    for label in unique(curves.column("curve")) {
         let mut best: Vec<(&str, f64)> = Vec::new();
         let rows = curves.column("curve").zip(curves.column("seed"));
         for ((curve, seed), accuracy) in rows.zip(curves.column("accuracy")) {

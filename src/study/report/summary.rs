@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
+use super::cell;
+use crate::eval::named::unique;
 use crate::results::tables::Rows;
 
 /// Measures of the row, and what the page calls them.
@@ -21,18 +23,12 @@ const COLUMNS: [(&str, &str); 7] = [
 ///
 /// # Errors
 /// Names a value that is no number.
-pub fn table(page: &mut String, rows: &Rows, cell: fn(&str) -> String) -> Result<()> {
-    let mut networks: Vec<&str> = Vec::new();
-    for network in rows.column("network") {
-        if !networks.contains(&network) {
-            networks.push(network);
-        }
-    }
+pub(super) fn table(page: &mut String, rows: &Rows) -> Result<()> {
     let names: Vec<&str> = COLUMNS.iter().map(|(_, name)| *name).collect();
     writeln!(page, "Early exit by the paper's rule, means over seeds:\n")?;
     writeln!(page, "| network | {} |", names.join(" | "))?;
     writeln!(page, "| --- |{}", " --- |".repeat(COLUMNS.len()))?;
-    for network in networks {
+    for network in unique(rows.column("network")) {
         write!(page, "| {} |", cell(network))?;
         for (measure, _) in COLUMNS {
             write!(page, " {} |", shown(measure, mean(rows, network, measure)?))?;
@@ -81,7 +77,7 @@ mod tests {
             m,0,auroc,1,0.9\n";
         std::fs::write(&csv, text).unwrap();
         let mut page = String::new();
-        table(&mut page, &read(&csv).unwrap(), |text| text.to_string()).unwrap();
+        table(&mut page, &read(&csv).unwrap()).unwrap();
         let row = page.lines().find(|line| line.starts_with("| m")).unwrap();
         assert_eq!(row, "| m | - | 55.0 % | - | - | 2.00 M | - | - |", "{page}");
     }

@@ -1,6 +1,5 @@
 use std::fs;
 
-use super::super::claims::COLUMNS;
 use super::*;
 use crate::experiment::FORMAT;
 
@@ -13,7 +12,7 @@ fn results(rows: &str) -> tempfile::TempDir {
     fs::create_dir_all(&figure).unwrap();
     let write = |name: &str, text: &str| fs::write(figure.join(name), text).unwrap();
     write("experiment.yaml", EXPERIMENT);
-    write("claims.csv", &format!("{}\n{rows}", COLUMNS.join(",")));
+    write("claims.csv", &format!("{}\n{rows}", table(&[]).names().join(",")));
     write(
         "figure.csv",
         "curve,network,seed,position,relative_depth,accuracy,error,reference_accuracy,relative_accuracy\nResNet,ResNet at 1,10,1,0.11,0.5,0.5,0.53,0.94\n",

@@ -2,7 +2,7 @@
 
 use repro::eval::Predictions;
 use repro::eval::combine::{Combine, Combiner, answers as combined, true_class};
-use repro::eval::probabilities::Certainty;
+use repro::eval::probabilities::{Certainty, log_softmax};
 use serde_json::Value;
 
 use super::{count, golden_policies, list, near, near_or_none};
@@ -57,10 +57,8 @@ fn check_combined(
 fn fallen_back(predictions: &Predictions, rule: Combine, costs: &[u64], exit: usize) -> usize {
     let falls_back = |&image: &usize| {
         let mut combiner = Combiner::new(rule, costs);
-        for k in 0..=exit {
-            combiner.next(predictions.logits_of(k, image), 1.0);
-        }
-        combiner.fell_back()
+        let says = (0..=exit).map(|k| combiner.next(predictions.logits_of(k, image), 1.0));
+        says.last() == Some(log_softmax(predictions.logits_of(exit, image), 1.0))
     };
     (0..predictions.len()).filter(falls_back).count()
 }

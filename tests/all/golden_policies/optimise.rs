@@ -1,9 +1,9 @@
 //! Optimised thresholds and the oracle.
 
 use repro::eval::answers::Answers;
-use repro::eval::bins::{BINS, Bins};
 use repro::eval::budgeted::{BudgetedPoint, leaving};
 use repro::eval::optimise::{Price, coordinate_ascent, dynamic_programme, oracle};
+use repro::eval::policy::bins::{BINS, Bins};
 use repro::eval::thresholds::Thresholds;
 use serde_json::Value;
 

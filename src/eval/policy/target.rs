@@ -7,8 +7,8 @@
 use anyhow::{Result, ensure};
 use statrs::distribution::{Beta, ContinuousCDF};
 
+use super::bins::{BINS, Bins, Counts};
 use crate::eval::answers::Answers;
-use crate::eval::bins::{BINS, Bins, Counts};
 
 /// Accuracy of each bin of an exit on the hold-out.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ pub fn calibrate(hold_out: &Answers, confidence: Option<f64>) -> Result<Vec<Cali
     Ok(exits.map(|exit| calibrate_exit(hold_out, exit, confidence)).collect())
 }
 
-/// Refuses a confidence that is no probability of being right.
+/// Checks the confidence of a bound.
 ///
 /// # Errors
 /// When it is not between 0 and 1.
@@ -64,8 +64,7 @@ fn calibrate_exit(hold_out: &Answers, exit: usize, confidence: Option<f64>) -> C
     Calibrated { accuracy: (0..BINS).map(accuracy).collect(), bins }
 }
 
-/// Clopper and Pearson's one-sided lower bound on a chance of which `right` of `images` came
-/// true.
+/// Clopper and Pearson's one-sided lower bound on a chance that came true for `right` of `images`.
 fn lower_bound(right: usize, images: usize, confidence: f64) -> f64 {
     let beta = Beta::new(right as f64, (images - right + 1) as f64);
     // No right answer: the shape would be 0, and the bound is.
