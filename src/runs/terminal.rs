@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::TermLike;
 use terminal_size::{Height, Width, terminal_size_of};
 
-/// Columns that stay free: a terminal adds `^C` behind the last bar, which must not begin a line
-/// that the bars know nothing of and leave one of them behind.
-const FREE: u16 = 3;
+/// After each drawing the cursor stands 3 columns before the end of the last bar: the `^C` that a
+/// terminal adds there must not begin a line, of which the bars know nothing, so that one would stay.
+const BACK: &str = "\x1b[3D";
 
-/// Standard error, a little narrower than it is; what is written goes out with the next flush.
+/// Standard error; what is written goes out with the next flush.
 #[derive(Debug, Default)]
 pub(super) struct Terminal(Mutex<String>);
 
@@ -29,7 +29,7 @@ impl Terminal {
 impl TermLike for Terminal {
     fn width(&self) -> u16 {
         let (Width(width), _) = terminal_size_of(stderr()).unwrap_or((Width(80), Height(24)));
-        width.saturating_sub(FREE).max(1)
+        width
     }
 
     fn height(&self) -> u16 {
@@ -66,6 +66,6 @@ impl TermLike for Terminal {
 
     fn flush(&self) -> Result<()> {
         let text = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        stderr().write_all(text.as_bytes())
+        stderr().write_all(format!("{text}{BACK}").as_bytes())
     }
 }
