@@ -12,8 +12,8 @@
 # (4) With --stage: the runs of experiments, as many as --stage-seconds allow; scripts/gpu-stage.sh goes on with
 #     them and packs them.
 # --seconds (480) is for (1) to (3); what no time is left for is named and counted as skipped. One line a check with
-# its number; results/speed/gpu.csv and gpu.md. `cpu` does the same on the processor with tiny networks, and writes
-# to target/gpu-check. --help names the other options.
+# its number; gpu.csv and gpu.md in --out (target/gpu-check; those in results/speed are of one whole call). `cpu` does
+# the same on the processor with tiny networks. --help names the other options; those behind -- are gpu-stage.sh's.
 #
 # It needs this checkout, the program (REPRO, default target/release/repro) and a Python with PyTorch. A machine
 # that can build makes the program itself. For one that cannot, `scripts/gpu-pack.sh DEST` packs program and

@@ -11,6 +11,7 @@ mkdir -p "$dest"
 strip -o "$dest/repro" "${REPRO:-target/release/repro}"
 xz -T0 -f "$dest/repro"
 if [ -n "$folder" ]; then
+  rm -f "$dest"/data.[0-9][0-9]
   tar -C "$folder" -cf - . | split -b 48000000 -d -a 2 - "$dest/data."
 fi
 ls -l "$dest"

@@ -29,7 +29,8 @@ done
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 mkdir -p "$runs"
 "$repro" sweep plan ${stage//,/ } ${changes[@]+"${changes[@]}"} --data "$data" --runs "$runs" | grep -E "$only" \
-  | awk '{ sub(/"index":[0-9]+/, "\"index\":" NR - 1) } 1' > "$runs/manifest.jsonl"
+  | awk '{ sub(/"index":[0-9]+/, "\"index\":" NR - 1) } 1' > "$runs/manifest.jsonl" ||
+  { echo "no run of $stage matches --only" >&2; exit 2; }
 
 code=0
 if [ "$seconds" -gt 0 ]; then
@@ -39,10 +40,13 @@ if [ "$seconds" -gt 0 ]; then
     ${workers[@]+"${workers[@]}"} >&2 || code=$?
 fi
 count=$(wc -l < "$runs/manifest.jsonl")
-finished=$("$repro" runs list --json --runs "$runs" | grep -c '"finished": true' || true)
+# Of the manifest's runs alone: others may lie beside them.
+finished=$("$repro" sweep status "$runs/manifest.jsonl" --data "$data" --runs "$runs" --json \
+  | grep -c '"state": *"done"' || true)
 
 if [ -n "$pack" ]; then
-  "$repro" runs slim --runs "$runs" > /dev/null
+  # A run whose worker is still ending stays as it is; the others are packed all the same.
+  "$repro" runs slim --runs "$runs" > /dev/null || true
   "${PYTHON:-python3}" scripts/gpu_runs.py "$runs" "$pack" "$part"
 fi
 echo "$finished $count"

@@ -151,6 +151,7 @@ def resumed(checks):
                 killed.send_signal(signal.SIGKILL)
                 break
             time.sleep(0.002)
+        killed.kill()
         killed.wait()
         if killed.returncode != -signal.SIGKILL:
             raise RuntimeError(f"it ended with {killed.returncode} before it could be killed")
@@ -192,12 +193,19 @@ def ours(checks, name, processes):
     """Images a second of all processes together: their rates are added, for they run at the same time."""
     sizes = ["--batch", ",".join(map(str, checks.batches))]
     command = bench(checks, name, "--only", "train", *sizes)
-    with Busy(checks.options.device) as busy:
-        running = [
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
-            for _ in range(processes)
-        ]
-        found = [both(process, checks.limit(2)) for process in running]
+    pipe, running = subprocess.PIPE, []
+    try:
+        with Busy(checks.options.device) as busy:
+            for _ in range(processes):
+                running.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment()))
+            found = [both(process, checks.limit(2)) for process in running]
+    finally:
+        # One that failed must not leave the others on the GPU of the next check.
+        for process in running:
+            process.kill()
+            process.wait()
+    if any(len(rows) != 2 * len(checks.batches) for rows in found):
+        raise RuntimeError(f"{[len(rows) for rows in found]} rows instead of {2 * len(checks.batches)} of each process")
     share = busy.share()
     note = f"over these {len(found[0])} rows the GPU is busy {share:.0f} % of the time" if share is not None else ""
     for rows in zip(*found):
@@ -206,11 +214,7 @@ def ours(checks, name, processes):
 
 def both(process, timeout):
     """The JSON lines of a program that was started before."""
-    try:
-        output, error = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
+    output, error = process.communicate(timeout=timeout)
     if process.returncode:
         raise RuntimeError(f"exit {process.returncode}: {error[-400:]}")
     return lines(output)
@@ -323,7 +327,10 @@ def part_two(checks, compiled):
 
 
 def inference(checks, name):
-    for row in lines(run(bench(checks, name, "--only", "inference,early"), checks.limit(3))):
+    found = lines(run(bench(checks, name, "--only", "inference,early"), checks.limit(3)))
+    if not found:
+        raise RuntimeError("no rows")
+    for row in found:
         early = row.get("early")
         note = f"counted {early['counted']:.3f}, measured {early['measured']:.3f} of all exits" if early else ""
         fields = {"network": name, "program": "repro", "batch": row["what"].split("/")[1], "processes": 1}
@@ -405,14 +412,19 @@ def parse():
     parser.add_argument("--out", type=Path)
     parser.add_argument("--stage", default="", help="experiments of (4), with commas")
     parser.add_argument("--stage-seconds", type=int, default=300)
-    parser.add_argument("stage_options", nargs="*", help="of gpu-stage.sh, after --")
-    options = parser.parse_args()
+    parser.epilog = "What stands behind -- goes to gpu-stage.sh."
+    mine, others = sys.argv[1:], []
+    if "--" in mine:
+        at = mine.index("--")
+        mine, others = mine[:at], mine[at + 1 :]
+    options = parser.parse_args(mine)
+    options.stage_options = others
     on_gpu = options.device == "cuda"
     options.tiny = options.tiny or not on_gpu
     options.repro = str(Path(options.repro).resolve())
     options.round = options.round or (0.02 if options.tiny else 1.0)
     options.compile = on_gpu if options.compile is None else options.compile
-    options.out = options.out or ROOT / ("results/speed" if on_gpu else "target/gpu-check")
+    options.out = options.out or ROOT / "target/gpu-check"
     options.processes = options.processes if on_gpu else min(options.processes, 2)
     return options
 

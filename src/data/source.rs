@@ -254,7 +254,8 @@ fn upload(pixels: &Tensor, device: Device) -> Result<Tensor> {
     if device == Device::Cpu {
         return Ok(pixels.shallow_clone());
     }
-    match pixels.f_pin_memory(device) {
+    // `f_pin_memory` warns of its argument at every call.
+    match pixels.f_internal_pin_memory(device) {
         Ok(pinned) => Ok(pinned.f_to_device_(device, pinned.kind(), true, false)?),
         Err(_) => Ok(pixels.f_to(device)?),
     }

@@ -40,8 +40,11 @@ pub fn early_exit_on_device(
             Some(&threshold) => confidence.f_le(threshold)?,
             None => confidence.f_lt(f64::NEG_INFINITY)?,
         };
-        let staying = stays.f_nonzero()?.f_view([-1])?;
-        let leaving = stays.f_eq(0)?.f_nonzero()?.f_view([-1])?;
+        // Those that leave first, each part in its order.
+        let order = stays.f_to_kind(Kind::Int8)?.f_argsort_stable(true, 0, false)?;
+        let count = i64::try_from(&stays.f_sum(Kind::Int64)?)?;
+        let leaving = order.f_narrow(0, 0, order.size()[0] - count)?;
+        let staying = order.f_narrow(0, order.size()[0] - count, count)?;
         let picked = |tensor: &Tensor| tensor.f_index_select(0, &leaving);
         left.push((picked(&rows)?, picked(&class)?, picked(&confidence)?));
         if staying.numel() == 0 {

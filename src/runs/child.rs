@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tch::{Cuda, Device};
+use tch::Device;
 
 use super::context::Settings;
 use super::device::cores;
 use super::display::{Display, Shown};
 use super::machine;
 use super::protocol::{End, Order, Report, Task};
+use super::sharing::gpus_from;
 use super::stop::Stop;
 
 /// How often a signal is looked for while a worker is silent.
@@ -138,15 +139,13 @@ fn describe_status(status: ExitStatus) -> String {
     format!("{status}")
 }
 
-/// Worker `index` takes the GPU that follows the first one by as many places, in a circle.
+/// The GPU of worker `index`: those from `first` on, in turn.
 fn device(index: usize, first: Device) -> String {
-    match first {
-        Device::Cuda(first) => {
-            let count = usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
-            format!("cuda:{}", (first + index) % count)
-        }
-        _ => "cpu".to_string(),
+    if first == Device::Cpu {
+        return "cpu".to_string();
     }
+    let gpus = gpus_from(first);
+    format!("cuda:{}", gpus.start + index % gpus.len())
 }
 
 fn read_reports(stdout: impl std::io::Read + Send + 'static) -> Receiver<Report> {

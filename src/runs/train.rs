@@ -216,11 +216,11 @@ fn next_step(trainer: &mut Trainer) -> Result<Option<Step>> {
         other => return other,
     };
     let batch = trainer.progress().run.training.as_ref().map_or(0, |t| t.batch_size);
-    let fits = match trainer.fitting_batch() {
+    let fits = match trainer.fitting_batch()? {
         Some(fits) => {
             format!("training.batch_size={fits} would fit (it was tried), and is another run")
         }
-        None => "no smaller batch fits either".to_string(),
+        None => "none of at least 2 images fits".to_string(),
     };
     bail!(
         "the GPU's memory does not hold a step with a batch of {batch}: {fits}; where processes share the GPU, \

@@ -4,16 +4,24 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use super::Trainer;
+use crate::cuda::{Trouble, trouble};
 
 impl Trainer<'_> {
     /// The largest of a half, a quarter, ... of the batch size whose step the memory holds; none where not even one
     /// of two images. The training cannot go on afterwards: zeros in place of images have moved the statistics.
-    pub fn fitting_batch(&mut self) -> Option<usize> {
+    ///
+    /// # Errors
+    /// When something else than memory is wrong: nothing is then known of the batch.
+    pub fn fitting_batch(&mut self) -> Result<Option<usize>> {
         let mut size = self.job.training.batch_size / 2;
-        while size > 1 && self.pass(size).is_err() {
-            size /= 2;
+        while size > 1 {
+            match self.pass(size) {
+                Ok(()) => return Ok(Some(size)),
+                Err(error) if trouble(&format!("{error:#}")) == Some(Trouble::Memory) => size /= 2,
+                Err(error) => return Err(error),
+            }
         }
-        (size > 1).then_some(size)
+        Ok(None)
     }
 
     fn pass(&mut self, size: usize) -> Result<()> {
