@@ -43,7 +43,7 @@ pub struct ClassifyArgs {
     #[arg(long, value_name = "RISK", group = "leave", value_parser = number, allow_negative_numbers = true)]
     guarantee: Option<f64>,
     /// Probability with which the guarantee holds: above 0, below 1
-    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9, requires = "guarantee")]
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9, requires = "guarantee", value_parser = number, allow_negative_numbers = true)]
     confidence: f64,
     /// What the guarantee is of: gap (accuracy) or consistency (answers that change)
     #[arg(long, default_value = "gap", requires = "guarantee")]
@@ -51,7 +51,7 @@ pub struct ClassifyArgs {
     #[arg(long, default_value_t = Policy::PAPER, help = policy_help())]
     policy: Policy,
     /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
-    #[arg(long, value_name = "PROBABILITY")]
+    #[arg(long, value_name = "PROBABILITY", value_parser = number, allow_negative_numbers = true)]
     target_bound: Option<f64>,
     /// How exits are combined before they are asked: single, mean, mie, product, caching or
     /// geometric

@@ -17,7 +17,9 @@ The cheapest common threshold is certified on the run's hold-out by three method
 risk control) keeps the risk within RISK in expectation; its proof asks for a risk that never falls \
 while the threshold falls, which these risks do only nearly, so it stops at the first threshold \
 that fails. betting (the bound of Waudby-Smith and Ramdas) and ltt (Learn-then-Test with \
-Hoeffding-Bentkus) keep the risk within RISK with the given PROBABILITY. All three promise for \
+Hoeffding-Bentkus) keep the risk within RISK with the given PROBABILITY; \
+betting takes the images in a random order, always the same, and may let the hold-out's own risk be \
+a little above RISK (then marked). All three promise for \
 images that come from where the hold-out comes from.";
 
 /// How much leaving early may cost, and how sure that is.
@@ -34,7 +36,7 @@ pub struct GuaranteeArgs {
     #[arg(long, default_value_t = 0.02, value_name = "RISK", value_parser = number, allow_negative_numbers = true)]
     at_most: f64,
     /// Probability with which betting and ltt keep to it: above 0, below 1
-    #[arg(long, default_value_t = 0.9, value_name = "PROBABILITY", value_parser = number)]
+    #[arg(long, default_value_t = 0.9, value_name = "PROBABILITY", value_parser = number, allow_negative_numbers = true)]
     confidence: f64,
     /// Folder for guarantee/RUN/guarantee.csv, .svg and .png
     #[arg(long, default_value = "results", value_name = "DIR")]

@@ -16,10 +16,11 @@ pub fn softmax_f32(logits: &[f32]) -> Vec<f32> {
 /// Logarithm of the softmax of C logits divided by `temperature`.
 pub fn log_softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
     let mut scaled: Vec<f64> = logits.iter().map(|&z| f64::from(z) / temperature).collect();
-    let normaliser = log_sum_exp(&scaled);
-    for z in &mut scaled {
-        *z -= normaliser;
-    }
+    // The largest is taken off first: of a sure exit only that leaves all digits of a small logarithm.
+    let largest = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    scaled.iter_mut().for_each(|z| *z -= largest);
+    let rest = scaled.iter().map(|z| z.exp()).sum::<f64>().ln();
+    scaled.iter_mut().for_each(|z| *z -= rest);
     scaled
 }
 

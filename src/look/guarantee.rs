@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::opened::Opened;
 use crate::eval::combine;
+use crate::eval::guarantee::bounds::least_hold_out;
 use crate::eval::guarantee::table::{Certified, TOLERANCES, certified};
 use crate::eval::guarantee::{Method, Risk, Tolerance};
 use crate::figures::guarantee::draw;
@@ -35,9 +36,10 @@ pub fn guarantee(run: &Opened, risk: Risk, tolerance: Tolerance, out: &Path) -> 
         "{}: a network of one exit has nothing to leave early",
         run.name
     );
-    for method in Method::ALL {
-        tolerance.check_size(method, network.hold_out.len())?;
-    }
+    // The method that needs the most images, so that the size it tells is enough for all.
+    let least = |method: &Method| least_hold_out(*method, &tolerance).unwrap_or(usize::MAX);
+    let method = Method::ALL.into_iter().max_by_key(least).context("no method")?;
+    tolerance.check_size(method, network.hold_out.len())?;
     let (hold_out, test) = (combine::plain(network.hold_out)?, combine::plain(network.test)?);
     let rows = certified(&hold_out, &test, network.multiply_adds, risk, &tolerances(tolerance))?;
     let folder = out.join("guarantee").join(&run.name);
@@ -106,7 +108,13 @@ fn describe<'a>(
             true => format!("{:.2}", row.threshold),
             false => "none".to_string(),
         };
-        let over = if row.risk_test > tolerance.at_most { "  above on test" } else { "" };
+        let above = |risk: f64| risk > tolerance.at_most;
+        let over = match (above(row.risk_hold_out), above(row.risk_test)) {
+            (true, true) => "  above on both",
+            (true, false) => "  above on hold-out",
+            (false, true) => "  above on test",
+            (false, false) => "",
+        };
         let _ = writeln!(
             text,
             "{:8} {threshold:>9} {:>18.0} {:>6.1} % {:>13.4} {:>13.4}{over}",

@@ -54,6 +54,11 @@ pub(super) fn rule(
 ) -> Result<Rule> {
     let Letting { ref leave, policy, combine, target_bound } = *letting;
     policy.check_combine(combine)?;
+    ensure!(
+        target_bound.is_none() || policy == Policy::TargetAccuracy,
+        "--target-bound is of the policy {}, and not of {policy}",
+        Policy::TargetAccuracy
+    );
     let exits = multiply_adds.len();
     let hold_out = || {
         ensure!(

@@ -5,7 +5,7 @@ use statrs::distribution::{Binomial, DiscreteCDF};
 use super::{Method, Tolerance};
 
 /// Hold-outs above this size are not searched for.
-const MOST_IMAGES: usize = 1 << 24;
+pub(super) const MOST_IMAGES: usize = 1 << 24;
 
 /// Whether the mean of losses in -1..1 is below `at_most` with probability 1 - `delta`: the hedged
 /// capital of a gambler who bets against a mean of m = `at_most` exceeds 1/delta at some time

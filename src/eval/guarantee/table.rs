@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Method, Risk, Tolerance, choose, exits_at, losses, mean, thresholds};
+use super::{Method, Risk, Tolerance, choose, exits_at, losses, mean, shuffled, thresholds};
 use crate::eval::answers::Answers;
 use crate::eval::budgeted::leaving;
 
@@ -41,7 +41,8 @@ pub fn certified(
     tolerances: &[Tolerance],
 ) -> Result<Vec<Certified>> {
     let tried = thresholds();
-    let [own, on_test] = [losses(hold_out, risk, &tried)?, losses(test, risk, &tried)?];
+    let own = shuffled(&losses(hold_out, risk, &tried)?);
+    let on_test = losses(test, risk, &tried)?;
     let mut rows = Vec::new();
     for tolerance in tolerances {
         for method in Method::ALL {
