@@ -13,11 +13,12 @@ fn main() -> ExitCode {
 #[used]
 #[allow(unsafe_code)]
 #[unsafe(link_section = ".preinit_array")]
-static BEFORE_LIBRARIES: extern "C" fn() = need_current_folder;
+static BEFORE_LIBRARIES: extern "C" fn() = begin;
 
 #[cfg(target_os = "linux")]
-extern "C" fn need_current_folder() {
+extern "C" fn begin() {
     use std::io::Write;
+    repro::cli::note_standard_output();
     if let Err(error) = std::env::current_dir() {
         let _ = writeln!(
             std::io::stderr(),

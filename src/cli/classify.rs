@@ -27,11 +27,11 @@ pub struct ClassifyArgs {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Mean multiply-adds of an image, such as 20e6, as on the run's hold-out
-    #[arg(long, value_name = "MULTIPLY_ADDS", group = "leave", value_parser = number)]
+    #[arg(long, value_name = "MULTIPLY_ADDS", group = "leave", value_parser = number, allow_negative_numbers = true)]
     budget: Option<f64>,
     /// Confidence above which an image leaves, from 0 to 1 (of policy entropy: negative entropy): one for
     /// all exits, or one for every exit but the last, with commas between them
-    #[arg(long, value_name = "T,T..", value_delimiter = ',', group = "leave", value_parser = number)]
+    #[arg(long, value_name = "T,T..", value_delimiter = ',', group = "leave", value_parser = number, allow_hyphen_values = true)]
     threshold: Vec<f64>,
     /// What the policy is swept by, as in figure.csv: the ratio of the exits' shares, exits that
     /// agree (patience), a target (target-accuracy) or lambda [default, without any of these four:

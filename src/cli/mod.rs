@@ -22,6 +22,8 @@ pub mod shell;
 mod sweep;
 mod watch;
 
+pub use output::note_standard_output;
+
 use std::process::ExitCode;
 
 use anyhow::Result;

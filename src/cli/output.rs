@@ -3,9 +3,12 @@
 
 use std::io::{Error, ErrorKind, Result as IoResult, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
+
+use crate::results::atomic;
 
 /// Writing to it never fails; [`finish`] does.
 pub struct Out;
@@ -27,7 +30,7 @@ impl Write for Out {
         let mut state = state();
         if !state.begun {
             state.begun = true;
-            state.failure = is_closed().then(|| Error::other("it is closed"));
+            state.failure = IS_CLOSED.load(Ordering::Relaxed).then(|| Error::other("it is closed"));
         }
         if state.failure.is_none() {
             state.failure = std::io::stdout().write_all(bytes).err();
@@ -62,9 +65,11 @@ pub fn print(text: impl AsRef<[u8]>) {
     let _ = Out.write_all(text.as_ref()).and_then(|()| Out.flush());
 }
 
-/// Prints a path and a new line.
+/// Prints a path and a new line, unless what was written there is standard output itself.
 pub fn print_path(path: &Path) {
-    print(format!("{}\n", path.display()));
+    if !atomic::is_standard_output(path) {
+        print([path.as_os_str().as_encoded_bytes(), b"\n"].concat());
+    }
 }
 
 /// Whether what is printed still arrives: for commands that do nothing but print.
@@ -86,12 +91,13 @@ pub fn finish() -> Result<()> {
     }
 }
 
-/// Whether the program was started without a standard output (`>&-`): Rust then opens /dev/null in
-/// its place, for reading and writing, which `>/dev/null` does not.
-fn is_closed() -> bool {
-    let is_null =
-        std::fs::read_link("/proc/self/fd/1").is_ok_and(|to| to == Path::new("/dev/null"));
-    let flags = std::fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
-    let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
-    is_null && flags.is_some_and(|flags| flags.trim().ends_with('2'))
+/// Whether the program was started without a standard output (`>&-`).
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Looks whether there is a standard output. To be called before Rust's runtime begins, which opens
+/// /dev/null where there is none.
+pub fn note_standard_output() {
+    let fds = Path::new("/proc/self/fd");
+    let is_closed = fds.is_dir() && std::fs::symlink_metadata(fds.join("1")).is_err();
+    IS_CLOSED.store(is_closed, Ordering::Relaxed);
 }

@@ -251,15 +251,14 @@ fn named_run(name: &str, runs: &Path) -> Result<RunFolder> {
         "{name} is the folder of the runs; name the runs in it, or give --unfinished or --older DAYS"
     );
     if name.contains('/') || name == "." || name == ".." {
-        let path = std::path::absolute(name).unwrap_or_default();
-        let last = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let folder = Path::new(name).parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        bail!(
-            "{name} is a path, and runs are deleted by their names; if that is a run: \
-             repro runs clean {last} --runs {}",
-            folder.display()
-        );
+        let path = std::fs::canonicalize(name).unwrap_or_default();
+        let way_out = match (path.parent(), path.file_name()) {
+            (Some(folder), Some(last)) if RunFolder::at(path.clone()).run_yaml().exists() => {
+                format!("repro runs clean {} --runs {}", last.display(), folder.display())
+            }
+            _ => "`repro runs list` shows them".to_string(),
+        };
+        bail!("{name} is a path, and runs are deleted by their names: {way_out}");
     }
     find_named_run(name, runs)
 }

@@ -116,10 +116,24 @@ fn gather(
     Ok(())
 }
 
-/// Whether a path's name begins with a dot: what programs keep for themselves, such as
-/// `.ipynb_checkpoints` and `._1.jpg`.
+/// What systems and programs put beside a person's files without a dot before it.
+const KEPT_BY_SYSTEMS: [&str; 7] = [
+    "__MACOSX",
+    "@eaDir",
+    "#recycle",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "lost+found",
+    "__pycache__",
+];
+
+/// Whether a path is what programs keep for themselves: its name begins with a dot, such as
+/// `.ipynb_checkpoints` and `._1.jpg`, or is known.
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name: &OsStr| name.as_encoded_bytes().starts_with(b"."))
+    path.file_name().is_some_and(|name: &OsStr| {
+        name.as_encoded_bytes().starts_with(b".")
+            || KEPT_BY_SYSTEMS.iter().any(|kept| name == *kept)
+    })
 }
 
 /// Whether a file's extension is an image's.
@@ -151,4 +165,19 @@ pub(super) fn folders_and_files(place: &Path) -> Result<(Vec<PathBuf>, Vec<PathB
         "an image folder holds train/ and test/ (or val/), each with one folder a class",
     )?;
     Ok(entries.into_iter().partition(|path| path.is_dir()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_programs_and_systems_keep_for_themselves_is_hidden() {
+        for name in [".DS_Store", "._1.jpg", "@eaDir", "__MACOSX", "$RECYCLE.BIN", "lost+found"] {
+            assert!(is_hidden(&Path::new("train").join(name)), "{name}");
+        }
+        for name in ["cat", "@home", "macosx", "lost", "a.b"] {
+            assert!(!is_hidden(&Path::new("train").join(name)), "{name}");
+        }
+    }
 }

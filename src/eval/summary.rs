@@ -132,7 +132,8 @@ pub fn summarise(network: &Network) -> Result<Vec<Entry>> {
     let mut entries = at_percents(&plain, costs, "");
     let last = plain.last().map_or(f64::NAN, |point| point.1);
     entries.push(entry("multiply_adds_at_equal_accuracy", first_cost(&plain, last)));
-    entries.push(entry("multiply_adds_at_one_point_less", first_cost(&plain, last - 0.01 - ROUNDING)));
+    entries
+        .push(entry("multiply_adds_at_one_point_less", first_cost(&plain, last - 0.01 - ROUNDING)));
     entries.push(entry("area_under_curve", area_under(&plain)));
     for rule in Combine::ALL.into_iter().skip(1) {
         entries.extend(at_percents(&curve(network, rule)?, costs, &format!("_{rule}")));

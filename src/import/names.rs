@@ -42,7 +42,8 @@ pub struct Chosen {
 impl Chosen {
     /// What is taken, where that is not all of the file.
     pub fn describe(&self) -> Option<String> {
-        let quoted: Vec<String> = self.others.iter().map(|key| shown(key)).collect();
+        let others = self.others.iter().filter(|key| !key.is_empty());
+        let quoted: Vec<String> = others.map(|key| shown(key)).collect();
         let (key, others) = (shown(&self.key), quoted.join(", "));
         let which = (!quoted.is_empty())
             .then(|| format!("of the tensors under {key}; also there: {others}"));

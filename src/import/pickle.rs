@@ -561,8 +561,9 @@ fn global(module: &str, name: &str) -> Result<Global> {
     let refused = || {
         anyhow!(
             "it holds {module}.{name}, which is neither a tensor nor a plain value; refused, nothing was executed. \
-             Where you trust the file, keep its state dict alone, in Python: \
-             torch.save(torch.load(FILE, weights_only=False)[\"state_dict\"], \"weights.pth\")"
+             Where you trust the file, keep its tensors alone, in Python: x = torch.load(FILE, weights_only=False); \
+             where x is a module, x = x.state_dict(); where the weights are under a key, x = x[KEY]; then \
+             torch.save({{k: v for k, v in x.items() if torch.is_tensor(v)}}, \"weights.pth\")"
         )
     };
     Ok(match (module, name) {

@@ -31,9 +31,7 @@ pub fn with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<(
     let context = || format!("cannot write {}", path.display());
     match place_of(path).with_context(context)? {
         Place::File(place) => put(&place, fill, |temporary| fs::rename(temporary, &place)),
-        Place::Stream => File::options()
-            .write(true)
-            .open(path)
+        Place::Stream => open_stream(path)
             .map_err(Into::into)
             .and_then(|mut stream| fill(&mut stream).and_then(|()| Ok(stream.flush()?))),
     }
@@ -62,6 +60,34 @@ enum Place {
     File(PathBuf),
     /// A device, a pipe, a socket, or an open file of a process such as `/dev/stdout`.
     Stream,
+}
+
+/// Standard output goes on where it is; opened anew, a file behind it would be written from its start.
+fn open_stream(path: &Path) -> std::io::Result<File> {
+    #[cfg(unix)]
+    if is_standard_output(path) {
+        use std::os::fd::AsFd;
+        return Ok(File::from(std::io::stdout().as_fd().try_clone_to_owned()?));
+    }
+    File::options().write(true).open(path)
+}
+
+/// Whether `path` names the file, pipe or device that standard output is.
+#[cfg(unix)]
+pub fn is_standard_output(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    let is_stream = place_of(path).is_ok_and(|place| matches!(place, Place::Stream));
+    match (identity(path), identity(Path::new("/dev/stdout"))) {
+        (Ok(path), Ok(output)) => is_stream && path == output,
+        _ => false,
+    }
+}
+
+/// Whether `path` names the file, pipe or device that standard output is; not known here.
+#[cfg(not(unix))]
+pub fn is_standard_output(_path: &Path) -> bool {
+    false
 }
 
 /// Links that lead to one another, at most; Linux follows as many.
@@ -203,12 +229,35 @@ pub fn is_read_only(error: &anyhow::Error) -> bool {
 /// # Errors
 /// Names the folder.
 pub fn create_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))
+    fs::create_dir_all(path).map_err(|error| {
+        let above = path.ancestors().find(|above| fs::symlink_metadata(above).is_ok());
+        let why = match above {
+            Some(above) if !above.exists() => format!("{} is a link to nothing", above.display()),
+            Some(above) if !above.is_dir() => format!("{} is not a folder", above.display()),
+            _ => error.to_string(),
+        };
+        anyhow::Error::new(error)
+            .context(format!("cannot make the folder {}: {why}", path.display()))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn where_no_folder_can_be_made_what_stands_there_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, file) = (folder.path().join("link"), folder.path().join("file"));
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        fs::write(&file, "").unwrap();
+        for (place, told) in [(&link, "link is a link to nothing"), (&file, "file is not a folder")]
+        {
+            let error = create_folder(&place.join("below")).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_other() {

@@ -35,6 +35,24 @@ pub struct Slurm {
     pub device: String,
 }
 
+impl Slurm {
+    /// Refuses what would be no option of sbatch, or lines of its own.
+    fn check(&self) -> Result<()> {
+        ensure!(self.cpus > 0, "--cpus: a task needs at least 1 processor");
+        ensure!(self.parallel != Some(0), "--parallel: at least 1 task at a time");
+        let Slurm { partition, gres, time, .. } = self;
+        for (name, value) in [("partition", partition), ("gres", gres), ("time", time)] {
+            let is_fine =
+                |text: &String| !text.trim().is_empty() && !text.contains(char::is_control);
+            ensure!(
+                value.as_ref().is_none_or(is_fine),
+                "--{name} is empty or has a line break or another control character"
+            );
+        }
+        Ok(())
+    }
+}
+
 /// Refuses an index that Slurm does not take before anything is submitted, where Slurm can be asked.
 fn check_indices(runs: usize, indices: &[usize]) -> Result<()> {
     let output = Command::new("scontrol").args(["show", "config"]).output();
@@ -44,7 +62,7 @@ fn check_indices(runs: usize, indices: &[usize]) -> Result<()> {
         ensure!(
             last < size,
             "Slurm's MaxArraySize is {size} here, so indices end at {}, and the manifest's {runs} runs go up to \
-             {last}; plan fewer at a time, such as `repro sweep plan ... --seeds 0..99`",
+             {last}; plan at most {size} runs at a time (`repro sweep plan` with fewer --seeds or experiments)",
             size.saturating_sub(1)
         );
     }
@@ -101,6 +119,7 @@ pub fn submit(
         places: places.clone(),
     };
     scripts.check_paths()?;
+    slurm.check()?;
     check_indices(lines.len(), indices)?;
     let (array, collect) = (scripts.array(indices, slurm), scripts.collect(slurm));
     if dry_run {
@@ -281,6 +300,21 @@ fn queued(line: &str) -> Option<(usize, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_that_are_none_are_refused() {
+        let fine = Slurm { cpus: 1, ..Slurm::default() };
+        assert!(fine.check().is_ok());
+        let text = |text: &str| Some(text.to_string());
+        for wrong in [
+            Slurm { cpus: 0, ..fine.clone() },
+            Slurm { parallel: Some(0), ..fine.clone() },
+            Slurm { time: text(""), ..fine.clone() },
+            Slurm { partition: text("a\n#SBATCH --uid=0"), ..fine.clone() },
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn indices_that_follow_one_another_are_written_as_a_range() {
