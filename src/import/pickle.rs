@@ -648,7 +648,7 @@ mod tests {
     fn a_numpy_scalar_is_refused_with_the_way_to_strip_it() {
         let text = message(b"\x80\x02cnumpy.core.multiarray\nscalar\n.");
         assert!(text.contains("numpy.core.multiarray.scalar"), "{text}");
-        assert!(text.contains("keep its state dict alone"), "{text}");
+        assert!(text.contains("keep its tensors alone"), "{text}");
     }
 
     #[test]
