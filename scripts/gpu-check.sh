@@ -23,5 +23,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-[ -d .libtorch/torch ] && export PYTHONPATH=$PWD/.libtorch${PYTHONPATH:+:$PYTHONPATH}
+# LibTorch may be that of a PyTorch, which then serves.
+torch=${LIBTORCH:-$PWD/.libtorch/torch}
+[ -e "$torch/__init__.py" ] && export PYTHONPATH=$(dirname "$torch")${PYTHONPATH:+:$PYTHONPATH}
 exec "$python" scripts/gpu_check.py "$@"

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import importlib.util
 import json
 import os
 import signal
@@ -255,6 +256,8 @@ def pytorch(checks, name, *more):
 
 
 def eager(checks, name):
+    if importlib.util.find_spec("torch") is None:
+        raise Skipped("this Python has no PyTorch")
     sizes = ["--batch", ",".join(map(str, checks.batches))]
     for row in lines(run(pytorch(checks, name, *sizes), checks.limit(2))):
         told(checks, "PyTorch eager", 1, name, row["what"], row["value"])
