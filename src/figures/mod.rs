@@ -1,7 +1,7 @@
 //! Tables to pictures: a `figure.csv` in, the same drawing as SVG and PNG out.
 //!
 //! The way of a picture: a builder (a file each) reads the CSV that was just written, takes means
-//! over seeds ([`seeds`]) and describes panels of curves ([`chart`]), which are laid out and
+//! over seeds (`seeds`) and describes panels of curves (`chart`), which are laid out and
 //! painted. No clock, no system font and no random number takes part, so equal tables give equal
 //! bytes.
 

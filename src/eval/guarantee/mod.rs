@@ -16,7 +16,7 @@
 //! | method | a threshold passes when | what holds | source |
 //! | --- | --- | --- | --- |
 //! | crc | the sum of losses is at most (n + 1) e - 1 | R is at most e in expectation | Angelopoulos et al., 2024 |
-//! | betting | [`betting_holds`](bounds::betting_holds) | R is at most e with probability 1 - d | Waudby-Smith and Ramdas, 2024; Bates et al., 2021 |
+//! | betting | [`betting_holds`] | R is at most e with probability 1 - d | Waudby-Smith and Ramdas, 2024; Bates et al., 2021 |
 //! | ltt | [`hoeffding_bentkus`] is at most d | the same, of the losses above 0 | Angelopoulos et al., 2021 |
 //!
 //! The proof of crc asks for losses that never fall while the threshold falls. Neither loss does
