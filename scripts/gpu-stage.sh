@@ -28,7 +28,8 @@ done
 # A worker computes on the GPU; its threads on the processor only wait.
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 mkdir -p "$runs"
-"$repro" sweep plan ${stage//,/ } ${changes[@]+"${changes[@]}"} --data "$data" --runs "$runs" | grep -E "$only" \
+"$repro" sweep plan ${stage//,/ } ${changes[@]+"${changes[@]}"} --data "$data" --runs "$runs" > "$runs/plan.jsonl"
+grep -E "$only" "$runs/plan.jsonl" \
   | awk '{ sub(/"index":[0-9]+/, "\"index\":" NR - 1) } 1' > "$runs/manifest.jsonl" ||
   { echo "no run of $stage matches --only" >&2; exit 2; }
 

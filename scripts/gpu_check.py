@@ -146,16 +146,17 @@ def resumed(checks):
         killed = subprocess.Popen(
             anytime(checks, two), cwd=two, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        end = time.monotonic() + checks.limit(1)
+        end, struck = time.monotonic() + checks.limit(1), False
         while killed.poll() is None and time.monotonic() < end:
             if list(two.glob("runs/*/checkpoint-previous.safetensors")):
-                killed.send_signal(signal.SIGKILL)
+                killed.kill()
+                struck = True
                 break
             time.sleep(0.002)
         killed.kill()
         killed.wait()
-        if killed.returncode != -signal.SIGKILL:
-            raise RuntimeError(f"it ended with {killed.returncode} before it could be killed")
+        if not struck or killed.returncode != -signal.SIGKILL:
+            raise RuntimeError(f"it ended with {killed.returncode} and was not killed behind a checkpoint")
         run(anytime(checks, two), checks.limit(1), cwd=two)
         if lasting(one) != lasting(two):
             raise RuntimeError("a training that was killed and resumed ended with other bytes")
