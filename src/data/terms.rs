@@ -9,16 +9,18 @@ pub struct Terms {
     pub licence: &'static str,
 }
 
-/// Beginning of a data set's name, its name on hubs, and its licence.
+/// A data set's name, its name on hubs, and its licence.
 const TERMS: &[(&str, &str, &str)] = &[
     ("fashion-mnist", "zalando-datasets/fashion_mnist", "MIT"),
+    ("fashion-mnist-mini", "zalando-datasets/fashion_mnist", "MIT"),
     ("cifar100", "uoft-cs/cifar100", "none stated by its authors"),
+    ("cifar100-coarse", "uoft-cs/cifar100", "none stated by its authors"),
     ("cifar10", "uoft-cs/cifar10", "none stated by its authors"),
     ("imagenet", "ILSVRC/imagenet-1k", "non-commercial research and education"),
 ];
 
 /// The terms of the data set of this name; none of one that is not published.
 pub fn terms(dataset: &str) -> Option<Terms> {
-    let found = TERMS.iter().find(|(start, ..)| dataset.starts_with(start));
+    let found = TERMS.iter().find(|(name, ..)| *name == dataset);
     found.map(|&(_, hub, licence)| Terms { hub, licence })
 }
