@@ -19,7 +19,7 @@ pub struct ExperimentsArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Name, runs, purpose of each, and the hours of one core that training takes: at the speed of the
-    /// runs that are finished here, else at 5e9 multiply-adds a second
+    /// experiment's own epochs in `runs`, else at 5e9 multiply-adds a second
     List {
         /// JSON instead of a table
         #[arg(long)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::options::{Compute, Folders, SavingArgs, Workers, change};
+use super::options::{Compute, Folders, SavingArgs, Workers, change, number};
 use super::output::print;
 use crate::eval::combine::Combine;
 use crate::eval::policy::Policy;
@@ -53,7 +53,7 @@ pub struct BudgetedArgs {
     #[arg(long, value_name = "POLICY,..", value_delimiter = ',', help = policy_help())]
     policy: Vec<Policy>,
     /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
-    #[arg(long, value_name = "PROBABILITY")]
+    #[arg(long, value_name = "PROBABILITY", value_parser = number, allow_negative_numbers = true)]
     target_bound: Option<f64>,
     /// Draw every policy that asks how sure an exit is (all but patience and oracle) once more,
     /// with temperatures that are fitted on the hold-out
