@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::eval::named::unique;
 use crate::results::runfiles;
 use crate::results::tables::Table;
 use crate::runs::Known;
@@ -68,12 +69,7 @@ pub fn jsonl(rows: Vec<Row>) -> String {
 /// # Errors
 /// When the table cannot be made.
 pub fn csv(rows: &[Row]) -> anyhow::Result<Vec<u8>> {
-    let mut keys: Vec<&String> = Vec::new();
-    for key in rows.iter().flat_map(Row::keys) {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
+    let keys = unique(rows.iter().flat_map(Row::keys));
     let text = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
