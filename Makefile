@@ -11,8 +11,8 @@ CLIPPY = RUSTC_WORKSPACE_WRAPPER="$$(rustup which clippy-driver)" CLIPPY_ARGS="-
 quick:
 	@step() { echo "== $$1"; shift; local from=$$SECONDS took; "$$@" || exit; \
 	  took=$$((SECONDS - from)); echo "== done in $$((took / 60)) min $$((took % 60)) s"; echo; }; \
-	step "1 of 3: LibTorch, 4.6 GB on the disk, fetched once unless LIBTORCH names one" make --no-print-directory libtorch; \
-	step "2 of 3: build; the first time takes minutes, most of them for polars" make --no-print-directory build; \
+	step "1 of 3: LibTorch, 4.6 GB on the disk, fetched once unless LIBTORCH names one" $(MAKE) --no-print-directory libtorch; \
+	step "2 of 3: build; the first time takes minutes" $(MAKE) --no-print-directory build; \
 	step "3 of 3: train three networks on the embedded images and draw them, a few minutes" $(REPRO) anytime; \
 	printf '%s\n' "The picture: results/anytime-quick/figure.png" "Try next:" \
 	  "  $(REPRO) explore msdnet          # explore.html: the budget on a slider" \

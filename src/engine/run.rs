@@ -39,32 +39,32 @@ pub(super) fn run(program: &Program, segment: usize, arena: &mut Arena) {
         (Isa::Portable, _) => {}
     }
     if program.paired {
-        unsafe { stage_with::<Pairs<Portable>>(program, segment, words) }
+        unsafe { segment_with::<Pairs<Portable>>(program, segment, words) }
     } else {
-        unsafe { stage_with::<Portable>(program, segment, words) }
+        unsafe { segment_with::<Portable>(program, segment, words) }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq")]
 unsafe fn avx512(program: &Program, segment: usize, arena: &mut [f32]) {
-    unsafe { stage_with::<Wide>(program, segment, arena) }
+    unsafe { segment_with::<Wide>(program, segment, arena) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")]
 unsafe fn avx512_bf16(program: &Program, segment: usize, arena: &mut [f32]) {
-    unsafe { stage_with::<Pairs<Wide>>(program, segment, arena) }
+    unsafe { segment_with::<Pairs<Wide>>(program, segment, arena) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2(program: &Program, segment: usize, arena: &mut [f32]) {
-    unsafe { stage_with::<Ymm>(program, segment, arena) }
+    unsafe { segment_with::<Ymm>(program, segment, arena) }
 }
 
 #[inline(always)]
-unsafe fn stage_with<S: Simd>(program: &Program, segment: usize, arena: &mut [f32]) {
+unsafe fn segment_with<S: Simd>(program: &Program, segment: usize, arena: &mut [f32]) {
     let layout = &program.layout;
     for step in &program.segments[segment] {
         match step {
