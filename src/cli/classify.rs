@@ -68,7 +68,7 @@ pub struct ClassifyArgs {
     /// Classify image after image on one thread, for the latency of each; else in batches
     #[arg(long)]
     one_by_one: bool,
-    /// Arithmetic of the network; auto = bf16 where the processor has it
+    /// Arithmetic of the network; auto = bf16 where it is faster, on AMD's processors that have it
     #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
     precision: Arithmetic,
     /// Threads; 0 = all cores

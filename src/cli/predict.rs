@@ -29,7 +29,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "FILE.safetensors")]
     logits: Option<PathBuf>,
     /// Arithmetic; bf16 is the engine's, on the CPU, and is not kept with the run; auto = bf16 where
-    /// the processor has it
+    /// it is faster, on AMD's processors that have it
     #[arg(long, value_enum, default_value_t = Arithmetic::Fp32)]
     precision: Arithmetic,
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let data_sets = DataSets::new(&settings);
     let precision = args.precision.chosen();
     let predictions =
-        if precision == Some(Precision::Fp32) || (precision.is_none() && !Isa::has_bf16()) {
+        if precision == Some(Precision::Fp32) || (precision.is_none() && !Isa::gains_by_bf16()) {
             known.predictions(split, &data_sets)?
         } else {
             Rc::new(known.predict_with_engine(split, precision, &data_sets)?)

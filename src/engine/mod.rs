@@ -62,7 +62,7 @@ pub struct Engine {
 impl Engine {
     /// An engine for all exits of `network`, with the best instructions of this machine. In bf16,
     /// feature maps and weights are bfloat16, sums and biases 32-bit floats; without a precision that
-    /// is taken where the machine and the network allow it.
+    /// is taken where the machine gains by it and the network allows it.
     ///
     /// # Errors
     /// When a weight cannot be read, or in bf16 the machine cannot multiply bfloat16 or the network
@@ -78,7 +78,9 @@ impl Engine {
                 bail!("this processor has no bf16 arithmetic (AVX512_BF16); fp32 works")
             }
             Some(precision) => make(precision),
-            None if Isa::has_bf16() => make(Precision::Bf16).or_else(|_| make(Precision::Fp32)),
+            None if Isa::gains_by_bf16() => {
+                make(Precision::Bf16).or_else(|_| make(Precision::Fp32))
+            }
             None => make(Precision::Fp32),
         }
     }

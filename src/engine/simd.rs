@@ -55,6 +55,16 @@ impl Isa {
         false
     }
 
+    /// Whether bfloat16 products are faster on this machine than those of 32-bit floats. Intel's are
+    /// not: on the one that was measured (family 6, model 207) a batch of 64 ran at 583 images a second
+    /// in bf16 and at 1,027 in fp32.
+    pub fn gains_by_bf16() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return Isa::has_bf16() && vendor() == *b"AuthenticAMD";
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
     /// Words of a vector, and images of a group.
     pub(super) fn lanes(self) -> usize {
         match self {
@@ -62,6 +72,16 @@ impl Isa {
             Isa::Avx2 | Isa::Portable => 8,
         }
     }
+}
+
+/// The processor's maker, by its own name.
+#[cfg(target_arch = "x86_64")]
+fn vendor() -> [u8; 12] {
+    // Every x86-64 has it; newer compilers know that.
+    #[allow(unused_unsafe)]
+    let words = unsafe { std::arch::x86_64::__cpuid(0) };
+    let words = [words.ebx, words.edx, words.ecx].map(u32::to_le_bytes);
+    words.concat().try_into().expect("three words have 12 bytes")
 }
 
 /// A vector of words.
