@@ -84,13 +84,17 @@ impl Worker {
     /// When the worker dies.
     pub(super) fn train(&mut self, task: &Task, display: &Display, stop: &Stop) -> Result<End> {
         let mut shown = display.add(task);
+        let end = self.carry_out(task, &mut shown, stop);
+        if !matches!(end, Ok(End::Busy)) {
+            shown.end(matches!(end, Ok(End::Finished)));
+        }
+        end
+    }
+
+    fn carry_out(&mut self, task: &Task, shown: &mut Shown, stop: &Stop) -> Result<End> {
         if self.order(&Order::Train(Box::new(task.clone()))).is_err() {
             bail!(self.how_it_ended());
         }
-        self.follow(&mut shown, stop)
-    }
-
-    fn follow(&mut self, shown: &mut Shown, stop: &Stop) -> Result<End> {
         let mut told = false;
         loop {
             if stop.is_asked() && !told {

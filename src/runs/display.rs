@@ -162,12 +162,20 @@ impl Shown<'_> {
                 let row = describe(row, *images_per_second);
                 self.line(format!("epoch {}/{}, {row}, {}", self.done, self.epochs, self.left()));
                 if self.bar.is_some() && self.done >= f64::from(self.epochs) {
-                    self.display.count(|sum| sum.finished += 1);
                     let took = readable(self.started.elapsed());
                     self.display.say(&format!("{}: trained in {took}", self.label));
                 }
             }
         }
+    }
+
+    /// Takes the run off what is left to do: trained, here or by another process, or failed.
+    pub fn end(self, trained: bool) {
+        let rest = self.share(f64::from(self.epochs) - self.done);
+        self.display.count(|sum| {
+            sum.left -= rest;
+            sum.finished += usize::from(trained);
+        });
     }
 
     /// The weight of so many epochs.

@@ -104,7 +104,9 @@ fn in_turn(mut waiting: Vec<Task>, data_sets: &DataSets) -> Result<Vec<Failure>>
         for task in waiting {
             let mut shown = display.add(&task);
             let result = carry_out(&task, data_sets, &mut |event| shown.show(&event));
-            drop(shown);
+            if !matches!(result, Ok(Outcome::Busy)) {
+                shown.end(matches!(result, Ok(Outcome::Finished)));
+            }
             match result {
                 Ok(Outcome::Finished) => {}
                 Ok(Outcome::Busy) => busy.push(task),
