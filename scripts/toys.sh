@@ -30,7 +30,7 @@ row() {
   cp "$own/tests/toys/toy.rs" src/models/toy.rs
   row src/models/mod.rs 'Squeezenet, squeezenet,' 'Toy, toy, "Toy", "A network of maxima.";'
   cp "$own/tests/toys/at_exit.rs" src/eval/policy/at_exit.rs
-  row src/eval/policy.rs 'optimised:' 'at_exit: AT_EXIT;'
+  row src/eval/policy.rs 'optimised:' 'at_exit: AtExit = AT_EXIT;'
   CARGO_TARGET_DIR="$place/target" cargo --config 'profile.release.package.repro.opt-level=0' build --release --bin repro
 )
 

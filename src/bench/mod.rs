@@ -7,17 +7,16 @@ mod rest;
 mod saving;
 mod training;
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
-use anyhow::{Error, Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 use tch::Device;
 
 use crate::cost;
 use crate::data::{Dataset, Normalisation, Source, Split};
 use crate::eval::combine::Combine;
+use crate::eval::named::named;
 use crate::eval::policy::Policy;
 use crate::models::{Input, NetworkConfig};
 use crate::nn::{Network, Precision};
@@ -31,7 +30,7 @@ pub const NETWORKS: [(&str, &str); 2] = [
     ("cifar100_anytime_b7", include_str!("../../benches/cifar100_anytime_b7.yaml")),
 ];
 
-/// A thing to measure.
+/// A thing to measure; memory wants a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     /// A large matrix product, fp32 and bf16: what the machine can do at most.
@@ -50,44 +49,9 @@ pub enum Topic {
     Memory,
 }
 
-impl Topic {
-    /// All but memory, which wants a process of its own.
-    pub const USUAL: [Topic; 6] =
-        [Topic::Matmul, Topic::Train, Topic::Inference, Topic::Early, Topic::Sweep, Topic::Data];
-
-    fn name(self) -> &'static str {
-        match self {
-            Topic::Matmul => "matmul",
-            Topic::Train => "train",
-            Topic::Inference => "inference",
-            Topic::Early => "early",
-            Topic::Sweep => "sweep",
-            Topic::Data => "data",
-            Topic::Memory => "memory",
-        }
-    }
-}
-
-impl fmt::Display for Topic {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Topic {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Topic> {
-        let mut all = Topic::USUAL.to_vec();
-        all.push(Topic::Memory);
-        match all.iter().find(|topic| topic.name() == name) {
-            Some(&topic) => Ok(topic),
-            None => {
-                let known: Vec<&str> = all.iter().map(|topic| topic.name()).collect();
-                bail!("unknown topic `{name}`: one of {}", known.join(", "))
-            }
-        }
-    }
+named! { Topic, "topic":
+    Matmul = "matmul", Train = "train", Inference = "inference", Early = "early", Sweep = "sweep",
+    Data = "data", Memory = "memory",
 }
 
 /// What is measured and how.

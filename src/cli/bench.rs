@@ -78,7 +78,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         (false, _) => args.only.clone(),
         (true, None) if args.side.is_some() => vec![Topic::Inference],
         (true, Some(_)) => vec![Topic::Early],
-        (true, None) => Topic::USUAL.to_vec(),
+        (true, None) => Topic::ALL.into_iter().filter(|&t| t != Topic::Memory).collect(),
     };
     ensure!(
         args.out.is_none() || topics.contains(&Topic::Early),

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::eval::figure::Figure;
+use crate::eval::named::named;
 pub use pattern::Curves;
 
 /// A claim of the paper: one number, the effect, which is 0 where nothing is to be seen.
@@ -73,15 +74,7 @@ pub enum Unit {
     Ln,
 }
 
-impl Unit {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Unit::Accuracy => "accuracy",
-            Unit::Ln => "ln",
-        }
-    }
-}
+named! { Unit, "unit": Accuracy = "accuracy", Ln = "ln" }
 
 /// The paper's effect, or the numbers of an exact claim.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::Predictions;
 use crate::eval::answers::Answers;
-use crate::eval::named::by_name;
+use crate::eval::named::named;
 use crate::eval::predictions::check_costs;
 use crate::eval::probabilities::{Certainty, certainty_of, largest, log_softmax, log_sum_exp};
 
@@ -43,31 +43,10 @@ pub enum Combine {
     Geometric,
 }
 
-impl Combine {
-    /// Every rule, in the order of the documentation.
-    pub const ALL: [Combine; 6] = [
-        Combine::Single,
-        Combine::Mean,
-        Combine::Mie,
-        Combine::Product,
-        Combine::Caching,
-        Combine::Geometric,
-    ];
-
-    /// Its name in options and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Combine::Single => "single",
-            Combine::Mean => "mean",
-            Combine::Mie => "mie",
-            Combine::Product => "product",
-            Combine::Caching => "caching",
-            Combine::Geometric => "geometric",
-        }
-    }
+named! { Combine, "way to combine exits":
+    Single = "single", Mean = "mean", Mie = "mie", Product = "product", Caching = "caching",
+    Geometric = "geometric",
 }
-
-by_name!(Combine, "way to combine exits");
 
 /// Combines the exits of one image, one after another.
 #[derive(Debug, Clone)]

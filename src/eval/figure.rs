@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::eval::named::named;
+
 /// Which figure an experiment feeds; it is also the name of the command that runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -19,18 +21,12 @@ pub enum Figure {
     Ablation,
 }
 
-impl Figure {
-    /// Name in files and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Figure::Anytime => "anytime",
-            Figure::BudgetedBatch => "budgeted-batch",
-            Figure::FigIntermediate => "fig-intermediate",
-            Figure::FigFinalDegradation => "fig-final-degradation",
-            Figure::Ablation => "ablation",
-        }
-    }
+named! { Figure, "figure":
+    Anytime = "anytime", BudgetedBatch = "budgeted-batch", FigIntermediate = "fig-intermediate",
+    FigFinalDegradation = "fig-final-degradation", Ablation = "ablation",
+}
 
+impl Figure {
     /// Whether its networks have one intermediate classifier each, and one has none.
     pub fn is_positional(self) -> bool {
         matches!(self, Figure::FigIntermediate | Figure::FigFinalDegradation)

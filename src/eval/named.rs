@@ -1,7 +1,27 @@
 //! What people call things: names of closed lists, labels of open ones.
 
-/// Writes a type of a closed list by the `name` of its member, and reads it back. Wants `ALL` and
-/// `name` of the type; `$what` is what an error calls it.
+/// A closed list: `ALL`, the `name` of each member, and [`by_name`]. `$what` is what an error calls
+/// a member.
+macro_rules! named {
+    ($type:ident, $what:literal: $($member:ident = $name:literal),+ $(,)?) => {
+        impl $type {
+            /// All, in the order of the documentation.
+            pub const ALL: [$type; [$($name),+].len()] = [$($type::$member),+];
+
+            /// Its name in options, files and tables.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($type::$member => $name),+
+                }
+            }
+        }
+
+        $crate::eval::named::by_name!($type, $what);
+    };
+}
+pub(crate) use named;
+
+/// Writes a member of a closed list by its `name`, and reads it back. Wants `ALL` and `name`.
 macro_rules! by_name {
     ($type:ty, $what:literal) => {
         impl std::fmt::Display for $type {

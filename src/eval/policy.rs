@@ -19,11 +19,7 @@ mod gate;
 mod rule;
 pub mod target;
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::str::FromStr;
-
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Error, Result, bail, ensure};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -32,55 +28,61 @@ pub use gate::{Gate, Visit};
 pub use rule::{Passage, Rule, Said};
 
 use crate::eval::combine::Combine;
+use crate::eval::named::by_name;
 use crate::eval::probabilities::Certainty;
 
-/// When an image leaves; see the module's table.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "&'static str")]
-pub struct Policy(&'static Form);
-
 macro_rules! policies {
-    ($($file:ident: $($form:ident),+;)+) => {
+    ($($file:ident: $($policy:ident = $form:ident),+;)+) => {
         $(mod $file;)+
 
-        impl Policy {
+        /// When an image leaves; see the module's table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
+        pub enum Policy {
             $($(
-                #[doc = concat!("The policy of `", stringify!($file), ".rs`.")]
-                pub const $form: Policy = Policy(&$file::$form);
+                #[doc = concat!("A policy of `", stringify!($file), ".rs`.")]
+                $policy,
             )+)+
+        }
 
+        impl Policy {
             /// Every policy, in the order of the documentation.
-            pub const ALL: &[Policy] = &[$($(Policy::$form),+),+];
+            pub const ALL: [Policy; [$($($file::$form.name),+),+].len()] =
+                [$($(Policy::$policy),+),+];
+
+            /// All that is known of it.
+            pub fn form(self) -> &'static Form {
+                match self {
+                    $($(Policy::$policy => &$file::$form),+),+
+                }
+            }
         }
     };
 }
 
 // The policies: each file, and what it defines.
 policies! {
-    ratio: MAX_SOFTMAX, MARGIN, ENTROPY;
-    patience: PATIENCE;
-    oracle: ORACLE;
-    target_accuracy: TARGET_ACCURACY;
-    optimised: COORDINATE_ASCENT, DYNAMIC_PROGRAMME;
+    ratio: MaxSoftmax = MAX_SOFTMAX, Margin = MARGIN, Entropy = ENTROPY;
+    patience: Patience = PATIENCE;
+    oracle: Oracle = ORACLE;
+    target_accuracy: TargetAccuracy = TARGET_ACCURACY;
+    optimised: CoordinateAscent = COORDINATE_ASCENT, DynamicProgramme = DYNAMIC_PROGRAMME;
 }
+
+by_name!(Policy, "policy");
 
 impl Policy {
     /// The paper's policy.
-    pub const PAPER: Policy = Policy::MAX_SOFTMAX;
+    pub const PAPER: Policy = Policy::MaxSoftmax;
 
     /// Its name in options and tables.
     pub fn name(self) -> &'static str {
-        self.0.name
-    }
-
-    /// All that is known of it.
-    pub fn form(self) -> &'static Form {
-        self.0
+        self.form().name
     }
 
     /// The certainty that it asks exits for; none where only their classes count.
     pub fn certainty(self) -> Option<Certainty> {
-        self.0.certainty
+        self.form().certainty
     }
 
     /// What it becomes on the hold-out.
@@ -88,7 +90,7 @@ impl Policy {
     /// # Errors
     /// Returns an error when the knob is out of range, and for a policy that sees the labels.
     pub fn gate(self, held_out: &HeldOut) -> Result<Gate> {
-        match self.0.decide {
+        match self.form().decide {
             Decide::Gate(gate) => gate(held_out),
             Decide::Labels(_) => bail!(
                 "the {self} sees the label, so it bounds policies and is none to leave by; choose \
@@ -103,7 +105,7 @@ impl Policy {
     /// Returns an error for such a policy with any rule but single.
     pub fn check_combine(self, rule: Combine) -> Result<()> {
         ensure!(
-            self.0.combines || rule == Combine::Single,
+            self.form().combines || rule == Combine::Single,
             "the policy {self} asks exits one by one, so they cannot be combined by `{rule}` under \
              it; leave out one of the two"
         );
@@ -112,44 +114,7 @@ impl Policy {
 
     /// The names of all, with commas between them.
     pub fn names() -> String {
-        Policy::ALL.iter().map(|policy| policy.name()).collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl PartialEq for Policy {
-    fn eq(&self, other: &Policy) -> bool {
-        self.0.name == other.0.name
-    }
-}
-
-impl Eq for Policy {}
-
-impl Hash for Policy {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.name.hash(state);
-    }
-}
-
-impl fmt::Debug for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.0.name)
-    }
-}
-
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.0.name)
-    }
-}
-
-impl FromStr for Policy {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let policy = Policy::ALL.iter().copied().find(|policy| policy.name() == name);
-        policy.with_context(|| {
-            format!("unknown policy `{name}`: one of `{}`", Policy::names().replace(", ", "`, `"))
-        })
+        Policy::ALL.map(Policy::name).join(", ")
     }
 }
 
@@ -176,7 +141,7 @@ impl JsonSchema for Policy {
         json_schema!({
             "description": "When an image leaves.",
             "type": "string",
-            "enum": Policy::ALL.iter().map(|policy| policy.name()).collect::<Vec<_>>(),
+            "enum": Policy::ALL.map(Policy::name),
         })
     }
 }

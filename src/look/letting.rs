@@ -55,9 +55,9 @@ pub(super) fn rule(
     let Letting { ref leave, policy, combine, target_bound } = *letting;
     policy.check_combine(combine)?;
     ensure!(
-        target_bound.is_none() || policy == Policy::TARGET_ACCURACY,
+        target_bound.is_none() || policy == Policy::TargetAccuracy,
         "--target-bound is of the policy {}, and not of {policy}",
-        Policy::TARGET_ACCURACY
+        Policy::TargetAccuracy
     );
     let exits = multiply_adds.len();
     let hold_out = || {

@@ -69,11 +69,11 @@ fn every_policy_with_combined_exits_leaves_in_a_batch_and_alone_where_the_replay
     let predictions = predict(&engine, &images, 40);
     let costs: Vec<u64> = (1..=exits as u64).map(|k| k * k).collect();
     for (policy, knob) in [
-        (Policy::MARGIN, 1.0),
-        (Policy::PATIENCE, 2.0),
-        (Policy::TARGET_ACCURACY, 0.3),
-        (Policy::COORDINATE_ASCENT, 0.1),
-        (Policy::DYNAMIC_PROGRAMME, 0.1),
+        (Policy::Margin, 1.0),
+        (Policy::Patience, 2.0),
+        (Policy::TargetAccuracy, 0.3),
+        (Policy::CoordinateAscent, 0.1),
+        (Policy::DynamicProgramme, 0.1),
     ] {
         for combine in Combine::ALL {
             if policy.check_combine(combine).is_err() {

@@ -22,7 +22,7 @@ fn swept(policy: Policy, ratios: &[f64]) -> Sweep {
 
 #[test]
 fn the_ends_of_a_sweep_are_the_first_and_the_last_exit() {
-    for policy in [Policy::MAX_SOFTMAX, Policy::MARGIN, Policy::ENTROPY] {
+    for policy in [Policy::MaxSoftmax, Policy::Margin, Policy::Entropy] {
         let points = swept(policy, &[1e-9, 1e9]).points;
         assert_eq!((points[0].multiply_adds, points[0].correct), (100.0, 1), "{policy}");
         assert_eq!((points[1].multiply_adds, points[1].correct), (400.0, 3), "{policy}");
@@ -40,7 +40,7 @@ fn in_between_the_surest_images_leave_first() {
 
 #[test]
 fn the_oracle_is_a_curve_from_the_first_right_exit_to_the_first_exit() {
-    let points = swept(Policy::ORACLE, &[0.5]).points;
+    let points = swept(Policy::Oracle, &[0.5]).points;
     let told: Vec<_> = points.iter().map(|p| (p.taken.clone(), p.correct)).collect();
     // At 0 the wrong image waits for exit 2; above 400/300 that is not worth its cost.
     assert_eq!(told, vec![(vec![1, 2], 3), (vec![3, 0], 1)]);
@@ -49,7 +49,7 @@ fn the_oracle_is_a_curve_from_the_first_right_exit_to_the_first_exit() {
 
 #[test]
 fn patience_of_one_never_waits_and_of_two_waits_for_agreement() {
-    let points = swept(Policy::PATIENCE, &[0.5]).points;
+    let points = swept(Policy::Patience, &[0.5]).points;
     let told: Vec<_> = points.iter().map(|p| (p.ratio, p.taken.clone())).collect();
     assert_eq!(told, vec![(Some(1.0), vec![3, 0]), (Some(2.0), vec![0, 3])]);
 }
@@ -84,16 +84,16 @@ fn policies_without_a_ratio_take_their_dearest_knob_within_a_budget() {
     let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
     let solved =
         |policy, budget| solve(&network, &Setting { policy, ..Setting::paper() }, budget).unwrap();
-    assert_eq!(solved(Policy::PATIENCE, 399.0), 1.0);
-    assert_eq!(solved(Policy::PATIENCE, 400.0), 2.0);
+    assert_eq!(solved(Policy::Patience, 399.0), 1.0);
+    assert_eq!(solved(Policy::Patience, 400.0), 2.0);
     // The price at which the sure image alone leaves early: 300 on average.
-    let lambda = solved(Policy::COORDINATE_ASCENT, 300.0);
-    let setting = Setting { policy: Policy::COORDINATE_ASCENT, ..Setting::paper() };
+    let lambda = solved(Policy::CoordinateAscent, 300.0);
+    let setting = Setting { policy: Policy::CoordinateAscent, ..Setting::paper() };
     let rule = rule(&predictions, &costs, &setting, lambda).unwrap();
     let answers = combine::plain(&predictions).unwrap();
     let point = leaving(&answers, &rule.gate.exits_of(&answers).unwrap(), &costs).unwrap();
     assert!(point.multiply_adds <= 300.0, "{}", point.multiply_adds);
-    let oracle = Setting { policy: Policy::ORACLE, ..Setting::paper() };
+    let oracle = Setting { policy: Policy::Oracle, ..Setting::paper() };
     assert!(solve(&network, &oracle, 300.0).is_err());
 }
 
@@ -101,11 +101,11 @@ fn policies_without_a_ratio_take_their_dearest_knob_within_a_budget() {
 fn every_policy_and_every_way_to_combine_exits_gives_a_curve() {
     let (predictions, costs) = small();
     let network = Network { hold_out: &predictions, test: &predictions, multiply_adds: &costs };
-    for &policy in Policy::ALL {
+    for policy in Policy::ALL {
         for combine in Combine::ALL {
             let setting = Setting { policy, combine, ..Setting::paper() };
             let found = sweep(&network, &setting);
-            if policy == Policy::PATIENCE && combine != Combine::Single {
+            if policy == Policy::Patience && combine != Combine::Single {
                 assert!(found.unwrap_err().to_string().contains("cannot be combined"));
                 continue;
             }

@@ -32,7 +32,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::eval::answers::Answers;
-use crate::eval::named::by_name;
+use crate::eval::named::named;
 use crate::eval::policy::target::check_confidence;
 use crate::eval::thresholds::Thresholds;
 use bounds::{betting_holds, hoeffding_bentkus};
@@ -58,17 +58,6 @@ pub enum Method {
 }
 
 impl Risk {
-    /// Both risks.
-    pub const ALL: [Risk; 2] = [Risk::Gap, Risk::Consistency];
-
-    /// Its name in options and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Risk::Gap => "gap",
-            Risk::Consistency => "consistency",
-        }
-    }
-
     /// Loss of an image that is answered `early` where the last exit says `last`: -1, 0 or 1.
     pub fn loss(self, early: u32, last: u32, label: u32) -> i8 {
         match self {
@@ -78,22 +67,10 @@ impl Risk {
     }
 }
 
-by_name!(Risk, "risk");
-by_name!(Method, "method");
+named! { Risk, "risk": Gap = "gap", Consistency = "consistency" }
+named! { Method, "method": Crc = "crc", Betting = "betting", Ltt = "ltt" }
 
 impl Method {
-    /// Every method, in the order of the tables.
-    pub const ALL: [Method; 3] = [Method::Crc, Method::Betting, Method::Ltt];
-
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Crc => "crc",
-            Method::Betting => "betting",
-            Method::Ltt => "ltt",
-        }
-    }
-
     /// Whether a threshold with these losses on the hold-out, by itself, is within `tolerance`.
     pub fn passes(self, losses: &[i8], tolerance: &Tolerance) -> bool {
         let Tolerance { at_most, confidence } = *tolerance;

@@ -15,6 +15,7 @@ use std::fmt;
 
 use super::{Finding, Findings};
 use crate::eval::claims::{Claim, Kind, Paper, Rule, Unit};
+use crate::eval::named::named;
 use crate::eval::statistics::{Estimate, student};
 
 /// Fewer seeds give no verdict.
@@ -37,17 +38,9 @@ pub enum Verdict {
     NotMeasurable,
 }
 
-impl Verdict {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Holds => "holds",
-            Verdict::Fails => "fails",
-            Verdict::NoEffect => "no-effect",
-            Verdict::TooFewSeeds => "too-few-seeds",
-            Verdict::NotMeasurable => "not-measurable",
-        }
-    }
+named! { Verdict, "verdict":
+    Holds = "holds", Fails = "fails", NoEffect = "no-effect", TooFewSeeds = "too-few-seeds",
+    NotMeasurable = "not-measurable",
 }
 
 /// The effect beside the paper's.
@@ -63,17 +56,11 @@ pub enum Magnitude {
     Opposite,
 }
 
-impl Magnitude {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Magnitude::AsPaper => "as-paper",
-            Magnitude::Smaller => "smaller",
-            Magnitude::Larger => "larger",
-            Magnitude::Opposite => "opposite",
-        }
-    }
+named! { Magnitude, "size":
+    AsPaper = "as-paper", Smaller = "smaller", Larger = "larger", Opposite = "opposite",
+}
 
+impl Magnitude {
     fn of(low: f64, high: f64) -> Option<Magnitude> {
         let contains = |x: f64| low <= x && x <= high;
         match () {

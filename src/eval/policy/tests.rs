@@ -8,7 +8,7 @@ use crate::eval::thresholds::HoldOut;
 
 #[test]
 fn policies_are_read_by_the_name_they_are_written_with() {
-    for &policy in Policy::ALL {
+    for policy in Policy::ALL {
         assert_eq!(policy.to_string().parse::<Policy>().unwrap(), policy);
         let written = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), policy);
@@ -59,13 +59,13 @@ fn gate(policy: Policy, rule: Combine, knob: f64) -> Result<(Gate, Answers)> {
 fn a_running_network_lets_images_go_where_the_replay_does_under_every_policy() {
     let predictions = predictions();
     for (policy, knob) in [
-        (Policy::MAX_SOFTMAX, 0.8),
-        (Policy::MARGIN, 1.2),
-        (Policy::ENTROPY, 0.9),
-        (Policy::PATIENCE, 2.0),
-        (Policy::TARGET_ACCURACY, 0.4),
-        (Policy::COORDINATE_ASCENT, 0.2),
-        (Policy::DYNAMIC_PROGRAMME, 0.2),
+        (Policy::MaxSoftmax, 0.8),
+        (Policy::Margin, 1.2),
+        (Policy::Entropy, 0.9),
+        (Policy::Patience, 2.0),
+        (Policy::TargetAccuracy, 0.4),
+        (Policy::CoordinateAscent, 0.2),
+        (Policy::DynamicProgramme, 0.2),
     ] {
         for combine in Combine::ALL {
             let (gate, answers) = gate(policy, combine, knob).unwrap();
@@ -85,13 +85,13 @@ fn a_running_network_lets_images_go_where_the_replay_does_under_every_policy() {
 #[test]
 fn knobs_out_of_range_are_refused_by_name() {
     for (policy, knob, expected) in [
-        (Policy::MARGIN, -1.0, "ratio"),
-        (Policy::PATIENCE, 1.5, "whole number of exits that agree, 1 to 3"),
-        (Policy::PATIENCE, 4.0, "1 to 3"),
-        (Policy::TARGET_ACCURACY, 1.1, "target: 1.1 is out of range (0 to 1)"),
-        (Policy::COORDINATE_ASCENT, -0.1, "lambda: -0.1 is out of range (0 or more)"),
-        (Policy::DYNAMIC_PROGRAMME, f64::NAN, "lambda: NaN is out of range"),
-        (Policy::ORACLE, 1.0, "sees the label"),
+        (Policy::Margin, -1.0, "ratio"),
+        (Policy::Patience, 1.5, "whole number of exits that agree, 1 to 3"),
+        (Policy::Patience, 4.0, "1 to 3"),
+        (Policy::TargetAccuracy, 1.1, "target: 1.1 is out of range (0 to 1)"),
+        (Policy::CoordinateAscent, -0.1, "lambda: -0.1 is out of range (0 or more)"),
+        (Policy::DynamicProgramme, f64::NAN, "lambda: NaN is out of range"),
+        (Policy::Oracle, 1.0, "sees the label"),
     ] {
         let error = gate(policy, Combine::Single, knob).unwrap_err().to_string();
         assert!(error.contains(expected), "{policy}: {error}");
@@ -100,10 +100,10 @@ fn knobs_out_of_range_are_refused_by_name() {
 
 #[test]
 fn patience_refuses_combined_exits() {
-    for &policy in Policy::ALL {
+    for policy in Policy::ALL {
         assert!(policy.check_combine(Combine::Single).is_ok());
         let refused = policy.check_combine(Combine::Mean).is_err();
-        assert_eq!(refused, policy == Policy::PATIENCE, "{policy}");
+        assert_eq!(refused, policy == Policy::Patience, "{policy}");
     }
 }
 
@@ -113,9 +113,9 @@ fn the_ends_of_each_knob_are_the_first_and_the_last_exit() {
         let (gate, answers) = gate(policy, Combine::Single, knob).unwrap();
         gate.exits_of(&answers).unwrap()
     };
-    for policy in [Policy::COORDINATE_ASCENT, Policy::DYNAMIC_PROGRAMME] {
+    for policy in [Policy::CoordinateAscent, Policy::DynamicProgramme] {
         assert_eq!(first(policy, 1e6), vec![0; 60], "{policy}");
     }
-    assert_eq!(first(Policy::TARGET_ACCURACY, 0.0), vec![0; 60]);
-    assert_eq!(first(Policy::PATIENCE, 1.0), vec![0; 60]);
+    assert_eq!(first(Policy::TargetAccuracy, 0.0), vec![0; 60]);
+    assert_eq!(first(Policy::Patience, 1.0), vec![0; 60]);
 }

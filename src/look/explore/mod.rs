@@ -80,7 +80,7 @@ fn of_rule(network: &Network, rule: Combine, shown: &[usize]) -> Result<Value> {
     let costs = network.multiply_adds;
     let answers = combine::answers(network.test, rule, costs, Certainty::MaxSoftmax)?;
     let anytime = anytime::points(network.test, rule, costs)?;
-    let policies = Policy::ALL.iter().copied().filter(|policy| policy.check_combine(rule).is_ok());
+    let policies = Policy::ALL.into_iter().filter(|policy| policy.check_combine(rule).is_ok());
     let policies = policies.map(|policy| of_policy(network, policy, rule, shown));
     // They only order images, so four decimals do.
     let rounded = |exit: &Vec<f64>| {
