@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::Result;
+use serde_json::json;
 
 use super::{Origin, Study};
 use crate::data::Split;
 use crate::eval::exits::{ExitScore, score};
+use crate::eval::named::unique;
 use crate::experiment::{FORMAT, Run};
 use crate::results::began::Began;
 use crate::results::tables::{self, Table};
@@ -15,7 +17,7 @@ use crate::results::{RunFolder, atomic, runfiles};
 use crate::runs::costs::costs_csv;
 use crate::runs::device::cores;
 use crate::runs::machine;
-use crate::runs::provenance::{self, Provenance};
+use crate::runs::provenance;
 
 /// Names of the files in a figure's folder.
 pub struct Outputs {
@@ -128,7 +130,7 @@ fn began_of(study: &Study) -> Vec<Began> {
 
 /// The commits that began the runs that the figure stands on, each once.
 pub fn commits(study: &Study) -> Vec<String> {
-    provenance::distinct(&began_of(study), |began| began.commit.clone())
+    unique(began_of(study).into_iter().map(|began| began.commit))
 }
 
 /// `run.json`.
@@ -142,34 +144,39 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         runs.map(|run| RunFolder::standing_for(&study.settings.places.runs, run)).collect()
     };
     let (folders, missing) = (folders_of(&present), folders_of(&missing));
+    let names = |folders: &[RunFolder]| folders.iter().map(RunFolder::name).collect::<Vec<_>>();
     let runs = began_of(study);
     let seconds: Vec<f64> =
         folders.iter().map(|f| runfiles::timing_seconds(&f.timing_csv())).collect();
     let ended = SystemTime::now();
-    let provenance = Provenance {
-        program: format!("repro {}", env!("CARGO_PKG_VERSION")),
-        format: FORMAT,
-        commit: provenance::distinct(&runs, |began| began.commit.clone()),
-        dirty: provenance::any_dirty(&runs),
-        command: machine::command(),
-        libtorch: provenance::libtorch_version(),
-        device: provenance::distinct(&runs, |began| began.device.clone()),
-        processor: provenance::distinct(&runs, |began| began.processor.clone()),
-        matmul_fp32: provenance::best(&runs, |began| began.matmul_fp32),
-        matmul_bf16: provenance::best(&runs, |began| began.matmul_bf16),
-        precision: study.experiment.training.precision,
-        cores: cores(),
-        threads: provenance::distinct(&runs, |began| began.threads),
-        workers: study.settings.workers,
-        training_data: study.data.images(Split::Train)?.digest.clone(),
-        test_data: study.data.images(Split::Test)?.digest.clone(),
-        began: provenance::utc(began),
-        ended: provenance::utc(ended),
-        wall_seconds: ended.duration_since(began).unwrap_or_default().as_secs_f64(),
-        training_seconds: seconds.iter().sum(),
-        seconds_of_runs: seconds,
-        runs: folders.iter().map(RunFolder::name).collect(),
-        missing: missing.iter().map(RunFolder::name).collect(),
-    };
-    provenance::write(&outputs.file("run.json"), &provenance)
+    // What began the runs is listed, each value once.
+    let mut provenance = json!({
+        "program": format!("repro {}", env!("CARGO_PKG_VERSION")),
+        "format": FORMAT,
+        "commit": unique(runs.iter().map(|began| &began.commit)),
+        "dirty": provenance::any_dirty(&runs),
+        "command": machine::command(),
+        "libtorch": provenance::libtorch_version(),
+        "device": unique(runs.iter().map(|began| &began.device)),
+        "processor": unique(runs.iter().map(|began| &began.processor)),
+        "matmul_fp32": provenance::best(&runs, |began| began.matmul_fp32),
+        "matmul_bf16": provenance::best(&runs, |began| began.matmul_bf16),
+        "precision": study.experiment.training.precision,
+        "cores": cores(),
+        "threads": unique(runs.iter().map(|began| began.threads)),
+        "workers": study.settings.workers,
+        "training_data": study.data.images(Split::Train)?.digest,
+        "test_data": study.data.images(Split::Test)?.digest,
+        "began": provenance::utc(began),
+        "ended": provenance::utc(ended),
+        "wall_seconds": ended.duration_since(began).unwrap_or_default().as_secs_f64(),
+        // Of this and earlier commands together.
+        "training_seconds": seconds.iter().sum::<f64>(),
+        "runs": names(&folders),
+        "seconds_of_runs": seconds,
+    });
+    if !missing.is_empty() {
+        provenance["missing"] = json!(names(&missing));
+    }
+    atomic::write(&outputs.file("run.json"), format!("{provenance:#}\n").as_bytes())
 }
