@@ -12,7 +12,7 @@ use super::entry::{Bare, Member};
 use super::explain::explain;
 use super::file::Experiment;
 use super::repeats::check_repeats;
-use super::tree::{MERGE, Node};
+use super::tree::{self, MERGE};
 use crate::data::{Dataset, nearest};
 use crate::models::{KEYS, NetworkConfig};
 
@@ -92,17 +92,16 @@ fn parse_changed(text: &str, changes: &[String]) -> Result<Experiment> {
     if changes.is_empty() {
         return Ok(unchanged);
     }
-    let mut tree = Node::read(text)?.merged()?;
+    let mut tree = tree::read(text)?;
     for change in changes {
         let context = || format!("--set {change}");
         let (key, new) = change.split_once('=').with_context(|| {
             format!("--set {change}: expected key=value, such as training.epochs=3")
         })?;
         check_repeats(new).with_context(context)?;
-        let new = Node::read(new).map_err(anyhow::Error::from).and_then(Node::merged);
-        tree.set(key, new.with_context(context)?).with_context(context)?;
+        tree::set(&mut tree, key, new).with_context(context)?;
     }
-    tree.to().map_err(|mistake| {
+    tree::to(&tree).map_err(|mistake| {
         anyhow!("after --set {}: {}", changes.join(" --set "), explain(&mistake.to_string()))
     })
 }
@@ -111,16 +110,12 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     ensure!(!text.trim().is_empty(), "the file is empty");
     check_repeats(text)?;
     // Only where there are merge keys, since a tree does not know its lines.
-    let told =
-        |error: serde_yaml::Error| anyhow!("{}", explain(&with_tab(error.to_string(), text)));
-    if text.contains(MERGE) {
-        let tree = Node::read(text).map_err(told)?;
-        if tree.has_merge() {
-            let merged = tree.merged()?.to();
-            return merged.map_err(|mistake| anyhow!("{}", explain(&mistake.to_string())));
-        }
-    }
-    serde_yaml::from_str(text).map_err(told)
+    let read = if text.contains(MERGE) {
+        tree::read(text).and_then(|tree| tree::to(&tree))
+    } else {
+        serde_yaml::from_str(text).map_err(anyhow::Error::from)
+    };
+    read.map_err(|error| anyhow!("{}", explain(&with_tab(error.to_string(), text))))
 }
 
 /// The parser does not say that what it cannot read is a tab.
@@ -236,6 +231,7 @@ training: &t { epochs: 1 }
 networks:
   - { name: 0.5, resnet: &r { blocks_per_stage: 1, channels: 4, exits_after: [2] } }
   - { name: 0.50, resnet: { <<: *r, channels: 8 } }
+  - { name: Both, joined: [0.5, 0.50] }
 ";
 
     fn names(changes: &[&str]) -> Vec<String> {
@@ -246,12 +242,14 @@ networks:
 
     #[test]
     fn a_change_leaves_names_and_merged_keys_as_they_were_written() {
-        assert_eq!(names(&[]), ["0.5", "0.50"]);
-        assert_eq!(names(&["training.batch_size=64"]), ["0.5", "0.50"]);
-        assert_eq!(names(&["seeds=[0, 1]", "networks.0.name=1e3"]), ["1e3", "0.50"]);
+        assert_eq!(names(&[]), ["0.5", "0.50", "Both"]);
+        assert_eq!(names(&["training.batch_size=64"]), ["0.5", "0.50", "Both"]);
+        assert_eq!(names(&["seeds=[0, 1]", "networks.0.name=1e3"]), ["1e3", "0.50", "Both"]);
         let experiment = parse_changed(NAMED, &["networks.0.resnet.channels=6".into()]).unwrap();
         let channels = |at: usize| experiment.networks[at].resnet.clone().unwrap().channels;
         assert_eq!((channels(0), channels(1)), (6, 8));
+        let both = experiment.networks[2].joined.as_deref();
+        assert_eq!(both, Some(&["0.5".to_string(), "0.50".to_string()][..]));
     }
 
     #[test]
