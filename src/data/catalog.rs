@@ -451,17 +451,6 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_lists_the_right_ones_and_the_nearest() {
-        let error = "cifar-100".parse::<Dataset>().unwrap_err().to_string();
-        assert!(error.contains("did you mean 'cifar100'?"), "{error}");
-        assert!(error.contains("fashion-mnist-mini, fashion-mnist, cifar10"), "{error}");
-        let error = serde_yaml::from_str::<Dataset>("Fashion-MNIST").unwrap_err().to_string();
-        assert!(error.contains("did you mean 'fashion-mnist'?"), "{error}");
-        let error = "xyz".parse::<Dataset>().unwrap_err().to_string();
-        assert!(!error.contains("did you mean"), "{error}");
-    }
-
-    #[test]
     fn wrong_mappings_are_errors() {
         for yaml in ["{directory: x}", "{folder: x, name: y}", "{}", "{folder: ''}", "7", "folder:"]
         {

@@ -85,20 +85,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
-        let top = "unknown field `epochs`, expected one of `figure`, `dataset`";
-        assert!(explain(top).ends_with("did you mean `training.epochs`?"));
-        let inner = "training: unknown field `seeds`, expected one of `epochs`, `batch_size`";
-        assert!(explain(inner).ends_with("`seeds` stands beside `training`, not in it"));
-    }
-
-    #[test]
-    fn types_of_the_program_are_told_in_words_of_the_file() {
-        let text = explain("training.epochs: invalid type: string \"ten\", expected u32 at line 5");
-        assert!(text.contains("expected a whole number from 0 at line 5"), "{text}");
-    }
-
-    #[test]
     fn the_keys_are_those_of_the_types() {
         assert_eq!(key_path("epochs").as_deref(), Some("training.epochs"));
         assert_eq!(key_path("seeds").as_deref(), Some("seeds"));

@@ -173,51 +173,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_key_is_named_with_its_line_and_the_nearest_right_one() {
-        let text = "figure: anytime\ndataset: synthetic\ntraining:\n  epoch: 3\nnetworks: []\n";
-        let error = parse::<Experiment>(text).unwrap_err().to_string();
-        assert!(
-            error.contains("`epoch`")
-                && error.contains("line 4")
-                && error.contains("did you mean `epochs`"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_choice_of_keys_is_told_with_its_key_its_line_and_the_right_ones() {
-        let text = |dataset: &str, schedule: &str, spacing: &str, combine: &str| {
-            format!(
-                "figure: anytime\ndataset: {dataset}\ntraining: {{ epochs: 1, schedule: {schedule} }}\n\
-                 networks:\n  - name: a\n    combine: {combine}\n    msdnet: {{ channels: 4, growth: 2, \
-                 scale_growth: [1], bottleneck: [1], exits: 2, first_exit: 1, spacing: {spacing} }}\n"
-            )
-        };
-        let right = ["synthetic", "{ cosine: {} }", "{ even: 1 }", "mean"];
-        let [dataset, schedule, spacing, combine] = right;
-        assert!(parse::<Experiment>(&text(dataset, schedule, spacing, combine)).is_ok());
-        for (place, wrong, told) in [
-            (0, "cifar11", ["dataset: unknown", "did you mean 'cifar10'", "line 2"]),
-            (0, "7", ["dataset: ", "{folder: PATH}", "line 2"]),
-            (1, "{ linear: {} }", ["training.schedule: ", "expected `step` or `cosine`", "line 3"]),
-            (1, "cosine", ["training.schedule: ", "a name alone, expected a mapping", "line 3"]),
-            (1, "{ cosine: 3 }", ["training.schedule.cosine: ", "{ warm_up: 5 }", "line 3"]),
-            (1, "{ cosine: {}, step: {} }", ["training.schedule: ", "one key alone", "line 3"]),
-            (2, "{ evn: 1 }", ["networks[0].msdnet.spacing: ", "did you mean `even`?", "line 7"]),
-            (2, "{ even: x }", ["msdnet.spacing.even: ", "a whole number from 0", "line 7"]),
-            (2, "even", ["msdnet.spacing: ", "a mapping, such as { even: 2 }", "line 7"]),
-            (3, "sum", ["networks[0].combine: ", "unknown way to combine exits", "line 6"]),
-        ] {
-            let mut keys = right;
-            keys[place] = wrong;
-            let [dataset, schedule, spacing, combine] = keys;
-            let error = parse::<Experiment>(&text(dataset, schedule, spacing, combine));
-            let error = error.unwrap_err().to_string();
-            assert!(told.iter().all(|told| error.contains(told)), "{wrong}: {error}");
-        }
-    }
-
-    #[test]
     fn a_byte_order_mark_is_passed_over_and_other_encodings_are_told() {
         assert_eq!(text_of(b"\xef\xbb\xbfa: 1".to_vec()).unwrap(), "a: 1");
         let wide = text_of(b"\xff\xfea\0:\0".to_vec()).unwrap_err().to_string();

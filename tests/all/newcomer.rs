@@ -18,7 +18,10 @@ const USAGE: &[(&str, &[&str])] = &[
     ("anytime smoke --workers 0", &["'0'", "a whole number from 1"]),
     ("predict msdnet --split train", &["'train'", "test, validation"]),
     ("budgeted-batch --policy softmax", &["`softmax`", "`max-softmax`, `margin`, `entropy`"]),
-    ("data fetch cifar", &["'cifar'", "did you mean 'cifar10'?"]),
+    (
+        "data fetch cifar",
+        &["did you mean 'cifar10'?", "fashion-mnist-mini, fashion-mnist, cifar10"],
+    ),
     ("sweep run m.jsonl", &["'m.jsonl'", "--manifest m.jsonl"]),
     ("sweep plan smoke --seeds 0-4", &["'0-4'", "0..4"]),
 ];
@@ -56,6 +59,8 @@ training: { epochs: 1, batch_size: 50 }
 networks:
   - name: A
     resnet: { blocks_per_stage: 1, channels: 4, exits_after: [1] }
+  - name: B
+    msdnet: { channels: 4, growth: 2, scale_growth: [1, 2], bottleneck: [1, 1], exits: 2, first_exit: 1, spacing: { even: 1 } }
 ";
 
 /// What is written in place of what, and what the program must say.
@@ -66,8 +71,36 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("epochs: 1", "epochs: ten", &["training.epochs", "a whole number", "line 5"]),
     ("epochs: 1", "epochs: 1, learning_rate: 0,1", &["line 5", "has a point"]),
     ("epochs: 1", "epochs: 1, seeds: [0]", &["`seeds` stands beside `training`"]),
-    ("epochs: 1", "epochs: 1, schedule: cosine", &["training.schedule", "{ cosine: {} }"]),
+    (
+        "epochs: 1",
+        "epochs: 1, schedule: cosine",
+        &["training.schedule: ", "a name alone, expected a mapping", "{ cosine: {} }", "line 5"],
+    ),
+    (
+        "epochs: 1",
+        "epochs: 1, schedule: { linear: {} }",
+        &["training.schedule: ", "expected `step` or `cosine`", "line 5"],
+    ),
+    (
+        "epochs: 1",
+        "epochs: 1, schedule: { cosine: 3 }",
+        &["training.schedule.cosine: ", "{ warm_up: 5 }", "line 5"],
+    ),
+    (
+        "epochs: 1",
+        "epochs: 1, schedule: { cosine: {}, step: {} }",
+        &["training.schedule: ", "one key alone", "line 5"],
+    ),
+    ("even: 1", "evn: 1", &["networks[1].msdnet.spacing: ", "did you mean `even`?", "line 10"]),
+    ("even: 1", "even: x", &["msdnet.spacing.even: ", "a whole number from 0", "line 10"]),
+    ("{ even: 1 }", "even", &["msdnet.spacing: ", "a mapping, such as { even: 2 }", "line 10"]),
+    (
+        "    resnet",
+        "    combine: sum\n    resnet",
+        &["networks[0].combine: ", "unknown way to combine exits", "line 8"],
+    ),
     ("synthetic", "CIFAR-100", &["line 2", "did you mean 'cifar100'?"]),
+    ("synthetic", "7", &["dataset: ", "{folder: PATH}", "line 2"]),
     ("synthetic", "./images", &["line 2", "did you mean '{folder: ./images}'?"]),
     ("validation: 100", "seeds: 0", &["seeds", "a list", "line 3"]),
     ("validation: 100", "validation: 2000", &["validation: 2000 images", "at most 1999"]),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use super::session::{program, refused, repro, text};
+use super::session::{program, refused, repro, rows, text};
 
 fn costs(folder: &Path, yaml: &str, arguments: &[&str]) -> Output {
     use std::io::Write;
@@ -42,6 +42,9 @@ fn smoke_makes_every_file_of_its_figure_and_the_second_call_trains_nothing() {
     let csv = fs::read(figure.join("figure.csv")).unwrap();
     let header = "curve,network,seed,exit,multiply_adds,accuracy,correct,images,combine\n";
     assert!(text(&csv).starts_with(header), "{}", text(&csv));
+    let exits = rows(&figure.join("exits.csv"));
+    let accuracy = exits.iter().map(|row| row["top1"].parse().unwrap()).fold(0.0, f64::max);
+    assert!(accuracy > 0.4, "ten classes of synthetic images are learnt in two epochs: {accuracy}");
     let second = repro(folder.path(), &arguments);
     assert!(second.status.success());
     assert!(!text(&second.stderr).contains("epoch"), "{}", text(&second.stderr));
