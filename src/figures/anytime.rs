@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use super::chart::{self, Axis, Chart, Line, Unit};
 use super::seeds::{Sample, lines, means};
-use super::{PaperCurve, paper, table};
+use super::{PaperCurve, paper};
+use crate::results::tables;
 
 /// Draws the `figure.csv` of an anytime experiment, the paper's curves dashed beside ours.
 ///
@@ -46,7 +47,7 @@ pub(super) fn accuracy_axis() -> Axis {
 }
 
 fn read(csv: &Path) -> Result<Vec<Line>> {
-    let table = table::read(csv)?;
+    let table = tables::read(csv)?.filled()?;
     let curve = table.text("curve")?;
     let network = table.text("network")?;
     let seed = table.text("seed")?;
@@ -72,7 +73,7 @@ mod tests {
     const HEADER: &str = "curve,network,seed,exit,multiply_adds,accuracy,correct,images\n";
 
     fn with_csv<T>(text: &str, work: impl Fn(&Path) -> T) -> T {
-        let (_folder, csv) = table::written(text);
+        let (_folder, csv) = tables::written(text);
         work(&csv)
     }
 

@@ -8,8 +8,9 @@ use anyhow::Result;
 use super::anytime::accuracy_axis;
 use super::chart::{self, Chart, Line, Markers, Point, Style};
 use super::seeds::{Mean, Sample, means, of_means};
-use super::{PaperCurve, envelope, paper, table};
+use super::{PaperCurve, envelope, paper};
 use crate::eval::curve::interpolate;
+use crate::results::tables;
 
 /// Draws the `figure.csv` of a budgeted-batch experiment, the paper's curves dashed beside ours.
 ///
@@ -64,7 +65,7 @@ struct Swept {
 }
 
 fn read(csv: &Path) -> Result<Vec<Swept>> {
-    let table = table::read(csv)?;
+    let table = tables::read(csv)?.filled()?;
     let curve = table.text("curve")?;
     let network = table.text("network")?;
     let seed = table.text("seed")?;
@@ -231,7 +232,7 @@ mod tests {
 
     fn tried(rows: &[&str]) -> Result<Chart> {
         let header = "curve,network,seed,policy,temperature,ratio,multiply_adds,accuracy,images";
-        let (_folder, csv) = table::written(&format!("{header}\n{}\n", rows.join("\n")));
+        let (_folder, csv) = tables::written(&format!("{header}\n{}\n", rows.join("\n")));
         panel(&csv, &[])
     }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::chart::{self, Axis, Chart, Line, Markers, Point, Unit};
 use super::seeds::{Mean, lines};
-use super::table::{self, Table};
+use crate::results::tables::{self, Rows};
 
 /// Draws the `guarantee.csv` of `repro guarantee`: risk on test beside the diagonal on which it
 /// is as large as tolerated, and the saving.
@@ -17,7 +17,7 @@ use super::table::{self, Table};
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
 /// written.
 pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
-    let table = table::read(csv)?;
+    let table = tables::read(csv)?.filled()?;
     let risk = table.text("risk")?.swap_remove(0);
     let mut risks = curves(&table, "risk_test")?;
     let largest = table.numbers("tolerance")?.into_iter().fold(0.0, f64::max);
@@ -36,7 +36,7 @@ fn panel(title: String, label: &str, curves: Vec<Line>) -> Chart {
 }
 
 /// A line for each method over the tolerances.
-fn curves(table: &Table, column: &str) -> Result<Vec<Line>> {
+fn curves(table: &Rows, column: &str) -> Result<Vec<Line>> {
     let (methods, tolerances) = (table.text("method")?, table.numbers("tolerance")?);
     let values = table.numbers(column)?;
     let points = tolerances.into_iter().zip(values).map(|(x, y)| Mean::of(vec![(x, y)]));
@@ -52,7 +52,7 @@ mod tests {
         let rows = "risk,tolerance,confidence,method,threshold,multiply_adds,saving,risk_holdout,risk_test\n\
             gap,0.01,,crc,0.8,100,0.2,0.008,0.009\ngap,0.01,0.9,ltt,,125,0,0,0\n\
             gap,0.02,,crc,0.7,80,0.36,0.018,0.021\ngap,0.02,0.9,ltt,0.9,110,0.12,-0.002,0.001\n";
-        let (folder, csv) = table::written(rows);
+        let (folder, csv) = tables::written(rows);
         let place = |name: &str| folder.path().join(name);
         draw(&csv, &place("g.svg"), &place("g.png")).unwrap();
         let svg = std::fs::read_to_string(place("g.svg")).unwrap();

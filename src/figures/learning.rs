@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::chart::ink::FAMILIES;
 use super::chart::{self, Axis, Chart, Line, Markers, Point, Style, Unit};
-use super::table;
+use crate::results::tables;
 
 /// Draws the `learning.csv` of several figures: a panel a family, a thin line a run, and the mean of
 /// the runs of as many epochs. A run that several figures share is drawn once. Draws nothing and
@@ -53,7 +53,7 @@ fn read(path: &Path) -> Result<Vec<Run>> {
     if std::fs::read_to_string(path).is_ok_and(|text| text.lines().count() == 1) {
         return Ok(Vec::new());
     }
-    let table = table::read(path)?;
+    let table = tables::read(path)?.filled()?;
     let (network, seed) = (table.text("network")?, table.text("seed")?);
     let (epoch, exit) = (table.numbers("epoch")?, table.numbers("exit")?);
     let accuracy = table.optional_numbers("accuracy")?;
@@ -122,7 +122,7 @@ mod tests {
 
     fn drawn(rows: &str) -> (Result<bool>, String) {
         let header = "network,seed,epoch,learning_rate,loss,exit,accuracy\n";
-        let (folder, csv) = table::written(&format!("{header}{rows}"));
+        let (folder, csv) = tables::written(&format!("{header}{rows}"));
         let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
         // The same table twice: shared runs are drawn once.
         let done = draw(&[csv.clone(), csv], &svg, &png);
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn the_last_exit_of_each_run_counts() {
         let text = "network,seed,epoch,learning_rate,loss,exit,accuracy\nA,0,1,0.1,4,1,0.1\nA,0,1,0.1,4,2,0.2\nB,0,1,0.1,4,1,0.3\n";
-        let (_folder, csv) = table::written(text);
+        let (_folder, csv) = tables::written(text);
         let points: Vec<_> = read(&csv).unwrap().into_iter().map(|run| run.points).collect();
         assert_eq!(points, [vec![(1.0, 0.2)], vec![(1.0, 0.3)]]);
     }

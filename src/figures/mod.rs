@@ -18,7 +18,6 @@ pub mod positional;
 pub mod saving;
 mod seeds;
 pub mod sheet;
-mod table;
 pub mod training;
 pub mod trend;
 

@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 use super::anytime::accuracy_axis;
 use super::chart::{self, Axis, Chart, Line, Unit};
 use super::seeds::{Sample, lines, means};
-use super::table::Table;
-use super::{PaperCurve, paper, table};
+use super::{PaperCurve, paper};
+use crate::results::tables::{self, Rows};
 
 /// Draws the left half, the `figure.csv` of a fig-intermediate experiment: how good an intermediate
 /// classifier is, relative to the one at the last position, and absolute.
@@ -36,7 +36,7 @@ pub fn draw_degradation(csv: &Path, paper: &[PaperCurve], svg: &Path, png: &Path
 /// The panel of relative accuracy, with the paper's curves, and the one of absolute accuracy. A row
 /// without a relative accuracy, whose reference is not there, is in the second panel only.
 fn panels(csv: &Path, paper: &[PaperCurve], title: &str, label: &str) -> Result<Vec<Chart>> {
-    let table = table::read(csv)?;
+    let table = tables::read(csv)?.filled()?;
     let relative = read(&table, &table.optional_numbers("relative_accuracy")?)?;
     let absolute = read(&table, &table.optional_numbers("accuracy")?)?;
     ensure!(!absolute.is_empty(), "{}, column `accuracy`: no number in any row", csv.display());
@@ -66,7 +66,7 @@ fn depth_axis() -> Axis {
 }
 
 /// A line for each curve through the means of `heights` at its positions.
-fn read(table: &Table, heights: &[Option<f64>]) -> Result<Vec<Line>> {
+fn read(table: &Rows, heights: &[Option<f64>]) -> Result<Vec<Line>> {
     let curve = table.text("curve")?;
     let seed = table.text("seed")?;
     let position = table.text("position")?;
@@ -91,7 +91,7 @@ mod tests {
     fn drawn(rows: &[&str]) -> Result<Vec<Chart>> {
         let header = "curve,network,seed,position,relative_depth,accuracy,error,\
                       reference_accuracy,relative_accuracy";
-        let (_folder, csv) = table::written(&format!("{header}\n{}\n", rows.join("\n")));
+        let (_folder, csv) = tables::written(&format!("{header}\n{}\n", rows.join("\n")));
         let paper =
             [PaperCurve { label: "ResNet".to_owned(), source: None, points: vec![(0.148, 0.934)] }];
         panels(&csv, &paper, "Final classifier", "relative accuracy")

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::chart::{self, Axis, Chart, Line, Markers, Point, Unit};
-use super::table;
+use crate::results::tables;
 
 /// Draws the `saving.csv` of `repro bench`: a panel a network, a point an exit or ratio. On the
 /// line "as counted" time is saved as multiply-adds are.
@@ -16,7 +16,7 @@ use super::table;
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
 /// written.
 pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
-    let table = table::read(csv)?;
+    let table = tables::read(csv)?.filled()?;
     let (networks, batches) = (table.text("network")?, table.text("batch")?);
     let (threads, exits) = (table.text("threads")?, table.optional_numbers("exit")?);
     let (counted, measured) = (table.numbers("counted")?, table.numbers("measured")?);
@@ -70,7 +70,7 @@ mod tests {
     fn a_table_of_two_networks_gives_a_picture_with_two_panels() {
         let rows = "network,batch,threads,exit,ratio,counted,measured,images_per_s\n\
             first,1,1,1,,0.2,0.25,90\nfirst,256,1,,0.5,0.5,0.55,900\nother,1,1,1,,0.3,0.3,50\n";
-        let (folder, csv) = table::written(rows);
+        let (folder, csv) = tables::written(rows);
         let place = |name: &str| folder.path().join(name);
         draw(&csv, &place("a.svg"), &place("a.png")).unwrap();
         let svg = std::fs::read_to_string(place("a.svg")).unwrap();

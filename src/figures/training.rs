@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 use super::chart::{self, Axis, Chart, Line, Markers, Point, Style, Unit};
-use super::table::{self, Table};
+use crate::results::tables::{self, Rows};
 
 /// Draws the `train.csv` of each run: label, path.
 ///
@@ -21,7 +21,7 @@ pub fn draw(runs: &[(String, PathBuf)], svg: &Path, png: &Path) -> Result<()> {
     let mut accuracy = Vec::new();
     let mut rate = Vec::new();
     for (label, path) in runs {
-        let table = table::read(path)?;
+        let table = tables::read(path)?.filled()?;
         loss.extend(line(&table, "loss", label, Style::Ours, false)?);
         rate.extend(line(&table, "learning_rate", label, Style::Ours, true)?);
         accuracy.extend(exits(&table, label, runs.len() == 1)?);
@@ -46,7 +46,7 @@ fn panel(title: &str, label: &str, unit: Unit, curves: Vec<Line>) -> Chart {
 }
 
 /// The accuracies of a run's exits, however many columns there are.
-fn exits(table: &Table, label: &str, alone: bool) -> Result<Vec<Line>> {
+fn exits(table: &Rows, label: &str, alone: bool) -> Result<Vec<Line>> {
     let last = (1..).take_while(|k| table.has(&format!("accuracy_{k}"))).last().unwrap_or(0);
     let mut lines = Vec::new();
     for exit in 1..=last {
@@ -63,7 +63,7 @@ fn exits(table: &Table, label: &str, alone: bool) -> Result<Vec<Line>> {
 
 /// A column over epochs; none where it is empty.
 fn line(
-    table: &Table,
+    table: &Rows,
     column: &str,
     label: &str,
     style: Style,

@@ -1,9 +1,9 @@
-//! CSV tables, written whole and in fixed columns.
+//! CSV tables: written whole and in fixed columns, read as text and numbers.
 
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use polars::prelude::{Column, CsvReadOptions, CsvWriter, DataFrame, SerReader, SerWriter};
 
 use super::atomic;
@@ -70,9 +70,10 @@ impl Table {
     }
 }
 
-/// A table as text, as a page shows it.
+/// A table that was read; cells are text until asked for as numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows {
+    path: PathBuf,
     names: Vec<String>,
     columns: Vec<Vec<String>>,
 }
@@ -89,6 +90,75 @@ impl Rows {
         let column = place.map(|place| &self.columns[place][..]).unwrap_or_default();
         column.iter().map(String::as_str)
     }
+
+    /// The table, which must have a row.
+    ///
+    /// # Errors
+    /// Names the file, where it has none.
+    pub fn filled(self) -> Result<Rows> {
+        let is_filled = self.columns.first().is_some_and(|cells| !cells.is_empty());
+        ensure!(is_filled, "{} has no rows", self.path.display());
+        Ok(self)
+    }
+
+    /// Whether there is a column of this name.
+    pub fn has(&self, column: &str) -> bool {
+        self.names.iter().any(|name| name == column)
+    }
+
+    /// A column's cells, empty ones as empty text.
+    ///
+    /// # Errors
+    /// Names the file and its columns, where this one is missing.
+    pub fn text(&self, column: &str) -> Result<Vec<String>> {
+        let (path, known) = (self.path.display(), self.names.join(", "));
+        ensure!(self.has(column), "{path} has no column `{column}`, but {known}");
+        Ok(self.column(column).map(|cell| cell.trim().to_owned()).collect())
+    }
+
+    /// A column of finite numbers, one in each row.
+    ///
+    /// # Errors
+    /// Names the cell that holds none.
+    pub fn numbers(&self, column: &str) -> Result<Vec<f64>> {
+        let cells = self.optional_numbers(column)?;
+        let checked = cells.into_iter().enumerate().map(|(row, cell)| {
+            cell.ok_or_else(|| anyhow!("{}: no number", self.cell(column, row)))
+        });
+        checked.collect()
+    }
+
+    /// A column of finite numbers; an empty cell or `NaN` is none.
+    ///
+    /// # Errors
+    /// Names the cell that is something else.
+    pub fn optional_numbers(&self, column: &str) -> Result<Vec<Option<f64>>> {
+        let cells = self.text(column)?;
+        let parsed = cells.iter().enumerate().map(|(row, cell)| {
+            if cell.is_empty() || cell.eq_ignore_ascii_case("nan") {
+                return Ok(None);
+            }
+            let number = cell.parse::<f64>().ok().filter(|number| number.is_finite());
+            let number =
+                number.with_context(|| format!("{}: not a number: {cell}", self.cell(column, row)));
+            number.map(Some)
+        });
+        parsed.collect()
+    }
+
+    /// Says of an error which file it is about.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn within<T>(&self, result: Result<T>) -> Result<T> {
+        result.with_context(|| format!("in {}", self.path.display()))
+    }
+
+    /// A cell's place for a message; the header is line 1.
+    fn cell(&self, column: &str, row: usize) -> String {
+        let path = self.path.display();
+        format!("{path}, column `{column}`, line {}", row + 2)
+    }
 }
 
 /// Reads a CSV with a header, every cell as it stands.
@@ -101,13 +171,22 @@ pub fn read(path: &Path) -> Result<Rows> {
     let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
     let frame = options.into_reader_with_file_handle(Cursor::new(bytes)).finish();
     let frame = anyhow::Context::with_context(frame, context)?;
-    let mut rows = Rows { names: Vec::new(), columns: Vec::new() };
+    let mut rows = Rows { path: path.to_owned(), names: Vec::new(), columns: Vec::new() };
     for column in frame.columns() {
         let cells = anyhow::Context::with_context(column.str(), context)?;
         rows.names.push(column.name().to_string());
         rows.columns.push(cells.iter().map(|cell| cell.unwrap_or_default().to_string()).collect());
     }
     Ok(rows)
+}
+
+/// A CSV in a folder of its own.
+#[cfg(test)]
+pub fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let csv = folder.path().join("figure.csv");
+    std::fs::write(&csv, text).expect("a file");
+    (folder, csv)
 }
 
 #[cfg(test)]
@@ -127,5 +206,45 @@ mod tests {
         let expected =
             "curve,note,exit,accuracy,ece\na,,1,0.1,\n\"b, c\",n,2,0.3333333333333333,0.5\n";
         assert_eq!(String::from_utf8(csv).unwrap(), expected);
+    }
+
+    fn table(text: &str) -> Result<Rows> {
+        let (_folder, path) = written(text);
+        read(&path)?.filled()
+    }
+
+    fn message<T>(result: Result<T>) -> String {
+        format!("{:#}", result.err().expect("an error"))
+    }
+
+    #[test]
+    fn cells_are_read_as_they_are_asked_for() {
+        let rows = table("curve,x,y\n\"a, b\",1,0.5\nc,2e6,\n").unwrap();
+        assert_eq!(rows.text("curve").unwrap(), ["a, b", "c"]);
+        assert_eq!(rows.numbers("x").unwrap(), [1.0, 2e6]);
+        assert_eq!(rows.optional_numbers("y").unwrap(), [Some(0.5), None]);
+    }
+
+    #[test]
+    fn a_wrong_cell_is_named_by_file_column_and_line() {
+        let rows = table("x,y\n1,2\n3,four\n").unwrap();
+        let error = message(rows.numbers("y"));
+        assert!(error.contains("figure.csv, column `y`, line 3"), "{error}");
+        assert!(error.contains("four"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_column_is_named_with_those_there_are() {
+        let error = message(table("x,y\n1,2\n").unwrap().numbers("accuracy"));
+        assert!(error.contains("figure.csv has no column `accuracy`, but x, y"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_empty_absent_or_ragged_is_named() {
+        for text in ["", "x,y\n", "x,y\n1,2,3\n"] {
+            assert!(message(table(text)).contains("figure.csv"), "{text:?}");
+        }
+        let absent = Path::new("/nowhere/figure.csv");
+        assert!(message(read(absent)).contains("/nowhere/figure.csv"));
     }
 }
