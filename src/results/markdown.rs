@@ -56,6 +56,19 @@ pub fn anchor(heading: &str) -> String {
     target(&kept.flat_map(char::to_lowercase).collect::<String>())
 }
 
+/// A link to a heading of the same page.
+pub fn heading_link(heading: &str) -> String {
+    format!("[{}](#{})", text(heading), anchor(heading))
+}
+
+/// A table under a head such as `figure | seeds`; the cells are Markdown already.
+pub fn table<Row: AsRef<[String]>>(head: &str, rows: impl IntoIterator<Item = Row>) -> String {
+    let rule = vec!["---"; head.split(" | ").count()].join(" | ");
+    let rows = rows.into_iter().map(|row| row.as_ref().join(" | "));
+    let lines = [head.to_string(), rule].into_iter().chain(rows);
+    lines.map(|cells| format!("| {cells} |\n")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

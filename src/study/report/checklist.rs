@@ -1,14 +1,13 @@
 //! The page's end: the questions of the reproducibility checklist (Pineau et al., JMLR 22, 2021),
 //! answered from the figures' files.
 
-use std::fmt::Write;
-
 use anyhow::{Context, Result};
 
 use super::claims::Judged;
 use super::load::{Shown, training_images};
 use super::{cell, differences, plain, stages};
 use crate::data::terms;
+use crate::results::markdown;
 use crate::results::tables::read;
 
 /// The checklist; nothing where there is no figure.
@@ -21,8 +20,7 @@ pub(super) fn write(page: &mut String, figures: &[Shown], judged: &Judged) -> Re
     }
     page.push_str(
         "\n## Reproducibility checklist\n\nThe questions are those of the field's checklist (Pineau et al., JMLR 22, 2021); \
-         the answers come from `run.json`, `experiment.yaml`, `claims.csv` and `learning.csv` of each figure.\n\n\
-         | question | answer |\n| --- | --- |\n",
+         the answers come from `run.json`, `experiment.yaml`, `claims.csv` and `learning.csv` of each figure.\n\n",
     );
     let rows = [
         ("Seeds: what is random, and how often was it repeated?", each(figures, seeds)?),
@@ -39,9 +37,8 @@ pub(super) fn write(page: &mut String, figures: &[Shown], judged: &Judged) -> Re
         ("Data: which, under which licence, and are they the same bytes?", each(figures, data)?),
         ("Deviations: what differs from the paper?", each(figures, deviations)?),
     ];
-    for (question, answer) in rows {
-        writeln!(page, "| {question} | {} |", cell(&answer))?;
-    }
+    let rows = rows.map(|(question, answer)| [question.to_string(), cell(&answer)]);
+    page.push_str(&markdown::table("question | answer", rows));
     Ok(())
 }
 

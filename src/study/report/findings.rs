@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::cell;
 use super::claims::{Decided, Judged, effect, papers, verdict};
 use crate::eval::claims::Kind;
+use crate::results::markdown;
 
 const BEGIN: &str = "<!-- findings -->\n";
 const END: &str = "<!-- /findings -->";
@@ -42,18 +43,12 @@ pub(super) fn text(judged: &Judged) -> Result<String> {
         judged.count("too-few-seeds"),
         judged.count(""),
     )?;
-    writeln!(text, "\n| the paper says | paper | here | verdict |\n| --- | --- | --- | --- |")?;
-    for decided in judged.decided.iter().filter(|decided| is_shown(decided)) {
-        let row = &decided.row;
-        writeln!(
-            text,
-            "| {} | {} | {} | {} |",
-            cell(&decided.claim.text),
-            papers(row),
-            effect(row),
-            verdict(row)
-        )?;
-    }
+    let shown = judged.decided.iter().filter(|decided| is_shown(decided));
+    let rows = shown.map(|Decided { claim, row, .. }| {
+        [cell(&claim.text), papers(row), effect(row), verdict(row)]
+    });
+    text.push('\n');
+    text.push_str(&markdown::table("the paper says | paper | here | verdict", rows));
     Ok(text)
 }
 

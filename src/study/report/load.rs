@@ -61,6 +61,11 @@ impl Shown {
         Some(images as f64 * f64::from(self.experiment.training.epochs))
     }
 
+    /// Hours that its trainings took.
+    pub(super) fn hours(&self) -> f64 {
+        self.run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0
+    }
+
     /// The command that writes the results anew.
     pub(super) fn command(&self) -> String {
         format!("repro {} {}", self.experiment.figure.name(), self.name)

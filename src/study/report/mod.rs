@@ -18,8 +18,9 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::claims::{exact_judgements, table};
+use crate::results::atomic;
+use crate::results::markdown::text as cell;
 use crate::results::tables::read;
-use crate::results::{atomic, markdown};
 
 use claims::Judged;
 
@@ -82,11 +83,6 @@ fn plain(value: &Value) -> String {
         Value::Null => "unknown".to_string(),
         other => other.to_string().replace(',', ", "),
     }
-}
-
-/// Text within a cell of a table.
-fn cell(text: &str) -> String {
-    markdown::text(text)
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::super::kinds::kind;
-use super::claims::{Judged, effect, papers, verdict};
+use super::claims::{Decided, Judged, effect, papers, verdict};
 use super::load::{Shown, training_images};
 use super::{cell, differences, stages};
 use crate::eval::claims::Kind;
+use crate::experiment::Experiment;
 use crate::results::markdown;
 
 /// Everything before the figures' sections.
@@ -21,7 +22,7 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
         "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand.\n\n",
     );
     scope(&mut page, figures)?;
-    contents(&mut page, figures)?;
+    contents(&mut page, figures);
     claims(&mut page, judged)?;
     if figures.is_empty() {
         return Ok(page);
@@ -84,32 +85,22 @@ fn percent_range(shares: &[f64]) -> String {
     if least == most { format!("{least} %") } else { format!("{least} to {most} %") }
 }
 
-fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
+fn contents(page: &mut String, figures: &[Shown]) {
     if figures.is_empty() {
-        return Ok(());
+        return;
     }
-    writeln!(
-        page,
-        "\n| figure | data | epochs | seeds | hold | fail | no effect | too few seeds |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |"
-    )?;
-    for figure in figures {
-        let count = |verdict: &str| figure.claims.iter().filter(|r| r.verdict == verdict).count();
-        writeln!(
-            page,
-            "| [{}](#{}) | {} | {} | {} | {} | {} | {} | {} |",
-            cell(&figure.name),
-            markdown::anchor(&figure.name),
-            cell(&figure.experiment.dataset.to_string()),
-            figure.experiment.training.epochs,
-            figure.experiment.seeds.len(),
-            count("holds"),
-            count("fails"),
-            count("no-effect"),
-            count("too-few-seeds")
-        )?;
-    }
-    Ok(())
+    let rows = figures.iter().map(|figure| {
+        let of = |verdict: &str| figure.claims.iter().filter(|r| r.verdict == verdict).count();
+        let [hold, fail, no_effect, too_few] =
+            ["holds", "fails", "no-effect", "too-few-seeds"].map(|v| of(v).to_string());
+        let Experiment { dataset, training, seeds, .. } = &figure.experiment;
+        let (epochs, seeds) = (training.epochs.to_string(), seeds.len().to_string());
+        let name = markdown::heading_link(&figure.name);
+        [name, cell(&dataset.to_string()), epochs, seeds, hold, fail, no_effect, too_few]
+    });
+    let head = "figure | data | epochs | seeds | hold | fail | no effect | too few seeds";
+    page.push('\n');
+    page.push_str(&markdown::table(head, rows));
 }
 
 fn claims(page: &mut String, judged: &Judged) -> Result<()> {
@@ -129,28 +120,16 @@ fn claims(page: &mut String, judged: &Judged) -> Result<()> {
             0.025 * directions as f64
         )?;
     }
-    writeln!(
-        page,
-        "| the paper says | source | paper | here [95 %] | share of the paper's | verdict | seeds | needed |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |"
-    )?;
-    for decided in &judged.decided {
-        let row = &decided.row;
+    let head = "the paper says | source | paper | here [95 %] | share of the paper's | verdict | seeds | needed";
+    let rows = judged.decided.iter().map(|decided| {
+        let Decided { claim, row, .. } = decided;
         let reason = decided.reason().map_or(String::new(), |why| format!(" ({why})"));
-        writeln!(
-            page,
-            "| {} | {} | {} | {} | {} | **{}**{} | {} | {} |",
-            cell(&decided.claim.text),
-            cell(&decided.claim.source),
-            papers(row),
-            effect(row),
-            share(row),
-            verdict(row),
-            cell(&reason),
-            row.seeds,
-            row.needed
-        )?;
-    }
+        let verdict = format!("**{}**{}", verdict(row), cell(&reason));
+        let (text, source) = (cell(&claim.text), cell(&claim.source));
+        let (seeds, needed) = (row.seeds.to_string(), row.needed.clone());
+        [text, source, papers(row), effect(row), share(row), verdict, seeds, needed]
+    });
+    page.push_str(&markdown::table(head, rows));
     if !judged.not_measurable.is_empty() {
         let names: Vec<String> = judged
             .not_measurable
@@ -181,34 +160,29 @@ fn share(row: &super::load::ClaimRow) -> String {
 
 /// Parameters beside multiply-adds.
 fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
-    writeln!(
-        page,
-        "\n## The networks\n\nThe opponents are unequal: networks of like cost differ in their parameters. Of the last exit:\n\n\
-         | network | multiply-adds | parameters | in |\n| --- | --- | --- | --- |"
-    )?;
-    let mut seen: Vec<(String, String, String)> = Vec::new();
+    let mut seen = Vec::new();
+    let mut rows = Vec::new();
     for figure in figures {
-        let column = |name: &str| figure.costs.column(name).collect::<Vec<_>>();
-        let [names, costs, parameters] = ["network", "multiply_adds", "parameters"].map(column);
+        let names: Vec<&str> = figure.costs.column("network").collect();
+        let costs = figure.costs.numbers("multiply_adds")?;
+        let parameters = figure.costs.numbers("parameters")?;
         for i in 0..names.len() {
             let is_last = names.get(i + 1) != Some(&names[i]);
             // Of the networks of Fig. 3 the one without an intermediate classifier stands for all.
             let stands = !names[i].contains(" at ");
-            let entry = (names[i].to_string(), costs[i].to_string(), parameters[i].to_string());
+            let entry = (names[i], costs[i], parameters[i]);
             if !is_last || !stands || seen.contains(&entry) {
                 continue;
             }
-            let millions = |text: &str| text.parse::<f64>().map(|n| format!("{:.2} M", n / 1e6));
-            writeln!(
-                page,
-                "| {} | {} | {} | {} |",
-                cell(&entry.0),
-                millions(&entry.1)?,
-                millions(&entry.2)?,
-                kind(figure.experiment.figure).in_the_paper
-            )?;
+            let millions = |n: f64| format!("{:.2} M", n / 1e6);
+            let place = kind(figure.experiment.figure).in_the_paper.to_string();
+            rows.push([cell(names[i]), millions(costs[i]), millions(parameters[i]), place]);
             seen.push(entry);
         }
     }
+    page.push_str(
+        "\n## The networks\n\nThe opponents are unequal: networks of like cost differ in their parameters. Of the last exit:\n\n",
+    );
+    page.push_str(&markdown::table("network | multiply-adds | parameters | in", rows));
     Ok(())
 }

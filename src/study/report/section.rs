@@ -5,10 +5,10 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 
 use super::claims::{Judged, effect, papers, verdict};
-use super::load::Shown;
+use super::load::{ClaimRow, Shown};
 use super::{cell, differences, plain, stages, summary};
 use crate::eval::named::unique;
-use crate::results::markdown;
+use crate::results::markdown::{self, table};
 
 /// Settings, what differs from the paper, curves, positions, claims.
 ///
@@ -40,7 +40,7 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
         plain(&figure.run["libtorch"]),
         plain(&figure.run["ended"]),
         stages::machine(figure),
-        figure.run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0,
+        figure.hours(),
         figure.command()
     )?;
     difference_table(page, figure)?;
@@ -58,24 +58,21 @@ fn difference_table(page: &mut String, figure: &Shown) -> Result<()> {
     if all.is_empty() {
         return Ok(());
     }
-    writeln!(page, "| what differs | the paper | here |\n| --- | --- | --- |")?;
-    for d in all {
-        writeln!(page, "| {} | {} | {} |", d.setting, cell(&d.paper), cell(&d.here))?;
-    }
-    writeln!(page)?;
+    let rows = all.iter().map(|d| [d.setting.to_string(), cell(&d.paper), cell(&d.here)]);
+    page.push_str(&table("what differs | the paper | here", rows));
+    page.push('\n');
     Ok(())
 }
 
 /// Best accuracy of every curve, mean over seeds.
 fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
-    writeln!(page, "| curve | best accuracy, mean over seeds | seeds |\n| --- | --- | --- |")?;
     let curves = &figure.curves;
+    let accuracies = curves.numbers("accuracy")?;
+    let mut means = Vec::new();
     for label in unique(curves.column("curve")) {
         let mut best: Vec<(&str, f64)> = Vec::new();
         let rows = curves.column("curve").zip(curves.column("seed"));
-        for ((curve, seed), accuracy) in rows.zip(curves.column("accuracy")) {
-            let accuracy: f64 =
-                accuracy.parse().with_context(|| format!("figure.csv: accuracy {accuracy}"))?;
+        for ((curve, seed), &accuracy) in rows.zip(&accuracies) {
             match best.iter_mut().find(|(s, _)| *s == seed) {
                 _ if curve != label => {}
                 Some((_, found)) => *found = found.max(accuracy),
@@ -83,9 +80,10 @@ fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
             }
         }
         let mean = best.iter().map(|(_, a)| a).sum::<f64>() / best.len() as f64;
-        writeln!(page, "| {} | {:.1} % | {} |", cell(label), 100.0 * mean, best.len())?;
+        means.push([cell(label), format!("{:.1} %", 100.0 * mean), best.len().to_string()]);
     }
-    writeln!(page)?;
+    page.push_str(&table("curve | best accuracy, mean over seeds | seeds", means));
+    page.push('\n');
     Ok(())
 }
 
@@ -94,31 +92,19 @@ fn position_table(page: &mut String, figure: &Shown) -> Result<()> {
     let Some(positions) = &figure.positions else {
         return Ok(());
     };
-    writeln!(
-        page,
-        "Loss at each position in ln, pointwise and without a verdict:\n\n\
-         | curve | relative depth | relative to | loss [95 %] | seeds |\n| --- | --- | --- | --- | --- |"
-    )?;
-    let column = |name: &str| positions.column(name).collect::<Vec<_>>();
-    let [curve, depth, reference, loss, low, high, seeds] =
-        ["curve", "relative_depth", "reference", "loss", "low", "high", "seeds"].map(column);
-    for i in 0..curve.len() {
-        let number = |text: &str| -> Result<f64> {
-            text.parse().with_context(|| format!("positions.csv: {text}"))
-        };
-        writeln!(
-            page,
-            "| {} | {:.2} | {} | {:.3} [{:.3}, {:.3}] | {} |",
-            cell(curve[i]),
-            number(depth[i])?,
-            reference[i],
-            number(loss[i])?,
-            number(low[i])?,
-            number(high[i])?,
-            seeds[i]
-        )?;
-    }
-    writeln!(page)?;
+    let text = |name| positions.text(name);
+    let number = |name| positions.numbers(name);
+    let (curve, reference, seeds) = (text("curve")?, text("reference")?, text("seeds")?);
+    let (depth, loss) = (number("relative_depth")?, number("loss")?);
+    let (low, high) = (number("low")?, number("high")?);
+    let rows = (0..curve.len()).map(|i| {
+        let depth = format!("{:.2}", depth[i]);
+        let loss = format!("{:.3} [{:.3}, {:.3}]", loss[i], low[i], high[i]);
+        [cell(&curve[i]), depth, reference[i].clone(), loss, seeds[i].clone()]
+    });
+    page.push_str("Loss at each position in ln, pointwise and without a verdict:\n\n");
+    page.push_str(&table("curve | relative depth | relative to | loss [95 %] | seeds", rows));
+    page.push('\n');
     Ok(())
 }
 
@@ -126,26 +112,15 @@ fn position_table(page: &mut String, figure: &Shown) -> Result<()> {
 /// has its value and no verdict here.
 fn claim_table(page: &mut String, figure: &Shown, judged: &Judged) -> Result<()> {
     let (shown, absent): (Vec<_>, Vec<_>) = figure.claims.iter().partition(|row| row.is_measured());
-    if !shown.is_empty() {
-        writeln!(
-            page,
-            "| claim | paper | here [95 %] | verdict | seeds | needed | note |\n\
-             | --- | --- | --- | --- | --- | --- | --- |"
-        )?;
-    }
-    for row in &shown {
+    let line = |row: &&ClaimRow| {
         let decides = judged.is_decided_by(&row.claim, &figure.name);
-        writeln!(
-            page,
-            "| {} | {} | {} | {} | {} | {} | {} |",
-            row.claim,
-            papers(row),
-            effect(row),
-            if decides { verdict(row) } else { "judged elsewhere".to_string() },
-            row.seeds,
-            row.needed,
-            cell(&row.note)
-        )?;
+        let verdict = if decides { verdict(row) } else { "judged elsewhere".to_string() };
+        let (claim, needed, note) = (row.claim.clone(), row.needed.clone(), cell(&row.note));
+        [claim, papers(row), effect(row), verdict, row.seeds.to_string(), needed, note]
+    };
+    if !shown.is_empty() {
+        let head = "claim | paper | here [95 %] | verdict | seeds | needed | note";
+        page.push_str(&table(head, shown.iter().map(line)));
     }
     if !absent.is_empty() {
         let names: Vec<&str> = absent.iter().map(|row| row.claim.as_str()).collect();

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::super::standing;
 use super::load::Shown;
-use super::{cell, plain};
+use super::plain;
 use crate::eval::claims::{self, Claim};
 use crate::experiment::claims_yaml;
 use crate::results::markdown;
@@ -24,23 +24,12 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
         "\n## What made them\n\nClaims, margins and the model are committed before the runs that they judge. A claim that \
          did not stand there yet when a figure's runs began is exploratory for it.\n"
     )?;
-    writeln!(
-        page,
-        "| figure | runs began at commit | did its claims stand there | hours of one process | machine |\n\
-         | --- | --- | --- | --- | --- |"
-    )?;
-    for figure in figures {
-        writeln!(
-            page,
-            "| [{}](#{}) | {} | {} | {:.1} | {} |",
-            cell(&figure.name),
-            markdown::anchor(&figure.name),
-            commits(figure),
-            stood(out, figure, &now),
-            figure.run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0,
-            machine(figure)
-        )?;
-    }
+    let head = "figure | runs began at commit | did its claims stand there | hours of one process | machine";
+    let row = |figure: &Shown| {
+        let (stood, hours) = (stood(out, figure, &now), format!("{:.1}", figure.hours()));
+        [markdown::heading_link(&figure.name), commits(figure), stood, hours, machine(figure)]
+    };
+    page.push_str(&markdown::table(head, figures.iter().map(row)));
     let runs = seconds_of_runs(figures);
     writeln!(
         page,

@@ -1,11 +1,10 @@
 //! Early exit of each network in one row, from a figure's `summary.csv`.
 
-use std::fmt::Write;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::cell;
 use crate::eval::named::unique;
+use crate::results::markdown;
 use crate::results::tables::Rows;
 
 /// Measures of the row, and what the page calls them.
@@ -24,32 +23,27 @@ const COLUMNS: [(&str, &str); 7] = [
 /// # Errors
 /// Names a value that is no number.
 pub(super) fn table(page: &mut String, rows: &Rows) -> Result<()> {
-    let names: Vec<&str> = COLUMNS.iter().map(|(_, name)| *name).collect();
-    writeln!(page, "Early exit by the paper's rule, means over seeds:\n")?;
-    writeln!(page, "| network | {} |", names.join(" | "))?;
-    writeln!(page, "| --- |{}", " --- |".repeat(COLUMNS.len()))?;
+    let mut lines = Vec::new();
     for network in unique(rows.column("network")) {
-        write!(page, "| {} |", cell(network))?;
+        let mut line = vec![cell(network)];
         for (measure, _) in COLUMNS {
-            write!(page, " {} |", shown(measure, mean(rows, network, measure)?))?;
+            line.push(shown(measure, mean(rows, network, measure)?));
         }
-        writeln!(page)?;
+        lines.push(line);
     }
-    writeln!(page)?;
+    let head = format!("network | {}", COLUMNS.map(|(_, name)| name).join(" | "));
+    page.push_str("Early exit by the paper's rule, means over seeds:\n\n");
+    page.push_str(&markdown::table(&head, lines));
+    page.push('\n');
     Ok(())
 }
 
 /// Mean over the seeds at which the measure is defined; none where it is at no seed.
 fn mean(rows: &Rows, network: &str, measure: &str) -> Result<Option<f64>> {
     let keys = rows.column("network").zip(rows.column("measure"));
-    let values = keys
-        .zip(rows.column("value"))
-        .filter(|(key, value)| *key == (network, measure) && !value.is_empty());
-    let values: Vec<f64> = values
-        .map(|(_, value)| {
-            value.parse().with_context(|| format!("summary.csv: {measure}: {value} is no number"))
-        })
-        .collect::<Result<_>>()?;
+    let own = keys.zip(rows.optional_numbers("value")?);
+    let own = own.filter(|(key, _)| *key == (network, measure));
+    let values: Vec<f64> = own.filter_map(|(_, value)| value).collect();
     let sum: f64 = values.iter().sum();
     Ok((!values.is_empty()).then(|| sum / values.len() as f64))
 }
