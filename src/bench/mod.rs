@@ -181,9 +181,6 @@ fn is_wanted(precisions: &[Option<Precision>], precision: Precision) -> bool {
 const CLASSES: usize = 100;
 
 /// Measures everything and tells each result as soon as it is there.
-///
-/// # Errors
-/// When a network cannot be built or LibTorch fails.
 pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     let facts = Dataset::Synthetic.facts()?;
     let source = match Source::open(&Dataset::Synthetic, Split::Train, Path::new(""))? {

@@ -66,9 +66,6 @@ pub struct BenchArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// When a network cannot be built, or a file cannot be written.
 pub fn run(args: &BenchArgs) -> Result<()> {
     ensure!(args.seconds > 0.0 && args.seconds <= 60.0, "--seconds: from above 0 to 60");
     ensure!((1..=1000).contains(&args.rounds), "--rounds: from 1 to 1000");

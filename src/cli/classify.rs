@@ -120,9 +120,6 @@ impl ClassifyArgs {
 }
 
 /// Classifies images. Those that cannot be read are named and passed over.
-///
-/// # Errors
-/// When the run cannot be opened, or no image could be read.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
     let letting = args.letting()?;
     let settings = Settings {

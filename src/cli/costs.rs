@@ -31,9 +31,6 @@ pub struct CostsArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// Names the file, and the key and line in it.
 pub fn run(args: &CostsArgs) -> Result<()> {
     let (networks, of_experiment) = load_networks(&args.file)?;
     let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);

@@ -48,9 +48,6 @@ enum Command {
 }
 
 /// Runs the command; results on standard output, progress on standard error.
-///
-/// # Errors
-/// Missing or damaged data, a failed download.
 pub fn run(args: &DataArgs) -> Result<()> {
     let mut out = Out;
     match &args.command {

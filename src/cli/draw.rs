@@ -30,9 +30,6 @@ pub struct DrawArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// Names the file, and the key and line in it.
 pub fn run(args: &DrawArgs) -> Result<()> {
     let (networks, of_experiment) = load_networks(&args.network)?;
     ensure!(!networks.is_empty(), "{} holds no network", args.network);

@@ -32,9 +32,6 @@ pub struct ExamplesArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// When there is no such run or class, or a file cannot be written.
 pub fn run(args: &ExamplesArgs) -> Result<()> {
     let settings = args.run.settings()?;
     let opened = open_run(&args.run.run, &settings)?;

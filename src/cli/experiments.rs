@@ -33,9 +33,6 @@ enum Command {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// When no experiment has the name.
 pub fn run(args: &ExperimentsArgs) -> Result<()> {
     print(match &args.command {
         Command::List { json: true } => format!("{:#}\n", Value::Array(listed()?)),

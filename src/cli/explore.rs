@@ -21,9 +21,6 @@ pub struct ExploreArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// When there is no such run, or the page cannot be written.
 pub fn run(args: &ExploreArgs) -> Result<()> {
     let settings = args.run.settings()?;
     let text = page(&open_run(&args.run.run, &settings)?)?;

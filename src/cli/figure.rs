@@ -99,17 +99,11 @@ impl CombineArgs {
 }
 
 /// Runs `repro anytime`.
-///
-/// # Errors
-/// What went wrong and where.
 pub fn run_anytime(args: &AnytimeArgs) -> Result<()> {
     carry_out(&args.figure, Figure::Anytime, |experiment| args.combine.adapt(experiment))
 }
 
 /// Runs `repro budgeted-batch`.
-///
-/// # Errors
-/// What went wrong and where.
 pub fn run_budgeted(args: &BudgetedArgs) -> Result<()> {
     carry_out(&args.figure, Figure::BudgetedBatch, |experiment| {
         let budgeted = experiment.budgeted.get_or_insert_default();
@@ -123,9 +117,6 @@ pub fn run_budgeted(args: &BudgetedArgs) -> Result<()> {
 }
 
 /// Runs the command of any other figure.
-///
-/// # Errors
-/// What went wrong and where.
 pub fn run(args: &FigureArgs, figure: Figure) -> Result<()> {
     carry_out(args, figure, |_| {})
 }

@@ -44,10 +44,6 @@ pub struct GuaranteeArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// When a number is out of range, there is no such run, it has no hold-out or one that is too
-/// small, or a file cannot be written.
 pub fn run(args: &GuaranteeArgs) -> Result<()> {
     let tolerance = Tolerance::new(args.at_most, args.confidence)?;
     let settings = args.run.settings()?;

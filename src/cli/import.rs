@@ -76,9 +76,6 @@ enum Format {
 }
 
 /// Imports weights and prints the run's folder.
-///
-/// # Errors
-/// What went wrong and where.
 pub fn import(args: &ImportArgs) -> Result<()> {
     let folder = match (&args.network, &args.dataset) {
         (Some(network), Some(dataset)) => import_weights(args, network, dataset)?,
@@ -109,9 +106,6 @@ fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result
 }
 
 /// Exports a run and prints the file's name.
-///
-/// # Errors
-/// What went wrong and where.
 pub fn export(args: &ExportArgs) -> Result<()> {
     ensure!(
         args.exit.is_none() || args.format == Format::Onnx,

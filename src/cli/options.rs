@@ -79,9 +79,6 @@ impl Gpu {
 impl Compute {
     /// Settings of a command that trains with `workers` processes, by default as many as [`worker_count`]
     /// says.
-    ///
-    /// # Errors
-    /// When the device is not there.
     pub fn settings(&self, places: Places, workers: Option<usize>) -> Result<Settings> {
         let device = parse_device(&self.device)?;
         let numerics = self.gpu.numerics();
@@ -108,9 +105,6 @@ impl Compute {
     }
 
     /// Settings of a command that looks at what is trained.
-    ///
-    /// # Errors
-    /// When the device is not there.
     pub fn looking(&self, places: Places) -> Result<Settings> {
         let settings = self.settings(places, Some(1))?;
         Ok(Settings { threads: set_threads(self.threads.unwrap_or(0)), ..settings })
@@ -188,9 +182,6 @@ pub struct RunArgs {
 
 impl RunArgs {
     /// How to compute.
-    ///
-    /// # Errors
-    /// When the device is not there.
     pub fn settings(&self) -> Result<Settings> {
         self.compute.looking(self.folders.places("results"))
     }
@@ -202,9 +193,6 @@ fn at_least_one(text: &str) -> Result<usize> {
 }
 
 /// A number of threads that this machine has cores for; 0 = all.
-///
-/// # Errors
-/// When it has fewer; says how many.
 pub fn threads(text: &str) -> Result<usize> {
     let threads: usize = text.parse().ok().context("expected a whole number from 0")?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -213,9 +201,6 @@ pub fn threads(text: &str) -> Result<usize> {
 }
 
 /// A number with a point for its decimals.
-///
-/// # Errors
-/// When it is none.
 pub fn number(text: &str) -> Result<f64> {
     let number: Option<f64> = text.trim().parse().ok();
     match number.filter(|number| number.is_finite()) {
@@ -228,9 +213,6 @@ pub fn number(text: &str) -> Result<f64> {
 }
 
 /// A change to an experiment, `key=value`.
-///
-/// # Errors
-/// When there is no `=`.
 pub fn change(text: &str) -> Result<String> {
     ensure!(text.contains('='), "expected key=value, such as training.epochs=3");
     Ok(text.to_string())

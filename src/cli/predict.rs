@@ -45,9 +45,6 @@ enum Which {
 }
 
 /// Predicts a split and writes what was asked for.
-///
-/// # Errors
-/// What went wrong and where.
 pub fn run(args: &PredictArgs) -> Result<()> {
     let places = args.folders.places(PathBuf::new());
     let settings = args.compute.looking(places)?;

@@ -17,9 +17,6 @@ pub struct ReportArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// Names the file that is missing or broken.
 pub fn run(args: &ReportArgs) -> Result<()> {
     for path in write_report(&args.out)? {
         print_path(&path);

@@ -80,9 +80,6 @@ enum Format {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// When a run is not there, or a folder cannot be read or deleted.
 pub fn run(args: &RunsArgs) -> Result<()> {
     let places = Places { out: PathBuf::new(), runs: args.runs.clone(), data: args.data.clone() };
     let settings = Settings::on_one_core(places);

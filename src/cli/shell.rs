@@ -39,9 +39,6 @@ pub struct ManArgs {
 }
 
 /// Runs `repro config`.
-///
-/// # Errors
-/// When standard output cannot be written.
 pub fn config(args: &ConfigArgs) -> Result<()> {
     match args.command {
         ConfigCommand::Schema => print(schema()?),
@@ -50,18 +47,12 @@ pub fn config(args: &ConfigArgs) -> Result<()> {
 }
 
 /// The schema as `experiments/schema.json` has it.
-///
-/// # Errors
-/// When it cannot be written as JSON.
 pub fn schema() -> Result<String> {
     let schema = schemars::schema_for!(Experiment);
     Ok(format!("{}\n", serde_json::to_string_pretty(&schema)?))
 }
 
 /// Runs `repro completions`.
-///
-/// # Errors
-/// When standard output cannot be written.
 pub fn completions(args: &CompletionsArgs) -> Result<()> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut super::Cli::command(), "repro", &mut text);
@@ -70,9 +61,6 @@ pub fn completions(args: &CompletionsArgs) -> Result<()> {
 }
 
 /// Runs `repro man`.
-///
-/// # Errors
-/// When a page cannot be written.
 pub fn man(args: &ManArgs) -> Result<()> {
     let mut command = super::Cli::command();
     match &args.out {

@@ -162,9 +162,6 @@ struct WorkerArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// What went wrong and where.
 pub fn run(args: &SweepArgs) -> Result<()> {
     match &args.command {
         Command::Plan(args) => plan(args),

@@ -26,9 +26,6 @@ pub struct WatchArgs {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// When a run is not there or has not begun, or a file cannot be written.
 pub fn run(args: &WatchArgs) -> Result<()> {
     let find = |which: &String| Ok(Known::named(which, &args.runs)?.folder);
     let runs: Vec<_> = args.which.iter().map(find).collect::<Result<_>>()?;

@@ -86,9 +86,6 @@ impl Classifier {
     }
 
     /// Reads a picture and classifies it, by itself.
-    ///
-    /// # Errors
-    /// When it cannot be read; the file is named.
     pub fn classify(&self, path: &Path) -> Result<Classified> {
         let (pixels, turned) = picture::read(path, &self.facts)?;
         let start = Instant::now();

@@ -8,9 +8,6 @@ use crate::figures::network::{Cell, Diagram, Exit};
 use crate::models::{Input, NetworkConfig};
 
 /// The picture of a network called `name` on images of `input`.
-///
-/// # Errors
-/// Returns an error naming the invalid key of the network.
 pub fn diagram(name: &str, config: &NetworkConfig, input: Input) -> Result<Diagram> {
     let network = config.build(input)?;
     let costs = cost::table(&network);

@@ -76,9 +76,6 @@ impl Opened<'_> {
     }
 
     /// A test image as people see it, neither normalised nor changed; `index` counts in its file.
-    ///
-    /// # Errors
-    /// When the data cannot be read.
     pub fn picture(&self, index: u32) -> Result<RgbImage> {
         let channels = self.data.input.channels;
         let plain = Normalisation { mean: vec![0.0; channels], std: vec![1.0; channels] };

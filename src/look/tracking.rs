@@ -13,9 +13,6 @@ use crate::runs::Known;
 pub type Row = Map<String, Value>;
 
 /// The rows of a run, epoch by epoch.
-///
-/// # Errors
-/// When the run cannot be told as JSON.
 pub fn rows(known: &Known) -> anyhow::Result<Vec<Row>> {
     let mut settings = Row::new();
     settings.insert("run".to_string(), json!(known.folder.name()));
@@ -65,9 +62,6 @@ pub fn jsonl(rows: Vec<Row>) -> String {
 }
 
 /// One table; a key that a run has not got is an empty cell.
-///
-/// # Errors
-/// When the table cannot be made.
 pub fn csv(rows: &[Row]) -> anyhow::Result<Vec<u8>> {
     let keys = unique(rows.iter().flat_map(Row::keys));
     let text = |value: Option<&Value>| match value {

@@ -19,9 +19,6 @@ pub struct CostRow {
 }
 
 /// Costs of all exits of `networks` on images of `input`.
-///
-/// # Errors
-/// Returns an error naming the invalid network.
 pub fn cost_rows(networks: &[(String, NetworkConfig)], input: Input) -> Result<Vec<CostRow>> {
     let mut rows = Vec::new();
     for (name, config) in networks {
@@ -34,9 +31,6 @@ pub fn cost_rows(networks: &[(String, NetworkConfig)], input: Input) -> Result<V
 }
 
 /// The same as CSV.
-///
-/// # Errors
-/// When the table cannot be made.
 pub fn costs_csv(rows: &[CostRow]) -> Result<Vec<u8>> {
     Table::default()
         .text("network", rows.iter().map(|r| &r.network))

@@ -60,9 +60,6 @@ impl<'a> DataSets<'a> {
 
     /// A data set with a hold-out (none = the data set's usual one); only an image folder is looked
     /// at.
-    ///
-    /// # Errors
-    /// When a folder has no classes.
     fn of(
         &self,
         dataset: &Dataset,
@@ -82,17 +79,11 @@ impl<'a> DataSets<'a> {
     }
 
     /// The data of an experiment.
-    ///
-    /// # Errors
-    /// When a folder has no classes.
     pub fn of_experiment(&self, experiment: &Experiment) -> Result<Data<'a>> {
         self.of(&experiment.dataset, experiment.validation, experiment.training_images)
     }
 
     /// The data of a run. An imported run has the data set's usual hold-out.
-    ///
-    /// # Errors
-    /// When a folder has no classes.
     pub fn of_run(&self, run: &Run) -> Result<Data<'a>> {
         let validation = run.training.as_ref().map(|_| run.validation);
         self.of(&run.dataset, validation, run.training_images)
@@ -139,9 +130,6 @@ pub struct Data<'a> {
 
 impl Data<'_> {
     /// Images of the files of `split`, read on the first call.
-    ///
-    /// # Errors
-    /// When they cannot be read; names the file and the way out.
     pub fn images(&self, split: Split) -> Result<&Loaded> {
         let cell = match split {
             Split::Train | Split::Validation => &self.splits.train,
@@ -182,9 +170,6 @@ impl Data<'_> {
 }
 
 /// What a network of a data set reads and answers.
-///
-/// # Errors
-/// When the data set is a folder that is missing or has no class.
 pub fn input_of(dataset: &Dataset) -> Result<Input> {
     Ok(Input::from(&dataset.facts()?))
 }

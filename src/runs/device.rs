@@ -29,9 +29,6 @@ pub fn parse_device(name: &str) -> Result<Device> {
 }
 
 /// A device's name as it may be written; whether it is there, [`parse_device`] tells.
-///
-/// # Errors
-/// When it is none.
 pub fn device_name(name: &str) -> Result<String> {
     let number = name.strip_prefix("cuda:").map(str::parse::<usize>);
     ensure!(

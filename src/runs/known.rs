@@ -143,9 +143,6 @@ impl Known {
     }
 
     /// An error unless the run is finished.
-    ///
-    /// # Errors
-    /// Names the run, how far it has come, and the way out.
     pub fn ensure_done(&self, data_sets: &DataSets) -> Result<()> {
         let shown = self.folder.path().display();
         match self.state(data_sets) {
@@ -183,9 +180,6 @@ impl Known {
     }
 
     /// The splits that the run is predicted on: the test images, and the hold-out where there is one.
-    ///
-    /// # Errors
-    /// When a folder has no classes.
     pub fn splits(&self, data_sets: &DataSets) -> Result<&'static [Split]> {
         let has_hold_out = data_sets.of_run(&self.run)?.validation > 0;
         Ok(if has_hold_out { &[Split::Validation, Split::Test] } else { &[Split::Test] })

@@ -36,9 +36,6 @@ impl Stop {
 }
 
 /// Watches SIGTERM, SIGINT and SIGUSR1 from now on; a second SIGINT ends the program at once.
-///
-/// # Errors
-/// When the operating system refuses.
 pub fn watch_signals() -> Result<Stop> {
     static STOP: std::sync::OnceLock<Stop> = std::sync::OnceLock::new();
     if let Some(stop) = STOP.get() {

@@ -35,9 +35,6 @@ pub fn report(report: &Report) {
 }
 
 /// Carries out the orders on standard input until it ends or asks to stop.
-///
-/// # Errors
-/// An order that cannot be read.
 pub fn serve(settings: &Settings) -> Result<()> {
     let stop = watch_signals()?;
     let orders = listen(stop.clone());
@@ -90,9 +87,6 @@ fn read_orders(sender: &Sender<Result<Task>>, stop: &Stop) {
 
 /// Trains a run and, unless only that is asked for, predicts with it on both splits, so that drawing
 /// finds everything made.
-///
-/// # Errors
-/// The errors of training and prediction.
 pub fn carry_out(
     task: &Task,
     data_sets: &DataSets,

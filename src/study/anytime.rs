@@ -26,9 +26,6 @@ pub struct Row {
 /// All rows: a curve for each way in which the exits of a network or the members of an ensemble
 /// are combined. A network of one exit that is there for an ensemble alone is no curve;
 /// `exits.csv` has its accuracy. Networks that are joined are one curve.
-///
-/// # Errors
-/// When predictions cannot be read or made.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (named, place, seed) in study.entries()? {

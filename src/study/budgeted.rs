@@ -40,9 +40,6 @@ impl Row {
 
 /// All rows: early exit of every network and ensemble with more than one exit, where `fixed` asks
 /// for it also without dynamic evaluation, and networks of one exit as points.
-///
-/// # Errors
-/// When predictions cannot be read or made, or the hold-out is too small.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (named, place, seed) in study.entries()? {

@@ -16,17 +16,11 @@ use crate::results::tables::Table;
 use crate::runs::data::input_of;
 
 /// Judges the claims of `figure` on what it measured.
-///
-/// # Errors
-/// When the claims cannot be read.
 pub fn judgements(figure: Figure, measured: &Measured) -> Result<Vec<Judgement>> {
     Ok(judge(&claims::parse(claims_yaml())?, figure, measured))
 }
 
 /// Notes the judgements of claims that did not stand at the commits that began the runs.
-///
-/// # Errors
-/// When the claims cannot be read.
 pub fn note_exploratory(
     judgements: &mut [Judgement],
     folder: &Path,
@@ -37,9 +31,6 @@ pub fn note_exploratory(
 }
 
 /// Judges the exact claims, which need no run.
-///
-/// # Errors
-/// Names the claim whose networks are not in its experiment.
 pub fn exact_judgements() -> Result<Vec<Judgement>> {
     let claims = claims::parse(claims_yaml())?;
     let exact = claims.iter().filter(|claim| claim.kind == Kind::Exact);

@@ -57,9 +57,6 @@ pub struct Study<'a> {
 
 impl<'a> Study<'a> {
     /// Everything that can be checked without training.
-    ///
-    /// # Errors
-    /// Returns an error naming the invalid network or key.
     pub fn new(name: &str, experiment: &Experiment, settings: &'a Settings) -> Result<Study<'a>> {
         let data_sets = DataSets::new(settings);
         let data = data_sets.of_experiment(experiment)?;
@@ -93,9 +90,6 @@ impl<'a> Study<'a> {
     }
 
     /// The network called `name`.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn network(&self, name: &str) -> Result<&Trained> {
         self.plan
             .networks
@@ -178,9 +172,6 @@ impl<'a> Study<'a> {
 
     /// Predictions of an entry and multiply-adds of its exits 1..k. An ensemble is as if it were
     /// one network with an exit a member.
-    ///
-    /// # Errors
-    /// When a network's predictions cannot be read or made.
     pub fn answers(
         &self,
         named: &Named,
@@ -206,9 +197,6 @@ impl<'a> Study<'a> {
     }
 
     /// Predictions of one seed of a network.
-    ///
-    /// # Errors
-    /// When they cannot be read or made.
     pub fn predictions(
         &self,
         network: &Trained,

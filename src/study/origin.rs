@@ -24,9 +24,6 @@ pub struct Origin {
 
 impl Origin {
     /// Where `which` is read from.
-    ///
-    /// # Errors
-    /// When its file cannot be found.
     pub fn of(which: &str) -> Result<Origin> {
         let file = file_of(which).map(|file| {
             file.canonicalize().with_context(|| format!("cannot read {}", file.display()))

@@ -45,9 +45,6 @@ impl Outputs {
 }
 
 /// Costs, the effective experiment, and scores of every exit.
-///
-/// # Errors
-/// Names the file that cannot be written.
 pub fn write_common(study: &Study, outputs: &Outputs) -> Result<()> {
     atomic::write(&outputs.file("costs.csv"), &costs_csv(&study.costs)?)?;
     outputs.origin.write(&outputs.folder, &effective(study)?)?;
@@ -134,9 +131,6 @@ pub fn commits(study: &Study) -> Vec<String> {
 }
 
 /// `run.json`.
-///
-/// # Errors
-/// Names the file that cannot be written.
 pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> Result<()> {
     let (present, missing) = study.present_and_missing();
     let folders_of = |runs: &[&Run]| -> Vec<RunFolder> {

@@ -22,9 +22,6 @@ pub struct Positional {
 }
 
 /// Rows of fig-intermediate or fig-final-degradation.
-///
-/// # Errors
-/// When predictions cannot be read or made.
 pub fn rows(study: &Study) -> Result<Positional> {
     let is_left = study.plan.figure == Figure::FigIntermediate;
     let mut trained = Vec::new();

@@ -10,9 +10,6 @@ use crate::runs::Split;
 
 /// The rows of every network and seed; none where no network has both several exits and a hold-out
 /// of at least as many images.
-///
-/// # Errors
-/// When predictions cannot be read or made.
 pub fn table(study: &Study) -> Result<Option<Table>> {
     let mut rows: Vec<(&str, u64, Entry)> = Vec::new();
     for network in &study.plan.networks {

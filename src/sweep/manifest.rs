@@ -38,9 +38,6 @@ impl Line {
 }
 
 /// The lines as JSON.
-///
-/// # Errors
-/// When a line cannot be written.
 pub fn manifest_text(lines: &[Line]) -> Result<String> {
     let mut text = String::new();
     for line in lines {
@@ -51,17 +48,11 @@ pub fn manifest_text(lines: &[Line]) -> Result<String> {
 }
 
 /// Reads a manifest; `-` is standard input.
-///
-/// # Errors
-/// Names the file and the line that cannot be read.
 pub fn read_manifest(path: &str) -> Result<Vec<Line>> {
     parse(&read_text(path)?).with_context(|| format!("in the manifest {path}"))
 }
 
 /// The runs that have a folder under the settings' runs, as if they were a manifest without costs.
-///
-/// # Errors
-/// When the folder cannot be read.
 pub fn lines_of_runs(settings: &Settings) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for known in Known::all(&settings.places.runs)? {

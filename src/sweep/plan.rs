@@ -11,9 +11,6 @@ use crate::experiment::{Experiment, Plan, load};
 use crate::runs::{DataSets, Settings, Task};
 
 /// The runs of `experiments` with `changes`, each once.
-///
-/// # Errors
-/// Returns an error naming the experiment, and the invalid network or key.
 pub fn manifest(
     experiments: &[String],
     changes: &[String],

@@ -41,9 +41,6 @@ fn combine_label(rule: Combine) -> &'static str {
 }
 
 /// The page of a run.
-///
-/// # Errors
-/// When the hold-out is too small, or the images cannot be read.
 pub fn page(run: &Opened) -> Result<String> {
     let data = serde_json::to_string(&data(run)?)?;
     Ok(PAGE.replacen(PLACE, &in_script(&data), 1))

@@ -11,9 +11,6 @@ use crate::results::markdown;
 use crate::results::tables::read;
 
 /// The checklist; nothing where there is no figure.
-///
-/// # Errors
-/// Names the file that is missing or broken.
 pub(super) fn write(page: &mut String, figures: &[Shown], judged: &Judged) -> Result<()> {
     if figures.is_empty() {
         return Ok(());

@@ -48,8 +48,6 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// # Errors
-    /// When the claims cannot be read.
     pub(super) fn of(figures: &[Shown], exact: &[ClaimRow]) -> Result<Judged> {
         let mut judged =
             Judged { decided: Vec::new(), absent: Vec::new(), not_measurable: Vec::new() };

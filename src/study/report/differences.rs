@@ -15,9 +15,6 @@ pub(super) struct Difference {
 
 /// The settings that differ; none where no paper-scale experiment of this figure and data is
 /// shipped. `here` is the effective experiment.
-///
-/// # Errors
-/// Returns an error naming the network that is invalid.
 pub(super) fn from_paper(here: &Experiment) -> Result<Vec<Difference>> {
     let Some(paper) = paper_scale(here)? else {
         return Ok(Vec::new());

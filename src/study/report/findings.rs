@@ -13,9 +13,6 @@ const BEGIN: &str = "<!-- findings -->\n";
 const END: &str = "<!-- /findings -->";
 
 /// The paragraph and, where something is decided, the table.
-///
-/// # Errors
-/// When the text cannot be written.
 pub(super) fn text(judged: &Judged) -> Result<String> {
     let mut text = String::new();
     let measured = judged.effects().count();

@@ -52,9 +52,6 @@ pub fn write_report(out: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The findings of the figures under `out`, as the README beside it has them between its markers.
-///
-/// # Errors
-/// As [`write_report`].
 pub fn findings(out: &Path) -> Result<String> {
     let exact = load::rows(&read(&out.join("exact/claims.csv"))?)?;
     findings::text(&Judged::of(&load::figures(out)?, &exact)?)

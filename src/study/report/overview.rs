@@ -14,9 +14,6 @@ use crate::experiment::Experiment;
 use crate::results::markdown;
 
 /// Everything before the figures' sections.
-///
-/// # Errors
-/// Returns an error naming the network that is invalid.
 pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<String> {
     let mut page = String::from(
         "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand.\n\n",

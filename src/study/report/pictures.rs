@@ -14,9 +14,6 @@ use crate::figures::learning;
 use crate::figures::trend::{self, Trend};
 
 /// Draws what there is something to draw for.
-///
-/// # Errors
-/// Names the file that cannot be read or written.
 pub(super) fn draw(out: &Path, figures: &[Shown], judged: &Judged) -> Result<()> {
     let place = |name: &str| (out.join(format!("{name}.svg")), out.join(format!("{name}.png")));
     let group = |kind: &Figure| {

@@ -11,9 +11,6 @@ use crate::eval::named::unique;
 use crate::results::markdown::{self, table};
 
 /// Settings, what differs from the paper, curves, positions, claims.
-///
-/// # Errors
-/// Names the file whose content cannot be shown.
 pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Result<()> {
     let experiment = &figure.experiment;
     let picture = markdown::target(&format!("{}/figure.png", figure.name));

@@ -14,9 +14,6 @@ use crate::experiment::claims_yaml;
 use crate::results::markdown;
 
 /// The table of stages.
-///
-/// # Errors
-/// When the claims cannot be read.
 pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<()> {
     let now = claims::parse(claims_yaml())?;
     writeln!(

@@ -19,9 +19,6 @@ const COLUMNS: [(&str, &str); 7] = [
 ];
 
 /// Adds a table with a row for each network, means over its seeds.
-///
-/// # Errors
-/// Names a value that is no number.
 pub(super) fn table(page: &mut String, rows: &Rows) -> Result<()> {
     let mut lines = Vec::new();
     for network in unique(rows.column("network")) {
