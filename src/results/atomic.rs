@@ -274,51 +274,6 @@ mod tests {
     }
 
     #[test]
-    fn a_link_stays_and_what_it_names_is_written_there_or_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        fs::create_dir(at("far")).unwrap();
-        fs::write(at("far/old"), "old").unwrap();
-        for (link, target) in [("a", "far/old"), ("b", "far/new"), ("c", "b")] {
-            std::os::unix::fs::symlink(target, at(link)).unwrap();
-        }
-        for (link, target) in [("a", "far/old"), ("b", "far/new"), ("c", "far/new")] {
-            write(&at(link), link.as_bytes()).unwrap();
-            assert!(at(link).is_symlink(), "{link}");
-            assert_eq!(fs::read(at(target)).unwrap(), link.as_bytes());
-        }
-        std::os::unix::fs::symlink("circle", at("circle")).unwrap();
-        let error = format!("{:#}", write(&at("circle"), b"x").unwrap_err());
-        assert!(error.contains("in a circle"), "{error}");
-        assert_eq!(fs::read_dir(at("far")).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn a_device_a_socket_and_a_pipe_are_written_to_or_refused_and_never_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("null");
-        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
-        write(&link, b"x").unwrap();
-        write(Path::new("/dev/null"), b"x").unwrap();
-        assert!(link.is_symlink() && !fs::metadata(&link).unwrap().is_file());
-        let error = format!("{:#}", write(Path::new("/dev/full"), b"x").unwrap_err());
-        assert!(error.contains("cannot write /dev/full"), "{error}");
-        let socket = folder.path().join("socket");
-        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        assert!(write(&socket, b"x").is_err());
-        assert!(!fs::symlink_metadata(&socket).unwrap().is_file());
-        let pipe = folder.path().join("pipe");
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let reader = std::thread::spawn({
-            let pipe = pipe.clone();
-            move || fs::read(pipe).unwrap()
-        });
-        write(&pipe, b"through").unwrap();
-        assert_eq!(reader.join().unwrap(), b"through");
-        assert!(!fs::symlink_metadata(&pipe).unwrap().is_file());
-    }
-
-    #[test]
     fn every_name_that_the_file_system_takes_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         for letter in ["a", "\u{e4}", "\u{1f600}"] {

@@ -1,7 +1,7 @@
 //! What people bring: odd outputs, names, folders, weights and surroundings, tried on the program.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -105,8 +105,10 @@ fn an_output_that_is_no_file_of_its_own_is_written_through() {
     let folder = with_runs(1);
     let at = folder.path();
     fs::create_dir(at.join("far")).unwrap();
-    for link in ["answers.csv", "weights"] {
-        std::os::unix::fs::symlink(Path::new("far").join(link), at.join(link)).unwrap();
+    for (link, target) in
+        [("answers.csv", "far/answers.csv"), ("weights", "link"), ("link", "far/weights")]
+    {
+        symlink(target, at.join(link)).unwrap();
     }
     let long = "a".repeat(251) + ".csv";
     for out in ["answers.csv", &long] {
@@ -125,6 +127,22 @@ fn an_output_that_is_no_file_of_its_own_is_written_through() {
     let output = bash(at, script);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(fs::read(at.join("piped")).unwrap(), fs::read(at.join("answers.csv")).unwrap());
+    assert_eq!(entries(&at.join("far")), 2);
+
+    symlink("circle", at.join("circle")).unwrap();
+    let socket = at.join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for (out, told) in [
+        ("circle", "in a circle"),
+        ("/dev/full", "cannot write /dev/full"),
+        ("socket", "cannot write socket"),
+    ] {
+        let error = refused(at, &["export", "densenet", "--out", out], 1);
+        assert!(error.contains(told), "{error}");
+    }
+    assert!(!fs::symlink_metadata(&socket).unwrap().is_file());
+    succeed(at, &["export", "densenet", "--out", "/dev/null"]);
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
 
 /// Two files of one name, `a/exp.yaml` and `b/exp.yaml`, that train in a second.

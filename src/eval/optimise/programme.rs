@@ -104,14 +104,4 @@ mod tests {
         // Half go on, for 0.4 x 30/40 each.
         assert!((found.expected_loss - 0.15).abs() < 1e-12);
     }
-
-    #[test]
-    fn a_bin_in_the_middle_cannot_leave_alone() {
-        let mut answers = answers();
-        // Only bin 5 (images 50 to 59) is right at exit 1.
-        answers.predicted[0] = (0..200).map(|i| u32::from(!(50..60).contains(&i))).collect();
-        let price = Price::new(&[10, 40], 0.4).unwrap();
-        let found = dynamic_programme(&answers, &price).unwrap();
-        assert_eq!(found.thresholds, vec![f64::INFINITY]);
-    }
 }
