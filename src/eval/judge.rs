@@ -92,9 +92,13 @@ pub struct Leavers {
 pub struct Network {
     /// The curve's label: its family.
     pub curve: String,
-    /// Its seed.
+    /// Its own name.
+    pub network: String,
+    /// Its seed; networks of a curve are paired by it.
     pub seed: u64,
-    /// Relative depth of the intermediate classifier, 0 to 1; none = there is none.
+    /// Blocks or layers before the intermediate classifier; none = there is none.
+    pub position: Option<usize>,
+    /// The same by those of the whole network, 0 to 1.
     pub depth: Option<f64>,
     /// How the classifier that the figure is about did.
     pub answered: Answered,

@@ -8,6 +8,7 @@ use super::outputs::Outputs;
 use super::{Study, anytime, budgeted, claims, positional};
 use crate::eval::figure::Figure;
 use crate::eval::judge::{Measured, pooled};
+use crate::eval::relative::relate;
 use crate::figures::{self, PaperCurve};
 
 /// A figure.
@@ -88,17 +89,19 @@ fn by_budget(study: &Study, outputs: &Outputs) -> Result<Measured> {
 }
 
 fn by_position(study: &Study, outputs: &Outputs) -> Result<Measured> {
-    let found = positional::rows(study)?;
-    for left_out in &found.left_out {
+    let figure = study.plan.figure;
+    let networks = positional::networks(study)?;
+    let (rows, left_out) = relate(&networks, figure);
+    for left_out in &left_out {
         study.settings.say(format!("left out: {left_out}"));
     }
-    if found.rows.is_empty() {
-        bail!("nothing can be drawn: {}", found.left_out.join("; "));
+    if rows.is_empty() {
+        bail!("nothing can be drawn: {}", left_out.join("; "));
     }
-    positional::table(&found.rows).write(&outputs.file("figure.csv"))?;
-    let losses = pooled::positions(&found.networks, study.plan.figure);
+    positional::table(&rows).write(&outputs.file("figure.csv"))?;
+    let losses = pooled::positions(&networks, figure);
     claims::positions_table(&losses).write(&outputs.file("positions.csv"))?;
-    Ok(Measured::Positions(found.networks))
+    Ok(Measured::Positions(networks))
 }
 
 #[cfg(test)]

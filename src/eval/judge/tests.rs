@@ -89,7 +89,9 @@ fn papers(figure: Figure) -> Measured {
                 for p in &own {
                     let network = Network {
                         curve: p.curve.clone(),
+                        network: String::new(),
                         seed,
+                        position: None,
                         depth: Some(p.x),
                         answered: plain(p.y),
                         own_final: None,

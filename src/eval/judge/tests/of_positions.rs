@@ -9,7 +9,9 @@ use crate::eval::statistics::student;
 fn network(curve: &str, seed: u64, depth: Option<f64>, ln: f64) -> Network {
     Network {
         curve: curve.to_owned(),
+        network: String::new(),
         seed,
+        position: None,
         depth,
         answered: Answered { accuracy: ln.exp(), images: 0, hits: None },
         own_final: None,
@@ -104,11 +106,8 @@ fn on_the_left_the_reference_is_the_curves_last_position() {
 #[test]
 fn images_noise_enters_by_the_influences_of_each_answer() {
     let network = |depth, seed, correct| Network {
-        curve: "ResNet".to_owned(),
-        seed,
-        depth,
         answered: answered(correct, 1000),
-        own_final: None,
+        ..network("ResNet", seed, depth, 0.0)
     };
     let networks: Vec<Network> =
         (0..3).flat_map(|s| [network(None, s, 500), network(Some(0.1), s, 400)]).collect();
