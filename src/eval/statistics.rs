@@ -68,6 +68,8 @@ impl Sample<'_> {
 pub struct SeedNoise {
     /// Variance of the estimate.
     pub variance: f64,
+    /// Number of seeds.
+    pub seeds: usize,
     /// Degrees of freedom a seed: 1 for plain values, P in a model of P + 1 networks.
     pub freedom_per_seed: usize,
 }
@@ -77,7 +79,7 @@ pub struct SeedNoise {
 pub struct Estimate {
     /// Mean over the seeds.
     pub value: f64,
-    /// Number of seeds.
+    /// Number of seeds; the fewest of the models that the quantity is made of.
     pub seeds: usize,
     /// Seeds' noise, a part for each model that the quantity is made of; empty with one seed.
     pub seed_noise: Vec<SeedNoise>,
@@ -93,10 +95,21 @@ impl Estimate {
         self.seed_noise.iter().map(|part| part.variance).sum()
     }
 
-    /// Degrees of freedom of the seeds' variance, were there `seeds` of them: of several parts
-    /// Welch and Satterthwaite's.
-    pub fn freedom(&self, seeds: usize) -> f64 {
-        let own = |part: &SeedNoise| (part.freedom_per_seed * seeds.saturating_sub(1)) as f64;
+    /// The same value and images with `seeds` seeds in each model.
+    #[must_use]
+    pub fn with_seeds(&self, seeds: usize) -> Estimate {
+        let change = |part: &SeedNoise| SeedNoise {
+            variance: part.variance * part.seeds as f64 / seeds as f64,
+            seeds,
+            ..*part
+        };
+        let seed_noise = self.seed_noise.iter().map(change).collect();
+        Estimate { seeds, seed_noise, ..self.clone() }
+    }
+
+    /// Degrees of freedom of the seeds' variance; of several parts Welch and Satterthwaite's.
+    pub fn freedom(&self) -> f64 {
+        let own = |part: &SeedNoise| (part.freedom_per_seed * part.seeds.saturating_sub(1)) as f64;
         let squares: f64 = self.seed_noise.iter().map(|p| p.variance.powi(2) / own(p)).sum();
         if squares > 0.0 {
             self.seed_variance().powi(2) / squares
@@ -112,7 +125,7 @@ impl Estimate {
         if self.seeds < 2 {
             return student(p, f64::INFINITY) * images.sqrt();
         }
-        let freedom = self.freedom(self.seeds);
+        let freedom = self.freedom();
         let all = seeds + images;
         let welch = if seeds > 0.0 { freedom * (all / seeds).powi(2) } else { f64::INFINITY };
         f64::max(student(p, freedom) * seeds.sqrt(), student(p, welch) * all.sqrt())
@@ -161,7 +174,7 @@ pub fn estimate(samples: &[Sample]) -> Option<Estimate> {
     }
     let (value, deviation) = mean_and_deviation(&values);
     let noise = deviation
-        .map(|d| SeedNoise { variance: d * d / seeds as f64, freedom_per_seed: 1 })
+        .map(|d| SeedNoise { variance: d * d / seeds as f64, seeds, freedom_per_seed: 1 })
         .into_iter();
     let (image_variance, paired) = images_noise(samples);
     Some(Estimate { value, seeds, seed_noise: noise.collect(), image_variance, paired })

@@ -198,6 +198,7 @@ impl<'a> Family<'a> {
         let squares: f64 = weights.iter().map(|weight| weight * weight).sum();
         let noise = self.residual_mean_square().map(|square| SeedNoise {
             variance: square * squares / seeds as f64,
+            seeds,
             freedom_per_seed: self.networks.len() - 1,
         });
         let seed_noise = noise.into_iter().collect();

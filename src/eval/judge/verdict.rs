@@ -73,8 +73,8 @@ impl Magnitude {
     }
 }
 
-/// Seeds that a verdict would take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Seeds that a verdict would take; fewer are less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Needed {
     /// This number.
     Seeds(usize),
@@ -176,7 +176,7 @@ pub(crate) fn conclude(claim: &Claim, findings: Findings) -> Judgement {
         effect: Some(effect),
         ratio,
         seeds,
-        needed: needed(claim, &bound, estimate),
+        needed: most_needed(claim, &bound, &findings),
         places: findings.len(),
         note: note(claim, &findings, nearest, seeds),
         ..Judgement::of(claim)
@@ -291,6 +291,11 @@ impl Bound {
     }
 }
 
+/// The seeds that the place needs which needs most, since each must hold.
+fn most_needed(claim: &Claim, bound: &Bound, findings: &[Finding]) -> Option<Needed> {
+    findings.iter().filter_map(|finding| needed(claim, bound, &finding.estimate)).max()
+}
+
 /// The smallest number of seeds with which the verdict would come in four of five cases, were the
 /// effect the paper's; none below two seeds, whose noise is not known.
 fn needed(claim: &Claim, bound: &Bound, estimate: &Estimate) -> Option<Needed> {
@@ -305,10 +310,10 @@ fn needed(claim: &Claim, bound: &Bound, estimate: &Estimate) -> Option<Needed> {
         (_, Some(paper)) => margin - paper.abs(),
     };
     let p = if claim.kind == Kind::Equal { 0.95 } else { 0.975 };
-    let of_one_seed = estimate.seed_variance() * estimate.seeds as f64;
     let enough = |&seeds: &usize| {
-        let freedom = estimate.freedom(seeds);
-        let error = (of_one_seed / seeds as f64 + estimate.image_variance).sqrt();
+        let then = estimate.with_seeds(seeds);
+        let freedom = then.freedom();
+        let error = (then.seed_variance() + then.image_variance).sqrt();
         delta >= (student(p, freedom) + student(0.8, freedom)) * error
     };
     let found = (delta > 0.0).then(|| (SEEDS_OF_A_VERDICT..=MOST_SEEDS).find(enough)).flatten();

@@ -85,16 +85,22 @@ fn without_answers_image_by_image_accuracies_are_binomial() {
 
 #[test]
 fn the_difference_of_two_models_has_welch_and_satterthwaites_freedom() {
-    let model = |variance, freedom_per_seed| Estimate {
+    let model = |variance, seeds| Estimate {
         value: 0.0,
-        seeds: 3,
-        seed_noise: vec![SeedNoise { variance, freedom_per_seed }],
+        seeds,
+        seed_noise: vec![SeedNoise { variance, seeds, freedom_per_seed: 4 }],
         image_variance: 0.0,
         paired: true,
     };
     // f = (2 - 1 + ...): 4 positions and 3 seeds have 8 each: (1 + 3)^2 / (1/8 + 9/8) = 12.8.
-    close(model(1.0, 4).minus(&model(3.0, 4)).freedom(3), 12.8);
-    close(model(1.0, 4).freedom(3), 8.0);
+    close(model(1.0, 3).minus(&model(3.0, 3)).freedom(), 12.8);
+    close(model(1.0, 3).freedom(), 8.0);
+    // 5 seeds have 16 degrees of freedom: (1 + 3)^2 / (1/16 + 9/8).
+    let unequal = model(1.0, 5).minus(&model(3.0, 3));
+    close(unequal.freedom(), 16.0 / 1.1875);
+    // With 10 seeds each: variances 1/2 and 9/10, 36 degrees of freedom each.
+    close(unequal.with_seeds(10).seed_variance(), 1.4);
+    close(unequal.with_seeds(10).freedom(), 1.96 / (0.25 + 0.81) * 36.0);
 }
 
 /// Draws of seeds, images and their interaction; the true value is 0. `share` is the images' share
@@ -123,7 +129,7 @@ fn coverage(seeds: usize, share: f64, draws: usize, random: &mut ChaCha8Rng) -> 
         let drawn = Estimate {
             value,
             seeds,
-            seed_noise: vec![SeedNoise { variance, freedom_per_seed: 1 }],
+            seed_noise: vec![SeedNoise { variance, seeds, freedom_per_seed: 1 }],
             image_variance: shared_variance(&influences),
             paired: true,
         };

@@ -17,7 +17,7 @@ fn finding(value: f64, half: f64) -> Finding {
         estimate: Estimate {
             value,
             seeds: 3,
-            seed_noise: vec![SeedNoise { variance: error * error, freedom_per_seed: 1 }],
+            seed_noise: vec![SeedNoise { variance: error * error, seeds: 3, freedom_per_seed: 1 }],
             image_variance: 0.0,
             paired: true,
         },
@@ -160,7 +160,7 @@ fn the_seeds_needed_are_the_fewest_with_which_the_papers_effect_would_be_seen() 
 #[test]
 fn seeds_needed_in_the_pooled_model_have_more_degrees_of_freedom() {
     let mut found = finding(0.0, 1.0);
-    found.estimate.seed_noise[0] = SeedNoise { variance: 1.0 / 3.0, freedom_per_seed: 4 };
+    found.estimate.seed_noise[0] = SeedNoise { variance: 1.0 / 3.0, seeds: 3, freedom_per_seed: 4 };
     // n = 3, 8 degrees of freedom: (2.306 + .889) / sqrt(3) = 1.8446.
     let needed = |paper: &str, found: &Finding| {
         conclude(&claim("direction", 0.05, paper, RULE), Ok(vec![found.clone()])).needed.unwrap()
@@ -169,6 +169,18 @@ fn seeds_needed_in_the_pooled_model_have_more_degrees_of_freedom() {
     assert_eq!(needed("1.84", &found), Needed::Seeds(4));
     found.estimate.seed_noise[0].freedom_per_seed = 1;
     assert_eq!(needed("1.85", &found), Needed::Seeds(5));
+}
+
+#[test]
+fn of_several_places_the_one_that_needs_most_seeds_counts() {
+    let needed = |findings: &[(f64, f64)]| {
+        let findings = findings.iter().map(|&(value, half)| finding(value, half)).collect();
+        conclude(&claim("direction", 0.05, "1", RULE), Ok(findings)).needed.unwrap()
+    };
+    let (nearest, widest) = ((0.1, 0.5), (5.0, 4.0));
+    assert_eq!(needed(&[nearest]), Needed::Seeds(3));
+    assert!(needed(&[widest]) > Needed::Seeds(3));
+    assert_eq!(needed(&[nearest, widest]), needed(&[widest]));
 }
 
 #[test]
