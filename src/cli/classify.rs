@@ -27,7 +27,7 @@ pub struct ClassifyArgs {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Mean multiply-adds of an image, such as 20e6, as on the run's hold-out
-    #[arg(long, value_name = "MULTIPLY_ADDS", group = "leave", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "MULTIPLY_ADDS", group = "leave", value_parser = number)]
     budget: Option<f64>,
     /// Confidence above which an image leaves, from 0 to 1 (of policy entropy: negative entropy): one for
     /// all exits, or one for every exit but the last, with commas between them
@@ -36,14 +36,14 @@ pub struct ClassifyArgs {
     /// What the policy is swept by, as in figure.csv: the ratio of the exits' shares, exits that
     /// agree (patience), a target (target-accuracy) or lambda [default, without any of these four:
     /// every image goes to the last exit]
-    #[arg(long, allow_negative_numbers = true, group = "leave", value_parser = number)]
+    #[arg(long, group = "leave", value_parser = number)]
     ratio: Option<f64>,
     /// Largest loss by leaving early, such as 0.02, as the run's hold-out certifies it by the
     /// betting bound (see `repro guarantee`)
-    #[arg(long, value_name = "RISK", group = "leave", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "RISK", group = "leave", value_parser = number)]
     guarantee: Option<f64>,
     /// Probability with which the guarantee holds: above 0, below 1
-    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9, requires = "guarantee", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.9, requires = "guarantee", value_parser = number)]
     confidence: f64,
     /// What the guarantee is of: gap (accuracy) or consistency (answers that change)
     #[arg(long, default_value = "gap", requires = "guarantee")]
@@ -51,7 +51,7 @@ pub struct ClassifyArgs {
     #[arg(long, default_value_t = Policy::PAPER, help = policy_help())]
     policy: Policy,
     /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
-    #[arg(long, value_name = "PROBABILITY", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "PROBABILITY", value_parser = number)]
     target_bound: Option<f64>,
     /// How exits are combined before they are asked: single, mean, mie, product, caching or
     /// geometric

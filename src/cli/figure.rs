@@ -53,7 +53,7 @@ pub struct BudgetedArgs {
     #[arg(long, value_name = "POLICY,..", value_delimiter = ',', help = policy_help())]
     policy: Vec<Policy>,
     /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
-    #[arg(long, value_name = "PROBABILITY", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "PROBABILITY", value_parser = number)]
     target_bound: Option<f64>,
     /// Draw every policy that asks how sure an exit is (all but patience and oracle) once more,
     /// with temperatures that are fitted on the hold-out

@@ -33,10 +33,10 @@ pub struct GuaranteeArgs {
     #[arg(long, default_value = "gap")]
     risk: Risk,
     /// Largest risk: above 0, to 1
-    #[arg(long, default_value_t = 0.02, value_name = "RISK", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.02, value_name = "RISK", value_parser = number)]
     at_most: f64,
     /// Probability with which betting and ltt keep to it: above 0, below 1
-    #[arg(long, default_value_t = 0.9, value_name = "PROBABILITY", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.9, value_name = "PROBABILITY", value_parser = number)]
     confidence: f64,
     /// Folder for guarantee/RUN/guarantee.csv, .svg and .png
     #[arg(long, default_value = "results", value_name = "DIR")]

@@ -27,7 +27,7 @@ pub use output::note_standard_output;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cuda::{Trouble, plain, trouble};
 use crate::figures::take_missing;
@@ -112,7 +112,8 @@ enum Command {
 /// Parses the command line, runs it, and says what went wrong.
 pub fn main() -> ExitCode {
     crate::heap::keep();
-    let cli = match Cli::try_parse() {
+    let matches = taking_negative_numbers(Cli::command()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&hint::with_tip(error)),
     };
@@ -136,6 +137,15 @@ pub fn main() -> ExitCode {
         },
     };
     ExitCode::from(code)
+}
+
+/// Takes `-3` as an option's value, whose range can then be said, and not as an option of its own.
+fn taking_negative_numbers(command: clap::Command) -> clap::Command {
+    let change = |arg: clap::Arg| {
+        let has_value = !arg.is_positional() && arg.get_action().takes_values();
+        if has_value { arg.allow_negative_numbers(true) } else { arg }
+    };
+    command.mut_args(change).mut_subcommands(taking_negative_numbers)
 }
 
 /// What a panic says of the GPU, if it does: LibTorch keeps the error of a call without a result, such as freeing
