@@ -18,6 +18,9 @@ use crate::results::checkpoint::{is_safetensors, parse_tensors};
 pub use names::State;
 
 const COUNTER: &str = "num_batches_tracked";
+const VARIANCE: &str = ".running_var";
+/// Most tensors that an error names.
+const MOST_NAMED: usize = 10;
 
 /// Every dictionary of tensors in a file, whose format is recognised by its content.
 ///
@@ -47,7 +50,7 @@ pub struct Fitted {
 ///
 /// # Errors
 /// Says in one line which names are missing and which are left over, and lists tensors of another
-/// shape and those that are not finite.
+/// shape and those with unusable numbers.
 pub fn fit(network: &Network, states: Vec<State>) -> Result<Fitted> {
     let wanted: Vec<String> = network.state().into_iter().map(|spec| spec.name).collect();
     let chosen = names::choose(&wanted, states)?;
@@ -63,22 +66,28 @@ pub fn fit(network: &Network, states: Vec<State>) -> Result<Fitted> {
     }
     let mut weights = Weights::zeros(network, Kind::Float, Device::Cpu)?;
     weights.load(&named)?;
-    ensure_finite(&named)?;
+    ensure_usable(&named)?;
     Ok(Fitted { weights, taken })
 }
 
-fn ensure_finite(named: &[(String, Tensor)]) -> Result<()> {
+fn ensure_usable(named: &[(String, Tensor)]) -> Result<()> {
     let mut broken = Vec::new();
     for (name, tensor) in named {
-        let finite = tensor.f_to_kind(Kind::Float)?.f_isfinite()?.f_all()?;
-        if !bool::try_from(&finite)? {
-            broken.push(name.as_str());
+        let floats = tensor.f_to_kind(Kind::Float)?;
+        if !bool::try_from(floats.f_isfinite()?.f_all()?)? {
+            broken.push(format!("{name}: not finite, or too large for 32 bits"));
+        } else if name.ends_with(VARIANCE) && bool::try_from(floats.f_lt(0)?.f_any()?)? {
+            broken.push(format!("{name}: a variance below 0"));
         }
+    }
+    let rest = broken.len().saturating_sub(MOST_NAMED);
+    broken.truncate(MOST_NAMED);
+    if rest > 0 {
+        broken.push(format!("and {rest} more"));
     }
     ensure!(
         broken.is_empty(),
-        "{} tensors hold numbers that are not finite:\n  {}",
-        broken.len(),
+        "the file has numbers that no network can use:\n  {}",
         broken.join("\n  ")
     );
     Ok(())
