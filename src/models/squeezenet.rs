@@ -5,7 +5,7 @@
 //! CIFAR has those of the public implementation (stem, fire2 to fire9, conv10).
 
 use anyhow::{Context, Result, ensure};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::units::{conv_bn_relu, exit_after};
@@ -24,7 +24,7 @@ const BYPASSED: [usize; 3] = [3, 5, 7];
 const DROPOUT: f64 = 0.5;
 
 /// Which SqueezeNet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum Form {
     /// The paper's.
     #[serde(rename = "1.0")]
@@ -175,7 +175,7 @@ impl Form {
     /// Side of the map behind a pool; none where the window does not fit.
     fn pooled(self, side: usize) -> Option<usize> {
         match self {
-            Form::V1_0 | Form::V1_1 => Some(side.checked_sub(3)?.div_ceil(2) + 1),
+            Form::V1_0 | Form::V1_1 => Some((side + 1).checked_sub(3)? / 2 + 1),
             Form::Cifar => (side >= 2).then_some(side / 2),
         }
     }
@@ -208,10 +208,10 @@ fn validate(config: &Config, input: Input) -> Result<()> {
     if config.form.sides(input.side).is_none() {
         let fits = |&side: &usize| config.form.sides(side).is_some();
         let least = (1..).find(fits).context("form: no image is large enough")?;
+        let hint = if config.form == Form::Cifar { "" } else { " (`form: cifar` takes smaller ones)" };
         ensure!(
             input.side >= least,
-            "an image of {} pixels a side is too small for this form: its maps vanish; at least {least} \
-             are needed",
+            "form: an image of {} pixels a side is too small, since maps vanish; at least {least} are needed{hint}",
             input.side
         );
     }
@@ -240,6 +240,19 @@ impl<'de> Deserialize<'de> for Form {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Form {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Form".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The paper's SqueezeNet, the authors' cheaper one, or the one for small images.",
+            "enum": ["1.0", "1.1", "cifar", 1.0, 1.1],
+        })
     }
 }
 
@@ -287,7 +300,7 @@ mod tests {
 
     #[test]
     fn an_image_whose_maps_vanish_is_refused_with_the_least_side() {
-        for (form, least) in [(Form::V1_0, 29), (Form::V1_1, 25), (Form::Cifar, 8)] {
+        for (form, least) in [(Form::V1_0, 21), (Form::V1_1, 17), (Form::Cifar, 8)] {
             assert!(network(form, least, vec![]).is_ok(), "{form:?}");
             let error = network(form, least - 1, vec![]).unwrap_err().to_string();
             assert!(error.contains(&format!("at least {least} are needed")), "{error}");

@@ -49,10 +49,10 @@ pub(super) fn check_width(width: f64) -> Result<()> {
 pub(super) fn check_halvings(side: usize, first: usize, strides: &[usize]) -> Result<()> {
     let halvings = strides.iter().chain([&first]).filter(|&&stride| stride == 2).count();
     let least = if halvings == 0 { 1 } else { (1 << (halvings - 1)) + 1 };
+    let hint = if first == 2 { " (`stem: cifar` halves less often)" } else { "" };
     ensure!(
         side >= least,
-        "an image of {side} pixels a side cannot be halved {halvings} times; at least {least} are needed \
-         (`stem: cifar` halves less often)"
+        "an image of {side} pixels a side cannot be halved {halvings} times; at least {least} are needed{hint}"
     );
     Ok(())
 }

@@ -331,8 +331,8 @@ fn windows(side: usize, kernel: usize, stride: usize, padding: usize) -> usize {
 
 /// Windows a side where the last one may reach over the edge but begins before it.
 fn windows_ceil(side: usize, kernel: usize, stride: usize) -> usize {
-    assert!(side >= kernel, "a {kernel}-pixel window on {side} pixels");
-    let windows = (side - kernel).div_ceil(stride) + 1;
+    assert!(side + stride > kernel, "a {kernel}-pixel window on {side} pixels");
+    let windows = (side + stride - 1 - kernel) / stride + 1;
     if (windows - 1) * stride >= side { windows - 1 } else { windows }
 }
 
@@ -342,6 +342,7 @@ mod tests {
 
     #[test]
     fn a_window_over_the_edge_counts_if_it_begins_before_it() {
+        assert_eq!(windows_ceil(2, 3, 2), 1);
         // As LibTorch's pools with ceil_mode: sides of SqueezeNet 1.1 at 224 and at 60 pixels.
         assert_eq!([111, 55, 27].map(|side| windows_ceil(side, 3, 2)), [55, 27, 13]);
         assert_eq!([29, 14, 7].map(|side| windows_ceil(side, 3, 2)), [14, 7, 3]);

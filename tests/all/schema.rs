@@ -25,6 +25,9 @@ fn the_schema_accepts_every_shipped_experiment_and_refuses_mistakes() {
         let experiment: Value = serde_yaml::from_str(text).unwrap();
         assert_eq!(fault(&schema, &schema, &experiment), None, "{name}");
     }
+    let unquoted: Value =
+        serde_yaml::from_str("{name: S, squeezenet: {form: 1.1, exits_after: [2]}}").unwrap();
+    assert_eq!(fault(&schema, &schema["$defs"]["Entry"], &unquoted), None);
     let mistakes = [
         ("dataset", serde_json::json!("cifar-100")),
         ("dataset", serde_json::json!({ "folder": "x", "classes": 3 })),
