@@ -331,9 +331,11 @@ impl fmt::Display for UnknownDataset {
 impl FromStr for Dataset {
     type Err = UnknownDataset;
 
-    /// A name, or `folder:PATH`.
+    /// A name, or `folder:PATH`, also in the braces of YAML.
     fn from_str(text: &str) -> std::result::Result<Self, UnknownDataset> {
-        if let Some(path) = text.strip_prefix("folder:").map(str::trim)
+        let inside = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+        let folder = inside.unwrap_or(text).trim_start().strip_prefix("folder:");
+        if let Some(path) = folder.map(str::trim)
             && !path.is_empty()
         {
             return Ok(Dataset::folder(Path::new(path)));

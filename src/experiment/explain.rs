@@ -17,6 +17,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("struct variant", "a mapping, such as { cosine: {} }"),
     ("newtype variant", "a mapping, such as { even: 2 }"),
     ("struct Training", "a mapping, such as { epochs: 3 }"),
+    ("struct Config", "a mapping of the network's keys"),
     ("a sequence", "a list, as in [1, 2] or with a dash before each entry"),
     ("u32", "a whole number from 0"),
     ("u64", "a whole number from 0"),
