@@ -310,14 +310,22 @@ fn needed(claim: &Claim, bound: &Bound, estimate: &Estimate) -> Option<Needed> {
         (_, Some(paper)) => margin - paper.abs(),
     };
     let p = if claim.kind == Kind::Equal { 0.95 } else { 0.975 };
-    let enough = |&seeds: &usize| {
+    let enough = |seeds: usize| {
         let then = estimate.with_seeds(seeds);
         let freedom = then.freedom();
         let error = (then.seed_variance() + then.image_variance).sqrt();
         delta >= (student(p, freedom) + student(0.8, freedom)) * error
     };
-    let found = (delta > 0.0).then(|| (SEEDS_OF_A_VERDICT..=MOST_SEEDS).find(enough)).flatten();
-    Some(found.map_or(Needed::TooMany, Needed::Seeds))
+    if delta <= 0.0 || !enough(MOST_SEEDS) {
+        return Some(Needed::TooMany);
+    }
+    // More seeds than enough are enough as well.
+    let (mut fewest, mut most) = (SEEDS_OF_A_VERDICT, MOST_SEEDS);
+    while fewest < most {
+        let middle = usize::midpoint(fewest, most);
+        (fewest, most) = if enough(middle) { (fewest, middle) } else { (middle + 1, most) };
+    }
+    Some(Needed::Seeds(fewest))
 }
 
 /// The judgement of an exact claim on the counts, in the order of the paper's numbers.
