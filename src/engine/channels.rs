@@ -73,7 +73,7 @@ unsafe fn tile<S: Simd>(
     pixels
 }
 
-// Indices of fixed arrays, which become registers once the loops are unrolled.
+// As in `gemm`: indices of fixed arrays, no closures.
 #[allow(clippy::needless_range_loop)]
 #[inline(always)]
 unsafe fn registers<S: Simd, const P: usize, const V: usize>(
@@ -87,12 +87,21 @@ unsafe fn registers<S: Simd, const P: usize, const V: usize>(
         let mut weight = product.weights.as_ptr().add(first * S::LANES * taps.len());
         let bias = product.bias.as_ptr().add(first * S::LANES);
         let input = arena.add(product.base).cast_const();
-        let source: [*const f32; P] =
-            std::array::from_fn(|p| input.add(product.sources[at + p] as usize));
-        let mut sums: [[S::V; V]; P] =
-            [std::array::from_fn(|v| S::load(bias.add(v * S::LANES))); P];
+        let mut source = [input; P];
+        for p in 0..P {
+            source[p] = input.add(product.sources[at + p] as usize);
+        }
+        let mut sums = [[S::splat(0.0); V]; P];
+        for p in 0..P {
+            for v in 0..V {
+                sums[p][v] = S::load(bias.add(v * S::LANES));
+            }
+        }
+        let mut w = [S::splat(0.0); V];
         for &tap in taps {
-            let w: [S::V; V] = std::array::from_fn(|v| S::load(weight.add(v * S::LANES)));
+            for v in 0..V {
+                w[v] = S::load(weight.add(v * S::LANES));
+            }
             for p in 0..P {
                 let x = S::splat(*source[p].offset(tap as isize));
                 for v in 0..V {
@@ -108,33 +117,40 @@ unsafe fn registers<S: Simd, const P: usize, const V: usize>(
                 }
             }
         }
+        // Through memory at one go: with a long loop that indexes them, sums would live there all along.
+        let each = product.of_plane::<S>();
+        let planes = S::LANES / each;
+        let mut words = MaybeUninit::<[f32; MOST_WORDS]>::uninit();
+        let words = words.as_mut_ptr().cast::<f32>();
         for p in 0..P {
-            write::<S, V>(arena, product, first, product.targets[at + p], sums[p]);
+            for v in 0..V {
+                let to = words.add((p * V + v) * planes);
+                if each == 2 { S::narrow(to, sums[p][v]) } else { S::store(to, sums[p][v]) }
+            }
+        }
+        for p in 0..P {
+            write(arena, product, first * planes, at + p, words.add(p * V * planes), V * planes);
         }
     }
 }
 
-/// Writes the channels of a pixel, each to its plane.
+/// Words of the largest tile: 3 vectors of 16 channels of 6 pixels.
+const MOST_WORDS: usize = 3 * 16 * 6;
+
+/// Writes up to `count` channels of a pixel, each to its plane.
+#[allow(clippy::needless_range_loop)]
 #[inline(always)]
-unsafe fn write<S: Simd, const V: usize>(
+unsafe fn write(
     arena: *mut f32,
     product: &Product,
     first: usize,
-    target: u32,
-    sums: [S::V; V],
+    at: usize,
+    words: *const f32,
+    count: usize,
 ) {
-    let each = product.of_plane::<S>();
-    let planes = S::LANES / each;
-    let mut words = MaybeUninit::<[f32; 64]>::uninit();
-    let words = words.as_mut_ptr().cast::<f32>();
-    for (v, &sum) in sums.iter().enumerate() {
-        unsafe {
-            let to = words.add(v * planes);
-            if each == 2 { S::narrow(to, sum) } else { S::store(to, sum) }
-        }
-    }
-    let rows = &product.rows[first * planes..];
-    for (i, &row) in rows.iter().take(V * planes).enumerate() {
-        unsafe { *arena.add((row + target) as usize) = *words.add(i) };
+    let rows = &product.rows[first..];
+    let target = product.targets[at];
+    for i in 0..rows.len().min(count) {
+        unsafe { *arena.add((rows[i] + target) as usize) = *words.add(i) };
     }
 }

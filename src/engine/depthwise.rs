@@ -125,7 +125,7 @@ unsafe fn row_of_vectors<S: Simd, const K: usize, const STRIDE: usize, const GRO
 }
 
 /// `N` vectors from the `at`-th on.
-// Indices of fixed arrays, which become registers once the loops are unrolled.
+// As in `gemm`: indices of fixed arrays, no closures.
 #[allow(clippy::needless_range_loop)]
 #[inline(always)]
 unsafe fn some<S: Simd, const K: usize, const STRIDE: usize, const GROUP: bool, const N: usize>(
@@ -136,7 +136,7 @@ unsafe fn some<S: Simd, const K: usize, const STRIDE: usize, const GROUP: bool, 
     let stride = if STRIDE == 0 { row.window.stride } else { STRIDE };
     unsafe {
         let from = row.from.add(at * stride * S::LANES);
-        let mut sums = [row.bias.map(|bias| S::splat(bias)); N];
+        let mut sums = [[S::splat(row.bias[0]), S::splat(row.bias[1])]; N];
         for ky in 0..kernel {
             let taps = from.add(ky * row.pitch);
             for kx in 0..kernel {
@@ -157,7 +157,8 @@ unsafe fn some<S: Simd, const K: usize, const STRIDE: usize, const GROUP: bool, 
             }
         }
         for n in 0..N {
-            let [low, high] = sums[n].map(|sum| activate::<S>(sum, row.activation));
+            let low = activate::<S>(sums[n][0], row.activation);
+            let high = activate::<S>(sums[n][1], row.activation);
             let y = S::pair(low, high);
             let to = row.to.add((at + n) * S::LANES);
             let left = row.side - (at + n) * if GROUP { 1 } else { S::LANES };

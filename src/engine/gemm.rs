@@ -107,7 +107,8 @@ unsafe fn block<S: Simd>(arena: *mut f32, product: &Product, plane: usize, rows:
     choose!(1 2 3 4 5 6);
 }
 
-// Indices of fixed arrays, which become registers once the loops are unrolled.
+// Indices of fixed arrays, which become registers once the loops are unrolled. No closures: each is a
+// function of its own, which the compiler may leave one, without the instructions of `S`.
 #[allow(clippy::needless_range_loop)]
 #[inline(always)]
 unsafe fn registers<S: Simd, const M: usize, const N: usize>(
@@ -122,12 +123,19 @@ unsafe fn registers<S: Simd, const M: usize, const N: usize>(
         let first = plane * each;
         let mut weight = product.weights.as_ptr().add(first * taps.len());
         let input = arena.add(product.base).cast_const();
-        let source: [*const f32; N] =
-            std::array::from_fn(|n| input.add(product.sources[at + n] as usize));
-        let mut sums: [[S::V; N]; M] =
-            std::array::from_fn(|m| [S::splat(product.bias[first + m]); N]);
+        let mut source = [input; N];
+        for n in 0..N {
+            source[n] = input.add(product.sources[at + n] as usize);
+        }
+        let mut sums = [[S::splat(0.0); N]; M];
+        for m in 0..M {
+            sums[m] = [S::splat(product.bias[first + m]); N];
+        }
+        let mut x = [S::splat(0.0); N];
         for &tap in taps {
-            let x: [S::V; N] = std::array::from_fn(|n| S::load(source[n].offset(tap as isize)));
+            for n in 0..N {
+                x[n] = S::load(source[n].offset(tap as isize));
+            }
             for m in 0..M {
                 let w = S::splat(*weight.add(m));
                 for n in 0..N {
@@ -151,7 +159,6 @@ unsafe fn registers<S: Simd, const M: usize, const N: usize>(
                 }
             }
         }
-        let target: [usize; N] = std::array::from_fn(|n| product.targets[at + n] as usize);
         for m in 0..M {
             if m % each == 1 {
                 continue;
@@ -162,7 +169,7 @@ unsafe fn registers<S: Simd, const M: usize, const N: usize>(
                 if each == 2 {
                     y = S::pair(y, sums[(m + 1) % M][n]);
                 }
-                S::store(row.add(target[n]), y);
+                S::store(row.add(product.targets[at + n] as usize), y);
             }
         }
     }

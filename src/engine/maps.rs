@@ -130,17 +130,20 @@ impl Layout {
         Layout { lanes, maps, words }
     }
 
+    #[inline]
     pub(super) fn map(&self, slice: Slice) -> Map {
         self.maps[slice.pool]
     }
 
     /// The first word of a slice's plane, before its zeros.
+    #[inline]
     pub(super) fn plane(&self, slice: Slice, plane: usize) -> usize {
         let map = &self.maps[slice.pool];
         map.base + (slice.first + plane) * map.plane
     }
 
     /// The word of the first image at a pixel.
+    #[inline]
     pub(super) fn pixel(&self, slice: Slice, plane: usize, y: usize, x: usize) -> usize {
         let map = &self.maps[slice.pool];
         self.plane(slice, plane) + (map.origin + y * map.row + x) * self.lanes

@@ -51,11 +51,19 @@ pub(super) unsafe trait Bf16: Simd {
 unsafe impl Bf16 for Portable {
     #[inline(always)]
     unsafe fn dot(a: Self::V, b: Self::V, sum: Self::V) -> Self::V {
-        std::array::from_fn(|i| dot(a[i], b[i], sum[i]))
+        let mut sums = sum;
+        for i in 0..8 {
+            sums[i] = dot(a[i], b[i], sum[i]);
+        }
+        sums
     }
     #[inline(always)]
     unsafe fn join(low: Self::V, high: Self::V) -> Self::V {
-        std::array::from_fn(|i| join([low[i], high[i]]))
+        let mut words = low;
+        for i in 0..8 {
+            words[i] = join([low[i], high[i]]);
+        }
+        words
     }
     #[inline(always)]
     unsafe fn join_neighbours(to: *mut f32, v: Self::V) {

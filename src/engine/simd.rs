@@ -178,23 +178,43 @@ unsafe impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] * b[i] + c[i])
+        let mut sum = c;
+        for i in 0..8 {
+            sum[i] += a[i] * b[i];
+        }
+        sum
     }
     #[inline(always)]
     unsafe fn relu(v: Self::V) -> Self::V {
-        v.map(|x| if x < 0.0 { 0.0 } else { x })
+        let mut positive = v;
+        for x in &mut positive {
+            *x = if *x < 0.0 { 0.0 } else { *x };
+        }
+        positive
     }
     #[inline(always)]
     unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
-        std::array::from_fn(|i| if v[i] > most[i] { most[i] } else { v[i] })
+        let mut least = v;
+        for i in 0..8 {
+            least[i] = if v[i] > most[i] { most[i] } else { v[i] };
+        }
+        least
     }
     #[inline(always)]
     unsafe fn load_evens(from: *const f32) -> Self::V {
-        std::array::from_fn(|i| unsafe { *from.add(2 * i) })
+        let mut evens = [0.0; 8];
+        for (i, even) in evens.iter_mut().enumerate() {
+            *even = unsafe { *from.add(2 * i) };
+        }
+        evens
     }
     #[inline(always)]
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V {
-        std::array::from_fn(|i| f32::from_bits(v[i].to_bits() & mask[i].to_bits()))
+        let mut both = v;
+        for i in 0..8 {
+            both[i] = f32::from_bits(v[i].to_bits() & mask[i].to_bits());
+        }
+        both
     }
     #[inline(always)]
     unsafe fn pick(from: *const f32, to: *mut f32, index: *const i32, mask: *const i32) {

@@ -1,15 +1,11 @@
-//! What is no product: element by element, with pixels and planes as they come.
+//! What is no product: element by element, with pixels and planes as they come. A row has
+//! `side * lanes` words.
 
 use super::maps::Layout;
 use super::places::Slice;
 use super::planes::Plane;
 use super::simd::Simd;
 use super::units::{Activation, Window};
-
-/// First words of each row of a slice's plane; a row has `side * lanes` words.
-fn rows(layout: &Layout, slice: Slice, plane: usize) -> impl Iterator<Item = usize> + '_ {
-    (0..layout.map(slice).side).map(move |y| layout.pixel(slice, plane, y, 0))
-}
 
 /// The value, moved into the range; what is not a number stays.
 #[inline(always)]
@@ -29,12 +25,14 @@ pub(super) fn affine<S: Simd>(
     let range = activation.range();
     for plane in 0..input.planes {
         let (scale, shift) = (scale[plane], shift[plane]);
-        for (from, to) in rows(layout, input, plane).zip(rows(layout, output, plane)) {
+        for y in 0..layout.map(input).side {
+            let from = layout.pixel(input, plane, y, 0);
+            let to = layout.pixel(output, plane, y, 0);
             let (from, to) = two_rows(arena, from, to, length);
             for (to, &from) in to.iter_mut().zip(from) {
                 let [a, b] = S::split(from);
                 let values = [a * scale[0] + shift[0], b * scale[1] + shift[1]];
-                *to = S::join(values.map(|value| within(value, range)));
+                *to = S::join([within(values[0], range), within(values[1], range)]);
             }
         }
     }
@@ -51,11 +49,14 @@ pub(super) fn add<S: Simd>(
     let range = activation.range();
     copy(layout, arena, a, output);
     for plane in 0..a.planes {
-        for (from, to) in rows(layout, b, plane).zip(rows(layout, output, plane)) {
+        for y in 0..layout.map(b).side {
+            let from = layout.pixel(b, plane, y, 0);
+            let to = layout.pixel(output, plane, y, 0);
             let (from, to) = two_rows(arena, from, to, length);
             for (to, &from) in to.iter_mut().zip(from) {
                 let (a, b) = (S::split(*to), S::split(from));
-                *to = S::join([a[0] + b[0], a[1] + b[1]].map(|value| within(value, range)));
+                let sums = [within(a[0] + b[0], range), within(a[1] + b[1], range)];
+                *to = S::join(sums);
             }
         }
     }
@@ -65,7 +66,9 @@ pub(super) fn add<S: Simd>(
 pub(super) fn copy(layout: &Layout, arena: &mut [f32], input: Slice, output: Slice) {
     let length = layout.map(input).side * layout.lanes;
     for plane in 0..input.planes {
-        for (from, to) in rows(layout, input, plane).zip(rows(layout, output, plane)) {
+        for y in 0..layout.map(input).side {
+            let from = layout.pixel(input, plane, y, 0);
+            let to = layout.pixel(output, plane, y, 0);
             arena.copy_within(from..from + length, to);
         }
     }
@@ -105,12 +108,10 @@ pub(super) fn max_pool<S: Simd, const LANES: usize>(
                 for iy in inside(y) {
                     for ix in inside(x) {
                         let at = layout.pixel(input, plane, iy, ix);
-                        for (most, &word) in most.iter_mut().zip(&arena[at..at + LANES]) {
-                            let values = S::split(word);
-                            for (most, value) in most.iter_mut().zip(values) {
-                                let more = value > *most || value.is_nan();
-                                *most = if more { value } else { *most };
-                            }
+                        let words = &arena[at..at + LANES];
+                        for i in 0..LANES {
+                            let [a, b] = S::split(words[i]);
+                            most[i] = [greater(most[i][0], a), greater(most[i][1], b)];
                         }
                     }
                 }
@@ -138,15 +139,16 @@ pub(super) fn avg_pool<S: Simd, const LANES: usize>(
                 for iy in y * kernel..(y + 1) * kernel {
                     for ix in x * kernel..(x + 1) * kernel {
                         let at = layout.pixel(input, plane, iy, ix);
-                        for (sum, &word) in sums.iter_mut().zip(&arena[at..at + LANES]) {
-                            let [a, b] = S::split(word);
-                            *sum = [sum[0] + a, sum[1] + b];
+                        let words = &arena[at..at + LANES];
+                        for i in 0..LANES {
+                            let [a, b] = S::split(words[i]);
+                            sums[i] = [sums[i][0] + a, sums[i][1] + b];
                         }
                     }
                 }
                 let Some(planes) = floats else {
                     let at = layout.pixel(output, plane, y, x);
-                    let mean = |sum: [f32; 2]| S::join(sum.map(|sum| sum / pixels));
+                    let mean = |sum: [f32; 2]| S::join([sum[0] / pixels, sum[1] / pixels]);
                     write(&mut arena[at..at + LANES], &sums, mean);
                     continue;
                 };
@@ -158,6 +160,12 @@ pub(super) fn avg_pool<S: Simd, const LANES: usize>(
             }
         }
     }
+}
+
+/// The greater of both, or what is not a number.
+#[inline(always)]
+fn greater(most: f32, value: f32) -> f32 {
+    if value > most || value.is_nan() { value } else { most }
 }
 
 #[inline(always)]

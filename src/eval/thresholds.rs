@@ -50,6 +50,7 @@ impl Thresholds {
     }
 
     /// Whether an image of this confidence leaves at `exit` (from 0).
+    #[inline]
     pub fn leaves(&self, exit: usize, confidence: f64) -> bool {
         self.values.get(exit).is_none_or(|&threshold| confidence > threshold)
     }
@@ -66,11 +67,15 @@ impl Thresholds {
             self.values.len() + 1,
             answers.exits()
         );
-        let leaves = |image: usize| {
-            let mut exits = (0..last).filter(|&k| self.leaves(k, answers.confidence[k][image]));
-            exits.next().unwrap_or(last)
-        };
-        Ok((0..answers.images()).map(leaves).collect())
+        let mut exits = Vec::with_capacity(answers.images());
+        for image in 0..answers.images() {
+            let mut exit = 0;
+            while exit < last && !self.leaves(exit, answers.confidence[exit][image]) {
+                exit += 1;
+            }
+            exits.push(exit);
+        }
+        Ok(exits)
     }
 }
 

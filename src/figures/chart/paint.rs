@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use image::{ImageFormat, RgbImage, imageops};
+use image::{DynamicImage, ImageFormat, RgbImage, imageops};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -68,11 +68,8 @@ fn png_bytes(canvas: &Canvas, pictures: &[Placed]) -> Result<Vec<u8>> {
         paint(canvas, &backend.into_drawing_area(), PNG_LETTERS)?;
     }
     let large = RgbImage::from_raw(width, height, pixels).context("the picture's size is wrong")?;
-    let mut small = imageops::thumbnail(
-        &large,
-        canvas.width as u32 * PNG_SCALE,
-        canvas.height as u32 * PNG_SCALE,
-    );
+    let (width, height) = (canvas.width as u32 * PNG_SCALE, canvas.height as u32 * PNG_SCALE);
+    let mut small = DynamicImage::from(large).thumbnail_exact(width, height).into_rgb8();
     for placed in pictures {
         let scale = f64::from(PNG_SCALE);
         let side = (placed.size * scale) as u32;
