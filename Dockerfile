@@ -16,5 +16,5 @@ WORKDIR /repro
 COPY . .
 # LibTorch, the build, and the first picture: results/anytime-quick/.
 RUN PIP_BREAK_SYSTEM_PACKAGES=1 make quick
-ENTRYPOINT ["target/release/repro"]
+ENTRYPOINT ["/repro/target/release/repro"]
 CMD ["--help"]

@@ -1,4 +1,4 @@
-//! `repro runs list | show RUN | clean`
+//! `repro runs list | show RUN | export | slim | clean`
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

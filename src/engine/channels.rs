@@ -82,6 +82,7 @@ unsafe fn registers<S: Simd, const P: usize, const V: usize>(
     first: usize,
     at: usize,
 ) {
+    const { assert!(P * V * S::LANES <= MOST_WORDS) };
     unsafe {
         let taps = product.taps;
         let mut weight = product.weights.as_ptr().add(first * S::LANES * taps.len());
@@ -134,7 +135,7 @@ unsafe fn registers<S: Simd, const P: usize, const V: usize>(
     }
 }
 
-/// Words of the largest tile: 3 vectors of 16 channels of 6 pixels.
+/// Words of the largest tile: 6 pixels of 3 vectors of 16 channels.
 const MOST_WORDS: usize = 3 * 16 * 6;
 
 /// Writes up to `count` channels of a pixel, each to its plane.

@@ -107,8 +107,8 @@ unsafe fn block<S: Simd>(arena: *mut f32, product: &Product, plane: usize, rows:
     choose!(1 2 3 4 5 6);
 }
 
-// Indices of fixed arrays, which become registers once the loops are unrolled. No closures: each is a
-// function of its own, which the compiler may leave one, without the instructions of `S`.
+// Indices of fixed arrays, which become registers once the loops are unrolled. No closures:
+// what the compiler does not inline it compiles without the instructions of `S`.
 #[allow(clippy::needless_range_loop)]
 #[inline(always)]
 unsafe fn registers<S: Simd, const M: usize, const N: usize>(

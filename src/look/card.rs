@@ -16,11 +16,15 @@ use crate::results::{answers, atomic, runfiles};
 use crate::runs::import::{RunConfig, export_run};
 use crate::runs::{DataSets, Known, Split};
 
+/// What a card's folder holds.
+const FILES: [&str; 4] = ["config.json", "model.safetensors", "README.md", "predictions.parquet"];
+
 /// Writes `model.safetensors`, `config.json`, `README.md` and, where they are asked for, the
 /// predictions on the test images. The first two alone are what an import reads.
 ///
 /// # Errors
-/// When the run is not finished, its test images cannot be read, or the folder holds something else.
+/// When the run is not finished, its test images cannot be read, or the folder holds files of these
+/// names that are not a run's.
 pub fn export_card(
     known: &Known,
     folder: &Path,
@@ -28,27 +32,34 @@ pub fn export_card(
     with_predictions: bool,
     data_sets: &DataSets,
 ) -> Result<()> {
-    let config = folder.join("config.json");
-    ensure!(
-        config.is_file() || !folder.join("README.md").exists(),
-        "{} holds a README.md that is not a card's; name a new folder",
-        folder.display()
-    );
+    let [config, model, card, answers] = FILES.map(|file| folder.join(file));
+    if let Some(file) = FILES.iter().find(|file| folder.join(file).exists()) {
+        ensure!(
+            std::fs::read(&config)
+                .is_ok_and(|text| serde_json::from_slice::<RunConfig>(&text).is_ok()),
+            "{} holds a {file}, and no config.json of a run; name a new folder",
+            folder.display()
+        );
+    }
     known.ensure_done(data_sets)?;
     let test = known.predictions(Split::Test, data_sets)?;
     let costs = cost::table(&known.run.network.build(data_sets.of_run(&known.run)?.input)?);
     let exits: Vec<Exit> = costs.into_iter().map(|c| c.multiply_adds).zip(score(&test)?).collect();
     let (progress, _) = known.folder.progress().context("the run has no whole checkpoint")?;
     let began = runfiles::read_began(&known.folder.run_yaml());
-    atomic::create_folder(folder)?;
-    export_run(&known.folder, Some(&folder.join("model.safetensors")))?;
-    let name = known.folder.name();
-    let card = readme(&name, &known.run, &exits, license)?;
+    let page = readme(&known.folder.name(), &known.run, &exits, license)?;
     let run = serde_json::to_vec_pretty(&RunConfig { progress, began })?;
+    atomic::create_folder(folder)?;
+    // Another run's answers must not stay beside this one's card.
+    if answers.exists() {
+        std::fs::remove_file(&answers)
+            .with_context(|| format!("cannot delete {}", answers.display()))?;
+    }
     atomic::write(&config, &run)?;
-    atomic::write(&folder.join("README.md"), card.as_bytes())?;
+    export_run(&known.folder, Some(&model))?;
+    atomic::write(&card, page.as_bytes())?;
     if with_predictions {
-        answers::save(&folder.join("predictions.parquet"), &test)?;
+        answers::save(&answers, &test)?;
     }
     Ok(())
 }
@@ -86,12 +97,14 @@ fn metadata(name: &str, run: &Run, exits: &[Exit], license: &str) -> Value {
 fn readme(name: &str, run: &Run, exits: &[Exit], license: &str) -> Result<String> {
     let (family, dataset) = (run.network.family(), text(&run.dataset.to_string()));
     let mut card = format!(
-        "---\n{}---\n\n# {}\n\nA {family} with {} exit(s), trained on {dataset}. With several exits an easy image leaves at an \
+        "---\n{}---\n\n# {}\n\n{} {family} with {} exit{}, trained on {dataset}. With several exits an easy image leaves at an \
          early one, a hard image at a late one. It was made by `repro`, which reproduces *Multi-Scale Dense Networks for Resource Efficient \
          Image Classification* (Huang et al., ICLR 2018, [arXiv:1703.09844](https://arxiv.org/abs/1703.09844)).\n\n",
         serde_yaml::to_string(&metadata(name, run, exits, license))?,
         text(name),
-        exits.len()
+        if family == "MSDNet" { "An" } else { "A" },
+        exits.len(),
+        if exits.len() == 1 { "" } else { "s" }
     );
     card.push_str(
         "## Accuracy on the test images\n\n| exit | multiply-adds | top-1 | top-5 | negative log-likelihood | calibration error |\n\
@@ -108,17 +121,21 @@ fn readme(name: &str, run: &Run, exits: &[Exit], license: &str) -> Result<String
     let training = match &run.training {
         Some(training) => {
             let yaml = serde_yaml::to_string(&serde_json::to_value(training)?)?;
+            let only = run
+                .training_images
+                .map_or(String::new(), |images| format!("It was trained on {images} images. "));
             format!(
-                "{} training images were held out. Seed {}.\n\n```yaml\n{yaml}```",
+                "One run on one seed. {only}{} training images were held out. Seed {}. `config.json` holds the log and the \
+                 machine.\n\n```yaml\n{yaml}```",
                 run.validation, run.seed
             )
         }
-        None => "The weights were imported; `config.json` says of which file.".to_string(),
+        None => "The weights were imported.".to_string(),
     };
     let licence = terms(&run.dataset.to_string()).map_or("not known", |terms| terms.licence);
     write!(
         card,
-        "\nOne run on one seed; {} test images. `config.json` holds the network, the training, its log and the machine.\n\n\
+        "\n{} test images. `config.json` holds the network.\n\n\
          ## Use\n\n```sh\nrepro import FOLDER        # this folder: a finished run\nrepro classify {name} PHOTOS\n```\n\n\
          ## Training\n\n{training}\n\n## Limits\n\nThe network knows the classes of {dataset} and no others. Licence of \
          the data: {licence}.\n",

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -87,9 +88,19 @@ fn what_is_no_finished_run_is_refused_with_the_key() {
     assert!(refused(at, &import, 1).contains("model.safetensors"));
     assert!(refused(at, &["import", "tiny.yaml"], 1).contains("--network FILE"));
     fs::create_dir(at.join("mine")).unwrap();
-    fs::write(at.join("mine/README.md"), "mine").unwrap();
-    let error = refused(at, &["export", "densenet", "--card", "mine"], 1);
-    assert!(error.contains("README.md that is not a card's"), "{error}");
+    for (file, text) in
+        [("README.md", "mine"), ("config.json", "{}"), ("model.safetensors", "mine")]
+    {
+        fs::remove_dir_all(at.join("mine")).unwrap();
+        fs::create_dir(at.join("mine")).unwrap();
+        fs::write(at.join("mine").join(file), text).unwrap();
+        let error = refused(at, &["export", "densenet", "--card", "mine"], 1);
+        assert!(error.contains(file), "{error}");
+        assert_eq!(fs::read_to_string(at.join("mine").join(file)).unwrap(), text);
+    }
+    assert!(at.join("card/predictions.parquet").is_file());
+    succeed(at, &["export", "densenet", "--card", "card"]);
+    assert!(!at.join("card/predictions.parquet").exists(), "another run's answers");
     refused(at, &["export", "densenet", "--license", "mit"], 2);
 }
 
@@ -115,4 +126,38 @@ fn a_tracker_gets_a_row_a_run_and_epoch_with_all_settings() {
         }
         assert!(row["seconds"].as_f64().unwrap() > 0.0);
     }
+    let Some(told) = tracked(at) else {
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let told: Vec<&str> = told.lines().collect();
+    assert_eq!(told[0], format!("run {}", rows[0]["run"].as_str().unwrap()));
+    assert!(told[1].starts_with("step 1: ") && told[1].contains("accuracy_exit_2"), "{told:?}");
+    assert!(told[2].contains("training.batch_size"), "{told:?}");
+    assert!(told[4].starts_with("step 3: "), "{told:?}");
+}
+
+/// What the example script gives to a tracker that prints it.
+fn tracked(at: &Path) -> Option<String> {
+    let tracker = "\
+import contextlib
+def set_tracking_uri(uri): pass
+def set_experiment(name): pass
+def search_runs(**_): return []
+@contextlib.contextmanager
+def start_run(run_name):
+    print('run', run_name)
+    yield
+def log_metrics(metrics, step): print(f'step {step}:', *sorted(metrics))
+def log_params(params): print(*sorted(params))
+";
+    fs::write(at.join("mlflow.py"), tracker).unwrap();
+    fs::write(at.join("epochs.jsonl"), succeed(at, &["runs", "export", "--format", "jsonl"]))
+        .unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/track_mlflow.py");
+    let mut python = Command::new("python3");
+    python.arg(script).arg("epochs.jsonl").env("PYTHONPATH", at).current_dir(at);
+    let output = python.output().ok()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
 }
