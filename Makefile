@@ -36,8 +36,8 @@ install: libtorch
 	cargo install --path . --locked
 
 lint:
-	cargo fmt --check
-	$(CLIPPY) cargo build --release --lib --bins --tests
+	cargo fmt --all --check
+	$(CLIPPY) cargo build --release --workspace --lib --bins --tests
 
 setup: libtorch
 

@@ -1,11 +1,13 @@
-//! Compiles our C++, lets the program find LibTorch where it was linked, and keeps libtorch itself linked so that CUDA registers.
+//! Lets the program find LibTorch where it was linked, keeps libtorch itself linked so that CUDA registers, and
+//! records the commit of the source.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What the program is made of.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "src",
+    "core",
     "experiments",
     "assets/fonts",
     "data/fashion-mnist-mini",
@@ -23,7 +25,6 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
         println!("cargo:rustc-link-arg=-L{lib}");
     }
-    compile_ours(&lib);
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg=-ltorch");
     println!("cargo:rustc-env=REPRO_LIBTORCH_VERSION={}", libtorch_version(&lib));
@@ -58,47 +59,6 @@ fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| said.trim().to_string())
-}
-
-/// Our batch normalisation and the switches of CUDA, with the headers of the LibTorch that is linked.
-fn compile_ours(lib: &str) {
-    const CPP: [&str; 2] = ["src/nn/norm.cpp", "src/cuda.cpp"];
-    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
-    println!("cargo:rerun-if-env-changed=LIBTORCH");
-    let named = ["LIBTORCH_INCLUDE", "LIBTORCH"].map(|name| std::env::var(name).ok());
-    let beside = Path::new(lib).parent().map(|root| root.display().to_string());
-    let headers = named
-        .into_iter()
-        .flatten()
-        .chain(beside)
-        .map(|root| Path::new(&root).join("include"))
-        .find(|headers| headers.join("ATen").is_dir())
-        .expect("no LibTorch headers: LIBTORCH or LIBTORCH_INCLUDE must name a folder with include/ATen");
-    println!("cargo:rerun-if-env-changed=LIBTORCH_CXX11_ABI");
-    let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
-    let sources = CPP.map(|file| std::fs::read_to_string(file).unwrap_or_default()).concat();
-    let key = format!("{abi}\n{}\n{sources}", headers.display());
-    let out = PathBuf::from(std::env::var("OUT_DIR").unwrap_or_default());
-    let (library, kept) = (out.join("librepro_ours.a"), out.join("repro_ours.key"));
-    if library.is_file() && std::fs::read_to_string(&kept).is_ok_and(|old| old == key) {
-        // This script runs at every change of the source; the C++ rarely changes.
-        println!("cargo:rustc-link-search=native={}", out.display());
-        println!("cargo:rustc-link-lib=static=repro_ours");
-        println!("cargo:rustc-link-lib=stdc++");
-        return;
-    }
-    cc::Build::new()
-        .cpp(true)
-        .std("c++17")
-        .opt_level(3)
-        .warnings(false)
-        .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
-        .define("GLOG_USE_GLOG_EXPORT", None)
-        .include(headers.join("torch/csrc/api/include"))
-        .include(headers)
-        .files(CPP)
-        .compile("repro_ours");
-    let _ = std::fs::write(kept, key);
 }
 
 /// From `version.py` of a Python torch or `build-version` of a LibTorch archive.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What src/heap.rs brings: images trained a second with glibc's default and with the kept heap,
+# What core/src/heap.rs brings: images trained a second with glibc's default and with the kept heap,
 # interleaved, one thread, and their ratio.
 #
 #   benches/heap.sh [EXPERIMENT [INDEX]]     default: the first run of smoke

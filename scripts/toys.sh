@@ -1,7 +1,7 @@
 #!/bin/bash
 # Adds a family of networks and an exit policy to a copy of the program, each as a file and a row, compiles the copy
 # and uses both: counted, drawn, trained, predicted, in figures, in `classify`. What CONTRIBUTING says of a new family
-# and a new policy is what this does. It needs a checkout that has been built, and compiles our crate once (minutes).
+# and a new policy is what this does. It needs a checkout that has been built, and compiles our two packages once (a minute).
 # Usage: scripts/toys.sh
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ place=$(realpath "$place")
 trap 'rm -rf "$place"' EXIT
 
 mkdir -p "$place/program" "$place/target/release" "$place/use"
-git ls-files -z -- src experiments assets data benches .cargo Cargo.toml Cargo.lock build.rs clippy.toml |
+git ls-files -z -- src core experiments assets data benches .cargo Cargo.toml Cargo.lock build.rs clippy.toml |
   tar --null -T - -c | tar -x -C "$place/program"
 # What cargo may write in place is copied.
 cp -al "$target/release/deps" "$place/target/release"
@@ -27,11 +27,11 @@ row() {
 }
 (
   cd "$place/program"
-  cp "$own/tests/toys/toy.rs" src/models/toy.rs
-  row src/models/mod.rs 'Squeezenet, squeezenet,' 'Toy, toy, "Toy", "A network of maxima.";'
-  cp "$own/tests/toys/at_exit.rs" src/eval/policy/at_exit.rs
-  row src/eval/policy.rs 'optimised:' 'at_exit: AtExit = AT_EXIT;'
-  CARGO_TARGET_DIR="$place/target" cargo --config 'profile.release.package.repro.opt-level=0' build --release --bin repro
+  cp "$own/tests/toys/toy.rs" core/src/models/toy.rs
+  row core/src/models/mod.rs 'Squeezenet, squeezenet,' 'Toy, toy, "Toy", "A network of maxima.";'
+  cp "$own/tests/toys/at_exit.rs" core/src/eval/policy/at_exit.rs
+  row core/src/eval/policy.rs 'optimised:' 'at_exit: AtExit = AT_EXIT;'
+  CARGO_TARGET_DIR="$place/target" cargo --config 'profile.release.package.repro-core.opt-level=0' build --release --bin repro
 )
 
 cd "$place/use"

@@ -48,21 +48,15 @@
 // closed pipe makes panic.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+#[doc(inline)]
+pub use repro_core::{cost, cuda, data, engine, eval, heap, models, nn, predict};
+
 pub mod bench;
 pub mod cli;
-pub mod cost;
-pub mod cuda;
-pub mod data;
-pub mod engine;
-pub mod eval;
 pub mod experiment;
 pub mod figures;
-pub mod heap;
 pub mod import;
 pub mod look;
-pub mod models;
-pub mod nn;
-pub mod predict;
 pub mod results;
 pub mod runs;
 pub mod study;

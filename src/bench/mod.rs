@@ -16,10 +16,10 @@ use tch::Device;
 use crate::cost;
 use crate::data::{Dataset, Normalisation, Source, Split};
 use crate::eval::combine::Combine;
-use crate::eval::named::named;
 use crate::eval::policy::Policy;
 use crate::models::{Input, NetworkConfig};
 use crate::nn::{Network, Precision};
+use repro_core::named;
 
 pub use clock::Clock;
 pub use saving::write_saving;

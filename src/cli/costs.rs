@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::output::print;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
-use crate::models::Input;
 use crate::runs::costs::{cost_rows, costs_csv};
+use crate::runs::data::input_from;
 
 /// Multiply-adds and parameters of every exit, as CSV.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub fn run(args: &CostsArgs) -> Result<()> {
     let (networks, of_experiment) = load_networks(&args.file)?;
     let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
     let facts = dataset.facts()?;
-    let mut input = Input::from(&facts);
+    let mut input = input_from(&facts);
     if let Some(side) = args.side {
         input.side = side as usize;
     }

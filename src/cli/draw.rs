@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::experiment::load_networks;
 use crate::look::draw::diagram;
 use crate::look::watch::with_ending;
-use crate::models::Input;
+use crate::runs::data::input_from;
 
 /// Draw a network: scales as rows, layers as columns, exits with their cost.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
     ensure!(!networks.is_empty(), "{} holds no network", args.network);
     let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
     let facts = dataset.facts()?;
-    let input = Input::from(&facts);
+    let input = input_from(&facts);
     for (place, (name, config)) in (1..).zip(&networks) {
         let picture = match &args.output {
             Some(output) if networks.len() == 1 => output.clone(),

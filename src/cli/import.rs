@@ -9,8 +9,8 @@ use super::output::print_path;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
 use crate::look::card::export_card;
-use crate::models::Input;
 use crate::results::RunFolder;
+use crate::runs::data::input_of;
 use crate::runs::import::{Import, export_run, import_card, import_run};
 use crate::runs::onnx::export_onnx;
 use crate::runs::{DataSets, Known, Settings};
@@ -96,7 +96,7 @@ fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result
     let [(_, config)] = &networks[..] else {
         bail!("{network} holds {} networks; weights are those of one", networks.len());
     };
-    config.build(Input::from(&dataset.facts()?)).with_context(|| network.to_owned())?;
+    config.build(input_of(dataset)?).with_context(|| network.to_owned())?;
     import_run(&Import {
         weights: &args.weights,
         network: config,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::combines::Combines;
 use crate::eval::combine::Combine;
-use crate::models::{KEYS, NetworkConfig, families};
+use crate::models::{KEYS, NetworkConfig};
 
 /// An entry and a network alone are written with the same keys.
 macro_rules! entry {
@@ -79,7 +79,7 @@ macro_rules! entry {
         }
     };
 }
-families!(entry);
+repro_core::families!(entry);
 
 fn one<const N: usize>(networks: [Option<NetworkConfig>; N]) -> Result<Option<NetworkConfig>> {
     let mut found = networks.into_iter().flatten();

@@ -222,8 +222,9 @@ impl Writer<'_> {
             let name = format!("{}.{suffix}", node.name);
             let found = self.tensors.get(&name).with_context(|| format!("{name} is missing"))?;
             let plain = found.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
-            let values = Vec::<f32>::try_from(&plain.f_contiguous()?.f_view([-1])?)?;
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let plain = plain.f_contiguous()?;
+            let mut bytes = vec![0; 4 * plain.numel()];
+            plain.f_copy_data_u8(&mut bytes, plain.numel())?;
             self.initializers.push(tensor(&name, FLOAT, &found.size(), &bytes));
             names.push(name);
         }

@@ -195,11 +195,15 @@ fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor
         "size {size:?}, stride {stride:?}, offset {offset} in a storage of {elements}"
     );
     let mut bytes = Vec::with_capacity(count * width);
-    let mut index = vec![0; size.len()];
-    for _ in 0..count {
-        let at = offset + index.iter().zip(stride).map(|(i, s)| i * s).sum::<usize>();
-        bytes.extend_from_slice(&data[at * width..(at + 1) * width]);
-        advance(&mut index, size);
+    if count > 0 && is_contiguous(size, stride) {
+        bytes.extend_from_slice(&data[offset * width..(offset + count) * width]);
+    } else {
+        let mut index = vec![0; size.len()];
+        for _ in 0..count {
+            let at = offset + index.iter().zip(stride).map(|(i, s)| i * s).sum::<usize>();
+            bytes.extend_from_slice(&data[at * width..(at + 1) * width]);
+            advance(&mut index, size);
+        }
     }
     let shape: Vec<i64> = size.iter().map(|&n| n as i64).collect();
     let kind = element.kind.context("numbers of a type that is not read")?;
@@ -207,6 +211,15 @@ fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor
 }
 
 /// The next index in row-major order.
+fn is_contiguous(size: &[usize], stride: &[usize]) -> bool {
+    let mut step = 1;
+    size.iter().zip(stride).rev().all(|(&size, &stride)| {
+        let is_next = size == 1 || stride == step;
+        step *= size;
+        is_next
+    })
+}
+
 fn advance(index: &mut [usize], size: &[usize]) {
     for dimension in (0..index.len()).rev() {
         index[dimension] += 1;

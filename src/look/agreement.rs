@@ -12,9 +12,10 @@ use crate::cuda::{Numerics, Trouble, plain, trouble};
 use crate::data::{Dataset, Normalisation, Source, Split};
 use crate::experiment::{Run, Training};
 use crate::import::port::network_of;
-use crate::models::{Input, NetworkConfig};
+use crate::models::NetworkConfig;
 use crate::nn::{Mode, Network, Precision, Weights};
 use crate::results::checkpoint::load_tensors;
+use crate::runs::data::input_from;
 use crate::train::{Job, Trainer, loss};
 
 /// Networks whose trainings on both devices are compared.
@@ -261,7 +262,7 @@ fn steps(config: &str, device: Device, precision: Precision) -> Result<[f64; 3]>
         training: Some(training.clone()),
         seed: 0,
     };
-    let built = network.build(Input::from(&facts))?;
+    let built = network.build(input_from(&facts))?;
     let job = Job {
         run: &run,
         training: &training,

@@ -136,8 +136,8 @@ impl Classifier {
         threads: usize,
         tell: &mut dyn FnMut(Result<Classified>) -> Result<()>,
     ) -> Result<()> {
-        let whole: Vec<f32> =
-            images.iter().flatten().flat_map(|(image, _)| image).copied().collect();
+        let mut whole: Vec<f32> = Vec::new();
+        images.iter().flatten().for_each(|(image, _)| whole.extend_from_slice(image));
         let start = Instant::now();
         let verdicts = early_exit(&self.engine, &whole, &self.rule, threads)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64() / verdicts.len().max(1) as f64;

@@ -44,8 +44,8 @@ pub fn save(path: &Path, progress: &Progress, tensors: &[(String, Tensor)]) -> R
 /// # Errors
 /// Names the tensor that holds a number that is not finite.
 pub fn to_bytes(progress: &Progress, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    ensure_finite(tensors)?;
     let raw = raw_of(tensors)?;
-    ensure_finite(&raw)?;
     let views = views(&raw)?;
     let text = serde_json::to_string(&Metadata {
         progress: progress.clone(),
@@ -66,9 +66,11 @@ fn views(raw: &[(String, Raw)]) -> Result<Vec<(String, TensorView<'_>)>> {
 }
 
 /// A number that is not finite in a checkpoint would be in every number that follows from it.
-fn ensure_finite(tensors: &[(String, Raw)]) -> Result<()> {
-    for (name, raw) in tensors {
-        if let Some(bad) = raw.first_not_finite() {
+fn ensure_finite(tensors: &[(String, Tensor)]) -> Result<()> {
+    for (name, tensor) in tensors {
+        let finite = tensor.f_isfinite()?;
+        if finite.f_all()?.f_int64_value(&[])? == 0 {
+            let bad = tensor.f_masked_select(&finite.f_logical_not()?)?.f_double_value(&[0])?;
             bail!("{name} holds {bad}, so it is not saved; the checkpoint before is kept");
         }
     }
@@ -218,16 +220,6 @@ impl Raw {
         let mut data = vec![0; count * kind.elt_size_in_bytes()];
         tensor.f_copy_data_u8(&mut data, count)?;
         Ok(Raw { dtype, shape: tensor.size().iter().map(|&n| n as usize).collect(), data })
-    }
-
-    fn first_not_finite(&self) -> Option<f64> {
-        let (fours, eights) = (self.data.as_chunks().0, self.data.as_chunks().0);
-        let bad = |n: &f64| !n.is_finite();
-        match self.dtype {
-            Dtype::F32 => fours.iter().map(|&four| f32::from_le_bytes(four).into()).find(bad),
-            Dtype::F64 => eights.iter().map(|&eight| f64::from_le_bytes(eight)).find(bad),
-            _ => None,
-        }
     }
 }
 

@@ -161,7 +161,7 @@ fn predictions(frame: &DataFrame) -> Result<Predictions> {
     let numbers = |name: &str| -> Result<Vec<u32>> {
         let column = frame.column(name)?.u32().with_context(|| format!("column {name}"))?;
         ensure!(column.null_count() == 0, "column {name} has gaps");
-        Ok(column.into_no_null_iter().collect())
+        Ok(column.data_views().collect::<Vec<_>>().concat())
     };
     let (images, exits, labels) = (numbers("image")?, numbers("exit")?, numbers("label")?);
     let count = exits.iter().take_while(|&&exit| exit == 1).count();
@@ -187,7 +187,7 @@ fn predictions(frame: &DataFrame) -> Result<Predictions> {
             "row {row}: {} logits, expected {classes}",
             values.len()
         );
-        logits.extend(values.into_no_null_iter());
+        logits.extend_from_slice(values.cont_slice()?);
     }
     if classes == 0 {
         bail!("no logits");

@@ -71,7 +71,7 @@ impl<'a> DataSets<'a> {
             dataset: dataset.clone(),
             settings: self.settings,
             splits: self.splits(dataset),
-            input: Input::from(&facts),
+            input: input_from(&facts),
             normalisation: Normalisation { mean: facts.mean, std: facts.std },
             validation: validation.unwrap_or(facts.default_validation),
             training_images,
@@ -171,11 +171,10 @@ impl Data<'_> {
 
 /// What a network of a data set reads and answers.
 pub fn input_of(dataset: &Dataset) -> Result<Input> {
-    Ok(Input::from(&dataset.facts()?))
+    Ok(input_from(&dataset.facts()?))
 }
 
-impl From<&Facts> for Input {
-    fn from(facts: &Facts) -> Input {
-        Input { channels: facts.channels, side: facts.side, classes: facts.classes }
-    }
+/// The same of facts that are known.
+pub fn input_from(facts: &Facts) -> Input {
+    Input { channels: facts.channels, side: facts.side, classes: facts.classes }
 }

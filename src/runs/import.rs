@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 use tch::Tensor;
 
 use super::context::tell;
+use super::data::input_of;
 use crate::data::{Dataset, hex};
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::import::{fit, read_states};
-use crate::models::{Input, NetworkConfig};
+use crate::models::NetworkConfig;
 use crate::nn::Weights;
 use crate::results::began::Began;
 use crate::results::{RunFolder, atomic, checkpoint, runfiles};
@@ -93,7 +94,7 @@ pub fn import_card(card: &Path, runs: &Path, force: bool) -> Result<RunFolder> {
 
 /// The weights in a file, as those of a run's network.
 fn weights_of(run: &Run, file: &Path) -> Result<Weights> {
-    let network = run.network.build(Input::from(&run.dataset.facts()?))?;
+    let network = run.network.build(input_of(&run.dataset)?)?;
     let shown = file.display();
     let fitted = fit(&network, read_states(file)?)
         .with_context(|| format!("{shown}, as a network for {}", run.dataset))?;

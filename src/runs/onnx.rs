@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+use super::data::input_from;
 use super::import::{named_after, state_of};
 use crate::cost;
 use crate::data::{Facts, class_names};
 use crate::import::{State, fit, onnx};
-use crate::models::Input;
 use crate::nn::Network;
 use crate::results::{RunFolder, atomic};
 
@@ -28,7 +28,7 @@ pub fn export_onnx(
     let (progress, state) = state_of(folder)?;
     let run = progress.run;
     let facts = run.dataset.facts()?;
-    let network = run.network.build(Input::from(&facts))?;
+    let network = run.network.build(input_from(&facts))?;
     let count = network.exits().len();
     let exits = match exit {
         None => (0..count).collect(),

@@ -108,7 +108,7 @@ fn of_arguments(arguments: &Value) -> Input {
         match pair {
             ["--dataset", name] => {
                 let dataset: Dataset = name.parse().unwrap();
-                input = Input::from(&dataset.facts().unwrap());
+                input = repro::runs::data::input_of(&dataset).unwrap();
             }
             ["--side", side] => input.side = side.parse().unwrap(),
             _ => panic!("{pair:?}"),

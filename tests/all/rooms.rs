@@ -25,8 +25,22 @@ const NEVER: &[(&str, &[&str])] = &[
     ("figures", &["tch", "nn", "models", "train"]),
 ];
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+/// The sources of the program and of `repro-core`. Their rooms have one namespace: the program re-exports those of
+/// the other.
+fn sources() -> [PathBuf; 2] {
+    ["src", "core/src"].map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+}
+
+/// Where a room lies.
+fn place(room: &str) -> PathBuf {
+    let places = sources().map(|source| source.join(room));
+    let [place]: [PathBuf; 1] =
+        places.into_iter().filter(|place| place.is_dir()).collect::<Vec<_>>().try_into().unwrap();
+    place
+}
+
+fn all_files() -> Vec<PathBuf> {
+    sources().iter().flat_map(|source| rust_files(source)).collect()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -44,7 +58,9 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 /// A file's place in the crate: `src/runs/known.rs` is `runs::known`, `src/runs/mod.rs` is `runs`.
 fn module_of(file: &Path) -> String {
-    let inside = file.strip_prefix(source()).unwrap().with_extension("");
+    let inside =
+        sources().into_iter().find_map(|source| Some(file.strip_prefix(source).ok()?.to_owned()));
+    let inside = inside.unwrap().with_extension("");
     let parts: Vec<_> = inside.iter().map(|part| part.to_str().unwrap()).collect();
     parts.into_iter().filter(|part| !["mod", "lib"].contains(part)).collect::<Vec<_>>().join("::")
 }
@@ -90,12 +106,15 @@ fn flatten(tree: &str, before: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// A path from the crate's root: `crate::` is taken away, `super::` and `self::` are walked; the
+/// How a path from the root begins.
+const ROOTS: [&str; 2] = ["crate::", "repro_core::"];
+
+/// A path from the crate's root: `crate::` and `repro_core::` are taken away, `super::` and `self::` are walked; the
 /// path of another crate stays.
 fn resolve(path: &str, module: &str) -> String {
     let mut place: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
     let mut rest = path;
-    if let Some(inside) = rest.strip_prefix("crate::") {
+    if let Some(inside) = ROOTS.iter().find_map(|root| rest.strip_prefix(root)) {
         return inside.to_string();
     }
     if !rest.starts_with("super::") && !rest.starts_with("self::") {
@@ -132,7 +151,9 @@ fn names_in(file: &Path) -> Names {
         let is_public = statement[..at].trim_end().ends_with("pub");
         for path in paths {
             let name = path.rsplit("::").next().unwrap().to_string();
-            let is_whole = ["crate::", "super::", "self::"].iter().any(|at| path.starts_with(at));
+            let is_whole = ["crate::", "repro_core::", "super::", "self::"]
+                .iter()
+                .any(|at| path.starts_with(at));
             if is_public && !is_whole {
                 // `pub use child::Name`: the child's path begins here.
                 names.passed_on.push((name, format!("{module}::{path}")));
@@ -147,7 +168,7 @@ fn names_in(file: &Path) -> Names {
     let is_path = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
     for word in rest.split(is_path) {
         let word = word.trim_matches(':');
-        if ["crate::", "super::", "self::"].iter().any(|start| word.starts_with(start))
+        if ["crate::", "repro_core::", "super::", "self::"].iter().any(|at| word.starts_with(at))
             || word.starts_with("std::fs")
         {
             names.needed.push(resolve(word, &module));
@@ -170,7 +191,8 @@ fn begins(path: &str, room: &str) -> bool {
 
 #[test]
 fn every_room_has_a_row() {
-    let folders = fs::read_dir(source()).unwrap().map(|entry| entry.unwrap().path());
+    let folders = sources().into_iter().flat_map(|source| fs::read_dir(source).unwrap());
+    let folders = folders.map(|entry| entry.unwrap().path());
     let folders = folders.filter(|path| path.is_dir());
     let rooms: BTreeSet<String> =
         folders.map(|path| path.file_name().unwrap().to_str().unwrap().to_string()).collect();
@@ -182,7 +204,7 @@ fn every_room_has_a_row() {
 fn no_room_imports_what_it_must_not() {
     let mut wrong = Vec::new();
     for (room, never) in NEVER {
-        for file in rust_files(&source().join(room)) {
+        for file in rust_files(&place(room)) {
             for path in names_in(&file).needed {
                 if never.iter().any(|never| begins(&path, never)) {
                     wrong.push(format!("{} names {path}", file.display()));
@@ -198,8 +220,7 @@ const PRINTERS: [&str; 2] = ["cli/output.rs", "runs/worker.rs"];
 
 #[test]
 fn standard_output_is_written_in_one_place_that_no_full_disk_stops() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for file in rust_files(&source) {
+    for file in all_files() {
         let is_printer = PRINTERS.iter().any(|printer| file.ends_with(printer));
         let text = fs::read_to_string(&file).unwrap();
         for line in text.lines().filter(|line| line.contains("stdout()")) {
@@ -214,7 +235,7 @@ fn standard_output_is_written_in_one_place_that_no_full_disk_stops() {
 
 #[test]
 fn no_family_imports_another() {
-    let families: Vec<PathBuf> = rust_files(&source().join("models"));
+    let families: Vec<PathBuf> = rust_files(&place("models"));
     let own = ["mod", "units", "width", "config", "tests"];
     let name = |file: &Path| file.file_stem().unwrap().to_str().unwrap().to_string();
     let families = families.iter().filter(|file| !own.contains(&&*name(file)));
@@ -233,7 +254,7 @@ fn no_family_imports_another() {
 
 /// Which file each file needs: where the names that it uses are defined.
 fn needs() -> BTreeMap<String, BTreeSet<String>> {
-    let files = rust_files(&source());
+    let files = all_files();
     let all: BTreeMap<String, Names> =
         files.iter().map(|file| (module_of(file), names_in(file))).collect();
     let home = |path: &str| -> Option<String> {

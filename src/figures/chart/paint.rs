@@ -74,7 +74,8 @@ fn png_bytes(canvas: &Canvas, pictures: &[Placed]) -> Result<Vec<u8>> {
         let scale = f64::from(PNG_SCALE);
         let side = (placed.size * scale) as u32;
         let filter = imageops::FilterType::CatmullRom;
-        let resized = imageops::resize(placed.picture, side, side, filter);
+        let picture = DynamicImage::from(placed.picture.clone());
+        let resized = picture.resize_exact(side, side, filter).into_rgb8();
         let (x, y) = (placed.at.0 * scale, placed.at.1 * scale);
         imageops::replace(&mut small, &resized, x as i64, y as i64);
     }

@@ -6,7 +6,7 @@
 use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use image::{ImageFormat, RgbImage, imageops};
+use image::{DynamicImage, ImageFormat, RgbImage, imageops};
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use serde_json::{Value, json};
 
@@ -140,7 +140,7 @@ fn sprite(run: &Opened, shown: &[usize]) -> Result<(String, u32)> {
     for (place, &at) in shown.iter().enumerate() {
         let mut picture = run.picture(run.test.images[at])?;
         if picture.width() != tile {
-            picture = imageops::thumbnail(&picture, tile, tile);
+            picture = DynamicImage::from(picture).thumbnail_exact(tile, tile).into_rgb8();
         }
         let (x, y) = (place % COLUMNS, place / COLUMNS);
         let (x, y) = ((x as u32 * tile).into(), (y as u32 * tile).into());

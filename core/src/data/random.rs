@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 /// The stream of `purpose` (at most 16 bytes) for a seed, an epoch and an image.
 ///
 /// Key: seed (8 bytes, little-endian), epoch (4), zeros (4), purpose (16). Stream number: the image.
-pub(crate) fn stream(purpose: &str, seed: u64, epoch: u32, image: u64) -> ChaCha8Rng {
+pub fn stream(purpose: &str, seed: u64, epoch: u32, image: u64) -> ChaCha8Rng {
     let mut key = [0u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..12].copy_from_slice(&epoch.to_le_bytes());

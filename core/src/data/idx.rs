@@ -113,7 +113,7 @@ pub(super) fn read(folder: &Path, split: Split) -> Result<Raw> {
 macro_rules! embedded {
     ($name:literal) => {
         (
-            include_bytes!(concat!("../../data/fashion-mnist-mini/", $name)).as_slice(),
+            include_bytes!(concat!("../../../data/fashion-mnist-mini/", $name)).as_slice(),
             concat!("fashion-mnist-mini/", $name),
         )
     };

@@ -390,7 +390,7 @@ fn make_statistics(
 
 /// Elements that a tensor of `size` elements takes in a vector: a GPU reads 16 bytes at a time, also of
 /// 16-bit numbers, and fails on an address that is no multiple of it. What is added stays 0.
-pub(crate) fn aligned(size: i64) -> i64 {
+pub fn aligned(size: i64) -> i64 {
     const ELEMENTS: i64 = 8;
     (size + ELEMENTS - 1) / ELEMENTS * ELEMENTS
 }

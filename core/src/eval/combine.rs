@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::Predictions;
 use crate::eval::answers::Answers;
-use crate::eval::named::named;
 use crate::eval::predictions::check_costs;
 use crate::eval::probabilities::{Certainty, certainty_of, largest, log_softmax, log_sum_exp};
+use crate::named;
 
 /// How exits are combined; see the module's table.
 #[derive(

@@ -42,7 +42,7 @@ pub fn argmax(logits: &[f32]) -> u32 {
 }
 
 /// Index of the largest number; of equal ones the first.
-pub(crate) fn largest<T: PartialOrd>(values: &[T]) -> u32 {
+pub fn largest<T: PartialOrd>(values: &[T]) -> u32 {
     let mut best = 0;
     for (class, value) in values.iter().enumerate() {
         if *value > values[best] {
@@ -96,7 +96,7 @@ pub fn certainty_of(logs: &[f64], kind: Certainty) -> f64 {
 ///
 /// The mean is kept as its logarithm, so that its softmax is the mean itself and every other
 /// analysis applies to it as it is.
-pub(crate) fn running_mean(layers: &[(&Predictions, usize)]) -> Predictions {
+pub fn running_mean(layers: &[(&Predictions, usize)]) -> Predictions {
     let like = layers[0].0;
     let (images, classes) = (like.len(), like.classes);
     let mut logits = Vec::with_capacity(layers.len() * images * classes);

@@ -74,7 +74,7 @@ pub fn curve(points: &[PaperPoint], figure: &str, dataset: &str, label: &str) ->
 mod tests {
     use super::*;
 
-    const TABLE: &str = include_str!("../../experiments/paper-curves.csv");
+    const TABLE: &str = include_str!("../../../experiments/paper-curves.csv");
 
     #[test]
     fn the_papers_anytime_curve_of_msdnet_is_found_in_fractions() {

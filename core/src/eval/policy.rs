@@ -27,8 +27,8 @@ pub use form::{Decide, Form, HeldOut, Knobs};
 pub use gate::{Gate, Visit};
 pub use rule::{Passage, Rule, Said};
 
+use crate::by_name;
 use crate::eval::combine::Combine;
-use crate::eval::named::by_name;
 use crate::eval::probabilities::Certainty;
 
 macro_rules! policies {

@@ -2,6 +2,8 @@
 
 /// A closed list: `ALL`, the `name` of each member, and [`by_name`]. `$what` is what an error calls
 /// a member.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! named {
     ($type:ident, $what:literal: $($member:ident = $name:literal),+ $(,)?) => {
         impl $type {
@@ -16,12 +18,13 @@ macro_rules! named {
             }
         }
 
-        $crate::eval::named::by_name!($type, $what);
+        $crate::by_name!($type, $what);
     };
 }
-pub(crate) use named;
 
 /// Writes a member of a closed list by its `name`, and reads it back. Wants `ALL` and `name`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! by_name {
     ($type:ty, $what:literal) => {
         impl std::fmt::Display for $type {
@@ -43,7 +46,6 @@ macro_rules! by_name {
         }
     };
 }
-pub(crate) use by_name;
 
 /// Each value once, in the order of first occurrence.
 pub fn unique<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {

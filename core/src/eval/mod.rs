@@ -13,7 +13,7 @@ pub mod exits;
 pub mod figure;
 pub mod guarantee;
 pub mod judge;
-pub(crate) mod named;
+pub mod named;
 pub mod optimise;
 pub mod paper;
 pub mod policy;

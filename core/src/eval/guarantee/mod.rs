@@ -32,9 +32,9 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::eval::answers::Answers;
-use crate::eval::named::named;
 use crate::eval::policy::target::check_confidence;
 use crate::eval::thresholds::Thresholds;
+use crate::named;
 use bounds::{betting_holds, hoeffding_bentkus};
 
 /// What leaving early may cost.

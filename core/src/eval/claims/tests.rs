@@ -9,7 +9,7 @@ fn error(yaml: &str) -> String {
 
 #[test]
 fn the_projects_claims_cover_every_figure_with_few_exact_ones() {
-    let claims = parse(include_str!("../../../experiments/claims.yaml")).unwrap();
+    let claims = parse(include_str!("../../../../experiments/claims.yaml")).unwrap();
     let exact = claims.iter().filter(|claim| claim.kind == Kind::Exact).count();
     assert!(claims.len() - exact >= 25 && exact <= 6, "{} claims", claims.len());
     for figure in [
@@ -25,7 +25,7 @@ fn the_projects_claims_cover_every_figure_with_few_exact_ones() {
 
 #[test]
 fn margins_follow_the_rules_for_their_kinds() {
-    for claim in parse(include_str!("../../../experiments/claims.yaml")).unwrap() {
+    for claim in parse(include_str!("../../../../experiments/claims.yaml")).unwrap() {
         let margin = claim.margin.unwrap_or(0.0);
         match (claim.kind, claim.paper_effect(), claim.unit) {
             (Kind::Direction, Some(paper), _) => {

@@ -61,7 +61,7 @@ fn claims_of_other_figures_or_of_curves_that_are_not_there_are_not_judged() {
 
 /// Networks or rows of the paper's own curves, in three seeds that agree.
 fn papers(figure: Figure) -> Measured {
-    let points = paper::parse(include_str!("../../../experiments/paper-curves.csv")).unwrap();
+    let points = paper::parse(include_str!("../../../../experiments/paper-curves.csv")).unwrap();
     let panel = match figure {
         Figure::Anytime => "5-right",
         Figure::BudgetedBatch => "7-right",
@@ -111,7 +111,7 @@ fn papers(figure: Figure) -> Measured {
 
 #[test]
 fn the_papers_effects_in_the_claims_are_those_of_its_curves_and_hold() {
-    let claims = parse(include_str!("../../../experiments/claims.yaml")).unwrap();
+    let claims = parse(include_str!("../../../../experiments/claims.yaml")).unwrap();
     let mut measured = 0;
     for figure in [
         Figure::FigIntermediate,

@@ -20,5 +20,5 @@ pub use forward::{Pass, Precision};
 pub use graph::{Exit, FeatureMap, Layer, Mode, Network, Node, NodeId};
 pub use init::initialise;
 pub use schedule::{Schedule, Segment, Step};
-pub(crate) use weights::aligned;
+pub use weights::aligned;
 pub use weights::{ParameterSpec, Role, TensorSpec, Weights};

@@ -88,6 +88,8 @@ macro_rules! exits_by_list {
 }
 
 /// The families: a row each. `$with` is a macro that makes something of the rows.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! families {
     ($with:ident) => {
         $with! {
@@ -100,7 +102,6 @@ macro_rules! families {
         }
     };
 }
-pub(crate) use families;
 
 macro_rules! network_config {
     ($($variant:ident, $key:ident, $name:literal, $about:literal;)+) => {

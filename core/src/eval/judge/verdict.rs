@@ -15,8 +15,8 @@ use std::fmt;
 
 use super::{Finding, Findings};
 use crate::eval::claims::{Claim, Kind, Paper, Rule, Unit};
-use crate::eval::named::named;
 use crate::eval::statistics::{Estimate, student};
+use crate::named;
 
 /// Fewer seeds give no verdict.
 const SEEDS_OF_A_VERDICT: usize = 3;
@@ -152,7 +152,7 @@ impl Judgement {
 }
 
 /// The judgement of a claim on what was found.
-pub(crate) fn conclude(claim: &Claim, findings: Findings) -> Judgement {
+pub fn conclude(claim: &Claim, findings: Findings) -> Judgement {
     let none =
         |note| Judgement { verdict: Some(Verdict::NotMeasurable), note, ..Judgement::of(claim) };
     let findings = match findings {

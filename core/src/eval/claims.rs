@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::eval::figure::Figure;
-use crate::eval::named::named;
+use crate::named;
 pub use pattern::Curves;
 
 /// A claim of the paper: one number, the effect, which is 0 where nothing is to be seen.

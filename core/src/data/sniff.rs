@@ -44,7 +44,7 @@ pub(crate) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// The same as the end of a sentence: `; the file looks like a PNG image`, or nothing.
-pub(crate) fn hint(bytes: &[u8]) -> String {
+pub fn hint(bytes: &[u8]) -> String {
     match kind_of(bytes) {
         Some("empty") => "; the file is empty".to_string(),
         Some(kind) => format!("; it is {kind}"),
