@@ -79,7 +79,6 @@ pub(super) struct Pairs<S>(S);
 
 unsafe impl<S: Bf16> Simd for Pairs<S> {
     type V = S::V;
-    type Floats = S;
     const LANES: usize = S::LANES;
     const COLUMNS: usize = S::COLUMNS;
     const PIXELS: &'static [usize] = S::PIXELS;

@@ -3,7 +3,7 @@
 use super::channels::multiply_channels;
 use super::depthwise::depthwise;
 use super::gemm::{Product, multiply};
-use super::maps::Arena;
+use super::maps::{Arena, Layout};
 use super::pairs::Pairs;
 use super::program::{ProductStep, Program, Step};
 use super::simd::{Isa, Portable, Simd};
@@ -30,86 +30,108 @@ impl Isa {
 /// Computes one segment of `program` in `arena`, which is one of the program's.
 pub(super) fn run(program: &Program, segment: usize, arena: &mut Arena) {
     let words = arena.words();
-    // Engine::with has found the instructions; the program's offsets lie within its arenas.
-    #[cfg(target_arch = "x86_64")]
-    match (program.isa, program.paired) {
-        (Isa::Avx512, false) => return unsafe { avx512(program, segment, words) },
-        (Isa::Avx512, true) => return unsafe { avx512_bf16(program, segment, words) },
-        (Isa::Avx2, _) => return unsafe { avx2(program, segment, words) },
-        (Isa::Portable, _) => {}
-    }
-    if program.paired {
-        unsafe { segment_with::<Pairs<Portable>>(program, segment, words) }
-    } else {
-        unsafe { segment_with::<Portable>(program, segment, words) }
-    }
+    let compiled = match (program.isa, program.paired) {
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx512, false) => avx512::segment,
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx512, true) => avx512_bf16::segment,
+        #[cfg(target_arch = "x86_64")]
+        (Isa::Avx2, _) => avx2::segment,
+        (_, false) => portable::segment,
+        (_, true) => portable_bf16::segment,
+    };
+    // SAFETY: Engine::with has found the instructions; the program's offsets lie within its arenas.
+    unsafe { compiled(program, segment, words) }
 }
 
+/// The steps with one set of instructions. Each set is a module and each kernel a function, since the compiler
+/// works on modules side by side, and takes far longer on one function of all kernels. `$floats` are the
+/// kernels for the steps of a network in bfloat16 that read floats.
+macro_rules! compiled {
+    ($name:ident: $simd:ty, $floats:ident $(, $features:literal)?) => {
+        mod $name {
+            use super::*;
+
+            pub(super) unsafe fn segment(program: &Program, segment: usize, arena: &mut [f32]) {
+                for step in &program.segments[segment] {
+                    let Step::Product(step) = step else {
+                        unsafe { other(&program.layout, arena, step) };
+                        continue;
+                    };
+                    let product = product(program, step);
+                    let arena = arena.as_mut_ptr();
+                    let of_floats = <$simd>::PAIRED && step.of_floats;
+                    match (step.channels, of_floats) {
+                        (true, false) => unsafe { channels(arena, &product) },
+                        (false, false) => unsafe { pixels(arena, &product) },
+                        (true, true) => unsafe { super::$floats::channels(arena, &product) },
+                        (false, true) => unsafe { super::$floats::pixels(arena, &product) },
+                    }
+                }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(super) unsafe fn channels(arena: *mut f32, product: &Product) {
+                unsafe { multiply_channels::<$simd>(arena, product) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(super) unsafe fn pixels(arena: *mut f32, product: &Product) {
+                unsafe { multiply::<$simd>(arena, product) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn other(layout: &Layout, arena: &mut [f32], step: &Step) {
+                unsafe { step_with::<$simd>(layout, arena, step) }
+            }
+        }
+    };
+}
+
+compiled!(portable: Portable, portable);
+compiled!(portable_bf16: Pairs<Portable>, portable);
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq")]
-unsafe fn avx512(program: &Program, segment: usize, arena: &mut [f32]) {
-    unsafe { segment_with::<Wide>(program, segment, arena) }
-}
-
+compiled!(avx2: Ymm, avx2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")]
-unsafe fn avx512_bf16(program: &Program, segment: usize, arena: &mut [f32]) {
-    unsafe { segment_with::<Pairs<Wide>>(program, segment, arena) }
-}
-
+compiled!(avx512: Wide, avx512, "avx2,fma,avx512f,avx512vl,avx512dq");
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2(program: &Program, segment: usize, arena: &mut [f32]) {
-    unsafe { segment_with::<Ymm>(program, segment, arena) }
-}
+compiled!(avx512_bf16: Pairs<Wide>, avx512, "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16");
 
+/// A step that is not a product.
 #[inline(always)]
-unsafe fn segment_with<S: Simd>(program: &Program, segment: usize, arena: &mut [f32]) {
-    let layout = &program.layout;
-    for step in &program.segments[segment] {
-        match step {
-            Step::Product(step) => {
-                let product = product(program, step);
-                let arena = arena.as_mut_ptr();
-                match (step.channels, S::PAIRED && step.of_floats) {
-                    (true, false) => unsafe { multiply_channels::<S>(arena, &product) },
-                    (false, false) => unsafe { multiply::<S>(arena, &product) },
-                    (true, true) => unsafe { multiply_channels::<S::Floats>(arena, &product) },
-                    (false, true) => unsafe { multiply::<S::Floats>(arena, &product) },
-                }
+unsafe fn step_with<S: Simd>(layout: &Layout, arena: &mut [f32], step: &Step) {
+    match step {
+        Step::Product(_) => unreachable!("products have kernels of their own"),
+        Step::Depthwise(step) => unsafe { depthwise::<S>(layout, arena, step) },
+        Step::Affine { input, output, scale, shift, activation } => {
+            steps::affine::<S>(layout, arena, (*input, *output), (scale, shift, *activation));
+        }
+        Step::Add { a, b, output, activation } => {
+            steps::add::<S>(layout, arena, (*a, *b, *output), *activation);
+        }
+        Step::Copy { input, output } => steps::copy(layout, arena, *input, *output),
+        Step::MaxPool { input, output, window } => {
+            let (input, output) = (*input, *output);
+            match layout.lanes {
+                1 => steps::max_pool::<S, 1>(layout, arena, input, output, *window),
+                8 => steps::max_pool::<S, 8>(layout, arena, input, output, *window),
+                _ => steps::max_pool::<S, 16>(layout, arena, input, output, *window),
             }
-            Step::Depthwise(step) => unsafe { depthwise::<S>(layout, arena, step) },
-            Step::Affine { input, output, scale, shift, activation } => {
-                steps::affine::<S>(layout, arena, (*input, *output), (scale, shift, *activation));
+        }
+        Step::AvgPool { input, output, kernel, floats } => {
+            let (slices, floats) = ((*input, *output), floats.as_deref());
+            match layout.lanes {
+                1 => steps::avg_pool::<S, 1>(layout, arena, slices, *kernel, floats),
+                8 => steps::avg_pool::<S, 8>(layout, arena, slices, *kernel, floats),
+                _ => steps::avg_pool::<S, 16>(layout, arena, slices, *kernel, floats),
             }
-            Step::Add { a, b, output, activation } => {
-                steps::add::<S>(layout, arena, (*a, *b, *output), *activation);
-            }
-            Step::Copy { input, output } => steps::copy(layout, arena, *input, *output),
-            Step::MaxPool { input, output, window } => {
-                let (input, output) = (*input, *output);
-                match layout.lanes {
-                    1 => steps::max_pool::<S, 1>(layout, arena, input, output, *window),
-                    8 => steps::max_pool::<S, 8>(layout, arena, input, output, *window),
-                    _ => steps::max_pool::<S, 16>(layout, arena, input, output, *window),
-                }
-            }
-            Step::AvgPool { input, output, kernel, floats } => {
-                let (slices, floats) = ((*input, *output), floats.as_deref());
-                match layout.lanes {
-                    1 => steps::avg_pool::<S, 1>(layout, arena, slices, *kernel, floats),
-                    8 => steps::avg_pool::<S, 8>(layout, arena, slices, *kernel, floats),
-                    _ => steps::avg_pool::<S, 16>(layout, arena, slices, *kernel, floats),
-                }
-            }
-            Step::Shortcut { input, output, stride } => {
-                steps::shortcut(layout, arena, *input, *output, *stride);
-            }
+        }
+        Step::Shortcut { input, output, stride } => {
+            steps::shortcut(layout, arena, *input, *output, *stride);
         }
     }
 }
 
-#[inline(always)]
 fn product<'a>(program: &'a Program, step: &'a ProductStep) -> Product<'a> {
     let weights = program.weights.read();
     let places = &program.tables.places[step.places];

@@ -92,8 +92,6 @@ fn vendor() -> [u8; 12] {
 pub(super) unsafe trait Simd: Copy {
     /// The register.
     type V: Copy;
-    /// The same with floats as words.
-    type Floats: Simd;
     /// Words in a register.
     const LANES: usize;
     /// Columns of accumulators, each of up to [`ROWS`](super::gemm::ROWS) registers, that the
@@ -160,7 +158,6 @@ pub(super) struct Portable;
 
 unsafe impl Simd for Portable {
     type V = [f32; 8];
-    type Floats = Portable;
     const LANES: usize = 8;
     const COLUMNS: usize = 1;
     const PIXELS: &'static [usize] = &[4, 2];

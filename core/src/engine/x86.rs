@@ -24,7 +24,6 @@ pub(super) struct Wide;
 
 unsafe impl Simd for Wide {
     type V = __m512;
-    type Floats = Wide;
     const LANES: usize = 16;
     const COLUMNS: usize = 3;
     const PIXELS: &'static [usize] = &[8, 6, 6, 4];
@@ -120,7 +119,6 @@ pub(super) struct Ymm;
 
 unsafe impl Simd for Ymm {
     type V = __m256;
-    type Floats = Ymm;
     const LANES: usize = 8;
     const COLUMNS: usize = 2;
     const PIXELS: &'static [usize] = &[6, 6];
