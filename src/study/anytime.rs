@@ -33,13 +33,22 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
             continue;
         }
         let (predictions, costs) = study.answers(named, place, Split::Test)?;
+        // By it the best of several networks in one curve is chosen.
+        let is_joined = study.curve_of(named) != named.name && study.data.validation > 0;
+        let split = is_joined.then_some(Split::Validation);
+        let hold_out = split.map(|split| study.answers(named, place, split)).transpose()?;
         for combine in combines(named, predictions.exits) {
             let curve = label(study.curve_of(named), combine);
-            for point in anytime::points(&predictions, combine, &costs)? {
+            let on_hold_out = match &hold_out {
+                Some((predictions, _)) => anytime::points(predictions, combine, &costs)?,
+                None => Vec::new(),
+            };
+            for (at, point) in anytime::points(&predictions, combine, &costs)?.iter().enumerate() {
                 let x = point.multiply_adds as f64;
                 let averaged = combine == Combine::Mean;
+                let hold_out = on_hold_out.get(at).map(|point| point.accuracy);
                 let plain = judge::Row::new(&curve, &named.name, seed, x, point.answered());
-                let judged = judge::Row { averaged, ..plain };
+                let judged = judge::Row { averaged, hold_out, ..plain };
                 rows.push(Row { judged, exit: point.exit, correct: point.correct, combine });
             }
         }

@@ -136,6 +136,18 @@ pub struct Finding {
     pub place: String,
     /// The effect.
     pub estimate: Estimate,
+    /// What was left out, for people; empty = nothing.
+    pub left_out: String,
+}
+
+/// Seeds that are left out because `why`; empty without a seed.
+fn seeds_left_out(seeds: &[u64], why: &str) -> String {
+    let names: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    match seeds.len() {
+        0 => String::new(),
+        1 => format!("seed {} left out: {why}", names[0]),
+        _ => format!("seeds {} left out: {why}", names.join(", ")),
+    }
 }
 
 /// Findings, or why there is none.

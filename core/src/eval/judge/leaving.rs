@@ -75,7 +75,7 @@ fn over_seeds(
     let found = networks.iter().map(|((label, network), seeds)| {
         let place = format!("{label}, {network} at ratio {ratio}");
         match difference(seeds) {
-            Some(estimate) => Ok(Finding { place, estimate }),
+            Some(estimate) => Ok(Finding { place, estimate, left_out: String::new() }),
             None => Err(format!("{place}: no image leaves at the first or at the last exit")),
         }
     });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::leaving;
 use super::lines::{Lines, Shape, distinct, mean_difference};
-use super::{Finding, Findings, Row};
+use super::{Finding, Findings, Row, seeds_left_out};
 use crate::eval::claims::{Curves, Range, Rule};
 use crate::eval::named::unique;
 use crate::eval::statistics::{Sample, estimate};
@@ -50,6 +50,14 @@ struct Pair<'a> {
     seeds: Vec<(Lines<'a>, Lines<'a>)>,
 }
 
+/// Notes what is left out with the first finding.
+fn noted(mut findings: Vec<Finding>, left_out: String) -> Vec<Finding> {
+    if let Some(finding) = findings.first_mut().filter(|_| !left_out.is_empty()) {
+        finding.left_out = left_out;
+    }
+    findings
+}
+
 impl<'a> Curve<'a> {
     /// The rows of single exits.
     fn rows(&self) -> impl Iterator<Item = &'a Row> {
@@ -84,17 +92,21 @@ impl<'a> Curve<'a> {
                     continue;
                 }
                 let mut theirs = self.lines(other)?;
-                let mut seeds = Vec::new();
+                let (mut seeds, mut alone) = (Vec::new(), Vec::new());
                 for (seed, own) in self.lines(label)? {
-                    if let Some(at) = theirs.iter().position(|(s, _)| *s == seed) {
-                        seeds.push((own, theirs.swap_remove(at).1));
+                    match theirs.iter().position(|(s, _)| *s == seed) {
+                        Some(at) => seeds.push((own, theirs.swap_remove(at).1)),
+                        None => alone.push(seed),
                     }
                 }
+                alone.extend(theirs.iter().map(|(seed, _)| seed));
+                alone.sort_unstable();
                 let names = format!("{label} against {other}");
                 if seeds.is_empty() {
                     return Err(format!("{names}: no seed that both have"));
                 }
-                findings.extend(measure(&Pair { names, seeds })?);
+                let left_out = seeds_left_out(&alone, "one side lacks it");
+                findings.extend(noted(measure(&Pair { names, seeds })?, left_out));
             }
         }
         Ok(findings)
@@ -139,7 +151,7 @@ fn finding<'a>(
 ) -> Result<Finding, String> {
     let samples: Option<Vec<Sample>> = samples.collect();
     match samples.and_then(|samples| estimate(&samples)) {
-        Some(estimate) => Ok(Finding { place, estimate }),
+        Some(estimate) => Ok(Finding { place, estimate, left_out: String::new() }),
         None => Err(format!("{place}: a curve has not begun there")),
     }
 }
@@ -159,12 +171,18 @@ fn mean_above(pair: &Pair, range: &Range) -> Findings {
 fn below(pair: &Pair) -> Findings {
     let (from, _) = pair.common();
     let points = pair.seeds.iter().flat_map(|(own, its)| own.xs().chain(its.xs()));
-    let places = thinned(distinct(points.filter(|&x| x >= from).chain([from])));
+    let all = distinct(points.filter(|&x| x >= from).chain([from]));
+    let left_out = match all.len() {
+        ..=PLACES => String::new(),
+        count => format!("{} of {count} places left out, evenly", count - PLACES),
+    };
     let missing = |x| {
         let samples = pair.seeds.iter().map(|(own, its)| Some(its.at(x)?.minus(own.at(x)?)));
         finding(pair.place(x), samples)
     };
-    places.into_iter().map(missing).collect()
+    let findings =
+        thinned(all).into_iter().map(missing).collect::<Result<Vec<Finding>, String>>()?;
+    Ok(noted(findings, left_out))
 }
 
 fn above_at_lowest(pair: &Pair) -> Findings {

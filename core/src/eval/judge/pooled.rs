@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answered, Finding, Findings, Network};
+use super::{Answered, Finding, Findings, Network, seeds_left_out};
 use crate::eval::claims::{Contrast, Curves};
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
@@ -74,8 +74,8 @@ impl<'a> Families<'a> {
     /// A contrast of each selected family.
     pub(super) fn loss(&self, curve: &Curves, of: Contrast) -> Findings {
         let one = |label: &str| {
-            let estimate = self.contrast(label, of)?;
-            Ok(Finding { place: label.to_owned(), estimate })
+            let (estimate, left_out) = self.contrast(label, of)?;
+            Ok(Finding { place: label.to_owned(), estimate, left_out })
         };
         self.selected(curve).into_iter().map(one).collect()
     }
@@ -85,17 +85,25 @@ impl<'a> Families<'a> {
         let mut findings = Vec::new();
         for label in self.selected(curve) {
             for other in self.selected(than).into_iter().filter(|other| *other != label) {
-                let estimate = self.contrast(other, of)?.minus(&self.contrast(label, of)?);
-                findings.push(Finding { place: format!("{other} minus {label}"), estimate });
+                let (theirs, its) = self.contrast(other, of)?;
+                let (own, left_out) = self.contrast(label, of)?;
+                let left_out = unique([left_out, its].into_iter().filter(|one| !one.is_empty()));
+                findings.push(Finding {
+                    place: format!("{other} minus {label}"),
+                    estimate: theirs.minus(&own),
+                    left_out: left_out.join("; "),
+                });
             }
         }
         Ok(findings)
     }
 
-    fn contrast(&self, label: &str, of: Contrast) -> Result<Estimate, String> {
+    /// The contrast of a family, and the seeds that it leaves out.
+    fn contrast(&self, label: &str, of: Contrast) -> Result<(Estimate, String), String> {
         let family = self.fit(label)?;
         let weights = family.weights(of).map_err(|why| format!("{label}: {why}"))?;
-        Ok(family.estimate(&weights))
+        let why = format!("not every network of {label} is there with a right answer");
+        Ok((family.estimate(&weights), seeds_left_out(&family.left_out, &why)))
     }
 
     fn fit(&self, label: &str) -> Result<Family<'a>, String> {
@@ -112,6 +120,8 @@ struct Family<'a> {
     reference_depth: Option<f64>,
     /// `[network][seed]`
     networks: Vec<Vec<&'a Network>>,
+    /// Seeds that not all of them have.
+    left_out: Vec<u64>,
 }
 
 impl<'a> Family<'a> {
@@ -130,7 +140,7 @@ impl<'a> Family<'a> {
         if depths.len() < 2 {
             return Err("a family needs a position beside its reference".to_owned());
         }
-        let seeds = common_seeds(&own, &depths);
+        let (seeds, left_out) = common_seeds(&own, &depths);
         if seeds.is_empty() {
             return Err("no seed has every network of the family with a right answer".to_owned());
         }
@@ -142,7 +152,7 @@ impl<'a> Family<'a> {
         let networks = depths.iter().map(of_depth).collect();
         let is_reference = |depth: &Option<f64>| *depth == reference;
         let depths = depths.iter().map(|d| if is_reference(d) { None } else { *d }).collect();
-        Ok(Family { depths, reference_depth: reference, networks })
+        Ok(Family { depths, reference_depth: reference, networks, left_out })
     }
 
     /// The contrast's coefficient of each network's mean; they sum to 0.
@@ -262,11 +272,12 @@ fn log_sample(answered: &Answered) -> Sample<'_> {
     Sample { value: answered.accuracy.ln(), terms: vec![answered.term(1.0 / answered.accuracy)] }
 }
 
-/// The seeds with which every depth has a network that is right at least once, in ascending order.
-fn common_seeds(networks: &[&Network], depths: &[Option<f64>]) -> Vec<u64> {
+/// The seeds with which every depth has a network that is right at least once, and the others; each in
+/// ascending order.
+fn common_seeds(networks: &[&Network], depths: &[Option<f64>]) -> (Vec<u64>, Vec<u64>) {
     let has = |depth: Option<f64>, seed: u64| {
         networks.iter().any(|n| n.depth == depth && n.seed == seed && n.answered.accuracy > 0.0)
     };
     let seeds: BTreeSet<u64> = networks.iter().map(|network| network.seed).collect();
-    seeds.into_iter().filter(|&seed| depths.iter().all(|&depth| has(depth, seed))).collect()
+    seeds.into_iter().partition(|&seed| depths.iter().all(|&depth| has(depth, seed)))
 }

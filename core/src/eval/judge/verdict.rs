@@ -15,6 +15,7 @@ use std::fmt;
 
 use super::{Finding, Findings};
 use crate::eval::claims::{Claim, Kind, Paper, Rule, Unit};
+use crate::eval::named::unique;
 use crate::eval::statistics::{Estimate, student};
 use crate::named;
 
@@ -152,7 +153,7 @@ impl Judgement {
 }
 
 /// The judgement of a claim on what was found.
-pub fn conclude(claim: &Claim, findings: Findings) -> Judgement {
+pub(crate) fn conclude(claim: &Claim, findings: Findings) -> Judgement {
     let none =
         |note| Judgement { verdict: Some(Verdict::NotMeasurable), note, ..Judgement::of(claim) };
     let findings = match findings {
@@ -197,6 +198,8 @@ fn note(claim: &Claim, findings: &[Finding], nearest: &Finding, seeds: usize) ->
         1 => notes.push(nearest.place.clone()),
         places => notes.push(format!("pointwise, of {places} places: {}", nearest.place)),
     }
+    let left_out = findings.iter().map(|finding| finding.left_out.clone());
+    notes.extend(unique(left_out.filter(|what| !what.is_empty())));
     if !nearest.estimate.paired {
         notes.push("images' noise binomial: no answers image by image".to_owned());
     }

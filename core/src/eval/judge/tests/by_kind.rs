@@ -21,6 +21,7 @@ fn finding(value: f64, half: f64) -> Finding {
             image_variance: 0.0,
             paired: true,
         },
+        left_out: String::new(),
     }
 }
 

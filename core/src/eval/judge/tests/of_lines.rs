@@ -221,11 +221,21 @@ fn the_noise_of_a_mean_over_budgets_is_that_of_the_answers_it_is_made_of() {
 fn seeds_that_only_one_curve_has_are_left_out() {
     let mut rows = two(&[(1.0, 600), (2.0, 600)], &[(1.0, 500), (2.0, 500)]);
     rows.retain(|row| row.curve == "A" || row.seed != 1);
-    assert_eq!(of(&mean(""), &Measured::Straight(rows.clone())).seeds, 2);
+    let judgement = of(&mean(""), &Measured::Straight(rows.clone()));
+    assert_eq!(judgement.seeds, 2);
+    assert!(judgement.note.ends_with("seed 1 left out: one side lacks it"), "{}", judgement.note);
     rows.retain(|row| row.curve == "A" || row.seed > 2);
     rows.push(row("B", 7, 1.0, 500));
     let judgement = of(&mean(""), &Measured::Straight(rows));
     assert!(judgement.note.contains("no seed that both have"), "{}", judgement.note);
+}
+
+#[test]
+fn of_many_places_the_note_says_how_many_are_left_out() {
+    let points: Vec<(f64, usize)> = (0..250).map(|x| (f64::from(x), 600)).collect();
+    let judgement = of("below: {curve: A, others: [B]}", &Measured::Steps(two(&points, &points)));
+    assert_eq!(judgement.places, 200);
+    assert!(judgement.note.contains("50 of 250 places left out"), "{}", judgement.note);
 }
 
 #[test]

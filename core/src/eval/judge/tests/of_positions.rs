@@ -143,6 +143,8 @@ fn seeds_that_a_network_lacks_are_left_out_of_the_whole_family() {
     networks.retain(|network| network.depth != Some(0.8) || network.seed != 2);
     let judgement = right("loss: {curve: ResNet, of: first}", &networks);
     assert_eq!((judgement.seeds, judgement.verdict), (2, None));
+    let why = "seed 2 left out: not every network of ResNet is there with a right answer";
+    assert!(judgement.note.contains(why), "{}", judgement.note);
     networks.retain(|network| network.seed == 0);
     let one = right("loss: {curve: ResNet, of: first}", &networks);
     assert!(one.note.starts_with("one seed: no verdict"), "{}", one.note);
