@@ -24,6 +24,9 @@ pub struct DrawArgs {
     /// Data set that gives image size and classes; default: the experiment's, else cifar100
     #[arg(long)]
     dataset: Option<Dataset>,
+    /// Height and width of the images in pixels (1 to 4096) instead of the data set's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    side: Option<u32>,
     /// Folder with the data sets (only an image folder is looked at)
     #[arg(long, default_value = "data", value_name = "DIR")]
     data: PathBuf,
@@ -35,7 +38,10 @@ pub fn run(args: &DrawArgs) -> Result<()> {
     ensure!(!networks.is_empty(), "{} holds no network", args.network);
     let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
     let facts = dataset.facts()?;
-    let input = input_from(&facts);
+    let mut input = input_from(&facts);
+    if let Some(side) = args.side {
+        input.side = side as usize;
+    }
     for (place, (name, config)) in (1..).zip(&networks) {
         let picture = match &args.output {
             Some(output) if networks.len() == 1 => output.clone(),

@@ -111,6 +111,9 @@ fn a_network_is_drawn_as_svg_and_png() {
     assert!(names.lines().all(|name| folder.path().join(name).is_file()));
     let svg = std::fs::read_to_string(folder.path().join("picture-1.svg")).unwrap();
     assert!(svg.contains("exit 1") && svg.contains("scale 3, 8 x 8"));
+    succeed(folder.path(), &["draw", "smoke", "--side", "64", "-o", "larger"]);
+    let svg = std::fs::read_to_string(folder.path().join("larger-1.svg")).unwrap();
+    assert!(svg.contains("scale 3, 16 x 16"));
     let error = refused(folder.path(), &["draw", "smok"], 1);
     assert!(error.contains("did you mean smoke?"), "{error}");
 }
