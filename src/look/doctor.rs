@@ -125,6 +125,8 @@ fn cpu_features() -> Vec<&'static str> {
         ("avx2", std::is_x86_feature_detected!("avx2")),
         ("fma", std::is_x86_feature_detected!("fma")),
         ("avx512f", std::is_x86_feature_detected!("avx512f")),
+        ("avx512vl", std::is_x86_feature_detected!("avx512vl")),
+        ("avx512dq", std::is_x86_feature_detected!("avx512dq")),
         ("avx512bf16", std::is_x86_feature_detected!("avx512bf16")),
     ];
     known.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()

@@ -188,7 +188,7 @@ pub fn rule(
 
 /// The knob whose mean cost on the hold-out is the largest within `budget` multiply-adds an image.
 ///
-/// The paper solves for its exit probability q; a ratio is bisected instead, with the cost that
+/// The paper (section 4) solves for its exit probability q; a ratio is bisected instead, with the cost that
 /// the thresholds of that ratio really have on the hold-out, infinity when the last exit is always
 /// affordable. Other policies take the dearest of the values that they are swept over.
 ///

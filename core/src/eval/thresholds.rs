@@ -9,6 +9,7 @@
 //! ```
 //!
 //! for a budget of B multiply-adds, where C_k is what an image that leaves at exit k has cost.
+//! [`solve`](crate::eval::budgeted::solve) finds q for a budget.
 //! Here `ratio` = 1 - q, from 0 to infinity (above 1 most images go on, which no q can say), so
 //! q_k is proportional to `ratio^k`.
 //!

@@ -1,7 +1,8 @@
 //! MSDNet (Huang et al., ICLR 2018, section 4): feature maps at several scales at every layer,
 //! dense connections within and between scales, classifiers on the coarsest scale.
 //!
-//! Layer l at scale s is `x_l^s = [x_{l-1}^s, h~(x_{l-1}^{s-1}), h(x_{l-1}^s)]` (paper, Fig. 4).
+//! Layer l at scale s is `x_l^s = [x_{l-1}^s, h~(x_{l-1}^{s-1}), h(x_{l-1}^s)]` (paper, Fig. 4): `x_l^s` is all
+//! features of scale s up to layer l, not those of layer l alone.
 //! Weights are named as in the authors' PyTorch port, so that its checkpoints fit.
 
 mod config;
@@ -52,9 +53,9 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
     Ok(net.finish())
 }
 
-/// Layer `number`: at each scale the input, a strided part from the finer scale, a regular part.
-/// `scales` are those of the layer before; when it `drops` one, the first of them is read for the
-/// last time.
+/// Layer `number` (Fig. 4): at each scale the input, a strided part from the finer scale, a regular part.
+/// `scales` are those of the layer before. A layer that `drops` the finest of them still reads it as the finer
+/// input of the next, but has no output there.
 fn layer(
     net: &mut Builder,
     config: &Config,

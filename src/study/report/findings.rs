@@ -30,9 +30,10 @@ pub(super) fn text(judged: &Judged) -> Result<String> {
     }
     writeln!(
         text,
-        "Of {} claims that are measured, {} hold, {} fail, {} show no effect as large as their margin, {} take more seeds\n\
-         than were trained, and {} have fewer than three seeds so far and no verdict. Intervals are of 95 % over seeds and\n\
-         test images. `fails` and `holds` are said of this scale, not of the paper's.",
+        "Of {} claims that are measured, {} hold, {} fail, {} show no effect as large as their margin, {} have\n\
+         intervals too wide to tell, and {} have fewer than three seeds so far and no verdict. Intervals are of 95 % over\n\
+         seeds and test images. `fails` and `holds` are said of this scale, not of the paper's. The table shows the claims\n\
+         about a direction that are decided, and all that fail.",
         judged.decided.len(),
         judged.count("holds"),
         judged.count("fails"),
