@@ -42,8 +42,8 @@ def tell(what, threads, value, unit):
     print(json.dumps({"what": what, "threads": threads, "value": value, "unit": unit}), flush=True)
 
 
-def training(config, threads, least, best):
-    """A step of 64 images: in the usual style, or at its best, bf16 autocast with channels last."""
+def training(config, threads, least, best=None):
+    """A step of 64 images: in the usual style, or with channels last in the precision `best`, one of KINDS."""
     model = MSDNet(config, CLASSES).train()
     images, labels = torch.randn(64, 3, 32, 32), torch.randint(0, CLASSES, (64,))
     if best:
@@ -54,13 +54,13 @@ def training(config, threads, least, best):
     )
 
     def step():
-        with torch.autocast("cpu", torch.bfloat16, enabled=best):
+        with torch.autocast("cpu", torch.bfloat16, enabled=best == "bf16"):
             loss = sum(F.cross_entropy(logits, labels) for logits in model(images))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
-    name = "train/64/best" if best else "train/64/fp32"
+    name = f"train/64/best/{best}" if best else "train/64/fp32"
     tell(name, threads, 64 / seconds_each(step, least), "images/s")
 
 
@@ -155,8 +155,8 @@ def main():
             for kind, name in kinds:
                 matmul(threads, kind, name, least)
         if "train" in only:
-            for _, name in kinds:
-                training(config, threads, least, best=name == "bf16")
+            for best in (None, *(name for _, name in kinds)):
+                training(config, threads, least, best)
         for batch in (1, 64, 256):
             images = torch.randn(batch, 3, 32, 32)
             if "eager" in only:

@@ -1,6 +1,6 @@
-"""The README's table of speed, from the raw numbers of compare.py.
+"""The README's tables of speed, one a processor, from the raw numbers of compare.py.
 
-  python3 benches/speed_table.py CSV [README]    prints it; with README, writes it between its marks
+  python3 benches/speed_table.py CSV [README]    prints them; with README, writes them between its marks
 """
 
 import csv
@@ -13,12 +13,21 @@ PEERS = ["onnxruntime", "openvino"]
 MARKS = ("<!-- speed -->\n", "<!-- /speed -->\n")
 
 
-class Numbers:
-    """Medians over the rounds of a CSV."""
+def by_processor(path):
+    """The rows of a CSV by their processor, the last one measured first."""
+    groups = {}
+    with open(path, newline="") as file:
+        for row in csv.DictReader(file):
+            groups.setdefault(row.get("processor") or "AMD EPYC with bf16", []).append(row)
+    return [Numbers(name, rows) for name, rows in reversed(groups.items())]
 
-    def __init__(self, path):
-        with open(path, newline="") as file:
-            self.rows = list(csv.DictReader(file))
+
+class Numbers:
+    """Medians over the rounds on one processor."""
+
+    def __init__(self, processor, rows):
+        self.processor = processor
+        self.rows = rows
 
     def median(self, program, network, what, threads, column="value"):
         values = [
@@ -97,7 +106,13 @@ def rows(numbers):
     yield "batch 256 that counts half of the multiply-adds, against our own all exits, fp32", half("")
     yield "batch 256 that counts half of the multiply-adds, against our own all exits, bf16", half("/bf16")
     train = ["train/64/fp32", "train/64/bf16"]
-    yield "training, batch 64, one thread, against PyTorch's best form", pytorch(train, ["train/64/best"], (1,))
+    forms = ["train/64/best/fp32", "train/64/best/bf16"]
+
+    def best_form(network):
+        measured = best(["pytorch"], network, forms, (1,)) is not None
+        return pytorch(train, ["train/64/fp32", *forms], (1,))(network) if measured else None
+
+    yield "training, batch 64, one thread, against PyTorch's best form", best_form
     yield "training, batch 64, fp32, two threads, against eager PyTorch", pytorch(train[:1], train[:1], (2,))
     yield "training, batch 64, two processes in bf16, against eager PyTorch on two threads", lambda n: against(
         numbers.median("ours", n, "workers/train/64/bf16", 1), numbers.median("pytorch", n, "train/64/fp32", 2)
@@ -117,14 +132,13 @@ def thresholds(numbers):
 
 def described(numbers):
     """The machine and how often it was measured."""
-    names = {row.get("processor") or "AMD EPYC with bf16" for row in numbers.rows}
     rounds = len({row["round"] for row in numbers.rows})
     products = []
     for kind in ("fp32", "bf16"):
         rates = [numbers.median("ours", network, f"matmul/{kind}", 1) for network in NETWORKS]
         products += [f"{kind} {max(rates) / 1e9:.0f} G" for rates in [[r for r in rates if r]] if rates]
     text = (
-        f"{', '.join(sorted(names))}; medians of {rounds} interleaved rounds; multiply-adds a second of a large "
+        f"{numbers.processor}; medians of {rounds} interleaved rounds; multiply-adds a second of a large "
         f"matrix product on one thread: {', '.join(products)}. Images a second, one thread where nothing else is said."
     )
     return textwrap.fill(text, 120)
@@ -140,7 +154,7 @@ def table(numbers):
 
 
 def main():
-    text = table(Numbers(sys.argv[1]))
+    text = "\n".join(table(numbers) for numbers in by_processor(sys.argv[1]))
     if len(sys.argv) > 2:
         with open(sys.argv[2]) as file:
             before, rest = file.read().split(MARKS[0])
