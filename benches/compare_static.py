@@ -1,21 +1,21 @@
 """MobileNet 1.0 and SqueezeNet 1.1 at 224 pixels: our engine beside ONNX Runtime and OpenVINO, interleaved.
 
-  PYTHONPATH=.libtorch:.python python3 benches/compare_static.py [--rounds 3] [--csv results/speed/static.csv]
+  PYTHONPATH=.libtorch:.python python3 benches/compare_static.py [--rounds 3] [--csv benches/static.csv]
 
 Weights are random. One thread, fp32 (bf16 too where the processor multiplies it). Raw numbers go to the
-CSV, their medians to a table beside it (.md). --rounds 0 writes the table anew. compare.sh installs what is
-needed.
+CSV, their medians to a table beside it (.md); those in the repository are results/speed/static.csv and .md.
+Rounds are added to those that the CSV holds. compare.sh installs what is needed.
 """
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
 
 import torch
 
 from compare import HERE, Raw, lines, output_of, processor
+from speed_table import PEERS, Numbers
 
 SIDE = 224
 CLASSES = 1000
@@ -98,22 +98,17 @@ def one_round(raw, round_, repro, models, precisions):
 
 
 def table(raw):
-    """Medians as Markdown, and ours by the fastest of the runtimes. One exit: the first is all of them."""
-    medians = {}
-    for row in raw.rows:
-        medians.setdefault((row["network"], row["what"], row["program"]), []).append(float(row["value"]))
+    """Medians as Markdown, and ours by the fastest of the runtimes."""
+    numbers = Numbers(raw.processor, raw.rows)
     rounds = len({row["round"] for row in raw.rows})
-    text = f"{raw.processor}; medians of {rounds} interleaved rounds, one thread, images of {SIDE} pixels a second.\n\n"
+    text = f"{raw.processor}; medians of {rounds} interleaved rounds; images a second, {SIDE} pixels a side, one thread.\n\n"
     text += "| network | images together | ours | ONNX Runtime | OpenVINO | ours by the fastest of both |\n"
     text += "| --- | --- | --- | --- | --- | --- |\n"
     for network in STATES:
+        # There is one exit, so the first is all of them.
         for what in ("first/1", "all/64", "all/256"):
-            found = [
-                max(statistics.median(medians[key]) for key in keys)
-                for program in ("ours", "onnxruntime", "openvino")
-                for keys in [[key for key in medians if key[0] == network and key[2] == program
-                              and key[1] in (what, what + "/bf16")]]
-            ]
+            whats = [what, what + "/bf16"]
+            found = [numbers.best([program], network, whats, (1,)) for program in ("ours", *PEERS)]
             cells = " | ".join(f"{value:.1f}" for value in found)
             text += f"| {network} | {what.split('/')[1]} | {cells} | {found[0] / max(found[1:]):.2f} |\n"
     return text
@@ -123,7 +118,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--repro", default="target/release/repro")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--csv", default="static.csv")
+    parser.add_argument("--csv", default="benches/static.csv")
     options = parser.parse_args()
     name, has_bf16 = processor()
     raw = Raw(options.csv, name)

@@ -1,4 +1,5 @@
 //! Compiles our C++, lets tests find LibTorch where it was linked, and keeps libtorch itself linked.
+//! Link arguments hold for one package alone, so the program's build script gives them again.
 
 use std::path::Path;
 

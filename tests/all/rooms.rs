@@ -109,6 +109,11 @@ fn flatten(tree: &str, before: &str, paths: &mut Vec<String>) {
 /// How a path from the root begins.
 const ROOTS: [&str; 2] = ["crate::", "repro_core::"];
 
+/// Whether a path begins at the root or at the file that names it.
+fn is_own(path: &str) -> bool {
+    ROOTS.iter().chain(&["super::", "self::"]).any(|start| path.starts_with(start))
+}
+
 /// A path from the crate's root: `crate::` and `repro_core::` are taken away, `super::` and `self::` are walked; the
 /// path of another crate stays.
 fn resolve(path: &str, module: &str) -> String {
@@ -151,9 +156,7 @@ fn names_in(file: &Path) -> Names {
         let is_public = statement[..at].trim_end().ends_with("pub");
         for path in paths {
             let name = path.rsplit("::").next().unwrap().to_string();
-            let is_whole = ["crate::", "repro_core::", "super::", "self::"]
-                .iter()
-                .any(|at| path.starts_with(at));
+            let is_whole = is_own(&path);
             if is_public && !is_whole {
                 // `pub use child::Name`: the child's path begins here.
                 names.passed_on.push((name, format!("{module}::{path}")));
@@ -168,9 +171,7 @@ fn names_in(file: &Path) -> Names {
     let is_path = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
     for word in rest.split(is_path) {
         let word = word.trim_matches(':');
-        if ["crate::", "repro_core::", "super::", "self::"].iter().any(|at| word.starts_with(at))
-            || word.starts_with("std::fs")
-        {
+        if is_own(word) || word.starts_with("std::fs") {
             names.needed.push(resolve(word, &module));
         } else if let Some((first, _)) = word.split_once("::") {
             names.needed.push(first.to_string());
