@@ -11,7 +11,7 @@ use super::doctor::{Check, State};
 use crate::cuda::{Numerics, Trouble, plain, trouble};
 use crate::data::{Dataset, Normalisation, Source, Split};
 use crate::experiment::{Run, Training};
-use crate::import::port::network_of;
+use crate::import::port::{network_of, static_network_of};
 use crate::models::NetworkConfig;
 use crate::nn::{Mode, Network, Precision, Weights};
 use crate::results::checkpoint::load_tensors;
@@ -104,7 +104,7 @@ fn check(name: String, found: Result<String>) -> Check {
     Check { name, state, found, mend: None }
 }
 
-/// Files of the golden networks: those with tensors and the reference port's arguments beside them.
+/// Files of the golden networks: those that describe a network and have tensors beside them.
 fn golden_networks(folder: &Path) -> Result<Vec<PathBuf>> {
     let context = || format!("cannot read {}", folder.display());
     let mut files = Vec::new();
@@ -112,7 +112,7 @@ fn golden_networks(folder: &Path) -> Result<Vec<PathBuf>> {
         let path = entry.with_context(context)?.path();
         if path.extension().is_some_and(|e| e == "json")
             && path.with_extension("safetensors").is_file()
-            && text(&path)?["config"]["nBlocks"].is_number()
+            && describes_network(&text(&path)?)
         {
             files.push(path);
         }
@@ -120,6 +120,11 @@ fn golden_networks(folder: &Path) -> Result<Vec<PathBuf>> {
     files.sort();
     ensure!(!files.is_empty(), "{} holds no golden network", folder.display());
     Ok(files)
+}
+
+/// By the reference port's arguments, or as a static network.
+fn describes_network(text: &Value) -> bool {
+    text["config"]["nBlocks"].is_number() || text["network"].is_string()
 }
 
 fn text(path: &Path) -> Result<Value> {
@@ -137,7 +142,10 @@ fn open(file: &Path) -> Result<Golden> {
     let text = text(file)?;
     let tensors: BTreeMap<_, _> =
         load_tensors(&file.with_extension("safetensors"))?.into_iter().collect();
-    let (config, mut input) = network_of(&text["config"])?;
+    let (config, mut input) = match text["network"].is_string() {
+        true => static_network_of(&text)?,
+        false => network_of(&text["config"])?,
+    };
     let images = tensors.get("x").context("no images x")?;
     input.side = images.size4()?.3 as usize;
     Ok(Golden { network: config.build(input)?, text, tensors })

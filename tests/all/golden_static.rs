@@ -12,6 +12,7 @@ use repro::cost;
 use repro::data::Dataset;
 use repro::engine::Engine;
 use repro::experiment::networks_of;
+use repro::import::port::static_network_of;
 use repro::models::{Input, NetworkConfig, Stem, mobilenet, mobilenet_v2, squeezenet};
 use repro::nn::{Layer, Mode, Network, Precision, Weights};
 use repro::results::checkpoint::load_tensors;
@@ -122,6 +123,7 @@ struct Golden {
     text: Value,
     tensors: Tensors,
     config: NetworkConfig,
+    input: Input,
 }
 
 #[test]
@@ -140,32 +142,21 @@ fn golden_static_networks_compute_the_references_logits_gradients_and_statistics
 
 /// A static network with its weights and an input, told by its contents.
 fn open(file: &Path, text: Value) -> Option<Golden> {
-    let network = text.get("network")?.as_str()?;
+    text.get("network")?.as_str()?;
     text.get("param_order")?;
     let tensors: Tensors =
         load_tensors(&file.with_extension("safetensors")).unwrap().into_iter().collect();
-    let first = text["layers"][0].as_str().unwrap_or_default();
-    let stem = if first.contains("stride 1") { Stem::Cifar } else { Stem::Imagenet };
-    let width = text["width"].as_f64().unwrap_or(1.0);
-    let config = match network.trim_end_matches(" for CIFAR") {
-        "MobileNetV1" => mobilenet_v1(width, stem),
-        "MobileNetV2" => mobilenet_v2(width, stem),
-        "SqueezeNet 1.0" => squeezenet(squeezenet::Form::V1_0),
-        "SqueezeNet 1.1" => squeezenet(squeezenet::Form::V1_1),
-        "SqueezeNet" => squeezenet(squeezenet::Form::Cifar),
-        other => panic!("{}: network: {other}", file.display()),
-    };
+    let described = static_network_of(&text);
+    let (config, input) = described.unwrap_or_else(|e| panic!("{}: {e:#}", file.display()));
     let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-    Some(Golden { name, text, tensors, config })
+    Some(Golden { name, text, tensors, config, input })
 }
 
 impl Golden {
     /// The network for images such as tensor `key`.
     fn network(&self, key: &str) -> Network {
-        let size = self.tensors[key].size();
-        let classes = self.text["classes"].as_u64().unwrap() as usize;
-        let input = Input { channels: size[1] as usize, side: size[2] as usize, classes };
-        self.config.build(input).unwrap()
+        let side = self.tensors[key].size()[2] as usize;
+        self.config.build(Input { side, ..self.input }).unwrap()
     }
 
     fn weights(&self, network: &Network, kind: Kind) -> Weights {
