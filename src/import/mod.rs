@@ -70,14 +70,29 @@ pub fn fit(network: &Network, states: Vec<State>) -> Result<Fitted> {
     Ok(Fitted { weights, taken })
 }
 
+/// Why a tensor of a file is of no use to any network.
+fn fault(name: &str, tensor: &Tensor) -> Result<Option<&'static str>> {
+    if name.ends_with(COUNTER) {
+        let count = f64::try_from(tensor)?;
+        return Ok((count < 0.0 || count.fract() != 0.0).then_some("no number of batches"));
+    }
+    let floats = tensor.f_to_kind(Kind::Float)?;
+    Ok(if !tensor.is_floating_point() {
+        Some("whole numbers, as of a quantised network, where floats belong")
+    } else if !bool::try_from(floats.f_isfinite()?.f_all()?)? {
+        Some("not finite, or too large for 32 bits")
+    } else if name.ends_with(VARIANCE) && bool::try_from(floats.f_lt(0)?.f_any()?)? {
+        Some("a variance below 0")
+    } else {
+        None
+    })
+}
+
 fn ensure_usable(named: &[(String, Tensor)]) -> Result<()> {
     let mut broken = Vec::new();
     for (name, tensor) in named {
-        let floats = tensor.f_to_kind(Kind::Float)?;
-        if !bool::try_from(floats.f_isfinite()?.f_all()?)? {
-            broken.push(format!("{name}: not finite, or too large for 32 bits"));
-        } else if name.ends_with(VARIANCE) && bool::try_from(floats.f_lt(0)?.f_any()?)? {
-            broken.push(format!("{name}: a variance below 0"));
+        if let Some(fault) = fault(name, tensor)? {
+            broken.push(format!("{name}: {fault}"));
         }
     }
     let rest = broken.len().saturating_sub(MOST_NAMED);

@@ -124,3 +124,19 @@ fn weights_of_another_width_are_refused_by_the_tensors_that_differ() {
         "{error}"
     );
 }
+
+#[test]
+fn numbers_that_no_network_can_use_are_told_by_their_tensor() {
+    let of = |name: &str, tensor: Tensor| fault(name, &tensor).unwrap().unwrap_or("");
+    let floats = |numbers: &[f64]| Tensor::from_slice(numbers);
+    assert_eq!(of("a.weight", floats(&[-1.5, 3e38])), "");
+    assert_eq!(of("a.running_var", floats(&[0.0])), "");
+    assert_eq!(of("a.num_batches_tracked", Tensor::from(5.0)), "");
+    assert!(of("a.weight", floats(&[1.0, 1e39])).contains("too large"));
+    assert!(of("a.weight", floats(&[f64::NAN])).contains("not finite"));
+    assert!(of("a.weight", Tensor::from_slice(&[1i64])).contains("quantised"));
+    assert!(of("a.running_var", floats(&[1.0, -1e-9])).contains("variance"));
+    for count in [-5.0, 2.5, f64::INFINITY] {
+        assert!(of("a.num_batches_tracked", Tensor::from(count)).contains("batches"), "{count}");
+    }
+}
