@@ -102,7 +102,8 @@ pub struct Budgeted {
     /// Policies, each a curve of its own; empty = max-softmax.
     #[serde(default)]
     pub policies: Vec<Policy>,
-    /// Whether temperatures fitted on the hold-out are applied.
+    /// Whether each policy that asks how sure an exit is gets a second curve, with temperatures fitted on
+    /// the hold-out.
     #[serde(default)]
     pub temperature: bool,
 }
@@ -113,15 +114,21 @@ pub struct Budgeted {
 pub struct Experiment {
     /// The figure it feeds.
     pub figure: Figure,
+    /// Name of the experiment that this one stands beside: the same networks with another length of
+    /// training, another classifier or other data. The paper's claims are judged there; here their
+    /// effects are measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// The data set.
     pub dataset: Dataset,
-    /// Images held out of the training set; 0 = none.
+    /// Images held out of the training set; 0 = none; the data set's usual number if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<usize>,
     /// Number of the remaining training images to train on, a fixed choice; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_images: Option<usize>,
-    /// One run of each network a seed: initialisation, batch order, augmentation.
+    /// Each network is trained once for each seed, which decides initialisation, batch order and
+    /// augmentation.
     #[serde(default = "first_seed")]
     pub seeds: Vec<u64>,
     /// How every network is trained.

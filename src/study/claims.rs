@@ -1,7 +1,6 @@
 //! The paper's claims for a figure, judged on its rows.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -20,14 +19,13 @@ pub fn judgements(figure: Figure, measured: &Measured) -> Result<Vec<Judgement>>
     Ok(judge(&claims::parse(claims_yaml())?, figure, measured))
 }
 
-/// Notes the judgements of claims that did not stand at the commits that began the runs.
-pub fn note_exploratory(
-    judgements: &mut [Judgement],
-    folder: &Path,
-    commits: &[String],
-) -> Result<()> {
-    standing::note_exploratory(judgements, folder, commits, &claims::parse(claims_yaml())?);
-    Ok(())
+/// Takes the verdicts away where claims are judged by another experiment and here only measured.
+pub fn leave_to(judge: &str, judgements: &mut [Judgement]) {
+    for judgement in judgements.iter_mut().filter(|j| j.verdict != Some(Verdict::NotMeasurable)) {
+        judgement.verdict = None;
+        judgement.magnitude = None;
+        standing::note(judgement, &format!("judged by {judge}"));
+    }
 }
 
 /// Judges the exact claims, which need no run.

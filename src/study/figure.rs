@@ -9,7 +9,7 @@ use serde_json::json;
 use super::kinds::{Kind, kind};
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
-use super::{Origin, Study, claims, summary};
+use super::{Origin, Study, claims, standing, summary};
 use crate::data::{Dataset, Split};
 use crate::eval::judge::Judgement;
 use crate::eval::paper;
@@ -83,7 +83,10 @@ pub fn finish_figure(
     let mut judgements = claims::judgements(kind.figure, &(kind.measure)(study, outputs)?)?;
     write_summary(study, outputs)?;
     let commits = outputs::commits(study);
-    claims::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;
+    standing::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;
+    if let Some(judge) = &study.experiment.beside {
+        claims::leave_to(judge, &mut judgements);
+    }
     claims::table(&judgements).write(&outputs.file("claims.csv"))?;
     draw(study, outputs, kind)?;
     outputs::write_provenance(study, outputs, began)?;
@@ -95,7 +98,10 @@ pub fn finish_figure(
     if ask.json {
         return Ok(format!("{:#}\n", told(study, &judgements, &picture)));
     }
-    Ok(format!("{}\n{}\n", claims::describe(&judgements), picture.display()))
+    let elsewhere = study.experiment.beside.as_ref();
+    let elsewhere =
+        elsewhere.map_or(String::new(), |judge| format!("claims are judged by {judge}\n"));
+    Ok(format!("{}{elsewhere}\n{}\n", claims::describe(&judgements), picture.display()))
 }
 
 /// Writes `summary.csv` where a network can exit early.
@@ -163,5 +169,5 @@ fn published_points(study: &Study) -> Result<Vec<PaperCurve>> {
 
 fn told(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
     let claims = claims::json_of(judgements);
-    json!({ "experiment": study.name, "figure": study.plan.figure.name(), "picture": picture, "claims": claims })
+    json!({ "experiment": study.name, "figure": study.plan.figure.name(), "picture": picture.display().to_string(), "claims": claims })
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::Result;
+
 use crate::eval::claims::{self, Claim};
 use crate::eval::judge::Judgement;
+use crate::experiment::claims_yaml;
 
-/// The claims, by id, that some of the commits do not have word for word; none where git, the
+/// The claims, by id, that some of the commits do not have, or judge otherwise; none where git, the
 /// repository around `folder` or a commit is not at hand.
 pub fn missing(folder: &Path, commits: &[String], own: &[&Claim]) -> Option<Vec<String>> {
     if commits.is_empty() {
@@ -16,10 +19,18 @@ pub fn missing(folder: &Path, commits: &[String], own: &[&Claim]) -> Option<Vec<
     let mut missing = BTreeSet::new();
     for commit in commits {
         let then = claims_at(folder, commit)?;
-        let absent = own.iter().filter(|claim| !then.contains(claim));
+        let stood = |claim: &Claim| then.iter().any(|earlier| is_judged_alike(earlier, claim));
+        let absent = own.iter().filter(|claim| !stood(claim));
         missing.extend(absent.map(|claim| claim.id.clone()));
     }
     Some(missing.into_iter().collect())
+}
+
+/// Whether two claims are one but for the words that tell people what it is.
+fn is_judged_alike(a: &Claim, b: &Claim) -> bool {
+    let silent =
+        |claim: &Claim| Claim { text: String::new(), source: String::new(), ..claim.clone() };
+    silent(a) == silent(b)
 }
 
 /// Notes the judgements of claims that did not stand when the runs began.
@@ -27,16 +38,22 @@ pub fn note_exploratory(
     judgements: &mut [Judgement],
     folder: &Path,
     commits: &[String],
-    all: &[Claim],
-) {
+) -> Result<()> {
+    let all = claims::parse(claims_yaml())?;
     let own: Vec<&Claim> =
         all.iter().filter(|claim| judgements.iter().any(|j| j.claim == claim.id)).collect();
     let missing = missing(folder, commits, &own).unwrap_or_default();
     for judgement in judgements.iter_mut().filter(|j| missing.contains(&j.claim)) {
-        let separator = if judgement.note.is_empty() { "" } else { "; " };
-        judgement.note.push_str(separator);
-        judgement.note.push_str("exploratory");
+        note(judgement, "exploratory");
     }
+    Ok(())
+}
+
+/// Adds to what is to be kept in mind.
+pub fn note(judgement: &mut Judgement, words: &str) {
+    let separator = if judgement.note.is_empty() { "" } else { "; " };
+    judgement.note.push_str(separator);
+    judgement.note.push_str(words);
 }
 
 /// The claims of a commit of the repository around `folder`.
@@ -63,7 +80,6 @@ mod tests {
     use crate::eval::claims::Kind;
     use crate::eval::figure::Figure;
     use crate::eval::judge::judge_exact;
-    use crate::experiment::claims_yaml;
 
     fn git(folder: &Path, arguments: &[&str]) -> String {
         let who = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
@@ -91,6 +107,8 @@ mod tests {
         let exact: Vec<&Claim> =
             all.iter().filter(|c| c.kind == Kind::Exact && c.figure == Figure::Anytime).collect();
         let of = |commits: &[String]| missing(folder.path(), commits, &exact);
+        let reworded = commit(&claims_yaml().replace("about 1.3e8", "some 1.3e8"));
+        assert_eq!(of(&[reworded]), Some(Vec::new()));
         assert_eq!(of(std::slice::from_ref(&after)), Some(Vec::new()));
         let changed =
             ["exact-densenet-classifiers-cost", "exact-resnet-classifiers-cost"].map(String::from);
@@ -99,7 +117,7 @@ mod tests {
         assert_eq!(of(&[]), None);
         let mut judged: Vec<Judgement> =
             exact.iter().map(|claim| judge_exact(claim, &[])).collect();
-        note_exploratory(&mut judged, folder.path(), &[before], &all);
+        note_exploratory(&mut judged, folder.path(), &[before]).unwrap();
         let notes: Vec<bool> = judged.iter().map(|j| j.note.ends_with("; exploratory")).collect();
         assert_eq!(notes, [false, true, true]);
     }
