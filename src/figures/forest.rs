@@ -42,7 +42,7 @@ const ROW: f64 = 24.0;
 const SIZE: f64 = 14.0;
 const EDGE: f64 = 16.0;
 const PLOT: f64 = 520.0;
-/// What the axis shows; an interval beyond it is cut off, with an arrow.
+/// What the axis shows; an interval beyond it is cut off, with an arrow, and a value stands at the edge.
 const SHOWN: (f64, f64) = (-1.0, 2.5);
 
 /// Draws the groups one below another.
@@ -140,9 +140,7 @@ fn row(claim: &Claim, frame: &Frame, middle: f64, marks: &mut Vec<Mark>) {
     if let Some(paper) = claim.paper {
         diamond((frame.across(paper), middle), marks);
     }
-    if (SHOWN.0..=SHOWN.1).contains(&claim.value) {
-        point((frame.across(claim.value), middle), claim.outcome, marks);
-    }
+    point((frame.across(claim.value), middle), claim.outcome, marks);
     text(&claim.label, (frame.left - 14.0, middle), Across::Right, marks);
     text(&claim.verdict, (frame.left + PLOT + 14.0, middle), Across::Left, marks);
 }

@@ -1,30 +1,33 @@
 //! How the families learn: accuracy of the last exit on the hold-out, by epoch.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
 use super::chart::ink::FAMILIES;
 use super::chart::{self, Axis, Chart, Line, Markers, Point, Style, Unit};
+use crate::eval::named::unique;
 use crate::results::tables;
 
 /// Draws the `learning.csv` of several figures: a panel a family, a thin line a run, and the mean of
-/// the runs of as many epochs. A run that several figures share is drawn once. Draws nothing and
-/// returns false where no run has a hold-out.
+/// the runs of one network and of as many epochs; in Fig. 3 the networks of a curve are one whatever
+/// their position. Each table has words that tell its networks from those of the others. A run that
+/// several figures share is drawn once. Draws nothing and returns false where no run has a hold-out.
 ///
 /// Columns read: network, seed, epoch, exit, accuracy.
 ///
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
 /// written.
-pub fn draw(tables: &[PathBuf], svg: &Path, png: &Path) -> Result<bool> {
-    let mut seen = HashSet::new();
+pub fn draw(tables: &[(PathBuf, &str)], svg: &Path, png: &Path) -> Result<bool> {
     let mut families: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
-    for path in tables {
-        for run in read(path)? {
-            if seen.insert((run.network.clone(), run.seed.clone(), run.points.len())) {
-                families.entry(family(&run.network)).or_default().push(run);
+    for (path, apart) in tables {
+        for mut run in read(path)? {
+            let runs = families.entry(family(&run.network)).or_default();
+            run.label = format!("{}{apart}", name(&run.network));
+            if !runs.contains(&run) {
+                runs.push(run);
             }
         }
     }
@@ -41,9 +44,20 @@ fn family(network: &str) -> usize {
     FAMILIES.iter().position(|name| network.starts_with(name)).unwrap_or(FAMILIES.len())
 }
 
+/// A network's name without its position in Fig. 3.
+fn name(network: &str) -> &str {
+    match network.rsplit_once(" at ") {
+        Some((curve, position)) if position.parse::<u32>().is_ok() => curve,
+        _ => network.strip_suffix(" without").unwrap_or(network),
+    }
+}
+
 /// Epoch and accuracy of a run's last exit.
+#[derive(PartialEq)]
 struct Run {
     network: String,
+    /// What the legend calls it.
+    label: String,
     seed: String,
     points: Vec<(f64, f64)>,
 }
@@ -73,6 +87,7 @@ fn read(path: &Path) -> Result<Vec<Run>> {
             Some(run) => run.points.push(point),
             None => runs.push(Run {
                 network: network[i].clone(),
+                label: String::new(),
                 seed: seed[i].clone(),
                 points: vec![point],
             }),
@@ -92,10 +107,11 @@ fn read(path: &Path) -> Result<Vec<Run>> {
 
 fn panel(place: usize, runs: Vec<Run>) -> Chart {
     let mut curves = Vec::new();
-    let lengths: BTreeSet<usize> = runs.iter().map(|run| run.points.len()).collect();
-    for length in lengths {
-        let own: Vec<&Run> = runs.iter().filter(|run| run.points.len() == length).collect();
-        let label = format!("{length} epoch{}", if length == 1 { "" } else { "s" });
+    let groups = unique(runs.iter().map(|run| (run.label.as_str(), run.points.len())));
+    for (name, length) in groups {
+        let is_own = |run: &&Run| run.label == name && run.points.len() == length;
+        let own: Vec<&Run> = runs.iter().filter(is_own).collect();
+        let label = format!("{name}, {length} epoch{}", if length == 1 { "" } else { "s" });
         let line = |points: Vec<(f64, f64)>, style| {
             let points = points.into_iter().map(|(x, y)| Point::new(x, y)).collect();
             Line { style, markers: Markers::None, ..Line::new(&label, points) }
@@ -125,21 +141,36 @@ mod tests {
         let (folder, csv) = tables::written(&format!("{header}{rows}"));
         let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
         // The same table twice: shared runs are drawn once.
-        let done = draw(&[csv.clone(), csv], &svg, &png);
+        let done = draw(&[(csv.clone(), ""), (csv, "")], &svg, &png);
         (done, std::fs::read_to_string(svg).unwrap_or_default())
     }
 
     #[test]
-    fn each_family_has_a_panel_and_runs_of_as_many_epochs_one_mean() {
+    fn each_family_has_a_panel_and_runs_of_one_network_and_length_one_mean() {
         let rows = "ResNet at 1,0,1,0.1,4,1,0.1\nResNet at 1,0,1,0.1,4,2,0.2\n\
                     ResNet at 1,0,2,0.1,3,1,0.2\nResNet at 1,0,2,0.1,3,2,0.3\n\
+                    ResNet without,0,1,0.1,4,1,0.1\nResNet without,0,2,0.1,4,1,0.3\n\
                     MSDNet,0,1,0.1,4,1,0.1\n";
         let (done, svg) = drawn(rows);
         assert!(done.unwrap());
-        for text in ["\nResNet\n", "\nMSDNet\n", "\n2 epochs\n", "\n1 epoch\n"] {
+        for text in ["\nResNet\n", "\nMSDNet\n", "\nResNet, 2 epochs\n", "\nMSDNet, 1 epoch\n"] {
             assert_eq!(svg.matches(text).count(), 1, "{text}");
         }
         assert!(!svg.contains("\nDenseNet\n"));
+    }
+
+    #[test]
+    fn runs_of_another_table_with_the_same_names_are_drawn_apart() {
+        let header = "network,seed,epoch,learning_rate,loss,exit,accuracy\n";
+        let (folder, main) = tables::written(&format!("{header}ResNet at 1,0,1,0.1,4,1,0.1\n"));
+        let (_control, control) =
+            tables::written(&format!("{header}ResNet at 1,0,1,0.1,4,1,0.2\n"));
+        let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
+        assert!(draw(&[(main, ""), (control, ", convolutional")], &svg, &png).unwrap());
+        let svg = std::fs::read_to_string(svg).unwrap();
+        for text in ["\nResNet, 1 epoch\n", "\nResNet, convolutional, 1 epoch\n"] {
+            assert_eq!(svg.matches(text).count(), 1, "{text}");
+        }
     }
 
     #[test]

@@ -8,24 +8,28 @@ use super::figure::{Ask, finish_figure};
 use super::outputs::Outputs;
 use super::{Origin, Study};
 use crate::experiment::load;
-use crate::runs::{Settings, Task};
+use crate::runs::{Interrupted, Settings, Task};
 
 /// Draws the figures of `experiments` with `changes` from the runs that are finished. Returns the text
 /// for standard output (what is missing and what was drawn), and the errors of figures that have runs
 /// and could not be drawn.
+///
+/// # Errors
+/// [`Interrupted`] after a signal.
 pub fn collect_figures(
     experiments: &[String],
     changes: &[String],
     settings: &Settings,
-) -> (String, Vec<String>) {
+) -> Result<(String, Vec<String>)> {
     let (mut text, mut failures) = (String::new(), Vec::new());
     for which in experiments {
         match collect(which, changes, settings) {
             Ok(told) => text.push_str(&told),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
             Err(error) => failures.push(format!("{error:#}")),
         }
     }
-    (text, failures)
+    Ok((text, failures))
 }
 
 fn collect(which: &str, changes: &[String], settings: &Settings) -> Result<String> {

@@ -94,12 +94,7 @@ fn exits_table(study: &Study) -> Result<Table> {
     let mut rows: Vec<(String, u64, Split, ExitScore)> = Vec::new();
     for network in &study.plan.networks {
         for (place, run) in study.runs_of(network) {
-            let splits = if study.data.validation > 0 {
-                &[Split::Validation, Split::Test][..]
-            } else {
-                &[Split::Test]
-            };
-            for &split in splits {
+            for &split in study.data.splits() {
                 let predictions = study.predictions(network, place, split)?;
                 let scores = score(&predictions)?;
                 rows.extend(scores.into_iter().map(|s| (network.name.clone(), run.seed, split, s)));
@@ -117,12 +112,34 @@ fn exits_table(study: &Study) -> Result<Table> {
         .number("ece", rows.iter().map(|r| r.3.ece)))
 }
 
-/// What began each run that the figure stands on, where that is known.
-fn began_of(study: &Study) -> Vec<Began> {
+/// What began each run that the figure stands on, where that is known, with its seed.
+fn began_with_seed(study: &Study) -> Vec<(Began, u64)> {
     let (present, _) = study.present_and_missing();
     let runs = &study.settings.places.runs;
-    let folders = present.into_iter().map(|run| RunFolder::standing_for(runs, run));
-    folders.filter_map(|folder| runfiles::read_began(&folder.run_yaml())).collect()
+    let began = |run: &&Run| {
+        let folder = RunFolder::standing_for(runs, run);
+        Some((runfiles::read_began(&folder.run_yaml())?, run.seed))
+    };
+    present.iter().filter_map(began).collect()
+}
+
+fn began_of(study: &Study) -> Vec<Began> {
+    began_with_seed(study).into_iter().map(|(began, _)| began).collect()
+}
+
+/// How many runs, and of which seeds, began on each device.
+fn by_device(study: &Study) -> Vec<serde_json::Value> {
+    let runs = began_with_seed(study);
+    let place = |began: &Began| (began.device.clone(), began.processor.name.clone());
+    let places = unique(runs.iter().map(|(began, _)| place(began)));
+    let row = |(device, processor): (String, String)| {
+        let own =
+            runs.iter().filter(|(began, _)| place(began) == (device.clone(), processor.clone()));
+        let mut seeds: Vec<u64> = unique(own.clone().map(|(_, seed)| *seed));
+        seeds.sort_unstable();
+        json!({ "device": device, "processor": processor, "runs": own.count(), "seeds": seeds })
+    };
+    places.into_iter().map(row).collect()
 }
 
 /// The commits that began the runs that the figure stands on, each once.
@@ -152,6 +169,7 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         "command": machine::command(),
         "libtorch": provenance::libtorch_version(),
         "device": unique(runs.iter().map(|began| &began.device)),
+        "runs_by_device": by_device(study),
         "processor": unique(runs.iter().map(|began| &began.processor)),
         "matmul_fp32": provenance::best(&runs, |began| began.matmul_fp32),
         "matmul_bf16": provenance::best(&runs, |began| began.matmul_bf16),

@@ -34,7 +34,8 @@ pub(super) fn write(page: &mut String, figures: &[Shown], judged: &Judged) -> Re
         ("Data: which, under which licence, and are they the same bytes?", each(figures, data)?),
         ("Deviations: what differs from the paper?", each(figures, deviations)?),
     ];
-    let rows = rows.map(|(question, answer)| [question.to_string(), cell(&answer)]);
+    let lines = |answer: &str| answer.split('\n').map(cell).collect::<Vec<_>>().join("<br>");
+    let rows = rows.map(|(question, answer)| [question.to_string(), lines(&answer)]);
     page.push_str(&markdown::table("question | answer", rows));
     Ok(())
 }
@@ -53,15 +54,15 @@ fn each(figures: &[Shown], answer: impl Fn(&Shown) -> Result<String>) -> Result<
         return Ok(text.clone());
     }
     let answers = answers.iter().map(|(text, names)| format!("{}: {text}", names.join(", ")));
-    Ok(answers.collect::<Vec<_>>().join(" "))
+    Ok(answers.collect::<Vec<_>>().join("\n"))
 }
 
 fn seeds(figure: &Shown) -> Result<String> {
     let seeds: Vec<String> = figure.experiment.seeds.iter().map(u64::to_string).collect();
     let runs = figure.listed("runs").len();
-    let missing = match figure.listed("missing").len() {
-        0 => String::new(),
-        missing => format!("; {missing} not trained yet"),
+    let missing = match figure.not_trained() {
+        lacking if lacking.is_empty() => String::new(),
+        lacking => format!("; not trained yet: {lacking}"),
     };
     Ok(format!(
         "A seed decides the initial weights, the order of the batches and the augmentation. Seeds {}: {runs} run(s){missing}.",
@@ -72,10 +73,14 @@ fn seeds(figure: &Shown) -> Result<String> {
 fn splits(figure: &Shown) -> Result<String> {
     let images = training_images(&figure.experiment);
     let images = images.map_or("the".to_string(), |images| images.to_string());
+    let held_out = match figure.experiment.validation.unwrap_or(0) {
+        0 => "none are held out".to_string(),
+        images => format!(
+            "{images} others are held out, the same for every seed, and alone decide thresholds"
+        ),
+    };
     Ok(format!(
-        "Trained on {images} training images; {} others are held out, the same for every seed, and alone decide thresholds; \
-         accuracy is measured on the test images.",
-        figure.experiment.validation.unwrap_or(0)
+        "Trained on {images} training images; {held_out}; accuracy is measured on the test images."
     ))
 }
 
@@ -149,7 +154,9 @@ fn deviations(figure: &Shown) -> Result<String> {
     let all = differences::from_paper(&figure.experiment).context("experiment.yaml")?;
     let all: Vec<String> =
         all.iter().map(|d| format!("{} {} (the paper: {})", d.setting, d.here, d.paper)).collect();
+    let paper = differences::paper_scale(&figure.experiment)?;
     Ok(match all.len() {
+        0 if paper.is_some() => "None of the settings that are compared.".to_string(),
         0 => "No paper-scale experiment of this figure and data is shipped to compare with."
             .to_string(),
         _ => format!("{}.", all.join("; ")),

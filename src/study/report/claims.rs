@@ -38,7 +38,8 @@ impl Decided {
     }
 }
 
-/// Every claim that is measured somewhere, in the order of `claims.yaml`, and the others.
+/// Every claim that is measured somewhere, in the order of `claims.yaml`, and the others. Figures that
+/// stand beside others judge nothing.
 pub(super) struct Judged {
     pub decided: Vec<Decided>,
     /// Claims that no figure has.
@@ -73,14 +74,14 @@ impl Judged {
         Ok(judged)
     }
 
-    /// How many claims have a verdict.
-    pub(super) fn count(&self, verdict: &str) -> usize {
-        self.decided.iter().filter(|decided| decided.row.verdict == verdict).count()
-    }
-
-    /// Claims about effects, not counts.
+    /// Claims about effects.
     pub(super) fn effects(&self) -> impl Iterator<Item = &Decided> {
         self.decided.iter().filter(|decided| decided.claim.kind != Kind::Exact)
+    }
+
+    /// Claims about counts, which need no run.
+    pub(super) fn counts(&self) -> impl Iterator<Item = &Decided> {
+        self.decided.iter().filter(|decided| decided.claim.kind == Kind::Exact)
     }
 
     /// Whether a figure decides a claim.
@@ -95,19 +96,33 @@ fn rows_of<'a>(
     figures: &'a [Shown],
     exact: &'a [ClaimRow],
 ) -> Vec<(&'a ClaimRow, Option<&'a Shown>)> {
+    let judges = figures.iter().filter(|figure| figure.experiment.beside.is_none());
     let of_figures =
-        figures.iter().flat_map(|figure| figure.claims.iter().map(move |row| (row, Some(figure))));
+        judges.flat_map(|figure| figure.claims.iter().map(move |row| (row, Some(figure))));
     let all = of_figures.chain(exact.iter().map(|row| (row, None)));
     all.filter(|(row, _)| row.claim == id).collect()
 }
 
-/// A number in the claim's unit: points of accuracy, or a difference of logarithms.
-pub(super) fn number(x: f64, unit: &str) -> String {
+/// A number in the claim's unit: points of accuracy, a difference of logarithms, or a count.
+fn number(x: f64, unit: &str) -> String {
     match unit {
         "accuracy" => format!("{:.1}", 100.0 * x),
         "ln" => format!("{x:.3}"),
-        _ => format!("{x:.0}"),
+        _ => grouped(x),
     }
+}
+
+/// A count with a comma at each thousand.
+fn grouped(count: f64) -> String {
+    let digits = format!("{count:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The claim's effect with its interval, and the unit.
@@ -116,24 +131,34 @@ pub(super) fn effect(row: &ClaimRow) -> String {
         return String::new();
     };
     let value = number(value, &row.unit);
-    match (row.low, row.high, row.unit.as_str()) {
-        (Some(low), Some(high), unit @ ("accuracy" | "ln")) => {
-            let name = if unit == "ln" { "ln" } else { "points" };
-            format!("{value} [{}, {}] {name}", number(low, unit), number(high, unit))
+    match (row.low, row.high) {
+        (Some(low), Some(high)) if !unit(row).is_empty() => {
+            let (low, high) = (number(low, &row.unit), number(high, &row.unit));
+            format!("{value} [{low}, {high}] {}", unit(row))
         }
         _ => value,
     }
 }
 
-/// The paper's effect.
-pub(super) fn papers(row: &ClaimRow) -> String {
-    row.paper.map_or("-".to_string(), |paper| number(paper, &row.unit))
+fn unit(row: &ClaimRow) -> &'static str {
+    match row.unit.as_str() {
+        "accuracy" => "points",
+        "ln" => "ln",
+        _ => "",
+    }
+}
+
+/// The paper's effect, and how large an effect counts as none; each with its unit.
+pub(super) fn papers_and_margin(row: &ClaimRow) -> [String; 2] {
+    let text = |x: f64| format!("{} {}", number(x, &row.unit), unit(row)).trim_end().to_string();
+    [row.paper, row.margin].map(|x| x.map_or("-".to_string(), text))
 }
 
 /// The verdict for people, and what is to be kept in mind where there is none.
 pub(super) fn verdict(row: &ClaimRow) -> String {
     match row.verdict.as_str() {
         "" => "no verdict below three seeds".to_string(),
+        "too-few-seeds" => "undecided".to_string(),
         verdict => verdict.replace('-', " "),
     }
 }

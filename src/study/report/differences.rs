@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::cost;
-use crate::experiment::{BUILT_IN, Experiment, Plan};
+use crate::experiment::{BUILT_IN, Experiment, Plan, RateSchedule};
 use crate::runs::data::input_of;
 
 /// A setting, as the paper-scale experiment has it and as it is here.
@@ -23,11 +23,16 @@ pub(super) fn from_paper(here: &Experiment) -> Result<Vec<Difference>> {
         ("networks, full cost", costs(&paper)?, costs(here)?),
         ("training images", images(&paper), images(here)),
         ("epochs", paper.training.epochs.to_string(), here.training.epochs.to_string()),
-        ("learning rate", rate(&paper)?, rate(here)?),
+        ("learning rate", rate(&paper), rate(here)),
         ("batch", paper.training.batch_size.to_string(), here.training.batch_size.to_string()),
         ("augmentation", augmentation(&paper), augmentation(here)),
         ("precision", text(&paper.training.precision)?, text(&here.training.precision)?),
         ("positions", positions(&paper)?, positions(here)?),
+        (
+            "the baselines' intermediate classifiers",
+            classifiers(&paper).to_string(),
+            classifiers(here).to_string(),
+        ),
     ];
     let differing = all.into_iter().filter(|(_, paper, here)| paper != here);
     Ok(differing.map(|(setting, paper, here)| Difference { setting, paper, here }).collect())
@@ -51,11 +56,27 @@ fn images(experiment: &Experiment) -> String {
     }
 }
 
-fn rate(experiment: &Experiment) -> Result<String> {
-    let training = &experiment.training;
-    let schedule = serde_json::to_string(&training.schedule)?;
-    let schedule = schedule.replace(['{', '}', '"'], "").replace([':', ','], " ");
-    Ok(format!("{}, {}", training.learning_rate, schedule.trim()))
+fn rate(experiment: &Experiment) -> String {
+    let schedule = match &experiment.training.schedule {
+        RateSchedule::Step { at, factor } => {
+            let at: Vec<String> = at.iter().map(f64::to_string).collect();
+            format!("times {factor} after {} of the epochs", at.join(" and "))
+        }
+        RateSchedule::Cosine { warm_up: 0.0 } => "falling to 0 along a cosine".to_string(),
+        RateSchedule::Cosine { warm_up } => {
+            format!("falling to 0 along a cosine after {warm_up} epochs of warm-up")
+        }
+    };
+    format!("{}, {schedule}", experiment.training.learning_rate)
+}
+
+/// MSDNet's classifiers, which baselines may have as well.
+pub(super) const CONVOLUTIONAL: &str = "convolutional";
+
+/// What the baselines' intermediate classifiers are.
+pub(super) fn classifiers(experiment: &Experiment) -> &'static str {
+    let networks = serde_json::to_string(&experiment.networks).unwrap_or_default();
+    if networks.contains(CONVOLUTIONAL) { CONVOLUTIONAL } else { "pooled, linear" }
 }
 
 fn augmentation(experiment: &Experiment) -> String {
@@ -70,7 +91,10 @@ fn augmentation(experiment: &Experiment) -> String {
 /// Multiply-adds of the cheapest and the dearest network, all exits.
 fn costs(experiment: &Experiment) -> Result<String> {
     let (least, most) = full_costs(experiment)?;
-    Ok(format!("{:.1} to {:.1} M multiply-adds", least / 1e6, most / 1e6))
+    let millions = |n: f64| format!("{:.1}", n / 1e6);
+    let (least, most) = (millions(least), millions(most));
+    let range = if least == most { most } else { format!("{least} to {most}") };
+    Ok(format!("{range} M multiply-adds"))
 }
 
 /// The same as numbers.
@@ -96,7 +120,7 @@ fn positions(experiment: &Experiment) -> Result<String> {
     Ok(most.unwrap_or(0).to_string())
 }
 
-fn plan(experiment: &Experiment) -> Result<Plan> {
+pub(super) fn plan(experiment: &Experiment) -> Result<Plan> {
     let held_out = experiment.validation.unwrap_or(0);
     Plan::new(experiment, input_of(&experiment.dataset)?, held_out)
 }

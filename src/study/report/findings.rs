@@ -2,52 +2,83 @@
 
 use std::fmt::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::cell;
-use super::claims::{Decided, Judged, effect, papers, verdict};
-use crate::eval::claims::Kind;
+use super::claims::{Decided, Judged, effect, papers_and_margin, verdict};
+use super::load::Shown;
+use crate::eval::claims::{self, Kind};
+use crate::eval::named::unique;
+use crate::experiment::claims_yaml;
 use crate::results::markdown;
 
 const BEGIN: &str = "<!-- findings -->\n";
 const END: &str = "<!-- /findings -->";
 
-/// The paragraph and, where something is decided, the table.
-pub(super) fn text(judged: &Judged) -> Result<String> {
+/// What is shown of a verdict in a sentence about effects.
+const VERDICTS: [(&str, &str); 5] = [
+    ("holds", "hold"),
+    ("fails", "fail"),
+    ("no-effect", "show no effect as large as their margin"),
+    ("too-few-seeds", "are undecided"),
+    ("", "have fewer than three seeds and no verdict"),
+];
+
+/// The paragraph and, where something is decided, the tables.
+pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
     let mut text = String::new();
     let measured = judged.effects().count();
     if measured == 0 {
         writeln!(
             text,
-            "Figs. 3, 5 and 7 on CIFAR-100 are being trained: the paper's widths, 10 epochs of all images, three seeds\n\
-             (`repro experiments show fig-final-degradation-cifar100-cpu`). Until they are in, the picture above is that of\n\
-             `make quick`: one seed, so values and intervals but no verdict. Of the counts, which need no run, {} hold and {}\n\
-             fail.",
-            judged.count("holds"),
-            judged.count("fails")
+            "No effect is measured yet; `repro fig-final-degradation fig-final-degradation-cifar100-cpu` trains one figure.\n{}",
+            counts(judged)
         )?;
         return Ok(text);
     }
+    let all = claims::parse(claims_yaml()).context("claims.yaml")?;
+    let all = all.iter().filter(|claim| claim.kind != Kind::Exact).count();
+    let of = |verdict: &str| judged.effects().filter(|d| d.row.verdict == verdict).count();
+    let parts = VERDICTS.iter().map(|(verdict, words)| (of(verdict), words));
+    let parts: Vec<String> = parts
+        .filter(|(count, words)| *count > 0 || matches!(**words, "hold" | "fail"))
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
     writeln!(
         text,
-        "Of {} claims that are measured, {} hold, {} fail, {} show no effect as large as their margin, {} have\n\
-         intervals too wide to tell, and {} have fewer than three seeds so far and no verdict. Intervals are of 95 % over\n\
-         seeds and test images. `fails` and `holds` are said of this scale, not of the paper's. The table shows the claims\n\
-         about a direction that are decided, and all that fail.",
-        judged.decided.len(),
-        judged.count("holds"),
-        judged.count("fails"),
-        judged.count("no-effect"),
-        judged.count("too-few-seeds"),
-        judged.count(""),
+        "Of the {all} effects that are judged, {measured} are measured so far: {}.\n{}{}\n\
+         Intervals are of 95 % over seeds and test images. Verdicts on effects are about networks of this size and this\n\
+         length of training. `ln` is a difference of logarithms of accuracies: 0.065 ln is 6.3 % of the accuracy.\n\
+         The effects that have a direction, but for the undecided, and all that fail:\n",
+        parts.join(", "),
+        counts(judged),
+        not_trained(figures),
     )?;
-    let shown = judged.decided.iter().filter(|decided| is_shown(decided));
-    let rows = shown.map(|Decided { claim, row, .. }| {
-        [cell(&claim.text), papers(row), effect(row), verdict(row)]
+    let rows = judged.effects().filter(|decided| is_shown(decided)).map(|decided| {
+        let [paper, _] = papers_and_margin(&decided.row);
+        [cell(&decided.claim.text), paper, effect(&decided.row), verdict(&decided.row)]
     });
-    text.push('\n');
     text.push_str(&markdown::table("the paper says | paper | here | verdict", rows));
     Ok(text)
+}
+
+/// How many counts agree.
+fn counts(judged: &Judged) -> String {
+    let agree = judged.counts().filter(|decided| decided.row.verdict == "holds").count();
+    let all = judged.counts().count();
+    format!(
+        "Of {all} counts of the paper or its code {agree} agree (`results/README.md` has the others, with reasons)."
+    )
+}
+
+/// Names what the figures lack; empty where they lack nothing.
+fn not_trained(figures: &[Shown]) -> String {
+    let own = figures.iter().filter(|figure| figure.experiment.beside.is_none());
+    let lacking = unique(own.map(Shown::not_trained).filter(|text| !text.is_empty()));
+    match lacking.is_empty() {
+        true => String::new(),
+        false => format!("\nNot trained yet: {}.", lacking.join(", ")),
+    }
 }
 
 /// Directions that are decided or still below three seeds, and whatever fails.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::super::claims;
+use super::super::kinds::KINDS;
 use crate::experiment::{Experiment, FORMAT};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
@@ -66,6 +67,20 @@ impl Shown {
         self.run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0
     }
 
+    /// Networks of its plan that are not trained, and how many runs each lacks; empty for none.
+    pub(super) fn not_trained(&self) -> String {
+        let mut lacking: Vec<(&str, usize)> = Vec::new();
+        for folder in self.listed("missing").into_iter().filter_map(Value::as_str) {
+            let network = folder.rsplit_once("-seed").map_or(folder, |(before, _)| before);
+            match lacking.iter_mut().find(|(known, _)| *known == network) {
+                Some((_, runs)) => *runs += 1,
+                None => lacking.push((network, 1)),
+            }
+        }
+        let each = lacking.iter().map(|(network, runs)| format!("{network} ({runs} run(s))"));
+        each.collect::<Vec<_>>().join(", ")
+    }
+
     /// The command that writes the results anew.
     pub(super) fn command(&self) -> String {
         format!("repro {} {}", self.experiment.figure.name(), self.name)
@@ -88,7 +103,8 @@ pub(super) fn training_images(experiment: &Experiment) -> Option<usize> {
     Some(experiment.training_images.map_or(left, |images| images.min(left)))
 }
 
-/// Every figure under `out` but quick ones and smoke, by name.
+/// Every figure under `out` but quick ones and smoke: in the paper's order, what stands beside another
+/// behind it.
 ///
 /// # Errors
 /// Names the file that is missing or broken, and of results of another version the command that
@@ -105,7 +121,12 @@ pub(super) fn figures(out: &Path) -> Result<Vec<Shown>> {
     }
     folders.sort();
     let load = |folder: &PathBuf| load(folder).with_context(|| format!("in {}", folder.display()));
-    folders.iter().map(load).collect()
+    let mut figures = folders.iter().map(load).collect::<Result<Vec<Shown>>>()?;
+    figures.sort_by_key(|figure| {
+        let place = KINDS.iter().position(|kind| kind.figure == figure.experiment.figure);
+        (place, figure.experiment.beside.is_some())
+    });
+    Ok(figures)
 }
 
 fn load(folder: &Path) -> Result<Shown> {

@@ -3,11 +3,13 @@
 
 mod checklist;
 mod claims;
+mod control;
 mod differences;
 mod findings;
 mod load;
 mod overview;
 mod pictures;
+mod published;
 mod section;
 mod stages;
 mod summary;
@@ -47,18 +49,19 @@ pub fn write_report(out: &Path) -> Result<Vec<PathBuf>> {
     checklist::write(&mut text, &figures, &judged)?;
     atomic::write(&page, text.as_bytes())?;
     let mut written = vec![page];
-    written.extend(write_findings(out, &judged)?);
+    written.extend(write_findings(out, &figures, &judged)?);
     Ok(written)
 }
 
 /// The findings of the figures under `out`, as the README beside it has them between its markers.
 pub fn findings(out: &Path) -> Result<String> {
     let exact = load::rows(&read(&out.join("exact/claims.csv"))?)?;
-    findings::text(&Judged::of(&load::figures(out)?, &exact)?)
+    let figures = load::figures(out)?;
+    findings::text(&figures, &Judged::of(&figures, &exact)?)
 }
 
 /// Puts the findings between the markers of the README beside the folder; it need not be there.
-fn write_findings(out: &Path, judged: &Judged) -> Result<Option<PathBuf>> {
+fn write_findings(out: &Path, figures: &[load::Shown], judged: &Judged) -> Result<Option<PathBuf>> {
     let out = std::path::absolute(out)?;
     let Some(path) = out.parent().map(|folder| folder.join("README.md")) else {
         return Ok(None);
@@ -66,7 +69,7 @@ fn write_findings(out: &Path, judged: &Judged) -> Result<Option<PathBuf>> {
     let Ok(readme) = std::fs::read_to_string(&path) else {
         return Ok(None);
     };
-    let Some(replaced) = findings::replace(&readme, &findings::text(judged)?) else {
+    let Some(replaced) = findings::replace(&readme, &findings::text(figures, judged)?) else {
         return Ok(None);
     };
     atomic::write(&path, replaced.as_bytes())

@@ -1,14 +1,14 @@
-//! The page's beginning: scope, contents, all claims together, the opponents, what made them.
+//! The page's beginning: contents, all claims together, the opponents, what made them.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::super::kinds::kind;
-use super::claims::{Decided, Judged, effect, papers, verdict};
-use super::load::{Shown, training_images};
-use super::{cell, differences, stages};
+use super::super::kinds::{KINDS, kind};
+use super::claims::{Decided, Judged, effect, papers_and_margin, verdict};
+use super::load::{ClaimRow, Shown, training_images};
+use super::{cell, control, differences, stages};
 use crate::eval::claims::Kind;
 use crate::experiment::Experiment;
 use crate::results::markdown;
@@ -18,22 +18,25 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
     let mut page = String::from(
         "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand.\n\n",
     );
-    scope(&mut page, figures)?;
-    contents(&mut page, figures);
-    claims(&mut page, judged)?;
+    contents(&mut page, figures)?;
+    effects(&mut page, judged)?;
+    counts(&mut page, judged);
     if figures.is_empty() {
         return Ok(page);
     }
+    control::write(&mut page, figures)?;
     if out.join("trend.svg").is_file() {
         page.push_str(
             "\n## With longer training\n\n![Each claim's effect against the images seen in training](trend.svg)\n\n\
-             Effects in units of the paper's, whose own training is the last point. Claims whose paper's effect is below \
-             their margin are left out.\n",
+             Effects in units of the paper's. The hollow mark is the paper's own: larger networks, another schedule, other \
+             positions. So no line leads to it. Claims whose paper's effect is below their margin are left out.\n",
         );
     }
     if out.join("learning.svg").is_file() {
         page.push_str(
-            "\n## Learning curves\n\n![Accuracy on the hold-out by epoch, a panel a family](learning.svg)\n",
+            "\n## Learning curves\n\n![Accuracy on the hold-out by epoch, a panel a family](learning.svg)\n\n\
+             Thin lines are runs, the others the means of runs with one name and one length. Runs without a hold-out are \
+             not drawn.\n",
         );
     }
     opponents(&mut page, figures)?;
@@ -41,117 +44,140 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
     Ok(page)
 }
 
-/// How far the results are from the paper's own.
-fn scope(page: &mut String, figures: &[Shown]) -> Result<()> {
-    let mut passes = Vec::new();
-    let mut costs = Vec::new();
-    for figure in figures {
-        let Some(paper) = differences::paper_scale(&figure.experiment)? else {
-            continue;
-        };
-        let whole = training_images(&paper).map(|n| n as f64 * f64::from(paper.training.epochs));
-        passes.extend(figure.image_passes().zip(whole).map(|(here, paper)| here / paper));
-        costs.push(
-            differences::full_costs(&figure.experiment)?.1 / differences::full_costs(&paper)?.1,
-        );
-    }
-    if passes.is_empty() {
+/// A row a figure: how far it is from the paper's scale, and how its claims came out.
+fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
+    if figures.is_empty() {
         writeln!(page, "No figure is in yet.")?;
         return Ok(());
     }
-    writeln!(
-        page,
-        "The networks were trained on {} of the images that the paper's were shown, and the largest of a figure costs {} of \
-         the paper's largest. So order and sign are compared, and sizes only as a share of the paper's; accuracies \
-         themselves are lower than the paper's and are not judged.",
-        percent_range(&passes),
-        percent_range(&costs)
-    )?;
+    page.push_str(
+        "The table says how long the networks were trained, in images seen, and what the dearest network costs, both as a \
+         share of the paper's. At this scale the sign of an effect and the order of the networks are judged. Sizes of \
+         effects are shown as shares of the paper's and not judged, and accuracies are not compared with the paper's.\n\n",
+    );
+    let mut rows = Vec::new();
+    for figure in figures {
+        let Experiment { dataset, training, seeds, .. } = &figure.experiment;
+        let [passes, cost] = shares(figure)?;
+        let [hold, fail, no_effect, undecided] = outcomes(figure);
+        let (epochs, seeds) = (training.epochs.to_string(), seeds.len().to_string());
+        let (name, data) = (markdown::heading_link(&figure.name), cell(&dataset.to_string()));
+        rows.push([name, data, epochs, passes, cost, seeds, hold, fail, no_effect, undecided]);
+    }
+    let head = "figure | data | epochs | images seen | dearest network | seeds | hold | fail | no effect | undecided";
+    page.push_str(&markdown::table(head, rows));
     Ok(())
 }
 
-/// `3 to 20 %`, or one number.
-fn percent_range(shares: &[f64]) -> String {
-    let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = shares.iter().copied().fold(0.0, f64::max);
-    let text = |share: f64| {
-        let percent = 100.0 * share;
-        if percent < 10.0 { format!("{percent:.1}") } else { format!("{percent:.0}") }
+/// Images seen in training, and the cost of the dearest network, as shares of the paper's.
+fn shares(figure: &Shown) -> Result<[String; 2]> {
+    let Some(paper) = differences::paper_scale(&figure.experiment)? else {
+        return Ok(["-", "-"].map(String::from));
     };
-    let (least, most) = (text(least), text(most));
-    if least == most { format!("{least} %") } else { format!("{least} to {most} %") }
+    let percent = |share: f64| match 100.0 * share {
+        percent if percent < 10.0 => format!("{percent:.1} %"),
+        percent => format!("{percent:.0} %"),
+    };
+    let whole = training_images(&paper).map(|n| n as f64 * f64::from(paper.training.epochs));
+    let passes = figure.image_passes().zip(whole).map(|(here, paper)| here / paper);
+    let full = |experiment: &Experiment| differences::full_costs(experiment).map(|costs| costs.1);
+    let cost = full(&figure.experiment)? / full(&paper)?;
+    Ok([passes.map_or("-".to_string(), percent), percent(cost)])
 }
 
-fn contents(page: &mut String, figures: &[Shown]) {
-    if figures.is_empty() {
-        return;
-    }
-    let rows = figures.iter().map(|figure| {
-        let of = |verdict: &str| figure.claims.iter().filter(|r| r.verdict == verdict).count();
-        let [hold, fail, no_effect, too_few] =
-            ["holds", "fails", "no-effect", "too-few-seeds"].map(|v| of(v).to_string());
-        let Experiment { dataset, training, seeds, .. } = &figure.experiment;
-        let (epochs, seeds) = (training.epochs.to_string(), seeds.len().to_string());
-        let name = markdown::heading_link(&figure.name);
-        [name, cell(&dataset.to_string()), epochs, seeds, hold, fail, no_effect, too_few]
-    });
-    let head = "figure | data | epochs | seeds | hold | fail | no effect | too few seeds";
-    page.push('\n');
-    page.push_str(&markdown::table(head, rows));
+/// How many claims have each verdict; of a figure that stands beside another, none.
+fn outcomes(figure: &Shown) -> [String; 4] {
+    let of = |verdict: &str| figure.claims.iter().filter(|row| row.verdict == verdict).count();
+    ["holds", "fails", "no-effect", "too-few-seeds"].map(|verdict| match figure.experiment.beside {
+        Some(_) => "-".to_string(),
+        None => of(verdict).to_string(),
+    })
 }
 
-fn claims(page: &mut String, judged: &Judged) -> Result<()> {
+fn effects(page: &mut String, judged: &Judged) -> Result<()> {
     writeln!(page, "\n## The paper's claims\n")?;
     if judged.effects().next().is_some() {
-        let (directions, effects) = (directions(judged), judged.effects().count());
+        let directions = judged.effects().filter(|d| d.claim.kind == Kind::Direction).count();
         writeln!(
             page,
             "![Every claim's effect in units of the paper's, with its 95 % interval](claims.svg)\n\n\
-             In units of the paper's effect (0 none, 1 the paper's); claims whose paper's effect is below their margin in \
-             units of twice the margin. A claim that several figures measure is shown once, by the one with most seeds and \
+             In units of the paper's effect (0 none, 1 the paper's, -1 as large the other way); claims whose paper's effect \
+             is below their margin in units of twice the margin. `ln` is a difference of logarithms of accuracies: 0.065 ln \
+             is 6.3 % of the accuracy. A claim that several figures measure is shown once, by the one with most seeds and \
              images.\n\n\
-             {effects} claims are judged with no correction for their number: were every effect 0, about {:.1} of the \
-             {directions} directions would hold and as many fail by chance.\n\n\
-             Each claim was committed, with its margin and the model, before the runs that judge it (the table at the end \
-             says where that is not so); none was changed after a result on CIFAR was seen.\n",
+             A direction holds where the interval lies above 0, harmlessness where it lies below the margin; what reaches \
+             over is undecided. The last column is for what is undecided: the seeds that would decide it in four of five \
+             repetitions, were the paper's effect the true one.\n\n\
+             {} effects are judged with no correction for their number. Were every effect 0, {:.1} of the {directions} \
+             directions would hold by chance. Effects share networks, so they do not come out independently.\n\n\
+             Claims and margins stood in the source before the runs that judge them began (the table 'What made them' says \
+             where they did not); `experiments/claims.yaml` says what had been seen by then.\n",
+            judged.effects().count(),
             0.025 * directions as f64
         )?;
+        let head = "claim | the paper says | paper | here [95 %] | margin | share of the paper's | verdict | seeds | seeds for 80 %";
+        page.push_str(&markdown::table(head, judged.effects().map(effect_row)));
     }
-    let head = "the paper says | source | paper | here [95 %] | share of the paper's | verdict | seeds | needed";
-    let rows = judged.decided.iter().map(|decided| {
-        let Decided { claim, row, .. } = decided;
-        let reason = decided.reason().map_or(String::new(), |why| format!(" ({why})"));
-        let verdict = format!("**{}**{}", verdict(row), cell(&reason));
-        let (text, source) = (cell(&claim.text), cell(&claim.source));
-        let (seeds, needed) = (row.seeds.to_string(), row.needed.clone());
-        [text, source, papers(row), effect(row), share(row), verdict, seeds, needed]
-    });
-    page.push_str(&markdown::table(head, rows));
+    let list = |names: Vec<String>| names.join(", ");
     if !judged.not_measurable.is_empty() {
-        let names: Vec<String> = judged
-            .not_measurable
-            .iter()
-            .map(|(claim, why)| format!("{} ({why})", claim.id))
-            .collect();
-        writeln!(page, "\nNot measurable: {}.", names.join("; "))?;
+        let named = judged.not_measurable.iter();
+        let named = named.map(|(claim, why)| format!("{} ({why})", claim.id));
+        writeln!(page, "\nNot measurable: {}.", list(named.collect()))?;
     }
-    if !judged.absent.is_empty() {
-        let names: Vec<&str> = judged.absent.iter().map(|claim| claim.id.as_str()).collect();
-        writeln!(page, "\nNo figure here has the curves of: {}.", names.join(", "))?;
+    for kind in &KINDS {
+        let own = judged.absent.iter().filter(|claim| claim.figure == kind.figure);
+        let own: Vec<String> = own.map(|claim| claim.id.clone()).collect();
+        if !own.is_empty() {
+            writeln!(page, "\nNot measured yet, {}: {}.", kind.in_the_paper, list(own))?;
+        }
     }
     Ok(())
 }
 
-fn directions(judged: &Judged) -> usize {
-    judged.effects().filter(|decided| decided.claim.kind == Kind::Direction).count()
+fn effect_row(decided: &Decided) -> [String; 9] {
+    let Decided { claim, row, .. } = decided;
+    let says = format!("{} ({})", claim.text, claim.source);
+    let [paper, margin] = papers_and_margin(row);
+    let verdict = format!("**{}**", verdict(row));
+    let (seeds, needed) = (row.seeds.to_string(), row.needed.clone());
+    let needed = if row.verdict == "too-few-seeds" { needed } else { String::new() };
+    [cell(&claim.id), cell(&says), paper, effect(row), margin, share(row), verdict, seeds, needed]
+}
+
+/// Claims that need no run.
+fn counts(page: &mut String, judged: &Judged) {
+    page.push_str(
+        "\n## Counts\n\nCounts need no training. They are compared to the last digit that the paper or its code gives.\n\n",
+    );
+    let rows = judged.counts().map(|decided| {
+        let Decided { claim, row, .. } = decided;
+        let reason = decided.reason().map_or(String::new(), cell);
+        let [paper, _] = papers_and_margin(row);
+        let numbers = claim.paper.as_ref().map_or(1, |paper| paper.all().len());
+        let which = if numbers > 1 {
+            format!("the farthest of {numbers} numbers: ")
+        } else {
+            String::new()
+        };
+        let says = format!("{} ({})", claim.text, claim.source);
+        let verdict = format!("**{}**", verdict(row));
+        [cell(&says), format!("{which}{paper}"), effect(row), verdict, reason]
+    });
+    page.push_str(&markdown::table(
+        "what is counted | there | here | verdict | likely reason",
+        rows,
+    ));
 }
 
 /// The effect as a share of the paper's, and what its interval says.
-fn share(row: &super::load::ClaimRow) -> String {
+fn share(row: &ClaimRow) -> String {
     let (Some(ratio), Some(low), Some(high)) = (row.ratio, row.ratio_low, row.ratio_high) else {
         return String::new();
     };
-    let words = row.magnitude.replace('-', " ");
+    let words = match row.magnitude.as_str() {
+        "as-paper" => "not distinguishable from it".to_string(),
+        magnitude => magnitude.replace('-', " "),
+    };
     format!("{ratio:.2} [{low:.2}, {high:.2}] {words}").trim_end().to_string()
 }
 
@@ -166,19 +192,25 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
         for i in 0..names.len() {
             let is_last = names.get(i + 1) != Some(&names[i]);
             // Of the networks of Fig. 3 the one without an intermediate classifier stands for all.
-            let stands = !names[i].contains(" at ");
+            let is_positional = figure.experiment.figure.is_positional();
+            let stands = !is_positional || !names[i].contains(" at ");
             let entry = (names[i], costs[i], parameters[i]);
             if !is_last || !stands || seen.contains(&entry) {
                 continue;
             }
             let millions = |n: f64| format!("{:.2} M", n / 1e6);
             let place = kind(figure.experiment.figure).in_the_paper.to_string();
-            rows.push([cell(names[i]), millions(costs[i]), millions(parameters[i]), place]);
+            // `ResNet without` in the tables.
+            let name = match names[i].strip_suffix(" without").filter(|_| is_positional) {
+                Some(family) => format!("{family}, no intermediate classifier"),
+                None => names[i].to_string(),
+            };
+            rows.push([cell(&name), millions(costs[i]), millions(parameters[i]), place]);
             seen.push(entry);
         }
     }
     page.push_str(
-        "\n## The networks\n\nThe opponents are unequal: networks of like cost differ in their parameters. Of the last exit:\n\n",
+        "\n## The networks\n\nThe opponents are unequal in cost and in parameters. Of the last exit:\n\n",
     );
     page.push_str(&markdown::table("network | multiply-adds | parameters | in", rows));
     Ok(())

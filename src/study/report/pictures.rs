@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::super::kinds::{KINDS, Kind as Figure};
 use super::claims::{Decided, Judged, verdict};
-use super::differences;
+use super::differences::{self, CONVOLUTIONAL, classifiers};
 use super::load::{ClaimRow, Shown, training_images};
 use crate::eval::claims::Kind;
 use crate::figures::forest::{self, Claim as Drawn, Outcome};
@@ -16,6 +16,12 @@ use crate::figures::trend::{self, Trend};
 /// Draws what there is something to draw for.
 pub(super) fn draw(out: &Path, figures: &[Shown], judged: &Judged) -> Result<()> {
     let place = |name: &str| (out.join(format!("{name}.svg")), out.join(format!("{name}.png")));
+    // What an earlier report drew and this one does not is not to be shown.
+    for (svg, png) in ["claims", "trend", "learning"].map(place) {
+        for picture in [svg, png].into_iter().filter(|picture| picture.is_file()) {
+            std::fs::remove_file(&picture).with_context(|| picture.display().to_string())?;
+        }
+    }
     let group = |kind: &Figure| {
         let own = judged.effects().filter(|decided| decided.claim.figure == kind.figure);
         (kind.in_the_paper.to_string(), own.filter_map(drawn).collect())
@@ -30,14 +36,17 @@ pub(super) fn draw(out: &Path, figures: &[Shown], judged: &Judged) -> Result<()>
         let (svg, png) = place("trend");
         trend::draw(&panels, &svg, &png)?;
     }
-    let tables: Vec<PathBuf> =
-        figures.iter().map(|figure| figure.folder.join("learning.csv")).collect();
+    let tables: Vec<(PathBuf, &str)> = figures
+        .iter()
+        .map(|figure| {
+            let is_control = classifiers(&figure.experiment) == CONVOLUTIONAL;
+            let apart = if is_control { ", convolutional classifiers" } else { "" };
+            (figure.folder.join("learning.csv"), apart)
+        })
+        .filter(|(path, _)| path.is_file())
+        .collect();
     let (svg, png) = place("learning");
-    learning::draw(
-        &tables.into_iter().filter(|path| path.is_file()).collect::<Vec<_>>(),
-        &svg,
-        &png,
-    )?;
+    learning::draw(&tables, &svg, &png)?;
     Ok(())
 }
 
@@ -46,7 +55,7 @@ fn drawn(decided: &Decided) -> Option<Drawn> {
     let row = &decided.row;
     let (value, low, high, margin) = (row.value?, row.low?, row.high?, row.margin?);
     let unit = match row.paper {
-        Some(paper) if paper.abs() >= margin => paper,
+        Some(paper) if paper.abs() >= margin => paper.abs(),
         _ => 2.0 * margin,
     };
     let scaled = |x: f64| x / unit;
@@ -69,13 +78,16 @@ fn drawn(decided: &Decided) -> Option<Drawn> {
     })
 }
 
-/// A panel for each figure that was trained for several lengths, or for one that the paper is set
-/// beside.
+/// A panel for each figure that was trained for several lengths.
 fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>, f64)>> {
     let mut panels = Vec::new();
     for kind in KINDS.iter().filter(|kind| kind.figure.is_positional()) {
         let figure = kind.figure;
-        let own = |shown: &&Shown| shown.experiment.figure == figure && is_of_one_kind(shown);
+        // The control with convolutional classifiers is no point of the trend.
+        let own = |shown: &&Shown| {
+            let experiment = &shown.experiment;
+            experiment.figure == figure && classifiers(experiment) != CONVOLUTIONAL
+        };
         let own: Vec<&Shown> = figures.iter().filter(own).collect();
         let Some(paper) = papers_passes(&own)? else {
             continue;
@@ -88,13 +100,6 @@ fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>,
         }
     }
     Ok(panels)
-}
-
-/// Whether the baselines have the paper's pooled classifiers: the control with convolutional ones is
-/// no point of the trend.
-fn is_of_one_kind(shown: &Shown) -> bool {
-    let text = serde_json::to_string(&shown.experiment.networks).unwrap_or_default();
-    !text.contains("convolutional")
 }
 
 fn papers_passes(figures: &[&Shown]) -> Result<Option<f64>> {
@@ -113,7 +118,7 @@ fn trend_of(claim: &str, figures: &[&Shown]) -> Option<Trend> {
         Some((figure.image_passes()?, row.ratio?, half(row)?, row.seeds as usize))
     };
     let points: Vec<_> = figures.iter().filter_map(point).collect();
-    (!points.is_empty()).then(|| Trend { label: claim.to_string(), points })
+    (points.len() > 1).then(|| Trend { label: claim.to_string(), points })
 }
 
 fn half(row: &ClaimRow) -> Option<f64> {

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::claims::{Judged, effect, papers, verdict};
+use super::claims::{Judged, effect, papers_and_margin, verdict};
 use super::load::{ClaimRow, Shown};
-use super::{cell, differences, plain, stages, summary};
+use super::{cell, differences, plain, published, stages, summary};
+use crate::eval::figure::Figure;
 use crate::eval::named::unique;
 use crate::results::markdown::{self, table};
 
@@ -32,7 +33,7 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
     )?;
     writeln!(
         page,
-        "Made by {} with LibTorch {}, {}; {}; trainings {:.1} h. `{}` makes it again.\n",
+        "Made by {} with LibTorch {}, {}; {}; trainings {:.1} h. `{}` makes it again and trains what is missing.\n",
         plain(&figure.run["program"]),
         plain(&figure.run["libtorch"]),
         plain(&figure.run["ended"]),
@@ -40,11 +41,27 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
         figure.hours(),
         figure.command()
     )?;
+    let lacking = figure.not_trained();
+    if !lacking.is_empty() {
+        writeln!(page, "**Not trained yet: {}.**\n", cell(&lacking))?;
+    }
     difference_table(page, figure)?;
-    curve_table(page, figure)?;
-    position_table(page, figure)?;
+    if experiment.figure.is_positional() {
+        accuracy_table(page, figure)?;
+        position_table(page, figure)?;
+    } else {
+        curve_table(page, figure)?;
+        published::write(page, figure)?;
+    }
     if let Some(rows) = &figure.summary {
         summary::table(page, rows)?;
+    }
+    let is_joined = experiment.networks.iter().any(|entry| entry.joined.is_some());
+    if is_joined && experiment.figure == Figure::BudgetedBatch {
+        page.push_str(
+            "Where several networks are joined, the picture shows the best of them on the test images. The verdicts take the \
+             best on the hold-out.\n\n",
+        );
     }
     claim_table(page, figure, judged)
 }
@@ -61,7 +78,37 @@ fn difference_table(page: &mut String, figure: &Shown) -> Result<()> {
     Ok(())
 }
 
-/// Best accuracy of every curve, mean over seeds.
+/// Accuracies of Fig. 3's networks, mean over seeds, and of those without an intermediate classifier.
+fn accuracy_table(page: &mut String, figure: &Shown) -> Result<()> {
+    let text = |name| figure.curves.text(name);
+    let (curves, seeds) = (text("curve")?, text("seed")?);
+    let number = |name| figure.curves.optional_numbers(name);
+    let (depths, accuracy) = (number("relative_depth")?, number("accuracy")?);
+    let reference = number("reference_accuracy")?;
+    let has_reference = figure.experiment.figure == Figure::FigFinalDegradation;
+    // Curve and depth, seed, accuracy; every position repeats its reference.
+    let mut all: Vec<([String; 2], &str, f64)> = Vec::new();
+    for i in 0..curves.len() {
+        let depth = depths[i].map_or(String::new(), |depth| format!("{depth:.2}"));
+        let reference = reference[i].filter(|_| has_reference).map(|a| ("none".to_string(), a));
+        for (depth, accuracy) in reference.into_iter().chain(accuracy[i].map(|a| (depth, a))) {
+            all.push(([curves[i].clone(), depth], &seeds[i], accuracy));
+        }
+    }
+    let all = unique(all);
+    let rows = unique(all.iter().map(|(place, ..)| place)).into_iter().map(|place| {
+        let own: Vec<f64> = all.iter().filter(|one| one.0 == *place).map(|one| one.2).collect();
+        let mean = own.iter().sum::<f64>() / own.len() as f64;
+        let [curve, depth] = place.clone();
+        [cell(&curve), depth, format!("{:.1} %", 100.0 * mean), own.len().to_string()]
+    });
+    let head = "curve | intermediate classifier at depth | accuracy, mean over seeds | seeds";
+    page.push_str(&table(head, rows));
+    page.push('\n');
+    Ok(())
+}
+
+/// The highest point of every curve, mean over seeds.
 fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
     let curves = &figure.curves;
     let accuracies = curves.numbers("accuracy")?;
@@ -79,7 +126,10 @@ fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
         let mean = best.iter().map(|(_, a)| a).sum::<f64>() / best.len() as f64;
         means.push([cell(label), format!("{:.1} %", 100.0 * mean), best.len().to_string()]);
     }
-    page.push_str(&table("curve | best accuracy, mean over seeds | seeds", means));
+    page.push_str(&table(
+        "curve | its highest point on the test images, mean over seeds | seeds",
+        means,
+    ));
     page.push('\n');
     Ok(())
 }
@@ -94,12 +144,18 @@ fn position_table(page: &mut String, figure: &Shown) -> Result<()> {
     let (curve, reference, seeds) = (text("curve")?, text("reference")?, text("seeds")?);
     let (depth, loss) = (number("relative_depth")?, number("loss")?);
     let (low, high) = (number("low")?, number("high")?);
-    let rows = (0..curve.len()).map(|i| {
+    // The last position of a figure beside another need not be late.
+    let is_shown =
+        |i: &usize| figure.experiment.beside.is_none() || reference[*i] != "last position";
+    let rows = (0..curve.len()).filter(is_shown).map(|i| {
         let depth = format!("{:.2}", depth[i]);
         let loss = format!("{:.3} [{:.3}, {:.3}]", loss[i], low[i], high[i]);
         [cell(&curve[i]), depth, reference[i].clone(), loss, seeds[i].clone()]
     });
-    page.push_str("Loss at each position in ln, pointwise and without a verdict:\n\n");
+    page.push_str(
+        "Loss at each position in ln, pointwise and without a verdict. One model over all positions gives these intervals \
+         and the verdicts; the bars of the picture are Student's t at one position alone, and wider.\n\n",
+    );
     page.push_str(&table("curve | relative depth | relative to | loss [95 %] | seeds", rows));
     page.push('\n');
     Ok(())
@@ -108,15 +164,23 @@ fn position_table(page: &mut String, figure: &Shown) -> Result<()> {
 /// The figure's claims; what cannot be measured is one line. A claim that another figure decides
 /// has its value and no verdict here.
 fn claim_table(page: &mut String, figure: &Shown, judged: &Judged) -> Result<()> {
+    if let Some(judge) = &figure.experiment.beside {
+        writeln!(
+            page,
+            "The claims are judged by {}; effects measured here are in claims.csv.",
+            markdown::heading_link(judge)
+        )?;
+        return Ok(());
+    }
     let (shown, absent): (Vec<_>, Vec<_>) = figure.claims.iter().partition(|row| row.is_measured());
     let line = |row: &&ClaimRow| {
         let decides = judged.is_decided_by(&row.claim, &figure.name);
         let verdict = if decides { verdict(row) } else { "judged elsewhere".to_string() };
-        let (claim, needed, note) = (row.claim.clone(), row.needed.clone(), cell(&row.note));
-        [claim, papers(row), effect(row), verdict, row.seeds.to_string(), needed, note]
+        let ([paper, _], note) = (papers_and_margin(row), cell(&row.note));
+        [row.claim.clone(), paper, effect(row), verdict, row.seeds.to_string(), note]
     };
     if !shown.is_empty() {
-        let head = "claim | paper | here [95 %] | verdict | seeds | needed | note";
+        let head = "claim | paper | here [95 %] | verdict | seeds | note";
         page.push_str(&table(head, shown.iter().map(line)));
     }
     if !absent.is_empty() {

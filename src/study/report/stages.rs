@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::super::standing;
 use super::load::Shown;
@@ -19,9 +20,10 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
     writeln!(
         page,
         "\n## What made them\n\nClaims, margins and the model are committed before the runs that they judge. A claim that \
-         did not stand there yet when a figure's runs began is exploratory for it.\n"
+         did not stand there yet when a figure's runs began is exploratory for it. Later changes of the code that judges \
+         are not tracked here: the verdicts are today's. Where devices are mixed, they are mixed with seeds and networks.\n"
     )?;
-    let head = "figure | runs began at commit | did its claims stand there | hours of one process | machine";
+    let head = "figure | runs began at commit | did its claims stand there | hours of one process | runs by the device they began on";
     let row = |figure: &Shown| {
         let (stood, hours) = (stood(out, figure, &now), format!("{:.1}", figure.hours()));
         [markdown::heading_link(&figure.name), commits(figure), stood, hours, machine(figure)]
@@ -47,28 +49,28 @@ pub(super) fn commits(figure: &Shown) -> String {
     if all.is_empty() { "unknown".to_string() } else { format!("{}{dirty}", all.join(", ")) }
 }
 
-/// Processors, threads, device, precision.
+/// Which runs began on which device, threads, precision.
 pub(super) fn machine(figure: &Shown) -> String {
-    let name = |value: &serde_json::Value| match value["name"].as_str() {
-        Some(name) => name.to_string(),
-        None => plain(value),
+    let of_device = |entry: &Value| {
+        let seeds: Vec<String> =
+            entry["seeds"].as_array().into_iter().flatten().map(plain).collect();
+        format!(
+            "{} with {}: {} run(s), seeds {}",
+            plain(&entry["device"]),
+            plain(&entry["processor"]),
+            plain(&entry["runs"]),
+            seeds.join(", ")
+        )
     };
-    let processors: Vec<String> = figure.listed("processor").into_iter().map(name).collect();
-    let list = |key: &str| {
-        let all: Vec<String> = figure.listed(key).into_iter().map(plain).collect();
-        all.join(", ")
-    };
+    let devices: Vec<String> = figure.listed("runs_by_device").into_iter().map(of_device).collect();
+    let threads: Vec<String> = figure.listed("threads").into_iter().map(plain).collect();
     let precision = serde_json::to_value(figure.experiment.training.precision).map(|p| plain(&p));
-    format!(
-        "{}; {} thread(s) a training; {}; {}",
-        processors.join(", "),
-        list("threads"),
-        list("device"),
-        precision.unwrap_or_default()
-    )
+    let threads = format!("{} thread(s) a training", threads.join(", "));
+    let parts = devices.into_iter().chain([threads, precision.unwrap_or_default()]);
+    parts.collect::<Vec<_>>().join("; ")
 }
 
-/// Whether the claims that a figure decides are, word for word, in the commits that began its runs.
+/// Whether the claims that a figure measures stood, judged as today, in the commits that began its runs.
 fn stood(out: &Path, figure: &Shown, now: &[Claim]) -> String {
     let commits: Vec<String> = figure.listed("commit").into_iter().map(plain).collect();
     let judged = |claim: &&Claim| figure.claims.iter().any(|row| row.claim == claim.id);

@@ -33,7 +33,8 @@ fn results(rows: &str) -> tempfile::TempDir {
         "program": "repro", "format": FORMAT, "libtorch": "2", "ended": "2026-01-01T00:00:00Z",
         "processor": [{"name": "some processor"}], "threads": [1], "device": ["cpu"],
         "training_seconds": 7200.0, "runs": ["a", "b"], "seconds_of_runs": [3600.0, 3600.0],
-        "missing": ["c"], "commit": ["0123456789abcdef"], "dirty": true, "training_data": "0123456789abcdef",
+        "missing": ["resnet-20-2exits-c16-cifar100-seed12-abc"],
+        "runs_by_device": [{"device": "cpu", "processor": "some processor", "runs": 2, "seeds": [10, 11]}], "commit": ["0123456789abcdef"], "dirty": true, "training_data": "0123456789abcdef",
     });
     write("run.json", &run.to_string());
     folder
@@ -52,14 +53,19 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
     let page = fs::read_to_string(&written[0]).unwrap();
     // 10 epochs of 45,000 images, of 300 of 45,000.
     for part in [
-        "trained on 3.3 % of the images",
-        "0.050 [0.030, 0.070] ln | 0.76 [0.45, 1.06] as paper | **holds**",
+        "| 10 | 3.3 % | 32 % | 3 | 1 | 0 | 0 | 0 |",
+        "0.050 [0.030, 0.070] ln | 0.033 ln | 0.76 [0.45, 1.06] not distinguishable from it | **holds** | 3 |  |",
+        "| 130,000,000 | 139,669,632 | **fails** |",
+        "| the farthest of 5 numbers: 3,254,000,000 | 3,253,794,488 | **holds** |",
+        "Not measured yet, Fig. 5: anytime-above-resnet-classifiers,",
+        "**Not trained yet: resnet-20-2exits-c16-cifar100 (1 run(s)).**",
+        "| ResNet | none | 53.0 % | 1 |\n| ResNet | 0.11 | 50.0 % | 1 |",
         "Not measurable: final-resnet-keeps-late (ResNet: no position late).",
-        "| ResNet without | 40.81 M | 0.28 M | Fig. 3, right |",
-        "| 2.0 | some processor; 1 thread(s) a training; cpu; fp32 |",
+        "| ResNet, no intermediate classifier | 40.81 M | 0.28 M | Fig. 3, right |",
+        "| 2.0 | cpu with some processor: 2 run(s), seeds 10, 11; 1 thread(s) a training; fp32 |",
         "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 3 |",
         "Not measurable here (claims.csv says why): final-resnet-keeps-late.",
-        "Seeds 10, 11, 12: 2 run(s); 1 not trained yet. |",
+        "Seeds 10, 11, 12: 2 run(s); not trained yet: resnet-20-2exits-c16-cifar100 (1 run(s)). |",
         "Trained on 45000 training images; 5000 others are held out",
         "learning.csv has 1 training(s) of 2 epoch(s). |",
         "| 2.0 hours of one process for 2 runs, each counted once. |",
@@ -70,15 +76,48 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
-    for picture in ["claims.svg", "claims.png", "trend.svg", "trend.png", "learning.svg"] {
+    for picture in ["claims.svg", "claims.png", "learning.svg"] {
         assert!(out.join(picture).is_file(), "{picture}");
     }
+    // One length of training is no trend.
+    assert!(!out.join("trend.svg").exists());
     let exact = fs::read_to_string(out.join("exact/claims.csv")).unwrap();
     assert!(exact.contains("exact-port-parameters,holds"), "{exact}");
     let forest = fs::read(out.join("claims.svg")).unwrap();
     write_report(&out).unwrap();
     assert_eq!(fs::read_to_string(&written[0]).unwrap(), page);
     assert_eq!(fs::read(out.join("claims.svg")).unwrap(), forest);
+}
+
+#[test]
+fn a_figure_beside_another_judges_nothing_and_the_control_has_a_table() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let [main, control] = ["", "-convolutional"]
+        .map(|apart| out.join(format!("fig-final-degradation-cifar100{apart}-cpu")));
+    fs::create_dir(&control).unwrap();
+    for file in fs::read_dir(&main).unwrap().map(Result::unwrap) {
+        let text = fs::read_to_string(file.path()).unwrap();
+        // More epochs and more seeds than those of the figure that judges.
+        let text = text
+            .replace("dataset:", "beside: fig-final-degradation-cifar100-cpu\ndataset:")
+            .replace("channels: 16 }", "channels: 16, classifier: convolutional }")
+            .replace("epochs: 10", "epochs: 30")
+            .replace(",holds,as-paper,0.05,", ",,,0.02,")
+            .replace("classifier,0.05,0.03,0.07", "classifier,0.02,0.01,0.03");
+        fs::write(control.join(file.file_name()), text).unwrap();
+    }
+    let page = fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
+    for part in [
+        "| 30 | 10 % | 44 % | 3 | - | - | - | - |",
+        "0.050 [0.030, 0.070] ln | 0.033 ln |",
+        "## Network or classifier?",
+        "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 0.020 [0.010, 0.030] | - |",
+        "The claims are judged by [fig-final-degradation-cifar100-cpu]",
+        "| the baselines' intermediate classifiers | pooled, linear | convolutional |",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
 }
 
 #[test]
@@ -90,7 +129,11 @@ fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
     assert_eq!(write_report(&out).unwrap().len(), 2);
     let text = fs::read_to_string(&readme).unwrap();
     assert!(text.starts_with("# Mine\n<!-- findings -->\nOf ") && text.ends_with("-->\nrest\n"));
-    assert!(text.contains("| 0.066 | 0.050 [0.030, 0.070] ln | holds |"), "{text}");
+    assert!(
+        text.contains("1 hold, 0 fail.\n") && text.contains("Not trained yet: resnet-20"),
+        "{text}"
+    );
+    assert!(text.contains("| 0.066 ln | 0.050 [0.030, 0.070] ln | holds |"), "{text}");
     assert!(text.contains(&findings(&out).unwrap()) && !text.contains("stale"));
 }
 

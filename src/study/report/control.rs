@@ -1,0 +1,98 @@
+//! The control: the baselines with MSDNet's classifiers, so that classifier and network can be told
+//! apart.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::cell;
+use super::differences::{CONVOLUTIONAL, classifiers};
+use super::load::Shown;
+use crate::results::markdown;
+
+/// A table for each figure by position that stands beside another and differs by the classifier.
+pub(super) fn write(page: &mut String, figures: &[Shown]) -> Result<()> {
+    let mut tables = String::new();
+    for control in figures.iter().filter(|figure| classifiers(&figure.experiment) == CONVOLUTIONAL)
+    {
+        let of = control.experiment.beside.as_ref();
+        let Some(main) = of.and_then(|name| figures.iter().find(|f| f.name == *name)) else {
+            continue;
+        };
+        let rows = rows(&losses(main)?, &losses(control)?);
+        if !rows.is_empty() {
+            let (main, control) = (link(main), link(control));
+            writeln!(tables, "\n{control} beside {main}; loss in ln [95 %]:\n")?;
+            let head = "network | relative depth | relative to | pooled, linear | convolutional | MSDNet, convolutional";
+            tables.push_str(&markdown::table(head, rows));
+        }
+    }
+    if !tables.is_empty() {
+        page.push_str(
+            "\n## Network or classifier?\n\nThe baselines' intermediate classifiers are pooled and linear, MSDNet's are two \
+             convolutions of 128 channels. Here the baselines have MSDNet's as well.\n",
+        );
+        page.push_str(&tables);
+    }
+    Ok(())
+}
+
+fn link(figure: &Shown) -> String {
+    markdown::heading_link(&figure.name)
+}
+
+/// A loss at a position: curve, depth, reference; the loss with its interval.
+type Loss = ([String; 3], String);
+
+fn losses(figure: &Shown) -> Result<Vec<Loss>> {
+    let Some(table) = &figure.positions else {
+        return Ok(Vec::new());
+    };
+    let (curve, reference) = (table.text("curve")?, table.text("reference")?);
+    let number = |name| table.numbers(name);
+    let (depth, loss) = (number("relative_depth")?, number("loss")?);
+    let (low, high) = (number("low")?, number("high")?);
+    let row = |i: usize| {
+        let place = [curve[i].clone(), format!("{:.2}", depth[i]), reference[i].clone()];
+        (place, format!("{:.3} [{:.3}, {:.3}]", loss[i], low[i], high[i]))
+    };
+    // What is relative to the last position has another reference in the control.
+    let comparable = |loss: &Loss| loss.0[2] != "last position";
+    Ok((0..curve.len()).map(row).filter(comparable).collect())
+}
+
+fn rows(main: &[Loss], control: &[Loss]) -> Vec<[String; 6]> {
+    let of =
+        |place: &[String; 3]| main.iter().find(|(known, _)| known == place).map(|(_, loss)| loss);
+    let mut rows = Vec::new();
+    for (place, convolutional) in control {
+        let Some(pooled) = of(place) else { continue };
+        let [curve, depth, reference] = place.clone();
+        let msdnet = of(&["MSDNet".to_string(), depth.clone(), reference.clone()]);
+        let msdnet = msdnet.map_or("-".to_string(), Clone::clone);
+        rows.push([cell(&curve), depth, reference, pooled.clone(), convolutional.clone(), msdnet]);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(curve: &str, depth: &str, reference: &str, loss: &str) -> Loss {
+        ([curve, depth, reference].map(String::from), loss.to_string())
+    }
+
+    #[test]
+    fn positions_of_both_stand_beside_each_other_and_beside_msdnets() {
+        let main = [
+            loss("ResNet", "0.11", "none", "0.07"),
+            loss("ResNet", "0.33", "none", "0.06"),
+            loss("MSDNet", "0.11", "none", "0.01"),
+        ];
+        let control =
+            [loss("ResNet", "0.11", "none", "0.03"), loss("ResNet", "0.5", "none", "0.02")];
+        let expected = ["ResNet", "0.11", "none", "0.07", "0.03", "0.01"].map(String::from);
+        assert_eq!(rows(&main, &control), [expected]);
+    }
+}
