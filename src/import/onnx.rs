@@ -8,15 +8,13 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-use crate::nn::{Layer, Network, Node, NodeId, Weights};
+use crate::nn::{EPSILON, Layer, Network, Node, NodeId, Weights};
 use crate::results::protobuf::Message;
 
 /// Version of the operators: Slice, Pad and BatchNormalization take the form written here.
 const OPSET: i64 = 17;
 /// Version of the file format that goes with it.
 const IR_VERSION: i64 = 8;
-/// Batch normalisation's, as in training.
-const EPSILON: f32 = 1e-5;
 /// The only input, `[N, C, H, W]`.
 const INPUT: &str = "images";
 const FLOAT: i64 = 1;
@@ -149,7 +147,7 @@ impl Writer<'_> {
             Layer::BatchNorm => {
                 let suffixes = ["weight", "bias", "running_mean", "running_var"];
                 let inputs = [inputs, self.weights(node, &suffixes)?].concat();
-                let epsilon = [("epsilon", Attribute::Float(EPSILON))];
+                let epsilon = [("epsilon", Attribute::Float(EPSILON as f32))];
                 self.push("BatchNormalization", &inputs, output.clone(), &epsilon);
             }
             Layer::Relu => self.push("Relu", &inputs, output.clone(), &[]),

@@ -278,7 +278,7 @@ fn images_that_leave_a_batch_change_no_other_image() {
     }
 }
 
-/// Images of a test split, normalised, and what the network says of each: the class at every exit.
+/// The class of each row of logits.
 fn classes(logits: &[f32], size: usize) -> Vec<u32> {
     logits.chunks(size).map(argmax).collect()
 }

@@ -15,6 +15,7 @@ use super::random::{below, stream};
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
     /// Pixels of zeros on each side before a crop of the original size at one of (2 crop + 1)^2 offsets; 0 = off.
+    /// Of an image folder 0 = the central part, any other number = a part of random place and size.
     pub crop: usize,
     /// Whether half of the images are mirrored left to right.
     pub flip: bool,
@@ -26,7 +27,7 @@ impl Default for Augmentation {
     }
 }
 
-/// What is subtracted from and divided into each channel, pixels from 0 to 1.
+/// What is subtracted from each channel, and what it is then divided by; of pixels from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Normalisation {
     /// One mean a channel.
@@ -147,7 +148,7 @@ impl Gather {
     }
 }
 
-/// Indices as an int64 tensor, after a check that a panic-free error needs: each is below `images`.
+/// Indices as an int64 tensor; an error where one is not below `images`.
 pub(super) fn index_tensor(indices: &[u32], images: usize, device: Device) -> Result<Tensor> {
     if let Some(wrong) = indices.iter().find(|&&i| i as usize >= images) {
         bail!("image {wrong} of a data set that has {images}");

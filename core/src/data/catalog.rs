@@ -42,7 +42,7 @@ pub(super) struct Row {
     /// Training and test images.
     pub(super) images: [usize; 2],
     pub(super) classes: usize,
-    /// Names of the classes by label; of others than these the numbers.
+    /// Names of the classes by label, with ", " between them; empty where their numbers serve.
     class_names: &'static str,
     pixels: &'static Pixels,
     default_validation: usize,

@@ -79,7 +79,7 @@ impl Files {
                 path.display()
             );
         }
-        Files::new(listing.files, listing.classes, listing.left_out)
+        Files::new(listing.files, listing.names.len(), listing.left_out)
     }
 
     /// The same without the images that cannot be read, and their number. Every file is read.
@@ -101,7 +101,7 @@ impl Files {
             );
         }
         let broken = total - whole.len();
-        Ok((Files::new(whole, listing.classes, listing.left_out)?, broken))
+        Ok((Files::new(whole, listing.names.len(), listing.left_out)?, broken))
     }
 
     fn new(files: Vec<(PathBuf, usize)>, classes: usize, left_out: LeftOut) -> Result<Files> {
@@ -163,7 +163,8 @@ impl Files {
         Ok(Tensor::f_from_data_size(&bytes, &shape, tch::Kind::Uint8)?)
     }
 
-    /// SHA-256 over class numbers, file names, sizes and contents.
+    /// SHA-256 over class numbers, file names, sizes and contents; of more than 4 GiB of files the first
+    /// kilobyte of each stands for its content.
     ///
     /// # Errors
     /// A file that cannot be read.

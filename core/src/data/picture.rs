@@ -9,11 +9,11 @@ use image::imageops::{self, FilterType};
 use super::files::transform;
 use super::{Facts, folder};
 
-/// A picture as bytes `[C, H, W]`, as the images of a data set with these facts. Colour images of
-/// 224 pixels a side are cut as those of an image folder in evaluation; others are resized to fit
-/// with their shorter side and cut in the middle; grey ones get the zeros around them that
-/// Fashion-MNIST's have. One of another data set that is as large as its images is taken as it is.
-/// Before all that a photograph is turned as its camera says; the flag says whether it was.
+/// A picture as bytes `[C, H, W]`, as the images of a data set with these facts. First a photograph is
+/// turned as its camera says; the flag says whether it was. For colour images of 224 pixels a side it is
+/// cut as an image folder's are in evaluation. For others it is resized by its shorter side and cut in
+/// the middle, and a grey one gets the zeros around it that Fashion-MNIST's have; a picture that has
+/// their size already keeps its pixels.
 ///
 /// # Errors
 /// Names the file.
@@ -69,7 +69,9 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_dir() {
-            inside(path, &mut found)?;
+            let mut inside = folder::below(path, &mut folder::LeftOut::default())?;
+            inside.sort();
+            found.extend(inside);
         } else {
             found.push(path.clone());
         }
@@ -77,22 +79,26 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn inside(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for path in folder::entries(folder)? {
-        // A link to a folder could lead around in a circle.
-        let is_folder = path.is_dir() && !path.is_symlink();
-        if is_folder {
-            inside(&path, found)?;
-        } else if path.is_file() && folder::is_image(&path) {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn linked_folders_are_searched_and_a_link_that_leads_back_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["photos", "elsewhere"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        for name in ["photos/b.png", "elsewhere/a.jpg", "elsewhere/notes.txt"] {
+            std::fs::write(at(name), []).unwrap();
+        }
+        std::os::unix::fs::symlink(at("elsewhere"), at("photos/2024")).unwrap();
+        std::os::unix::fs::symlink(at("photos"), at("photos/again")).unwrap();
+        let found = find(&[at("photos")]).unwrap();
+        assert_eq!(found, [at("photos/2024/a.jpg"), at("photos/b.png")]);
+    }
 
     fn facts(channels: usize, side: usize) -> Facts {
         let mut facts = super::super::Dataset::Synthetic.facts().unwrap();

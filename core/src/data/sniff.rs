@@ -43,7 +43,7 @@ pub(crate) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
     (start.len() >= 16 && start.iter().all(text)).then_some("a text file")
 }
 
-/// The same as the end of a sentence: `; the file looks like a PNG image`, or nothing.
+/// The same as the end of a sentence: `; it is a PNG image`, or nothing.
 pub fn hint(bytes: &[u8]) -> String {
     match kind_of(bytes) {
         Some("empty") => "; the file is empty".to_string(),

@@ -107,7 +107,7 @@ impl Source {
         Batches::new(self, vec![indices.to_vec()], norm, change, device)?.images(0)
     }
 
-    /// SHA-256 of shape, pixels and labels: see [`digest`].
+    /// SHA-256 of shape, pixels and labels ([`digest`]); of image files see [`Files::digest`].
     ///
     /// # Errors
     /// When a tensor cannot be read.

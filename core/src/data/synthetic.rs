@@ -2,8 +2,8 @@
 //!
 //! A class is a direction (rows or columns), a period and a colour of stripes. An image shows its own class's
 //! stripes, fainter stripes of another class, and noise; how much fainter is drawn for each image, so that some are
-//! easy and some nearly ambiguous. Shifts and mirror images keep their class. Only additions and multiplications are
-//! used: the images are the same bytes on every machine.
+//! easy and some nearly ambiguous. Shifts and mirror images keep their class. Only arithmetic that is rounded alike
+//! everywhere is used, no sine: the images are the same bytes on every machine.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;

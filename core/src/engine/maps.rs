@@ -11,8 +11,8 @@ use std::ptr::NonNull;
 use super::places::{Pool, Slice};
 use crate::heap::prefer_huge_pages;
 
-/// Words after the last map of a single image that a vector's end, of every second word too, may run
-/// over.
+/// Words behind the last map: so far may a vector of a single image's pixels, or of every second one,
+/// reach beyond it.
 const SLACK: usize = 32;
 
 /// The values of one group of images.

@@ -43,7 +43,7 @@ pub use workers::Left;
 
 /// A network ready for inference on this machine.
 pub struct Engine {
-    /// `[C, H, W]` of an image, multiplied.
+    /// Floats of an image: C x H x W.
     image: usize,
     classes: usize,
     precision: Precision,
@@ -61,8 +61,8 @@ pub struct Engine {
 
 impl Engine {
     /// An engine for all exits of `network`, with the best instructions of this machine. In bf16,
-    /// feature maps and weights are bfloat16, sums and biases 32-bit floats; without a precision that
-    /// is taken where the machine gains by it and the network allows it.
+    /// feature maps and weights are bfloat16, sums and biases 32-bit floats. Where no precision is
+    /// given, bf16 is taken if the machine gains by it and the network allows it.
     ///
     /// # Errors
     /// When a weight cannot be read, or in bf16 the machine cannot multiply bfloat16 or the network

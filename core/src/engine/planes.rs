@@ -114,8 +114,7 @@ fn writes_floats(units: &[Unit], unit: &Unit) -> bool {
     }
 }
 
-const UNEVEN: &str =
-    "a network that adds an odd number of channels does not run in bf16; fp32 does";
+const UNEVEN: &str = "a network that adds an odd number of channels cannot run in bf16; fp32 works";
 
 /// Channels in order.
 fn regular(channels: usize, paired: bool) -> Vec<Plane> {

@@ -88,7 +88,7 @@ fn vendor() -> [u8; 12] {
 ///
 /// # Safety
 /// Every function may be called only where the instructions are there, with pointers to
-/// [`Simd::LANES`] words.
+/// [`Simd::LANES`] words; [`Simd::load_evens`] reads twice as many.
 pub(super) unsafe trait Simd: Copy {
     /// The register.
     type V: Copy;
@@ -114,7 +114,7 @@ pub(super) unsafe trait Simd: Copy {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// The lesser of each lane and that of `most`; what is not a number stays.
     unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V;
-    /// Reads every second word, from the first of twice as many.
+    /// Reads twice as many words and keeps every second one, from the first on.
     unsafe fn load_evens(from: *const f32) -> Self::V;
     /// The bits that are set in both.
     unsafe fn and(v: Self::V, mask: Self::V) -> Self::V;

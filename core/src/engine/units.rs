@@ -4,10 +4,7 @@
 use anyhow::{Context, Result};
 use tch::{Device, Kind, Tensor};
 
-use crate::nn::{Layer, Network, NodeId, Schedule, Weights};
-
-/// As in `forward`.
-const EPSILON: f64 = 1e-5;
+use crate::nn::{EPSILON, Layer, Network, NodeId, Schedule, Weights};
 
 /// Kernel, stride and padding of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

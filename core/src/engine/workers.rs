@@ -107,7 +107,7 @@ impl<'a> Worker<'a, '_> {
             }
             self.begin(first..(first + lanes).min(count));
         }
-        // What this thread leaves to wait from now on waits at a segment that it has yet to come to.
+        // What this thread leaves to wait from now on waits at a later segment of this loop.
         for segment in 1..self.engine.exits() {
             let group = self.shared.waiting(segment).take();
             if let Some(group) = group {

@@ -45,7 +45,7 @@ unsafe impl Simd for Wide {
     }
     #[inline(always)]
     unsafe fn relu(v: Self::V) -> Self::V {
-        // The second operand is taken where the first is not a number, which must stay one.
+        // Where one operand is not a number the second is taken, so what is not a number stays.
         unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
     }
     #[inline(always)]

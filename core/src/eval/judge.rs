@@ -169,7 +169,7 @@ fn find(rule: &Rule, figure: Figure, measured: &Measured) -> Findings {
             match rule {
                 Rule::Loss { curve, of } => families.loss(curve, *of),
                 Rule::KeepsMore { curve, than, of } => families.difference(curve, than, *of),
-                _ => Err(format!("the rule is not about {figure:?}")),
+                _ => Err(format!("the rule is not about {figure}")),
             }
         }
     }

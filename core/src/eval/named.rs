@@ -1,4 +1,4 @@
-//! What people call things: names of closed lists, labels of open ones.
+//! Names of closed lists, and the values of a list, each once.
 
 /// A closed list: `ALL`, the `name` of each member, and [`by_name`]. `$what` is what an error calls
 /// a member.

@@ -16,7 +16,7 @@ pub fn softmax_f32(logits: &[f32]) -> Vec<f32> {
 /// Logarithm of the softmax of C logits divided by `temperature`.
 pub fn log_softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
     let mut scaled: Vec<f64> = logits.iter().map(|&z| f64::from(z) / temperature).collect();
-    // The largest is taken off first: of a sure exit only that leaves all digits of a small logarithm.
+    // The largest is taken off first: else the logarithm of a probability near 1 would lose its digits.
     let largest = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     scaled.iter_mut().for_each(|z| *z -= largest);
     let rest = scaled.iter().map(|z| z.exp()).sum::<f64>().ln();
@@ -36,7 +36,8 @@ pub fn log_sum_exp(values: &[f64]) -> f64 {
     largest + values.iter().map(|v| (v - largest).exp()).sum::<f64>().ln()
 }
 
-/// Index of the largest logit; of equal ones the first.
+/// Index of the largest logit; of equal ones the first. Not generic, so that it is compiled here,
+/// optimised.
 pub fn argmax(logits: &[f32]) -> u32 {
     largest(logits)
 }

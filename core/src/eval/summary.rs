@@ -119,11 +119,10 @@ pub fn falls_by_more_than(probability: &[Vec<f64>], fall: f64) -> f64 {
     (0..images).filter(falls).count() as f64 / images.max(1) as f64
 }
 
-/// Every number of the summary, on the test split; thresholds come from the hold-out. A network
-/// of one exit has no curve.
+/// Every number of the summary, on the test split; thresholds come from the hold-out.
 ///
 /// # Errors
-/// When the predictions cannot be used, or the hold-out is too small.
+/// When the predictions cannot be used, the network has one exit, or the hold-out is too small.
 pub fn summarise(network: &Network) -> Result<Vec<Entry>> {
     network.check()?;
     ensure!(network.test.exits > 1, "a network of one exit has nothing to leave early");

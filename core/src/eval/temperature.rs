@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_that_is_too_sure_is_cooled_to_its_accuracy() {
+    fn an_exit_that_is_too_sure_is_heated_to_its_accuracy() {
         // Right 3 times of 4, so the odds should be 3: gap / T = ln 3.
         let fitted = fit(&always_as_sure(5.0, 3, 4)).unwrap();
         assert!((fitted[0] - 5.0 / 3f64.ln()).abs() < 1e-9, "{fitted:?}");

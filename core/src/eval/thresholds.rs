@@ -9,9 +9,9 @@
 //! ```
 //!
 //! for a budget of B multiply-adds, where C_k is what an image that leaves at exit k has cost.
-//! [`solve`](crate::eval::budgeted::solve) finds q for a budget.
 //! Here `ratio` = 1 - q, from 0 to infinity (above 1 most images go on, which no q can say), so
-//! q_k is proportional to `ratio^k`.
+//! q_k is proportional to `ratio^k`; [`solve`](crate::eval::budgeted::solve) finds the ratio for a
+//! budget.
 //!
 //! A threshold is the confidence of the surest hold-out image that is to stay, and an image leaves
 //! where its confidence is above it. Meant to leave by exit k, in all, are N (q_1 + .. + q_k)

@@ -25,7 +25,7 @@ pub struct Config {
     #[serde(default)]
     pub bottleneck: bool,
     /// What a transition leaves of the channels; 1 = all (DenseNet-C has less).
-    #[serde(default = "one")]
+    #[serde(default = "super::width::one")]
     pub compression: f64,
     /// Whether the growth doubles after each transition (DenseNet*, section 5.3).
     #[serde(default)]
@@ -37,10 +37,6 @@ pub struct Config {
     /// The intermediate classifiers; the final one is always pooled.
     #[serde(default)]
     pub classifier: Classifier,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 exits_by_list!(config => BLOCKS * config.layers_per_block, "composite layer", classifier);

@@ -58,8 +58,9 @@ pub enum Classifier {
     Convolutional,
 }
 
-/// What a family whose exits are a list `exits_after` says of its depth and its exits: `$depth` counts
-/// the units, which are called `$unit`; `$classifier` is the key of intermediate classifiers alone.
+/// Depth and exits of a family whose exits are the list `exits_after`: `$depth` is its number of units,
+/// `$unit` what they are called, `$classifier` a key that means nothing without intermediate
+/// classifiers.
 macro_rules! exits_by_list {
     ($config:ident => $depth:expr, $unit:literal $(, $classifier:ident)?) => {
         pub(super) const UNIT: &str = $unit;

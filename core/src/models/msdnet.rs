@@ -119,14 +119,7 @@ fn stem(net: &mut Builder, config: &Config, image: Feature) -> Vec<Feature> {
         }),
         Stem::Imagenet => net.at("layers.0", grid_place(0, 0), |net| {
             // The reference leaves a bias on this one convolution.
-            let conv = Conv {
-                channels: channels(0),
-                kernel: 7,
-                stride: 2,
-                padding: 3,
-                groups: 1,
-                bias: true,
-            };
+            let conv = Conv { kernel: 7, padding: 3, bias: true, ..Conv::three(channels(0), 2) };
             let h = conv_bn_relu(net, image, conv);
             net.max_pool(h, 3, 2, 1)
         }),

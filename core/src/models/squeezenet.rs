@@ -142,19 +142,12 @@ fn classifier(net: &mut Builder, form: Form, x: Feature, classes: usize) -> Feat
 
 impl Form {
     fn first(self) -> Conv {
-        let conv = |channels, kernel, stride, padding| Conv {
-            channels,
-            kernel,
-            stride,
-            padding,
-            groups: 1,
-            bias: true,
+        let conv = match self {
+            Form::V1_0 => Conv { kernel: 7, padding: 0, ..Conv::three(96, 2) },
+            Form::V1_1 => Conv { padding: 0, ..Conv::three(64, 2) },
+            Form::Cifar => Conv::three(96, 1),
         };
-        match self {
-            Form::V1_0 => conv(96, 7, 2, 0),
-            Form::V1_1 => conv(64, 3, 2, 0),
-            Form::Cifar => conv(96, 3, 1, 1),
-        }
+        conv.biased()
     }
 
     /// After how many fire modules a pool comes.

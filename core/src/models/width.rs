@@ -22,7 +22,7 @@ pub struct Config {
     pub exits_after: Vec<usize>,
 }
 
-fn one() -> f64 {
+pub(super) fn one() -> f64 {
     1.0
 }
 

@@ -64,12 +64,13 @@ pub enum Layer {
     Linear,
 }
 
-/// Whether batch normalisation uses the batch's statistics and moves the running ones.
+/// Whether a pass trains: batch normalisation then takes the batch's statistics and moves the running
+/// ones, and dropout drops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Batch statistics; gradients.
+    /// Batch statistics, dropout; gradients.
     Train,
-    /// Running statistics.
+    /// Running statistics, no dropout.
     Evaluate,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Of a convolution in g groups an input reaches c_out / g outputs, so c_out / g stands for c_out. A
 //! convolution with a bias and without batch normalisation has nothing that sets the size of its
-//! output; it is drawn from N(0, 2 / (k k c_in)), which keeps it (He et al., 2015, equation 10).
+//! output; it is drawn from N(0, 2 / (k k c_in)), which keeps it (He et al., arXiv 1502.01852, equation 10).
 //!
 //! Each parameter has a random stream of its own, which the seed and the text `FAMILY/PLACE/ROLE`
 //! determine. So networks that differ in an exit alone begin with equal weights elsewhere, and

@@ -19,6 +19,6 @@ pub use builder::{Builder, Conv, Feature};
 pub use forward::{Pass, Precision};
 pub use graph::{Exit, FeatureMap, Layer, Mode, Network, Node, NodeId};
 pub use init::initialise;
+pub use norm::EPSILON;
 pub use schedule::{Schedule, Segment, Step};
-pub use weights::aligned;
-pub use weights::{ParameterSpec, Role, TensorSpec, Weights};
+pub use weights::{ParameterSpec, Role, TensorSpec, Weights, aligned};

@@ -14,7 +14,8 @@ use super::graph::Mode;
 use super::weights::Statistics;
 
 const MOMENTUM: f64 = 0.1;
-const EPSILON: f64 = 1e-5;
+/// Added to the variance by batch normalisation.
+pub const EPSILON: f64 = 1e-5;
 
 unsafe extern "C" {
     fn repro_batch_norm(
@@ -101,8 +102,8 @@ impl Norm<'_> {
     }
 }
 
-/// Whether the channels of a pixel lie together and its neighbours do not lie between them. It
-/// cannot be told of maps of one pixel, which are left to LibTorch.
+/// Whether the channels of each pixel lie side by side in memory. Of maps of one pixel strides cannot
+/// tell; those are left to LibTorch.
 fn is_channels_last(x: &Tensor) -> bool {
     let (size, stride) = (x.size(), x.stride());
     size[1] == 1 || (stride[1] == 1 && size[2] * size[3] > 1)

@@ -92,7 +92,7 @@ impl Network {
 
 const COUNTER: &str = "num_batches_tracked";
 
-/// Tensors that do not fit, told one by one at most.
+/// At most so many tensors that do not fit are listed one by one.
 const LISTED: usize = 10;
 
 /// Running statistics of one batch normalisation.
@@ -244,7 +244,8 @@ impl Weights {
         &self.statistics[&node]
     }
 
-    /// Counts one more batch in the running statistics of every batch normalisation of `nodes`.
+    /// Counts one more batch in the running statistics of every batch normalisation that was
+    /// `computed`, by node id.
     pub(super) fn count_batch(&mut self, computed: &[bool]) {
         for (&node, statistics) in &mut self.statistics {
             statistics.batches += i64::from(computed[node]);
@@ -286,7 +287,7 @@ impl Weights {
         Ok(copy)
     }
 
-    /// The whole state by name: parameters in memory order, running statistics, counters (int64
+    /// The whole state by name: parameters in the order of [`Weights::specs`], running statistics, counters (int64
     /// scalars). The tensors share memory with the weights, counters excepted.
     ///
     /// # Errors

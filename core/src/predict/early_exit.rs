@@ -22,8 +22,8 @@ pub struct Verdict {
 impl Verdict {
     fn new(exit: usize, logits: &[f32], said: Said) -> Result<Verdict> {
         ensure!(
-            logits.iter().all(|x| x.is_finite()),
-            "exit {} gives a number that is not finite: the weights are broken",
+            logits.iter().all(|x| x.is_finite()) && said.confidence.is_finite(),
+            "exit {} or one before it gives a number that is not finite: the weights are broken",
             exit + 1
         );
         Ok(Verdict { exit, predicted: said.class, confidence: said.confidence })

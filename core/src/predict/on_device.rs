@@ -64,6 +64,11 @@ fn gather(left: &[(Tensor, Tensor, Tensor)], count: usize) -> Result<Vec<Verdict
         let class = Vec::<i64>::try_from(&class.f_to_device(Device::Cpu)?)?;
         let confidence = Vec::<f64>::try_from(&confidence.f_to_device(Device::Cpu)?)?;
         for ((row, class), confidence) in rows.into_iter().zip(class).zip(confidence) {
+            anyhow::ensure!(
+                confidence.is_finite(),
+                "exit {} gives a number that is not finite: the weights are broken",
+                exit + 1
+            );
             verdicts[row as usize] = Verdict { exit, predicted: class as u32, confidence };
         }
     }

@@ -16,8 +16,6 @@ use crate::data::folder::{self, LeftOut};
 pub struct Listing {
     /// Files with their labels.
     pub files: Vec<(PathBuf, usize)>,
-    /// Number of classes.
-    pub classes: usize,
     /// Names of the classes.
     pub names: Vec<String>,
     /// Files that are no images.
@@ -46,7 +44,7 @@ pub fn list(root: &Path, split: Split) -> Result<Listing> {
         files.extend(images.into_iter().map(|path| (path, label)));
     }
     let names = classes.iter().map(|class| folder::name(class)).collect();
-    Ok(Listing { files, classes: classes.len(), names, left_out })
+    Ok(Listing { files, names, left_out })
 }
 
 /// Checks that a split has the folders of the classes and no others. Files beside them are left out.

@@ -127,8 +127,8 @@ impl<'a> Curve<'a> {
 }
 
 impl Pair<'_> {
-    /// The budgets from which every network of both sides has begun, in every seed, to where the
-    /// first side ends.
+    /// From where every network of both sides has begun, in every seed, to where the earlier of the two
+    /// sides ends in any seed.
     fn common(&self) -> (f64, f64) {
         let from = self.seeds.iter().map(|(a, b)| a.begun().max(b.begun()));
         let to = self.seeds.iter().map(|(a, b)| a.end().min(b.end()));

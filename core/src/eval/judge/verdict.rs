@@ -63,12 +63,11 @@ named! { Magnitude, "size":
 
 impl Magnitude {
     fn of(low: f64, high: f64) -> Option<Magnitude> {
-        let contains = |x: f64| low <= x && x <= high;
         match () {
             () if high < 0.0 => Some(Magnitude::Opposite),
             () if low > 1.0 => Some(Magnitude::Larger),
             () if high < 1.0 => Some(Magnitude::Smaller),
-            () if contains(1.0) && !contains(0.0) => Some(Magnitude::AsPaper),
+            () if low > 0.0 => Some(Magnitude::AsPaper),
             () => None,
         }
     }

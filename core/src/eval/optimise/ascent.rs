@@ -7,8 +7,8 @@ use super::Price;
 use crate::eval::answers::Answers;
 use crate::eval::thresholds::Thresholds;
 
-/// The objective rises or stays with every step, so this many sweeps are never needed; they only
-/// keep equal objectives from going round for ever.
+/// No step lowers the objective, so a climb takes far fewer sweeps; the limit ends one that goes round
+/// among equal objectives.
 const MOST_SWEEPS: usize = 1000;
 
 /// A local optimum.

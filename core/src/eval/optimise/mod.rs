@@ -69,8 +69,8 @@ pub fn check_lambda(lambda: f64) -> Result<()> {
     Ok(())
 }
 
-/// The exit (from 0) of each image where 1 if wrong, plus lambda times the cost, is least; of
-/// equals the earliest.
+/// The exit (from 0) of each image at which the loss is least: 1 for a wrong answer, plus lambda times
+/// the cost; of equals the earliest.
 ///
 /// Below lambda = 1 / (1 - c_1 / c_K) it is the earliest right exit, and the first where none is
 /// right.

@@ -51,7 +51,7 @@ impl Gate {
             Gate::Bins(bins) => bins.len() + 1,
             Gate::Patience(_) => exits,
         };
-        ensure!(own == exits, "a rule for {own} exits, but {exits} exits");
+        ensure!(own == exits, "a rule for {own} exits, but answers of {exits}");
         Ok(())
     }
 

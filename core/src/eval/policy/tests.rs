@@ -99,15 +99,6 @@ fn knobs_out_of_range_are_refused_by_name() {
 }
 
 #[test]
-fn patience_refuses_combined_exits() {
-    for policy in Policy::ALL {
-        assert!(policy.check_combine(Combine::Single).is_ok());
-        let refused = policy.check_combine(Combine::Mean).is_err();
-        assert_eq!(refused, policy == Policy::Patience, "{policy}");
-    }
-}
-
-#[test]
 fn the_ends_of_each_knob_are_the_first_and_the_last_exit() {
     let first = |policy, knob| {
         let (gate, answers) = gate(policy, Combine::Single, knob).unwrap();

@@ -41,7 +41,8 @@ pub struct Config {
     pub growth: usize,
     /// Factor of each scale; its length is the number of scales (`grFactor`).
     pub scale_growth: Vec<usize>,
-    /// Width of the 1x1 bottleneck by the branch's output, by the scale it reads (`bnFactor`).
+    /// How many times the channels of its branch's output a 1x1 bottleneck has, at most as many as it
+    /// reads: a number for each scale that is read (`bnFactor`).
     pub bottleneck: Vec<usize>,
     /// How many exits, or after which layers (`nBlocks`).
     pub exits: Exits,
@@ -201,20 +202,14 @@ impl Config {
     fn check_sides(&self, input: Input) -> Result<()> {
         let mut side = match self.stem {
             Stem::Cifar => input.side,
-            Stem::Imagenet => {
-                ensure!(
-                    input.side >= 8,
-                    "stem: an image of {} pixels a side is too small",
-                    input.side
-                );
-                input.side.div_ceil(2).div_ceil(2)
-            }
+            Stem::Imagenet => input.side.div_ceil(4),
         };
         for scale in 1..=self.scales() {
+            let hint = if scale > 1 { "; use fewer scales" } else { "" };
             ensure!(
                 side >= 3,
                 "scale_growth: scale {scale} of {} has {side}x{side} pixels, too small for the classifier, \
-                 which halves it twice; use fewer scales",
+                 which halves it twice{hint}",
                 self.scales()
             );
             side = side.div_ceil(2);
