@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::clock::seconds_each_on;
 use super::inference::{counted, fresh_weights, images, leavings};
-use super::{Measured, Subject, Tell};
+use super::{Measured, Subject, Tell, is_wanted};
 use crate::eval::Predictions;
 use crate::nn::{Mode, Precision, Weights};
 use crate::predict::early_exit_on_device;
@@ -28,10 +28,14 @@ pub(super) fn measure(
     let host = fresh_weights(subject)?;
     let images = images(subject, BATCH)?.f_to_device(subject.bench.device)?;
     if inference {
-        for (kind, name) in [(Kind::Float, "fp32"), (Kind::BFloat16, "bf16")] {
+        for (kind, precision) in [(Kind::Float, Precision::Fp32), (Kind::BFloat16, Precision::Bf16)]
+        {
+            if !is_wanted(&subject.bench.precisions, precision) {
+                continue;
+            }
             let weights = host.converted(&subject.network, kind, Device::Cpu)?;
             let weights = weights.moved(subject.bench.device)?;
-            all_exits(subject, weights, &images.f_to_kind(kind)?, name, tell)?;
+            all_exits(subject, weights, &images.f_to_kind(kind)?, precision.name(), tell)?;
         }
     }
     if early {

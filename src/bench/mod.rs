@@ -9,14 +9,14 @@ mod training;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 use tch::Device;
 
 use crate::cost;
 use crate::data::{Dataset, Normalisation, Source, Split};
 use crate::eval::combine::Combine;
-use crate::eval::policy::Policy;
+use crate::eval::policy::{Decide, Policy};
 use crate::models::{Input, NetworkConfig};
 use crate::nn::{Network, Precision};
 use repro_core::named;
@@ -67,8 +67,9 @@ pub struct Bench {
     pub side: Option<usize>,
     /// Batch sizes of the trainings.
     pub batches: Vec<usize>,
-    /// Element types of matrix products, trainings and inference; none = bf16 for inference where the
-    /// machine has it. Without any, products and trainings in both and inference in that.
+    /// Element types of matrix products, trainings and inference; an entry of none leaves inference
+    /// the choice: bf16 where it is faster. An empty list: products and trainings in both, inference as
+    /// with none.
     pub precisions: Vec<Option<Precision>>,
     /// Where to compute. On a GPU a matrix product, training, all exits of 256 images and their early exit are
     /// measured; what is left of the topics is the processor's.
@@ -191,6 +192,11 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     let side = bench.side.unwrap_or(facts.side);
     let input = Input { channels: facts.channels, side, classes: CLASSES };
     bench.policy.check_combine(bench.combine)?;
+    ensure!(
+        matches!(bench.policy.form().decide, Decide::Gate(_)),
+        "the policy {} sees the label, so no image can leave by it",
+        bench.policy
+    );
     let has = |topic| bench.topics.contains(&topic);
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);
@@ -228,11 +234,11 @@ fn one(subject: &Subject, tell: Tell) -> Result<()> {
     if has(Topic::Train) {
         training::train(subject, tell)?;
     }
-    if has(Topic::Memory) {
-        inference::memory(subject, tell)?;
-    }
     if let Device::Cuda(_) = subject.bench.device {
         return gpu::measure(subject, (has(Topic::Inference), has(Topic::Early)), tell);
+    }
+    if has(Topic::Memory) {
+        inference::memory(subject, tell)?;
     }
     if has(Topic::Inference) || has(Topic::Early) {
         for &precision in subject.infers_in() {

@@ -23,7 +23,7 @@ pub fn write_saving(measured: &[Measured], folder: &Path) -> Result<Vec<PathBuf>
         .text("network", each().map(|(m, _)| &m.network))
         .count("batch", each().map(|(_, e)| e.batch as u64))
         .count("threads", each().map(|(m, _)| m.threads as u64))
-        .optional("exit", each().map(|(_, e)| e.exit.map(|k| k as f64)))
+        .text("exit", each().map(|(_, e)| e.exit.map_or(String::new(), |k| k.to_string())))
         .optional("ratio", each().map(|(_, e)| e.ratio))
         .number("counted", each().map(|(_, e)| e.counted))
         .number("measured", each().map(|(_, e)| e.measured))

@@ -16,21 +16,16 @@ const PASSES: f64 = 3.0;
 
 pub(super) fn train(subject: &Subject, tell: Tell) -> Result<()> {
     for &batch in &subject.bench.batches {
-        for (precision, name) in [(Precision::Fp32, "fp32"), (Precision::Bf16, "bf16")] {
+        for precision in [Precision::Fp32, Precision::Bf16] {
             if is_wanted(&subject.bench.precisions, precision) {
-                one(subject, batch, (precision, name), tell)?;
+                one(subject, batch, precision, tell)?;
             }
         }
     }
     Ok(())
 }
 
-fn one(
-    subject: &Subject,
-    batch: usize,
-    (precision, name): (Precision, &str),
-    tell: Tell,
-) -> Result<()> {
+fn one(subject: &Subject, batch: usize, precision: Precision, tell: Tell) -> Result<()> {
     let training =
         Training { epochs: u32::MAX, batch_size: batch, precision, ..Training::default() };
     let run = Run {
@@ -63,7 +58,7 @@ fn one(
     trainer.look()?;
     tell(Measured::images(
         subject.name,
-        &format!("train/{batch}/{name}"),
+        &format!("train/{batch}/{}", precision.name()),
         subject.threads,
         batch as f64 / each,
         PASSES * subject.last(),

@@ -19,8 +19,8 @@ use crate::runs::tell;
 pub struct BenchArgs {
     /// Networks: files or built-in experiments, for CIFAR-100 [default: two of the paper's]
     networks: Vec<String>,
-    /// What to measure: matmul, train, inference, early, sweep, data, memory (of which the last
-    /// wants to be alone) [default: all but memory]
+    /// What to measure: matmul, train, inference, early, sweep, data, memory; measure memory by
+    /// itself [default: all but memory]
     #[arg(long, value_name = "TOPIC,..", value_delimiter = ',')]
     only: Vec<Topic>,
     /// Numbers of threads, each measured

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::options::Gpu;
+use super::options::{Folders, Gpu};
 use super::output::print;
 use crate::look::agreement::examine_numbers;
 use crate::look::doctor::{Check, State, examine};
-use crate::runs::Places;
 use crate::runs::device::{device_name, parse_device, set_threads};
 
 /// Look whether this machine can run the experiments, and how to mend it.
@@ -18,12 +17,8 @@ pub struct DoctorArgs {
     /// Folder for figures and tables
     #[arg(long, default_value = "results", value_name = "DIR")]
     out: PathBuf,
-    /// Folder for trained runs
-    #[arg(long, default_value = "runs", value_name = "DIR")]
-    runs: PathBuf,
-    /// Folder with the data sets
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    folders: Folders,
     /// Compare the numbers of --device instead: with the golden networks of a folder, and with the
     /// processor's over 20 steps of each family
     #[arg(long, value_name = "DIR")]
@@ -50,11 +45,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
             set_threads(0);
             examine_numbers(parse_device(&args.device)?, numerics, golden)?
         }
-        None => examine(&Places {
-            out: args.out.clone(),
-            runs: args.runs.clone(),
-            data: args.data.clone(),
-        }),
+        None => examine(&args.folders.places(&args.out)),
     };
     let is_terminal = std::io::stdout().is_terminal();
     // NO_COLOR: no-color.org.

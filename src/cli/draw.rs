@@ -49,7 +49,11 @@ pub fn run(args: &DrawArgs) -> Result<()> {
                 let stem = with_ending(output, "").display().to_string();
                 PathBuf::from(format!("{}-{place}", stem.trim_end_matches('.')))
             }
-            None => PathBuf::from(file_name(name)),
+            None => {
+                let own = file_name(name);
+                let twins = networks.iter().filter(|(other, _)| file_name(other) == own).count();
+                PathBuf::from(if twins > 1 { format!("{own}-{place}") } else { own })
+            }
         };
         let (svg, png) = (with_ending(&picture, "svg"), with_ending(&picture, "png"));
         diagram(name, config, input)?.draw(&svg, &png)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::options::RunArgs;
+use super::options::{RunArgs, number};
 use super::output::print_path;
 use crate::look::examples::{Aim, write_examples};
 use crate::look::opened::open_run;
@@ -21,10 +21,10 @@ pub struct ExamplesArgs {
     #[arg(long, default_value_t = 10, value_name = "N")]
     per_exit: usize,
     /// Ratio of the exits' shares, as in figure.csv [default: that of the middle budget]
-    #[arg(long, conflicts_with = "budget")]
+    #[arg(long, conflicts_with = "budget", value_parser = number)]
     ratio: Option<f64>,
     /// Mean multiply-adds of an image, such as 20e6 [default: half way between first and last exit]
-    #[arg(long, value_name = "MULTIPLY_ADDS")]
+    #[arg(long, value_name = "MULTIPLY_ADDS", value_parser = number)]
     budget: Option<f64>,
     /// Folder for by-exit.png, corrected.png and their CSVs [default: results/examples/RUN]
     #[arg(short, long, value_name = "DIR")]

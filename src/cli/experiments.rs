@@ -18,8 +18,8 @@ pub struct ExperimentsArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Name, runs, purpose of each, and the hours of one core that training takes: at the speed of the
-    /// experiment's own epochs in `runs`, else at 5e9 multiply-adds a second
+    /// Each one's name, runs, largest network in multiply-adds, hours of training on one core, and
+    /// purpose. Hours are at the speed of its own epochs in `runs`, else at 5e9 multiply-adds a second
     List {
         /// JSON instead of a table
         #[arg(long)]

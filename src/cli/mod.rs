@@ -71,9 +71,9 @@ enum Command {
     Report(report::ReportArgs),
     /// Multiply-adds and parameters of every exit, as CSV
     Costs(costs::CostsArgs),
-    /// Make a finished run of the reference port's weights
+    /// Make a finished run of weights from elsewhere, or of a published run
     Import(import::ImportArgs),
-    /// Write a run's weights with the reference port's names, or the network as an ONNX model
+    /// Write a run's weights, an ONNX model, or a folder for model hubs
     Export(import::ExportArgs),
     /// What a run answers on every image, at every exit
     Predict(predict::PredictArgs),
@@ -87,7 +87,7 @@ enum Command {
     Data(data::DataArgs),
     /// List and show the built-in experiments
     Experiments(experiments::ExperimentsArgs),
-    /// List, show and delete trained runs
+    /// List, show, export, slim and delete runs
     Runs(runs::RunsArgs),
     /// Draw training curves of runs, or write them for TensorBoard
     Watch(watch::WatchArgs),

@@ -145,8 +145,8 @@ impl Arithmetic {
 /// How many processes train.
 #[derive(Debug, clap::Args)]
 pub struct Workers {
-    /// Processes that train side by side; several share a GPU, and they take the GPUs from --device
-    /// on [default: one a core, 1 with --threads; as many as a GPU's memory holds, up to 4]
+    /// Processes that train side by side; several may share a GPU, and the first GPU is the one that
+    /// --device names [default: one a core, 1 with --threads; as many as a GPU's memory holds, up to 4]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub workers: Option<usize>,
 }
@@ -158,7 +158,7 @@ pub struct SavingArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     checkpoint_epochs: u32,
     /// Save a training at least every M minutes, also within an epoch
-    #[arg(long, value_name = "M", default_value_t = 10.0)]
+    #[arg(long, value_name = "M", default_value_t = 10.0, value_parser = minutes)]
     checkpoint_minutes: f64,
 }
 
@@ -212,9 +212,18 @@ pub fn number(text: &str) -> Result<f64> {
     }
 }
 
+fn minutes(text: &str) -> Result<f64> {
+    let minutes = number(text)?;
+    ensure!(minutes >= 0.0, "expected a number from 0");
+    Ok(minutes)
+}
+
 /// A change to an experiment, `key=value`.
 pub fn change(text: &str) -> Result<String> {
-    ensure!(text.contains('='), "expected key=value, such as training.epochs=3");
+    ensure!(
+        text.find('=').is_some_and(|at| at > 0),
+        "expected key=value, such as training.epochs=3"
+    );
     Ok(text.to_string())
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::options::{Arithmetic, Compute, Folders};
 use super::output::print;
@@ -23,7 +23,7 @@ pub struct PredictArgs {
     split: Which,
     /// File for image, exit, label, predicted, confidence: .csv or .parquet [default: CSV on
     /// standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = table)]
     out: Option<PathBuf>,
     /// Also write all logits, [exits, images, classes]
     #[arg(long, value_name = "FILE.safetensors")]
@@ -71,4 +71,14 @@ pub fn run(args: &PredictArgs) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// A file that a table can be written to, by its ending: told before anything is predicted.
+fn table(text: &str) -> Result<PathBuf> {
+    let ending = text.rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_lowercase());
+    ensure!(
+        ["csv", "parquet"].contains(&ending.as_str()),
+        "expected a name that ends in .csv or .parquet"
+    );
+    Ok(text.into())
 }

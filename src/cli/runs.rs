@@ -300,11 +300,15 @@ fn slim(named: &[String], runs: &Path) -> Result<()> {
         [] => list_runs(runs)?,
         named => named.iter().map(|which| find_run(which, runs)).collect::<Result<_>>()?,
     };
+    let mut staying = Vec::new();
     for folder in folders {
-        if slim_run(&folder)? {
-            print_path(folder.path());
+        match slim_run(&folder) {
+            Ok(true) => print_path(folder.path()),
+            Ok(false) => {}
+            Err(error) => staying.push(format!("{error:#}")),
         }
     }
+    ensure!(staying.is_empty(), "{}", staying.join("\n  "));
     Ok(())
 }
 

@@ -92,6 +92,6 @@ fn write_pages(command: &clap::Command, folder: &Path) -> Result<()> {
     print_path(&path);
     let below = command.get_subcommands();
     below
-        .filter(|command| command.get_name() != "help")
+        .filter(|command| command.get_name() != "help" && !command.is_hide_set())
         .try_for_each(|command| write_pages(command, folder))
 }

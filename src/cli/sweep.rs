@@ -30,7 +30,7 @@ enum Command {
     Plan(PlanArgs),
     /// Train one run of a manifest, or all of them side by side
     Run(RunArgs),
-    /// Show what is done, runs, failed and waits; on a terminal until everything has ended
+    /// Show which runs are done, running, failed and waiting; on a terminal until all have ended
     Status(StatusArgs),
     /// Draw every figure from the runs that are done, and say what is missing
     Collect(CollectArgs),
@@ -131,7 +131,7 @@ struct SlurmArgs {
     /// Generic resources of a task, such as gpu:1
     #[arg(long)]
     gres: Option<String>,
-    /// Time limit of a task, as Slurm writes it; a task that comes to it is queued again
+    /// Time limit of a task, as Slurm writes it; a task that reaches it is queued again
     #[arg(long)]
     time: Option<String>,
     /// Tasks at a time
@@ -209,6 +209,7 @@ fn parse_seeds(text: &str) -> Result<Seeds> {
     if let Some((first, last)) = text.split_once("..") {
         let (first, last) = (number(first)?, number(last)?);
         ensure!(first <= last, "it ends before it begins");
+        ensure!(last - first < 10_000, "more than 10,000 seeds");
         return Ok(Seeds((first..=last).collect()));
     }
     let numbers: Result<_> = text.split(',').map(number).collect();
@@ -276,7 +277,7 @@ fn collect(args: &CollectArgs) -> Result<()> {
         [only] if is_manifest(only) => experiments_of(&read_manifest(only)?)?,
         all => (all.to_vec(), Vec::new()),
     };
-    let (told, failures) = collect_figures(&experiments, &changes, &settings);
+    let (told, failures) = collect_figures(&experiments, &changes, &settings)?;
     print(told);
     ensure!(failures.is_empty(), "{}", failures.join("\n  "));
     Ok(())

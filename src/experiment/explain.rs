@@ -45,7 +45,7 @@ fn way_out(message: &str) -> Option<String> {
     let unknown = message.contains("unknown ");
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (wrong, right) = quoted.split_first().filter(|_| unknown)?;
-    if wrong.chars().all(|c| c.is_ascii_digit()) {
+    if !wrong.is_empty() && wrong.chars().all(|c| c.is_ascii_digit()) {
         return Some("a decimal number has a point, such as 0.1, not a comma".to_string());
     }
     if right.contains(&"dataset") && keys_of_training().iter().any(|key| key == wrong) {

@@ -137,8 +137,7 @@ pub type NamedNetworks = Vec<(String, NetworkConfig)>;
 /// # Errors
 /// Names the file, and the key and line in it.
 pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
-    let is_file =
-        path == "-" || Path::new(path).exists() || path.contains('/') || path.contains('.');
+    let is_file = path == "-" || Path::new(path).is_file() || path.contains(['/', '.']);
     let text = if is_file { read_text(path)? } else { find(path)?.1 };
     networks_of(&text).with_context(|| format!("in {path}"))
 }

@@ -266,9 +266,6 @@ fn check_curve(members: &[&Trained], label: &str, figure: Figure) -> Result<()> 
 /// What the names of one curve's networks begin with, cut at a word; else the family.
 fn common_label(names: &[&str], family: &str) -> String {
     let first = names[0];
-    if names.iter().all(|n| *n == first) {
-        return first.to_string();
-    }
     let shared = first
         .char_indices()
         .map(|(i, c)| i + c.len_utf8())
@@ -297,7 +294,6 @@ mod tests {
             common_label(&["ResNet at 4", "ResNet at 8", "ResNet without"], "ResNet"),
             "ResNet"
         );
-        assert_eq!(common_label(&["ResNet-56", "ResNet-56"], "ResNet"), "ResNet-56");
         assert_eq!(common_label(&["a4", "b8"], "MSDNet"), "MSDNet");
         assert_eq!(common_label(&["msd-3", "msd-33"], "MSDNet"), "msd");
         assert_eq!(

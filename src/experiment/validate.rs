@@ -66,6 +66,14 @@ impl Experiment {
             entry.fixed.is_none() || self.figure == Figure::BudgetedBatch,
             "fixed: belongs to a budgeted-batch figure"
         );
+        ensure!(
+            entry.seed_offset == 0 || (entry.ensemble.is_none() && entry.joined.is_none()),
+            "seed_offset: belongs to a network"
+        );
+        ensure!(
+            entry.fixed.is_none() || entry.joined.is_none(),
+            "fixed: belongs to the networks that are joined"
+        );
         let Some(Combines(rules)) = &entry.combine else {
             return Ok(());
         };
@@ -112,16 +120,11 @@ impl Experiment {
         t.schedule.validate(f64::from(t.epochs))
     }
 
-    /// Names are unique but for a figure by position, where one name is one curve; what an
-    /// ensemble names is a network of this file.
+    /// Names are unique; what an ensemble names is a network of this file.
     fn check_names(&self, members: &[Named]) -> Result<()> {
         for (i, a) in members.iter().enumerate() {
             let twin = members[..i].iter().find(|b| b.name == a.name);
-            ensure!(
-                twin.is_none() || self.figure.is_positional(),
-                "networks: two entries are called \"{}\"",
-                a.name
-            );
+            ensure!(twin.is_none(), "networks: two entries are called \"{}\"", a.name);
             let (kind, names) = match &a.member {
                 Member::Network(_) => continue,
                 Member::Ensemble(names) => ("ensemble", names),
@@ -163,6 +166,10 @@ impl Budgeted {
         }
         if let Some(bound) = self.target_bound {
             check_confidence(bound).context("budgeted.target_bound")?;
+            ensure!(
+                self.policies.contains(&Policy::TargetAccuracy),
+                "budgeted.target_bound: is of the policy target-accuracy, which budgeted.policies lacks"
+            );
         }
         for &lambda in &self.lambdas {
             check_lambda(lambda).context("budgeted.lambdas")?;

@@ -261,6 +261,9 @@ pub fn find_run(whole: &str, runs: &Path) -> Result<RunFolder> {
 pub fn find_named_run(which: &str, runs: &Path) -> Result<RunFolder> {
     let name_of = RunFolder::name;
     let all = list_runs(runs)?;
+    if let Some(own) = all.iter().find(|folder| folder.name() == which) {
+        return Ok(own.clone());
+    }
     let begins = |f: &&RunFolder| !which.is_empty() && name_of(f).starts_with(which);
     let found: Vec<&RunFolder> = all.iter().filter(begins).collect();
     match found[..] {

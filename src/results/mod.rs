@@ -1,5 +1,5 @@
-//! Where a run's and a figure's files live, and how they are written; nothing else knows file
-//! names.
+//! Where a run's files live, and how all files are written; nothing else knows the names in a run's
+//! folder.
 
 pub mod answers;
 pub mod atomic;

@@ -129,6 +129,11 @@ pub struct Data<'a> {
 }
 
 impl Data<'_> {
+    /// The splits that a run is predicted on: the test images, and the hold-out where there is one.
+    pub fn splits(&self) -> &'static [Split] {
+        if self.validation > 0 { &[Split::Validation, Split::Test] } else { &[Split::Test] }
+    }
+
     /// Images of the files of `split`, read on the first call.
     pub fn images(&self, split: Split) -> Result<&Loaded> {
         let cell = match split {

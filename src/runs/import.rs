@@ -147,7 +147,7 @@ fn is_there(folder: &RunFolder, tensors: &[(String, Tensor)], force: bool) -> Re
     };
     if !same {
         bail!(
-            "{} holds other weights; --force replaces them, --run DIR keeps both (without a card --seed N, too)",
+            "{} holds other weights; --force replaces them; --run DIR keeps both, and so does --seed N unless a card is imported",
             folder.path().display()
         );
     }

@@ -179,12 +179,6 @@ impl Known {
         Usable::Damaged { epoch: before.map_or(0, |(progress, _)| progress.epoch) }
     }
 
-    /// The splits that the run is predicted on: the test images, and the hold-out where there is one.
-    pub fn splits(&self, data_sets: &DataSets) -> Result<&'static [Split]> {
-        let has_hold_out = data_sets.of_run(&self.run)?.validation > 0;
-        Ok(if has_hold_out { &[Split::Validation, Split::Test] } else { &[Split::Test] })
-    }
-
     /// The network, and its weights in 32-bit floats on the device.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ impl Known {
     }
 
     /// Predictions by the inference engine on the CPU; not kept. Without a precision, bf16 is taken
-    /// where machine and network allow it.
+    /// where it is faster and the network allows it.
     ///
     /// # Errors
     /// When the run is not finished, its files or the data cannot be read, or the machine has not

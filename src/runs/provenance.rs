@@ -1,4 +1,4 @@
-//! `run.json`: what made a figure, so that it can be made again and compared.
+//! What several runs were begun with, summed up; versions and times as text.
 
 use std::time::SystemTime;
 

@@ -101,7 +101,7 @@ pub fn carry_out(
     if outcome != Outcome::Finished || data_sets.settings.only_train {
         return Ok(outcome);
     }
-    for &split in known.splits(data_sets)? {
+    for &split in data_sets.of_run(&task.run)?.splits() {
         match known.predictions(split, data_sets) {
             Err(error) if error.is::<Interrupted>() => return Ok(Outcome::Interrupted),
             result => result.with_context(|| task.label())?,

@@ -230,13 +230,8 @@ fn failed(task: &Task, reason: &str, shared: &Shared) {
 
 /// Another process is training it: asked again later.
 fn put_back(task: Task, shared: &Shared) {
-    let mut queue = locked(&shared.queue);
-    let alone = queue.is_empty();
-    queue.push_back(task);
-    drop(queue);
-    if alone {
-        std::thread::sleep(BUSY);
-    }
+    locked(&shared.queue).push_back(task);
+    std::thread::sleep(BUSY);
 }
 
 #[cfg(test)]

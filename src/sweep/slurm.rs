@@ -131,7 +131,9 @@ pub fn submit(
     atomic::write(&collect_sh, collect.as_bytes())?;
     let array = sbatch(&[], &array_sh)?;
     // After any end of the tasks: a figure without one run is better than none.
-    let collect = sbatch(&[format!("--dependency=afterany:{array}")], &collect_sh)?;
+    let collect = sbatch(&[format!("--dependency=afterany:{array}")], &collect_sh).with_context(|| {
+        format!("job {array} is submitted, and no job that draws the figures; `scancel {array}` takes it back")
+    })?;
     let told = format!(
         "job {array}: {} tasks; job {collect}: the figures, once they have ended\n\
          `repro sweep status {}` shows how far they are; logs in {}\n",
