@@ -168,7 +168,7 @@ impl Budgeted {
             check_confidence(bound).context("budgeted.target_bound")?;
             ensure!(
                 self.policies.contains(&Policy::TargetAccuracy),
-                "budgeted.target_bound: is of the policy target-accuracy, which budgeted.policies lacks"
+                "budgeted.target_bound: belongs to the policy target-accuracy, which budgeted.policies lacks"
             );
         }
         for &lambda in &self.lambdas {

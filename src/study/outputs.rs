@@ -129,17 +129,17 @@ fn began_of(study: &Study) -> Vec<Began> {
 
 /// How many runs, and of which seeds, began on each device.
 fn by_device(study: &Study) -> Vec<serde_json::Value> {
-    let runs = began_with_seed(study);
-    let place = |began: &Began| (began.device.clone(), began.processor.name.clone());
-    let places = unique(runs.iter().map(|(began, _)| place(began)));
-    let row = |(device, processor): (String, String)| {
-        let own =
-            runs.iter().filter(|(began, _)| place(began) == (device.clone(), processor.clone()));
+    let runs: Vec<((String, String), u64)> = began_with_seed(study)
+        .into_iter()
+        .map(|(began, seed)| ((began.device, began.processor.name), seed))
+        .collect();
+    let row = |place: &(String, String)| {
+        let own = runs.iter().filter(|(other, _)| other == place);
         let mut seeds: Vec<u64> = unique(own.clone().map(|(_, seed)| *seed));
         seeds.sort_unstable();
-        json!({ "device": device, "processor": processor, "runs": own.count(), "seeds": seeds })
+        json!({ "device": place.0, "processor": place.1, "runs": own.count(), "seeds": seeds })
     };
-    places.into_iter().map(row).collect()
+    unique(runs.iter().map(|(place, _)| place)).into_iter().map(row).collect()
 }
 
 /// The commits that began the runs that the figure stands on, each once.

@@ -132,7 +132,7 @@ pub fn submit(
     let array = sbatch(&[], &array_sh)?;
     // After any end of the tasks: a figure without one run is better than none.
     let collect = sbatch(&[format!("--dependency=afterany:{array}")], &collect_sh).with_context(|| {
-        format!("job {array} is submitted, and no job that draws the figures; `scancel {array}` takes it back")
+        format!("job {array} is submitted, but the job that draws the figures is not; `scancel {array}` takes it back")
     })?;
     let told = format!(
         "job {array}: {} tasks; job {collect}: the figures, once they have ended\n\

@@ -70,6 +70,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     for path in paths {
         if path.is_dir() {
             let mut inside = folder::below(path, &mut folder::LeftOut::default())?;
+            inside.retain(|path| path.is_file());
             inside.sort();
             found.extend(inside);
         } else {

@@ -92,9 +92,15 @@ fn note(
 ) -> Result<f64> {
     let lines = || panels.iter().flat_map(|panel| &panel.curves);
     let ours = lines().filter(|line| line.style == Style::Ours);
-    let spreads = ours.flat_map(|line| line.points.iter().filter_map(|point| point.spread));
-    let seeds: BTreeSet<usize> = spreads.map(|spread| spread.seeds).collect();
+    // A line without any interval is of one seed; of a mean line only some points have one.
+    let seeds = |line: &Line| {
+        let own = line.points.iter().filter_map(|point| point.spread);
+        let own: BTreeSet<usize> = own.map(|spread| spread.seeds).collect();
+        if own.is_empty() { BTreeSet::from([1]) } else { own }
+    };
+    let seeds: BTreeSet<usize> = ours.flat_map(seeds).collect();
     let n = match (seeds.first(), seeds.last()) {
+        (_, Some(1)) => return Ok(top),
         (Some(first), Some(last)) if first == last => format!("n = {first}"),
         (Some(first), Some(last)) => format!("n = {first} to {last}"),
         _ => return Ok(top),

@@ -123,7 +123,7 @@ fn hours(figures: &[Shown]) -> String {
 fn error_bars(judged: &Judged) -> String {
     let few = judged.effects().filter(|decided| decided.row.seeds < 3).count();
     format!(
-        "95 % intervals cover seeds and test images; in the figures Student's t over seeds. {few} of {} effects have fewer \
+        "95 % intervals cover seeds and test images, of one seed test images alone; in the figures Student's t over seeds. {few} of {} effects have fewer \
          than three seeds and no verdict.",
         judged.effects().count()
     )

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::cost;
-use crate::experiment::{BUILT_IN, Experiment, Plan, RateSchedule};
+use crate::experiment::{BUILT_IN, Entry, Experiment, Plan, RateSchedule};
+use crate::models::Classifier;
 use crate::runs::data::input_of;
 
 /// A setting, as the paper-scale experiment has it and as it is here.
@@ -75,8 +76,13 @@ pub(super) const CONVOLUTIONAL: &str = "convolutional";
 
 /// What the baselines' intermediate classifiers are.
 pub(super) fn classifiers(experiment: &Experiment) -> &'static str {
-    let networks = serde_json::to_string(&experiment.networks).unwrap_or_default();
-    if networks.contains(CONVOLUTIONAL) { CONVOLUTIONAL } else { "pooled, linear" }
+    let own = |entry: &Entry| {
+        let resnet = entry.resnet.as_ref().map(|config| config.classifier);
+        [resnet, entry.densenet.as_ref().map(|config| config.classifier)]
+    };
+    let mut all = experiment.networks.iter().flat_map(own).flatten();
+    let is_convolutional = all.any(|classifier| classifier == Classifier::Convolutional);
+    if is_convolutional { CONVOLUTIONAL } else { "pooled, linear" }
 }
 
 fn augmentation(experiment: &Experiment) -> String {

@@ -15,6 +15,10 @@ use crate::results::markdown;
 const BEGIN: &str = "<!-- findings -->\n";
 const END: &str = "<!-- /findings -->";
 
+/// What intervals are.
+pub(super) const INTERVALS: &str = "Intervals are of 95 % over seeds and test images. Where a side has one seed, its \
+     part covers test images alone, and the interval is too narrow.";
+
 /// What is shown of a verdict in a sentence about effects.
 const VERDICTS: [(&str, &str); 5] = [
     ("holds", "hold"),
@@ -46,10 +50,11 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         .collect();
     writeln!(
         text,
-        "Of the {all} effects that are judged, {measured} are measured so far: {}.\n{}{}\n\
-         Intervals are of 95 % over seeds and test images. Verdicts on effects are about networks of this size and this\n\
-         length of training. `ln` is a difference of logarithms of accuracies: 0.065 ln is 6.3 % of the accuracy.\n\
-         The effects that have a direction, but for the undecided, and all that fail:\n",
+        "Of {all} effects, {measured} are measured so far: {}.\n{}{}\n\
+         {INTERVALS}\n\
+         Verdicts on effects are about networks of this size and this length of training. `ln` is a difference of\n\
+         logarithms of accuracies: 0.065 ln is 6.3 % of the accuracy.\n\
+         The table has the directions that are not undecided, and every other effect that fails.\n",
         parts.join(", "),
         counts(judged),
         not_trained(figures),
@@ -66,9 +71,9 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
 fn counts(judged: &Judged) -> String {
     let agree = judged.counts().filter(|decided| decided.row.verdict == "holds").count();
     let all = judged.counts().count();
-    format!(
-        "Of {all} counts of the paper or its code {agree} agree (`results/README.md` has the others, with reasons)."
-    )
+    let others =
+        if agree < all { " (`results/README.md` has the others, with reasons)" } else { "" };
+    format!("Of {all} counts of the paper or its code {agree} agree{others}.")
 }
 
 /// Names what the figures lack; empty where they lack nothing.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::super::kinds::{KINDS, kind};
 use super::claims::{Decided, Judged, effect, papers_and_margin, verdict};
 use super::load::{ClaimRow, Shown, training_images};
-use super::{cell, control, differences, stages};
+use super::{cell, control, differences, findings, stages};
 use crate::eval::claims::Kind;
 use crate::experiment::Experiment;
 use crate::results::markdown;
@@ -35,8 +35,8 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
     if out.join("learning.svg").is_file() {
         page.push_str(
             "\n## Learning curves\n\n![Accuracy on the hold-out by epoch, a panel a family](learning.svg)\n\n\
-             Thin lines are runs, the others the means of runs with one name and one length. Runs without a hold-out are \
-             not drawn.\n",
+             Each thin line is a run. Each thick line is the mean of the runs of one name and as many epochs; in Fig. 3 all \
+             positions have one name. Runs without a hold-out are not drawn.\n",
         );
     }
     opponents(&mut page, figures)?;
@@ -51,20 +51,22 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
         return Ok(());
     }
     page.push_str(
-        "The table says how long the networks were trained, in images seen, and what the dearest network costs, both as a \
-         share of the paper's. At this scale the sign of an effect and the order of the networks are judged. Sizes of \
-         effects are shown as shares of the paper's and not judged, and accuracies are not compared with the paper's.\n\n",
+        "The table has the images seen in training and the cost of the dearest network, each as a share of the paper's. At \
+         this scale the sign of an effect and the order of the networks are judged. Sizes of effects are shown as shares of \
+         the paper's and not judged, and accuracies are not compared with the paper's.\n\n",
     );
     let mut rows = Vec::new();
     for figure in figures {
         let Experiment { dataset, training, seeds, .. } = &figure.experiment;
         let [passes, cost] = shares(figure)?;
-        let [hold, fail, no_effect, undecided] = outcomes(figure);
+        let [hold, fail, no_effect, undecided, none] = outcomes(figure);
         let (epochs, seeds) = (training.epochs.to_string(), seeds.len().to_string());
         let (name, data) = (markdown::heading_link(&figure.name), cell(&dataset.to_string()));
-        rows.push([name, data, epochs, passes, cost, seeds, hold, fail, no_effect, undecided]);
+        rows.push([
+            name, data, epochs, passes, cost, seeds, hold, fail, no_effect, undecided, none,
+        ]);
     }
-    let head = "figure | data | epochs | images seen | dearest network | seeds | hold | fail | no effect | undecided";
+    let head = "figure | data | epochs | images seen | dearest network | seeds | hold | fail | no effect | undecided | no verdict";
     page.push_str(&markdown::table(head, rows));
     Ok(())
 }
@@ -86,33 +88,40 @@ fn shares(figure: &Shown) -> Result<[String; 2]> {
 }
 
 /// How many claims have each verdict; of a figure that stands beside another, none.
-fn outcomes(figure: &Shown) -> [String; 4] {
+fn outcomes(figure: &Shown) -> [String; 5] {
     let of = |verdict: &str| figure.claims.iter().filter(|row| row.verdict == verdict).count();
-    ["holds", "fails", "no-effect", "too-few-seeds"].map(|verdict| match figure.experiment.beside {
-        Some(_) => "-".to_string(),
-        None => of(verdict).to_string(),
+    ["holds", "fails", "no-effect", "too-few-seeds", ""].map(|verdict| {
+        match figure.experiment.beside {
+            Some(_) => "-".to_string(),
+            None => of(verdict).to_string(),
+        }
     })
 }
 
 fn effects(page: &mut String, judged: &Judged) -> Result<()> {
     writeln!(page, "\n## The paper's claims\n")?;
     if judged.effects().next().is_some() {
-        let directions = judged.effects().filter(|d| d.claim.kind == Kind::Direction).count();
+        let with_verdict = || judged.effects().filter(|d| !d.row.verdict.is_empty());
+        let directions = with_verdict().filter(|d| d.claim.kind == Kind::Direction).count();
         writeln!(
             page,
             "![Every claim's effect in units of the paper's, with its 95 % interval](claims.svg)\n\n\
-             In units of the paper's effect (0 none, 1 the paper's, -1 as large the other way); claims whose paper's effect \
-             is below their margin in units of twice the margin. `ln` is a difference of logarithms of accuracies: 0.065 ln \
-             is 6.3 % of the accuracy. A claim that several figures measure is shown once, by the one with most seeds and \
-             images.\n\n\
-             A direction holds where the interval lies above 0, harmlessness where it lies below the margin; what reaches \
-             over is undecided. The last column is for what is undecided: the seeds that would decide it in four of five \
-             repetitions, were the paper's effect the true one.\n\n\
-             {} effects are judged with no correction for their number. Were every effect 0, {:.1} of the {directions} \
-             directions would hold by chance. Effects share networks, so they do not come out independently.\n\n\
+             The picture shows effects in units of the paper's: 0 is none, 1 the paper's, -1 as large the other way. Where \
+             the paper's effect is below the margin, the unit is twice the margin. `ln` is a difference of logarithms of \
+             accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once, by the \
+             figure with the most seeds (three are enough), and of those by the longest training.\n\n\
+             A direction holds where the interval lies above 0 and fails where it lies below. Harmlessness holds where the \
+             interval lies below the margin and fails where it lies above. Equality holds where the 90 % interval lies \
+             within the margin on both sides of 0, and fails where the 95 % interval lies outside. All else is undecided, \
+             except a direction whose 90 % interval lies within the margin: that is no effect. The last column says how \
+             many seeds would decide an undecided claim in four of five repetitions, were the effect the paper's.\n\n\
+             {}\n\n\
+             {} effects have a verdict, with no correction for their number. Were every effect 0, {:.1} of the {directions} \
+             directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\
              Claims and margins stood in the source before the runs that judge them began (the table 'What made them' says \
              where they did not); `experiments/claims.yaml` says what had been seen by then.\n",
-            judged.effects().count(),
+            findings::INTERVALS,
+            with_verdict().count(),
             0.025 * directions as f64
         )?;
         let head = "claim | the paper says | paper | here [95 %] | margin | share of the paper's | verdict | seeds | seeds for 80 %";
@@ -128,7 +137,7 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
         let own = judged.absent.iter().filter(|claim| claim.figure == kind.figure);
         let own: Vec<String> = own.map(|claim| claim.id.clone()).collect();
         if !own.is_empty() {
-            writeln!(page, "\nNot measured yet, {}: {}.", kind.in_the_paper, list(own))?;
+            writeln!(page, "\nNot judged yet, {}: {}.", kind.in_the_paper, list(own))?;
         }
     }
     Ok(())
@@ -147,7 +156,7 @@ fn effect_row(decided: &Decided) -> [String; 9] {
 /// Claims that need no run.
 fn counts(page: &mut String, judged: &Judged) {
     page.push_str(
-        "\n## Counts\n\nCounts need no training. They are compared to the last digit that the paper or its code gives.\n\n",
+        "\n## Counts\n\nCounts need no training. They must agree to the last digit that the paper or its code gives.\n\n",
     );
     let rows = judged.counts().map(|decided| {
         let Decided { claim, row, .. } = decided;
@@ -175,7 +184,7 @@ fn share(row: &ClaimRow) -> String {
         return String::new();
     };
     let words = match row.magnitude.as_str() {
-        "as-paper" => "not distinguishable from it".to_string(),
+        "as-paper" => "may be the paper's".to_string(),
         magnitude => magnitude.replace('-', " "),
     };
     format!("{ratio:.2} [{low:.2}, {high:.2}] {words}").trim_end().to_string()
@@ -199,7 +208,10 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
                 continue;
             }
             let millions = |n: f64| format!("{:.2} M", n / 1e6);
-            let place = kind(figure.experiment.figure).in_the_paper.to_string();
+            let place = match is_positional {
+                true => "Fig. 3".to_string(),
+                false => kind(figure.experiment.figure).in_the_paper.to_string(),
+            };
             // `ResNet without` in the tables.
             let name = match names[i].strip_suffix(" without").filter(|_| is_positional) {
                 Some(family) => format!("{family}, no intermediate classifier"),
@@ -210,7 +222,7 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
         }
     }
     page.push_str(
-        "\n## The networks\n\nThe opponents are unequal in cost and in parameters. Of the last exit:\n\n",
+        "\n## The networks\n\nThe opponents are unequal in cost and in parameters. Both are of the last exit.\n\n",
     );
     page.push_str(&markdown::table("network | multiply-adds | parameters | in", rows));
     Ok(())

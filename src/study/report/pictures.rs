@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::super::kinds::{KINDS, Kind as Figure};
+use super::super::kinds::{KINDS, Kind as Figure, kind};
 use super::claims::{Decided, Judged, verdict};
 use super::differences::{self, CONVOLUTIONAL, classifiers};
 use super::load::{ClaimRow, Shown, training_images};
 use crate::eval::claims::Kind;
+use crate::eval::named::unique;
 use crate::figures::forest::{self, Claim as Drawn, Outcome};
 use crate::figures::learning;
 use crate::figures::trend::{self, Trend};
@@ -36,18 +37,29 @@ pub(super) fn draw(out: &Path, figures: &[Shown], judged: &Judged) -> Result<()>
         let (svg, png) = place("trend");
         trend::draw(&panels, &svg, &png)?;
     }
-    let tables: Vec<(PathBuf, &str)> = figures
-        .iter()
-        .map(|figure| {
-            let is_control = classifiers(&figure.experiment) == CONVOLUTIONAL;
-            let apart = if is_control { ", convolutional classifiers" } else { "" };
-            (figure.folder.join("learning.csv"), apart)
-        })
-        .filter(|(path, _)| path.is_file())
-        .collect();
     let (svg, png) = place("learning");
-    learning::draw(&tables, &svg, &png)?;
+    learning::draw(&learning_tables(figures), &svg, &png)?;
     Ok(())
+}
+
+/// The tables of learning curves, each with what tells its networks from those of the others.
+fn learning_tables(figures: &[Shown]) -> Vec<(PathBuf, String)> {
+    let data_sets = unique(figures.iter().map(|figure| &figure.experiment.dataset)).len();
+    let table = |figure: &Shown| {
+        let experiment = &figure.experiment;
+        let mut apart = String::new();
+        if experiment.figure.is_positional() {
+            apart.push_str(", Fig. 3");
+        }
+        if classifiers(experiment) == CONVOLUTIONAL {
+            apart.push_str(", convolutional classifiers");
+        }
+        if data_sets > 1 {
+            apart.push_str(&format!(", {}", experiment.dataset));
+        }
+        (figure.folder.join("learning.csv"), apart)
+    };
+    figures.iter().map(table).filter(|(path, _)| path.is_file()).collect()
 }
 
 /// The claim in units of the paper's effect, or of twice the margin where that is larger.
@@ -78,25 +90,26 @@ fn drawn(decided: &Decided) -> Option<Drawn> {
     })
 }
 
-/// A panel for each figure that was trained for several lengths.
+/// A panel for each figure by position that was trained for several lengths: the figure that judges a
+/// claim, and those that stand beside it with the same data and classifiers.
 fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>, f64)>> {
     let mut panels = Vec::new();
-    for kind in KINDS.iter().filter(|kind| kind.figure.is_positional()) {
-        let figure = kind.figure;
-        // The control with convolutional classifiers is no point of the trend.
-        let own = |shown: &&Shown| {
-            let experiment = &shown.experiment;
-            experiment.figure == figure && classifiers(experiment) != CONVOLUTIONAL
+    for judge in figures.iter().filter(|shown| shown.experiment.figure.is_positional()) {
+        let is_point = |shown: &&Shown| {
+            let (own, other) = (&judge.experiment, &shown.experiment);
+            let is_beside = other.beside.as_ref() == Some(&judge.name) || shown.name == judge.name;
+            is_beside && own.dataset == other.dataset && classifiers(own) == classifiers(other)
         };
-        let own: Vec<&Shown> = figures.iter().filter(own).collect();
+        let own: Vec<&Shown> = figures.iter().filter(is_point).collect();
         let Some(paper) = papers_passes(&own)? else {
             continue;
         };
-        let claims = judged.effects().filter(|decided| decided.claim.figure == figure);
+        let claims = judged.effects().filter(|d| d.figure.as_ref() == Some(&judge.name));
         let trends: Vec<Trend> =
             claims.filter_map(|decided| trend_of(&decided.claim.id, &own)).collect();
         if !trends.is_empty() {
-            panels.push((kind.in_the_paper.to_string(), trends, paper));
+            let place = kind(judge.experiment.figure).in_the_paper;
+            panels.push((place.to_string(), trends, paper));
         }
     }
     Ok(panels)

@@ -16,13 +16,17 @@ pub(super) fn write(page: &mut String, figure: &Shown) -> Result<()> {
     if figure.experiment.figure != Figure::Anytime {
         return Ok(());
     }
+    let mut known = published()?;
+    known.retain(|other| {
+        other.dataset == figure.experiment.dataset && other.accuracy_percent.len() > 1
+    });
+    // The plan of an image folder would need the folder.
+    if known.is_empty() {
+        return Ok(());
+    }
     for network in differences::plan(&figure.experiment)?.networks {
-        let of_network = |other: &Published| other.is_of(&network.config).unwrap_or(false);
-        let others: Vec<Published> = published()?
-            .into_iter()
-            .filter(|other| other.dataset == figure.experiment.dataset && of_network(other))
-            .filter(|other| other.accuracy_percent.len() > 1)
-            .collect();
+        let of_network = |other: &&Published| other.is_of(&network.config).unwrap_or(false);
+        let others: Vec<&Published> = known.iter().filter(of_network).collect();
         let own = own(figure, &network.name)?;
         if others.is_empty() || own.is_empty() {
             continue;
@@ -51,7 +55,7 @@ fn own(figure: &Shown, name: &str) -> Result<Vec<Point>> {
     Ok(own.map(|i| (exit[i].clone(), seed[i].clone(), 100.0 * accuracy[i])).collect())
 }
 
-fn table(own: &[Point], others: &[Published]) -> String {
+fn table(own: &[Point], others: &[&Published]) -> String {
     let seeds = unique(own.iter().map(|point| point.1.as_str()));
     let mut head = vec!["exit".to_string()];
     head.extend(seeds.iter().map(|seed| format!("here, seed {seed}")));
@@ -79,7 +83,7 @@ mod tests {
         (other.source, other.recipe) = ("someone".to_string(), "300 epochs".to_string());
         let point = |exit: &str, seed: &str, a| (exit.to_string(), seed.to_string(), a);
         let own = [point("1", "10", 60.0), point("1", "11", 61.0), point("2", "10", 62.04)];
-        let lines = table(&own, &[other]);
+        let lines = table(&own, &[&other]);
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(lines[0], "| exit | here, seed 10 | here, seed 11 | someone, 300 epochs |");
         assert_eq!(lines[2], "| 1 | 60.0 % | 61.0 % | 65.1 % |");

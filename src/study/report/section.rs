@@ -102,8 +102,11 @@ fn accuracy_table(page: &mut String, figure: &Shown) -> Result<()> {
         let [curve, depth] = place.clone();
         [cell(&curve), depth, format!("{:.1} %", 100.0 * mean), own.len().to_string()]
     });
-    let head = "curve | intermediate classifier at depth | accuracy, mean over seeds | seeds";
-    page.push_str(&table(head, rows));
+    let whose = if has_reference { "final" } else { "intermediate" };
+    let head = format!(
+        "curve | intermediate classifier at depth | accuracy of the {whose} classifier, mean over seeds | seeds"
+    );
+    page.push_str(&table(&head, rows));
     page.push('\n');
     Ok(())
 }
@@ -153,8 +156,9 @@ fn position_table(page: &mut String, figure: &Shown) -> Result<()> {
         [cell(&curve[i]), depth, reference[i].clone(), loss, seeds[i].clone()]
     });
     page.push_str(
-        "Loss at each position in ln, pointwise and without a verdict. One model over all positions gives these intervals \
-         and the verdicts; the bars of the picture are Student's t at one position alone, and wider.\n\n",
+        "Loss at each position in ln, pointwise and without a verdict. One model over all positions gives the verdicts and \
+         these intervals, except those relative to the own final classifier. Those, and the bars of the picture, are from \
+         one position alone; the bars leave out the noise of the test images.\n\n",
     );
     page.push_str(&table("curve | relative depth | relative to | loss [95 %] | seeds", rows));
     page.push('\n');
@@ -165,10 +169,14 @@ fn position_table(page: &mut String, figure: &Shown) -> Result<()> {
 /// has its value and no verdict here.
 fn claim_table(page: &mut String, figure: &Shown, judged: &Judged) -> Result<()> {
     if let Some(judge) = &figure.experiment.beside {
+        let is_here = judged.decided.iter().any(|d| d.figure.as_ref() == Some(judge));
+        let judge = match is_here {
+            true => markdown::heading_link(judge),
+            false => format!("{}, which is not among these results", cell(judge)),
+        };
         writeln!(
             page,
-            "The claims are judged by {}; effects measured here are in claims.csv.",
-            markdown::heading_link(judge)
+            "The claims are judged by {judge}. Effects measured here are in claims.csv."
         )?;
         return Ok(());
     }

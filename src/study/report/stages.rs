@@ -20,8 +20,9 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
     writeln!(
         page,
         "\n## What made them\n\nClaims, margins and the model are committed before the runs that they judge. A claim that \
-         did not stand there yet when a figure's runs began is exploratory for it. Later changes of the code that judges \
-         are not tracked here: the verdicts are today's. Where devices are mixed, they are mixed with seeds and networks.\n"
+         did not stand there yet when a figure's runs began is exploratory for it. `yes` is said of rule, margin and the \
+         paper's number; the words may have changed since. The verdicts are those of the program that drew the figure last. \
+         Where several devices trained, device, seed and network change together, so their effects cannot be told apart.\n"
     )?;
     let head = "figure | runs began at commit | did its claims stand there | hours of one process | runs by the device they began on";
     let row = |figure: &Shown| {
@@ -63,11 +64,19 @@ pub(super) fn machine(figure: &Shown) -> String {
         )
     };
     let devices: Vec<String> = figure.listed("runs_by_device").into_iter().map(of_device).collect();
+    let devices = if devices.is_empty() { old_devices(figure) } else { devices };
     let threads: Vec<String> = figure.listed("threads").into_iter().map(plain).collect();
     let precision = serde_json::to_value(figure.experiment.training.precision).map(|p| plain(&p));
     let threads = format!("{} thread(s) a training", threads.join(", "));
     let parts = devices.into_iter().chain([threads, precision.unwrap_or_default()]);
     parts.collect::<Vec<_>>().join("; ")
+}
+
+/// Devices and processors of results from before runs were counted by device.
+fn old_devices(figure: &Shown) -> Vec<String> {
+    let name = |value: &Value| value["name"].as_str().map_or_else(|| plain(value), String::from);
+    let devices = figure.listed("device").into_iter().map(plain);
+    devices.chain(figure.listed("processor").into_iter().map(name)).collect()
 }
 
 /// Whether the claims that a figure measures stood, judged as today, in the commits that began its runs.

@@ -102,7 +102,7 @@ impl<'a> Families<'a> {
     fn contrast(&self, label: &str, of: Contrast) -> Result<(Estimate, String), String> {
         let family = self.fit(label)?;
         let weights = family.weights(of).map_err(|why| format!("{label}: {why}"))?;
-        let why = format!("not every network of {label} is there with a right answer");
+        let why = format!("a network of {label} is missing or answers nothing right");
         Ok((family.estimate(&weights), seeds_left_out(&family.left_out, &why)))
     }
 

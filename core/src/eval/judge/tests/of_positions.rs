@@ -143,7 +143,7 @@ fn seeds_that_a_network_lacks_are_left_out_of_the_whole_family() {
     networks.retain(|network| network.depth != Some(0.8) || network.seed != 2);
     let judgement = right("loss: {curve: ResNet, of: first}", &networks);
     assert_eq!((judgement.seeds, judgement.verdict), (2, None));
-    let why = "seed 2 left out: not every network of ResNet is there with a right answer";
+    let why = "seed 2 left out: a network of ResNet is missing or answers nothing right";
     assert!(judgement.note.contains(why), "{}", judgement.note);
     networks.retain(|network| network.seed == 0);
     let one = right("loss: {curve: ResNet, of: first}", &networks);
