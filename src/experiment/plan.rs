@@ -207,7 +207,7 @@ fn single_position(config: &NetworkConfig) -> Result<Option<Position>> {
         [depth] => Ok(Some(Position { depth, of: config.depth()? })),
         _ => bail!(
             "{} intermediate classifiers; in this figure a network has one or none. \
-             Give one entry a position, or `positions: {depths:?}` for all of them",
+             Give an entry for each position, or one entry with `positions: {depths:?}`",
             depths.len()
         ),
     }
