@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::load::{ClaimRow, Shown};
+use crate::data::grouped;
 use crate::eval::claims::{self, Claim, Kind};
 use crate::experiment::claims_yaml;
 
@@ -108,21 +109,8 @@ fn number(x: f64, unit: &str) -> String {
     match unit {
         "accuracy" => format!("{:.1}", 100.0 * x),
         "ln" => format!("{x:.3}"),
-        _ => grouped(x),
+        _ => grouped(x as usize),
     }
-}
-
-/// A count with a comma at each thousand.
-fn grouped(count: f64) -> String {
-    let digits = format!("{count:.0}");
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// The claim's effect with its interval, and the unit.

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::cell;
 use super::differences::{CONVOLUTIONAL, classifiers};
-use super::load::Shown;
+use super::load::{Loss, Shown};
 use crate::results::markdown;
 
 /// A table for each figure by position that stands beside another and differs by the classifier.
@@ -19,7 +19,7 @@ pub(super) fn write(page: &mut String, figures: &[Shown]) -> Result<()> {
         let Some(main) = of.and_then(|name| figures.iter().find(|f| f.name == *name)) else {
             continue;
         };
-        let rows = rows(&losses(main)?, &losses(control)?);
+        let rows = rows(&main.losses()?, &control.losses()?);
         if !rows.is_empty() {
             let (main, control) = (link(main), link(control));
             writeln!(tables, "\n{control} beside {main}; loss in ln [95 %]:\n")?;
@@ -41,36 +41,16 @@ fn link(figure: &Shown) -> String {
     markdown::heading_link(&figure.name)
 }
 
-/// A loss at a position: curve, depth, reference; the loss with its interval.
-type Loss = ([String; 3], String);
-
-fn losses(figure: &Shown) -> Result<Vec<Loss>> {
-    let Some(table) = &figure.positions else {
-        return Ok(Vec::new());
-    };
-    let (curve, reference) = (table.text("curve")?, table.text("reference")?);
-    let number = |name| table.numbers(name);
-    let (depth, loss) = (number("relative_depth")?, number("loss")?);
-    let (low, high) = (number("low")?, number("high")?);
-    let row = |i: usize| {
-        let place = [curve[i].clone(), format!("{:.2}", depth[i]), reference[i].clone()];
-        (place, format!("{:.3} [{:.3}, {:.3}]", loss[i], low[i], high[i]))
-    };
-    // What is relative to the last position has another reference in the control.
-    let comparable = |loss: &Loss| loss.0[2] != "last position";
-    Ok((0..curve.len()).map(row).filter(comparable).collect())
-}
-
 fn rows(main: &[Loss], control: &[Loss]) -> Vec<[String; 6]> {
-    let of =
-        |place: &[String; 3]| main.iter().find(|(known, _)| known == place).map(|(_, loss)| loss);
+    let of = |place: &[String; 3]| main.iter().find(|known| known.place == *place);
     let mut rows = Vec::new();
-    for (place, convolutional) in control.iter().filter(|(place, _)| place[0] != "MSDNet") {
-        let Some(pooled) = of(place) else { continue };
-        let [curve, depth, reference] = place.clone();
+    for own in control.iter().filter(|own| own.place[0] != "MSDNet") {
+        let Some(pooled) = of(&own.place) else { continue };
+        let [curve, depth, reference] = own.place.clone();
         let msdnet = of(&["MSDNet".to_string(), depth.clone(), reference.clone()]);
-        let msdnet = msdnet.map_or("-".to_string(), Clone::clone);
-        rows.push([cell(&curve), depth, reference, pooled.clone(), convolutional.clone(), msdnet]);
+        let msdnet = msdnet.map_or("-".to_string(), |msdnet| msdnet.loss.clone());
+        let (pooled, convolutional) = (pooled.loss.clone(), own.loss.clone());
+        rows.push([cell(&curve), depth, reference, pooled, convolutional, msdnet]);
     }
     rows
 }
@@ -80,7 +60,8 @@ mod tests {
     use super::*;
 
     fn loss(curve: &str, depth: &str, reference: &str, loss: &str) -> Loss {
-        ([curve, depth, reference].map(String::from), loss.to_string())
+        let place = [curve, depth, reference].map(String::from);
+        Loss { place, loss: loss.to_string(), seeds: String::new() }
     }
 
     #[test]

@@ -55,7 +55,37 @@ impl ClaimRow {
     }
 }
 
+/// A row of `positions.csv`, as people read it.
+pub(super) struct Loss {
+    /// Curve, relative depth, what the loss is relative to.
+    pub place: [String; 3],
+    /// In ln, with its interval.
+    pub loss: String,
+    pub seeds: String,
+}
+
 impl Shown {
+    /// The losses at the positions of Fig. 3. The last position of a figure that stands beside another
+    /// need not be late, so what is relative to it is left out there.
+    pub(super) fn losses(&self) -> Result<Vec<Loss>> {
+        let Some(table) = &self.positions else {
+            return Ok(Vec::new());
+        };
+        let text = |name| table.text(name);
+        let number = |name| table.numbers(name);
+        let (curve, reference, seeds) = (text("curve")?, text("reference")?, text("seeds")?);
+        let (depth, loss) = (number("relative_depth")?, number("loss")?);
+        let (low, high) = (number("low")?, number("high")?);
+        let is_shown =
+            |i: &usize| self.experiment.beside.is_none() || reference[*i] != "last position";
+        let row = |i: usize| Loss {
+            place: [curve[i].clone(), format!("{:.2}", depth[i]), reference[i].clone()],
+            loss: format!("{:.3} [{:.3}, {:.3}]", loss[i], low[i], high[i]),
+            seeds: seeds[i].clone(),
+        };
+        Ok((0..curve.len()).filter(is_shown).map(row).collect())
+    }
+
     /// Images seen in training, each as often as it was.
     pub(super) fn image_passes(&self) -> Option<f64> {
         let images = training_images(&self.experiment)?;

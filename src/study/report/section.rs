@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 
 use super::claims::{Judged, effect, papers_and_margin, verdict};
-use super::load::{ClaimRow, Shown};
+use super::load::{ClaimRow, Loss, Shown};
 use super::{cell, differences, plain, published, stages, summary};
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
@@ -139,21 +139,12 @@ fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
 
 /// The loss at each position of Fig. 3, pointwise and without a verdict.
 fn position_table(page: &mut String, figure: &Shown) -> Result<()> {
-    let Some(positions) = &figure.positions else {
+    if figure.positions.is_none() {
         return Ok(());
-    };
-    let text = |name| positions.text(name);
-    let number = |name| positions.numbers(name);
-    let (curve, reference, seeds) = (text("curve")?, text("reference")?, text("seeds")?);
-    let (depth, loss) = (number("relative_depth")?, number("loss")?);
-    let (low, high) = (number("low")?, number("high")?);
-    // The last position of a figure beside another need not be late.
-    let is_shown =
-        |i: &usize| figure.experiment.beside.is_none() || reference[*i] != "last position";
-    let rows = (0..curve.len()).filter(is_shown).map(|i| {
-        let depth = format!("{:.2}", depth[i]);
-        let loss = format!("{:.3} [{:.3}, {:.3}]", loss[i], low[i], high[i]);
-        [cell(&curve[i]), depth, reference[i].clone(), loss, seeds[i].clone()]
+    }
+    let rows = figure.losses()?.into_iter().map(|Loss { place, loss, seeds }| {
+        let [curve, depth, reference] = place;
+        [cell(&curve), depth, reference, loss, seeds]
     });
     page.push_str(
         "Loss at each position in ln, pointwise and without a verdict. One model over all positions gives the verdicts and \
