@@ -202,7 +202,11 @@ fn join(networks: &[Vec<Point>]) -> Vec<Point> {
     match networks {
         [only] => only.clone(),
         several if several.iter().any(|points| points.len() > 1) => envelope::upper(several),
-        single => single.concat(),
+        single => {
+            let mut points = single.concat();
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+            points
+        }
     }
 }
 
@@ -275,6 +279,17 @@ mod tests {
             assert!((point.x - 10.0 - 2.0 * place as f64).abs() < 1e-9, "{point:?}");
             assert!((point.y - 0.6 - 0.1 * place as f64 / 7.0).abs() < 1e-9, "{point:?}");
         }
+    }
+
+    #[test]
+    fn joined_networks_of_one_point_each_are_a_line_by_cost_and_not_by_name() {
+        let lines = drawn(&[
+            "ResNets,ResNet-110,0,max-softmax,1,1,30,0.7,100",
+            "ResNets,ResNet-20,0,max-softmax,1,1,10,0.5,100",
+            "ResNets,ResNet-56,0,max-softmax,1,1,20,0.6,100",
+        ]);
+        let strong = lines.iter().find(|line| line.style == Style::Ours).unwrap();
+        assert_eq!(places(strong), [(10.0, 0.5), (20.0, 0.6), (30.0, 0.7)]);
     }
 
     #[test]
