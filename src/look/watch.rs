@@ -6,8 +6,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::experiment::LogRow;
 use crate::figures::training;
+use crate::results::runfiles::{self, Timing};
 use crate::results::tensorboard::{self, Scalar};
-use crate::results::{RunFolder, atomic, runfiles};
+use crate::results::{RunFolder, atomic};
 
 /// Draws the training curves of `runs` to `picture` with the endings `.svg` and `.png`.
 ///
@@ -34,12 +35,11 @@ pub fn draw_training(runs: &[RunFolder], picture: &Path) -> Result<[PathBuf; 2]>
 
 /// `picture` with `.ending`; a dot within its name stays.
 pub fn with_ending(picture: &Path, ending: &str) -> PathBuf {
+    // A slash at the end falls away.
+    let picture: PathBuf = picture.components().collect();
     let known = picture.extension().is_some_and(|e| e == "svg" || e == "png");
-    let mut name = if known {
-        picture.with_extension("").into_os_string()
-    } else {
-        picture.as_os_str().to_owned()
-    };
+    let mut name =
+        if known { picture.with_extension("").into_os_string() } else { picture.into_os_string() };
     name.push(format!(".{ending}"));
     PathBuf::from(name)
 }
@@ -64,7 +64,9 @@ pub fn write_tensorboard(runs: &[RunFolder], folder: &Path) -> Result<Vec<PathBu
         // TensorBoard knows its files by this beginning; the rest is the same every time, so that
         // writing again replaces.
         let path = place.join("events.out.tfevents.0.repro");
-        tensorboard::write(&path, &scalars(&log_of(run)?, &seconds_of(run)))?;
+        let log = log_of(run)?;
+        let seconds = seconds_of(&log, &runfiles::timings(&run.timing_csv()));
+        tensorboard::write(&path, &scalars(&log, &seconds))?;
         written.push(path);
     }
     Ok(written)
@@ -77,29 +79,23 @@ fn log_of(run: &RunFolder) -> Result<Vec<LogRow>> {
     Ok(progress.log)
 }
 
-/// Seconds of training after each epoch, where the clock's table has it.
-fn seconds_of(run: &RunFolder) -> Vec<f64> {
+/// Seconds of training after each epoch of the log. Of an epoch that was repeated the last time
+/// counts; an epoch without a time counts as a second.
+fn seconds_of(log: &[LogRow], clock: &[Timing]) -> Vec<f64> {
     let mut sum = 0.0;
-    let each: Vec<f64> =
-        runfiles::timings(&run.timing_csv()).iter().map(|row| row.seconds).collect();
-    each.into_iter()
-        .map(|seconds| {
-            sum += seconds;
-            sum
-        })
-        .collect()
+    let after = |row: &LogRow| {
+        let time = clock.iter().rfind(|time| time.epoch == row.epoch);
+        sum += time.map_or(1.0, |time| time.seconds);
+        sum
+    };
+    log.iter().map(after).collect()
 }
 
 fn scalars(log: &[LogRow], seconds: &[f64]) -> Vec<Scalar> {
     let mut scalars = Vec::new();
-    for (place, row) in log.iter().enumerate() {
+    for (row, &seconds) in log.iter().zip(seconds) {
         let mut push = |tag: String, value: f64| {
-            scalars.push(Scalar {
-                seconds: seconds.get(place).copied().unwrap_or(place as f64),
-                step: row.epoch.into(),
-                tag,
-                value: value as f32,
-            });
+            scalars.push(Scalar { seconds, step: row.epoch.into(), tag, value: value as f32 });
         };
         push("loss".to_string(), row.loss);
         push("learning_rate".to_string(), row.learning_rate);
@@ -120,6 +116,16 @@ mod tests {
         assert_eq!(at("a/b"), "a/b.png");
         assert_eq!(at("b.svg"), "b.png");
         assert_eq!(at("v0.5"), "v0.5.png");
+        assert_eq!(at("out/"), "out.png");
+    }
+
+    #[test]
+    fn a_repeated_epoch_has_its_last_time_and_shifts_no_other() {
+        let row = |epoch| LogRow { epoch, learning_rate: 0.1, loss: 2.0, accuracy: vec![] };
+        let time = |epoch, seconds| Timing { epoch, images_per_second: 1.0, seconds };
+        let clock = [time(1, 10.0), time(2, 99.0), time(2, 20.0), time(4, 40.0)];
+        let seconds = seconds_of(&[row(1), row(2), row(3), row(4)], &clock);
+        assert_eq!(seconds, [10.0, 30.0, 31.0, 71.0]);
     }
 
     #[test]
