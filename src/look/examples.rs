@@ -62,10 +62,13 @@ pub fn write_examples(
         let csv = folder.join(format!("{name}.csv"));
         table(run, &answers, &examples).write(&csv)?;
         written.push(csv);
+        let png = folder.join(format!("{name}.png"));
         if let Some(sheet) = sheet {
-            let png = folder.join(format!("{name}.png"));
             sheet.draw(&png)?;
             written.push(png);
+        } else if png.is_file() {
+            // An earlier sheet shows other images.
+            std::fs::remove_file(&png).with_context(|| png.display().to_string())?;
         }
     }
     Ok(written)
@@ -192,8 +195,10 @@ fn by_exit_sheet(
         ];
         rows.push(Row { notes, tiles });
     }
+    let scope = class
+        .map_or(String::new(), |label| format!(" over all classes; shown: {}", run.class(label)));
     let title = format!(
-        "{}: where images leave at {} an image, {:.1} % right. Easy above, hard below; \
+        "{}: where images leave at {} an image, {:.1} % right{scope}. Easy above, hard below; \
          from sure to unsure. Framed: wrong.",
         run.run.network.short_name(),
         millions(point.multiply_adds),

@@ -46,7 +46,10 @@ impl RunFolder {
 
     /// The last part of its path.
     pub fn name(&self) -> String {
-        self.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned())
+        let last = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
+        // `.` and `..` have no last part.
+        let real = || last(&fs::canonicalize(&self.path).ok()?);
+        last(&self.path).or_else(real).unwrap_or_default()
     }
 
     /// The configuration as people read it.
