@@ -28,7 +28,7 @@ macro_rules! entry {
             /// Names of networks of this file whose predictions are averaged, in ascending cost.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub ensemble: Option<Vec<String>>,
-            /// Names of networks of this file whose curves are joined, each where it is best.
+            /// Names of networks of this file whose curves are joined, each where it is best on the hold-out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub joined: Option<Vec<String>>,
             /// In a figure by position: stands for one network with an intermediate classifier at each of

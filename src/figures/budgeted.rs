@@ -7,20 +7,23 @@ use anyhow::Result;
 
 use super::anytime::accuracy_axis;
 use super::chart::{self, Chart, Line, Markers, Point, Style};
+use super::joined::{Candidate, best};
 use super::seeds::{Mean, Sample, means, of_means};
-use super::{PaperCurve, envelope, paper};
+use super::{PaperCurve, paper};
 use crate::eval::curve::interpolate;
 use crate::results::tables;
 
 /// Draws the `figure.csv` of a budgeted-batch experiment, the paper's curves dashed beside ours.
 ///
 /// Columns read: curve, network, seed, policy, temperature, ratio, multiply_adds, accuracy, and
-/// combine where it is there. Rows with a ratio are swept, and rows without one a network's exits:
-/// a thin line a seed, the upper envelope of the networks where several are joined, and their mean
-/// with its interval at eight budgets. Networks of one exit each, and the exits of one network, are
-/// points of a line, each the mean over seeds. A curve that occurs under several policies, with
-/// several ways to combine exits, or with and without a fitted temperature, is a line for each,
-/// which its label then says.
+/// combine and accuracy_holdout where they are there. Rows with a ratio are swept, and rows without
+/// one a network's exits: a thin line a seed, and their mean with its interval at eight budgets.
+/// Where several networks are joined, a line follows the one with the best accuracy on the
+/// hold-out at each budget, of those that have begun; on the test images for the oracle and in a
+/// table without that column. Networks of one exit each, and the exits of one network, are points
+/// of a line, each the mean over seeds. A curve that
+/// occurs under several policies, with several ways to combine exits, or with and without a fitted
+/// temperature, is a line for each, which its label then says.
 ///
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
@@ -55,7 +58,10 @@ struct Kind {
 }
 
 /// A point of one seed. Its key is the network, and what tells the network's points apart.
-type Row = Sample<(String, String)>;
+type Row = (Sample<(String, String)>, Merit);
+
+/// Accuracy on the hold-out, by which the best of joined networks is chosen.
+type Merit = Option<f64>;
 
 /// A curve's rows.
 struct Swept {
@@ -79,6 +85,12 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
     };
     let cost = table.numbers("multiply_adds")?;
     let accuracy = table.numbers("accuracy")?;
+    // Older tables lack this column too. The oracle, which sees the labels, has no thresholds from
+    // the hold-out and so empty cells in it.
+    let on_hold_out = match table.has("accuracy_holdout") {
+        true => table.optional_numbers("accuracy_holdout")?,
+        false => vec![None; curve.len()],
+    };
     let mut kinds: Vec<(Kind, Vec<Row>)> = Vec::new();
     let mut counts: HashMap<(Kind, String, String), usize> = HashMap::new();
     for i in 0..curve.len() {
@@ -100,7 +112,8 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             *count += 1;
         }
         let key = (network[i].clone(), place);
-        let row = Row { key, seed: seed[i].clone(), x: cost[i], y: accuracy[i] };
+        let sample = Sample { key, seed: seed[i].clone(), x: cost[i], y: accuracy[i] };
+        let row = (sample, on_hold_out[i]);
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, rows)) => rows.push(row),
             None => kinds.push((kind, vec![row])),
@@ -144,23 +157,24 @@ const STRETCHES: usize = 12;
 impl Swept {
     /// The mean over seeds at each network's place.
     fn means(&self) -> Result<Vec<Mean>> {
-        let rows = self.rows.iter().cloned();
-        Ok(means(rows)?.into_iter().map(|(_, mean)| mean).collect())
+        let samples = self.rows.iter().map(|(sample, _)| sample.clone());
+        Ok(means(samples)?.into_iter().map(|(_, mean)| mean).collect())
     }
 
     /// The points of each network, by ascending cost, for each seed in order.
-    fn seeds(&self) -> BTreeMap<&str, Vec<Vec<Point>>> {
-        let mut seeds: BTreeMap<&str, BTreeMap<&str, Vec<Point>>> = BTreeMap::new();
-        for row in &self.rows {
+    fn seeds(&self) -> BTreeMap<&str, Vec<Vec<Candidate>>> {
+        let mut seeds: BTreeMap<&str, BTreeMap<&str, Vec<Candidate>>> = BTreeMap::new();
+        // All by the hold-out or all by the test images.
+        let has_merits = self.rows.iter().all(|(_, merit)| merit.is_some());
+        for (row, merit) in &self.rows {
             let networks = seeds.entry(&row.seed).or_default();
-            networks.entry(&row.key.0).or_default().push(Point::new(row.x, row.y));
+            let merit = merit.filter(|_| has_merits).unwrap_or(row.y);
+            let candidate = Candidate { at: Point::new(row.x, row.y), merit };
+            networks.entry(&row.key.0).or_default().push(candidate);
         }
-        let ascending = |mut points: Vec<Point>| {
-            points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            points
+        let of_seed = |networks: BTreeMap<&str, Vec<Candidate>>| {
+            networks.into_values().map(ascending).collect()
         };
-        let of_seed =
-            |networks: BTreeMap<&str, Vec<Point>>| networks.into_values().map(ascending).collect();
         seeds.into_iter().map(|(seed, networks)| (seed, of_seed(networks))).collect()
     }
 
@@ -180,11 +194,11 @@ fn lines(swept: &Swept) -> Result<Vec<Line>> {
     }
     let joined: Vec<Vec<Point>> = seeds.values().map(|networks| join(networks)).collect();
     if let [only] = &joined[..] {
-        let own: Vec<&Vec<Point>> = seeds.values().flatten().collect();
+        let own: Vec<&Vec<Candidate>> = seeds.values().flatten().collect();
         let mut lines = Vec::new();
         if own.len() > 1 {
             let pale = own.into_iter();
-            lines.extend(pale.map(|points| swept.line(points.clone(), Style::Pale, Markers::None)));
+            lines.extend(pale.map(|line| swept.line(points_of(line), Style::Pale, Markers::None)));
         }
         lines.push(swept.line(only.clone(), Style::Ours, Markers::Spaced));
         return Ok(lines);
@@ -198,16 +212,26 @@ fn lines(swept: &Swept) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn join(networks: &[Vec<Point>]) -> Vec<Point> {
-    match networks {
-        [only] => only.clone(),
-        several if several.iter().any(|points| points.len() > 1) => envelope::upper(several),
-        single => {
-            let mut points = single.concat();
-            points.sort_by(|a, b| a.x.total_cmp(&b.x));
-            points
-        }
+/// Networks of one point each are one line.
+fn join(networks: &[Vec<Candidate>]) -> Vec<Point> {
+    let (points, mut lines): (Vec<_>, Vec<_>) =
+        networks.iter().cloned().partition(|line| line.len() == 1);
+    if !points.is_empty() {
+        lines.push(ascending(points.concat()));
     }
+    match &lines[..] {
+        [only] => points_of(only),
+        several => best(several),
+    }
+}
+
+fn ascending(mut line: Vec<Candidate>) -> Vec<Candidate> {
+    line.sort_by(|a, b| a.at.x.total_cmp(&b.at.x));
+    line
+}
+
+fn points_of(line: &[Candidate]) -> Vec<Point> {
+    line.iter().map(|candidate| candidate.at).collect()
 }
 
 /// The mean of the seeds' lines over the budgets that all cover, with an interval at eight of them;
@@ -236,6 +260,10 @@ mod tests {
 
     fn tried(rows: &[&str]) -> Result<Chart> {
         let header = "curve,network,seed,policy,temperature,ratio,multiply_adds,accuracy,images";
+        tried_with(header, rows)
+    }
+
+    fn tried_with(header: &str, rows: &[&str]) -> Result<Chart> {
         let (_folder, csv) = tables::written(&format!("{header}\n{}\n", rows.join("\n")));
         panel(&csv, &[])
     }
@@ -249,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_that_are_joined_are_pale_behind_their_envelope() {
+    fn networks_that_are_joined_are_pale_behind_their_line() {
         let lines = drawn(&[
             "MSDNet,small,0,max-softmax,1,0.5,10,0.5,100",
             "MSDNet,small,0,max-softmax,1,1.5,20,0.6,100",
@@ -260,6 +288,38 @@ mod tests {
         assert_eq!(styles, [Style::Pale, Style::Pale, Style::Ours]);
         assert!(lines.iter().all(|line| line.label == "MSDNet"));
         assert_eq!(places(&lines[2]), [(10.0, 0.5), (20.0, 0.6), (30.0, 0.7)]);
+    }
+
+    const ON_HOLD_OUT: &str =
+        "curve,network,seed,policy,temperature,ratio,multiply_adds,accuracy,accuracy_holdout";
+
+    fn joined(rows: &[&str]) -> Vec<(f64, f64)> {
+        let lines = tried_with(ON_HOLD_OUT, rows).unwrap().curves;
+        places(lines.iter().find(|line| line.style == Style::Ours).unwrap())
+    }
+
+    #[test]
+    fn the_hold_out_chooses_among_joined_networks_unless_some_point_lacks_it() {
+        let rows = [
+            "MSDNet,small,0,max-softmax,1,0.5,10,0.5,0.7",
+            "MSDNet,small,0,max-softmax,1,1.5,30,0.6,0.8",
+            "MSDNet,large,0,max-softmax,1,0.5,10,0.7,0.5",
+            "MSDNet,large,0,max-softmax,1,1.5,30,0.9,0.6",
+        ];
+        assert_eq!(joined(&rows), [(10.0, 0.5), (30.0, 0.6)]);
+        let without = rows.map(|row| row.strip_suffix("0.6").unwrap_or(row));
+        assert_eq!(joined(&without), [(10.0, 0.7), (30.0, 0.9)]);
+    }
+
+    #[test]
+    fn networks_of_one_point_beside_networks_with_lines_are_one_line() {
+        let rows = [
+            "MSDNet,wide,0,max-softmax,1,0.5,10,0.1,0.1",
+            "MSDNet,wide,0,max-softmax,1,1.5,30,0.2,0.2",
+            "MSDNet,a,0,max-softmax,1,1,10,0.3,0.3",
+            "MSDNet,b,0,max-softmax,1,1,30,0.5,0.5",
+        ];
+        assert_eq!(joined(&rows), [(10.0, 0.3), (30.0, 0.5)]);
     }
 
     #[test]
@@ -315,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn exits_of_several_networks_are_joined_by_their_envelope() {
+    fn exits_of_several_networks_are_joined() {
         let lines = drawn(&[
             "MSDNet,small,0,none,1,,10,0.5,100",
             "MSDNet,small,0,none,1,,20,0.6,100",

@@ -8,9 +8,9 @@
 pub mod anytime;
 pub mod budgeted;
 mod chart;
-mod envelope;
 pub mod forest;
 pub mod guarantee;
+mod joined;
 pub mod learning;
 pub mod network;
 mod paper;

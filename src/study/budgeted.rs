@@ -179,6 +179,7 @@ pub fn table(rows: &[Row]) -> Table {
         .number("accuracy", rows.iter().map(|r| r.judged.answered.accuracy))
         .count("images", rows.iter().map(|r| r.judged.answered.images as u64))
         .text("combine", rows.iter().map(|r| r.combine.name()))
+        .optional("accuracy_holdout", rows.iter().map(|r| r.judged.hold_out))
 }
 
 /// `0` and `inf` are the limits; empty where the policy sweeps nothing.

@@ -20,6 +20,7 @@ fn exits_are_combined_as_the_command_line_says_each_a_curve_of_its_own() {
         expected.extend([(policy, "single"), (policy, "geometric")]);
     }
     assert_eq!(drawn, expected);
+    assert!(figure.iter().all(|row| row["accuracy_holdout"].parse::<f64>().is_ok()));
     let svg = std::fs::read_to_string(at.join("results/tiny/figure.svg")).unwrap();
     assert!(svg.contains("(max-softmax, geometric)"));
 
@@ -133,11 +134,11 @@ fn a_guarantee_needs_a_hold_out() {
     std::fs::write(at.join("without.yaml"), without).unwrap();
     succeed(at, &["anytime", "without.yaml", "--threads", "1", "-q"]);
     let error = refused(at, &["guarantee", "msdnet"], 1);
-    assert!(error.contains("holds no image out"), "{error}");
+    assert!(error.contains("has no hold-out"), "{error}");
     std::fs::create_dir(at.join("pictures")).unwrap();
     picture(&at.join("pictures"), "a.png", 10);
     let error = refused(at, &["classify", "msdnet", "pictures", "--guarantee", "0.1"], 1);
-    assert!(error.contains("holds no image out"), "{error}");
+    assert!(error.contains("has no hold-out"), "{error}");
 }
 
 #[test]

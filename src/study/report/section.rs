@@ -56,13 +56,6 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
     if let Some(rows) = &figure.summary {
         summary::table(page, rows)?;
     }
-    let is_joined = experiment.networks.iter().any(|entry| entry.joined.is_some());
-    if is_joined && experiment.figure == Figure::BudgetedBatch {
-        page.push_str(
-            "Where several networks are joined, the picture shows the best of them on the test images. The verdicts take the \
-             best on the hold-out.\n\n",
-        );
-    }
     claim_table(page, figure, judged)
 }
 
