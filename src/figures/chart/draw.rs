@@ -136,6 +136,33 @@ mod tests {
     }
 
     #[test]
+    fn short_entries_of_a_legend_share_a_row_above_a_long_one() {
+        let long = "a label that is wider than half of the picture is, so that it has a row alone";
+        let of = |label: &str| line(label, Style::Ours, &RISING, None);
+        let canvas = lay_out(&[chart(vec![of("a"), of(long), of("b")])]).unwrap();
+        let at = |words: &str| {
+            let found = canvas.marks.iter().find_map(|mark| match mark {
+                Mark::Text(text) if text.words == words => Some(text.at),
+                _ => None,
+            });
+            found.unwrap()
+        };
+        assert_eq!(at("a").1, at("b").1);
+        assert!(at("a").0 < at("b").0 && at(long).1 > at("a").1);
+    }
+
+    #[test]
+    fn bars_are_told_to_be_of_a_mean_only_where_seeds_stand_beside_it() {
+        let mean = line("a", Style::Ours, &RISING, Some(0.01));
+        let (svg, _) = drawn(&[chart(vec![mean.clone()])]);
+        let told = "bars: 95 % intervals over seeds and test images (n = 3)";
+        assert!(texts(&svg).join(" ").contains(told));
+        let (svg, _) = drawn(&[chart(vec![mean, line("a", Style::Seeds, &RISING, None)])]);
+        let told = "mean over seeds (n = 3); bars: its 95 % interval";
+        assert!(texts(&svg).join(" ").contains(told));
+    }
+
+    #[test]
     fn no_text_leaves_the_canvas_or_runs_over_another() {
         let long = "a label so long that no column has room for it ".repeat(5);
         let mut panel = chart(vec![

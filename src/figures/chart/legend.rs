@@ -24,34 +24,60 @@ pub fn lay_out(
     width: f64,
     marks: &mut Vec<Mark>,
 ) -> Result<f64> {
-    let entries = entries(panels);
     let room = width - SWATCH - GAP;
-    let mut texts = Vec::new();
-    let mut widest = 0.0f64;
-    for line in &entries {
+    let mut all = Vec::new();
+    for line in entries(panels) {
         let text = wrap(&line.label, SIZE, room)?;
+        let mut widest = 0.0f64;
         for words in &text {
             widest = widest.max(text_width(words, SIZE)?);
         }
-        texts.push(text);
+        all.push(Entry { line, text, width: widest });
     }
+    // Long entries stand below the others where those have room for two columns without them.
+    let half = (width - BETWEEN) / 2.0 - SWATCH - GAP;
+    let is_long = |entry: &Entry| entry.width > half;
+    let short = all.iter().filter(|entry| !is_long(entry)).count();
+    let (long, short) = match short > 1 {
+        true => all.into_iter().partition(is_long),
+        false => (Vec::new(), all),
+    };
+    let bottom = lay_out_block(&short, inks, (left, top), width, marks);
+    let bottom = lay_out_block(&long, inks, (left, bottom), width, marks);
+    note(panels, (left, bottom), width, marks)
+}
+
+struct Entry<'a> {
+    line: &'a Line,
+    text: Vec<String>,
+    width: f64,
+}
+
+/// In as many columns as fit, which stand in the middle and are read downwards, then to the right.
+fn lay_out_block(
+    entries: &[Entry],
+    inks: &Inks,
+    (left, top): (f64, f64),
+    width: f64,
+    marks: &mut Vec<Mark>,
+) -> f64 {
+    let widest = entries.iter().map(|entry| entry.width).fold(0.0, f64::max);
     let column = SWATCH + GAP + widest + BETWEEN;
     let columns = (((width + BETWEEN) / column) as usize).clamp(1, entries.len().max(1));
-    // The block of columns stands in the middle, and is read downwards, then to the right.
-    let rows = entries.len().div_ceil(columns);
-    let used = entries.len().div_ceil(rows.max(1)) as f64 * column - BETWEEN;
+    let rows = entries.len().div_ceil(columns).max(1);
+    let used = entries.len().div_ceil(rows) as f64 * column - BETWEEN;
     let start = left + ((width - used) / 2.0).max(0.0);
     let mut bottom = top;
-    for (i, column_entries) in entries.chunks(rows.max(1)).enumerate() {
+    for (i, of_column) in entries.chunks(rows).enumerate() {
         let x = start + i as f64 * column;
         let mut y = top;
-        for (line, text) in column_entries.iter().zip(&texts[i * rows..]) {
-            entry(line, text, inks, (x, y), marks);
+        for Entry { line, text, .. } in of_column {
+            draw_entry(line, text, inks, (x, y), marks);
             y += ROW * text.len() as f64;
         }
         bottom = bottom.max(y);
     }
-    note(panels, (left, bottom), width, marks)
+    bottom
 }
 
 /// One line for each label, in the order of their first occurrence, ours before the paper's and others'.
@@ -68,7 +94,13 @@ fn entries(panels: &[Chart]) -> Vec<&Line> {
     entries
 }
 
-fn entry(line: &Line, text: &[String], inks: &Inks, (x, y): (f64, f64), marks: &mut Vec<Mark>) {
+fn draw_entry(
+    line: &Line,
+    text: &[String],
+    inks: &Inks,
+    (x, y): (f64, f64),
+    marks: &mut Vec<Mark>,
+) {
     let ink = inks.ink(line);
     let middle = y + ROW / 2.0;
     if line.points.len() > 1 && line.style != Style::Published {
@@ -105,12 +137,15 @@ fn note(
         (Some(first), Some(last)) => format!("n = {first} to {last}"),
         _ => return Ok(top),
     };
-    let mut said = format!("mean over seeds ({n}); bars: its 95 % interval by Student's t");
-    for (style, words) in [(Style::Seeds, "; dots: seeds"), (Style::Pale, "; thin lines: seeds")] {
-        if lines().any(|line| line.style == style) {
-            said.push_str(words);
-        }
-    }
+    let is_there = |style| lines().any(|line| line.style == style);
+    let each = [(Style::Seeds, "; dots: seeds"), (Style::Pale, "; thin lines: seeds")];
+    let shown: String =
+        each.iter().filter(|(style, _)| is_there(*style)).map(|(_, words)| *words).collect();
+    // Without the seeds beside them, points are no means of them, but effects of claims.
+    let said = match shown.as_str() {
+        "" => format!("bars: 95 % intervals over seeds and test images ({n})"),
+        _ => format!("mean over seeds ({n}); bars: its 95 % interval by Student's t{shown}"),
+    };
     let mut y = top + 6.0;
     for words in wrap(&said, SIZE, width)? {
         let at = (left + width / 2.0, y + ROW / 2.0);

@@ -83,7 +83,7 @@ impl Line {
 pub struct Point {
     pub x: f64,
     pub y: f64,
-    /// How sure y is as a mean over seeds; `None` where there is one seed.
+    /// How sure y is, of several seeds; `None` where there is one seed.
     pub spread: Option<Spread>,
 }
 
@@ -94,7 +94,7 @@ impl Point {
     }
 }
 
-/// The 95 % interval of a mean over seeds.
+/// The 95 % interval of what several seeds say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// Half its width, by Student's t.
