@@ -18,8 +18,8 @@ pub struct ExamplesArgs {
     #[arg(long)]
     class: Option<String>,
     /// Images shown of each exit
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    per_exit: usize,
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    per_exit: u32,
     /// Ratio of the exits' shares, as in figure.csv [default: that of the middle budget]
     #[arg(long, conflicts_with = "budget", value_parser = number)]
     ratio: Option<f64>,
@@ -43,7 +43,7 @@ pub fn run(args: &ExamplesArgs) -> Result<()> {
     let default = || PathBuf::from("results/examples").join(&opened.name);
     let folder = args.output.clone().unwrap_or_else(default);
     let class = args.class.as_deref();
-    for path in write_examples(&opened, class, args.per_exit, aim, &folder)? {
+    for path in write_examples(&opened, class, args.per_exit as usize, aim, &folder)? {
         print_path(&path);
     }
     Ok(())

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::output::{print, print_path};
+use crate::data::plural;
 use crate::look::summary::summary;
 use crate::look::tracking::{csv, jsonl, rows};
 use crate::results::{RunFolder, find_named_run, find_run, list_runs};
@@ -125,7 +126,9 @@ fn state(row: &Value) -> String {
     let number = |key: &str| row[key].as_u64();
     match (row["state"].as_str(), number("epoch"), number("epochs")) {
         (Some("done"), _, None) => "imported".to_string(),
-        (Some("done"), _, Some(epochs)) => format!("finished, {epochs} epochs"),
+        (Some("done"), _, Some(epochs)) => {
+            format!("finished, {}", plural(epochs as usize, "epoch"))
+        }
         (Some("waiting"), Some(0), _) | (None, ..) => "not begun".to_string(),
         (Some("waiting"), epoch, epochs) => of(epoch, epochs),
         (Some(state), epoch, epochs) => format!("{state}, {}", of(epoch, epochs)),
@@ -321,8 +324,12 @@ fn delete(folder: &RunFolder) -> Result<()> {
 }
 
 fn agreed(count: usize) -> Result<bool> {
-    ensure!(std::io::stdin().is_terminal(), "{count} runs would be deleted; say so with --yes");
-    tell(format!("Delete {count} runs? [y/N] "));
+    ensure!(
+        std::io::stdin().is_terminal(),
+        "{} would be deleted; say so with --yes",
+        plural(count, "run")
+    );
+    tell(format!("Delete {}? [y/N] ", plural(count, "run")));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

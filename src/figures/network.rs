@@ -73,7 +73,7 @@ impl Diagram {
             y += 18.0;
         }
         let plan = Plan { top: y + 8.0, ..plan };
-        self.heads(&plan, &mut marks)?;
+        self.heads(&plan, &mut marks);
         for &(from, to) in &self.arrows {
             arrow(plan.centre(self.cells[from]), plan.centre(self.cells[to]), &plan, &mut marks);
         }
@@ -90,7 +90,7 @@ impl Diagram {
         Ok(Canvas { width: plan.width, height: (bottom + MARGIN).ceil(), marks })
     }
 
-    fn heads(&self, plan: &Plan, marks: &mut Vec<Mark>) -> Result<()> {
+    fn heads(&self, plan: &Plan, marks: &mut Vec<Mark>) {
         let y = plan.top;
         marks.push(Mark::text(&self.unit, (MARGIN, y), 11.0, Across::Left, Down::Top));
         // As many numbers as have room.
@@ -105,7 +105,6 @@ impl Diagram {
             marks.push(Mark::stroke([(plan.left - 4.0, y), (plan.width - MARGIN, y)], GRID, 1.0));
             marks.push(Mark::text(name, (MARGIN, y), 11.0, Across::Left, Down::Middle));
         }
-        Ok(())
     }
 
     fn exit(&self, number: usize, exit: &Exit, plan: &Plan, marks: &mut Vec<Mark>) -> Result<()> {

@@ -26,8 +26,8 @@ pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
             panels.push(panel(&networks[row]));
         }
         let kind = if exits[row].is_some() { "exits" } else { "ratios" };
-        let plural = if threads[row] == "1" { "" } else { "s" };
-        let label = format!("{kind}, batch {}, {} thread{plural}", batches[row], threads[row]);
+        let ending = if threads[row] == "1" { "" } else { "s" };
+        let label = format!("{kind}, batch {}, {} thread{ending}", batches[row], threads[row]);
         let point = Point::new(counted[row], measured[row]);
         for panel in &mut panels {
             if panel.title == networks[row] {

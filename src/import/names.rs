@@ -155,16 +155,22 @@ pub fn difference(
         return None;
     }
     let (count, of) = (missing.len(), wanted.len());
-    let mut line = format!("{} are left over ({})", left.len(), few(left.iter().copied()));
+    let mut line =
+        format!("{} {} left over ({})", left.len(), are(left.len()), few(left.iter().copied()));
     if count > 0 {
         let missing = few(missing.into_iter());
-        line = format!("{count} of {of} tensors are missing ({missing}), {line}");
+        line = format!("{count} of {of} tensors {} missing ({missing}), {line}", are(count));
     }
     let common = common_prefix(&left);
     if !common.is_empty() {
-        line += &format!("; the names left over begin with `{common}`");
+        let names = if left.len() == 1 { "name left over begins" } else { "names left over begin" };
+        line += &format!("; the {names} with `{common}`");
     }
     Some(line)
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }
 
 /// The first names of many.

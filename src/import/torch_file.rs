@@ -210,7 +210,6 @@ fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor
     Ok(Tensor::f_from_data_size(&bytes, &shape, kind)?)
 }
 
-/// The next index in row-major order.
 fn is_contiguous(size: &[usize], stride: &[usize]) -> bool {
     let mut step = 1;
     size.iter().zip(stride).rev().all(|(&size, &stride)| {
@@ -220,6 +219,7 @@ fn is_contiguous(size: &[usize], stride: &[usize]) -> bool {
     })
 }
 
+/// The next index in row-major order.
 fn advance(index: &mut [usize], size: &[usize]) {
     for dimension in (0..index.len()).rev() {
         index[dimension] += 1;

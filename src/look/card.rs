@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cost;
-use crate::data::terms;
+use crate::data::{plural, terms};
 use crate::eval::exits::{ExitScore, score};
 use crate::experiment::Run;
 use crate::results::markdown::text;
@@ -97,14 +97,13 @@ fn metadata(name: &str, run: &Run, exits: &[Exit], license: &str) -> Value {
 fn readme(name: &str, run: &Run, exits: &[Exit], license: &str) -> Result<String> {
     let (family, dataset) = (run.network.family(), text(&run.dataset.to_string()));
     let mut card = format!(
-        "---\n{}---\n\n# {}\n\n{} {family} with {} exit{}, trained on {dataset}. With several exits an easy image leaves at an \
+        "---\n{}---\n\n# {}\n\n{} {family} with {}, trained on {dataset}. With several exits an easy image leaves at an \
          early one, a hard image at a late one. It was made by `repro`, which reproduces *Multi-Scale Dense Networks for Resource Efficient \
          Image Classification* (Huang et al., ICLR 2018, [arXiv:1703.09844](https://arxiv.org/abs/1703.09844)).\n\n",
         serde_yaml::to_string(&metadata(name, run, exits, license))?,
         text(name),
         if family == "MSDNet" { "An" } else { "A" },
-        exits.len(),
-        if exits.len() == 1 { "" } else { "s" }
+        plural(exits.len(), "exit"),
     );
     card.push_str(
         "## Accuracy on the test images\n\n| exit | multiply-adds | top-1 | top-5 | negative log-likelihood | calibration error |\n\

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::cuda::{Gpu, plain};
-use crate::data::Dataset;
 use crate::data::verify::verify;
+use crate::data::{Dataset, plural};
 use crate::runs::provenance::libtorch_version;
 use crate::runs::{Known, Places};
 
@@ -179,10 +179,10 @@ fn threads() -> Check {
         Some(n) if n > cores => check(
             "threads",
             State::Warn,
-            format!("OMP_NUM_THREADS={n} on {cores} cores"),
+            format!("OMP_NUM_THREADS={n} on {}", plural(cores, "core")),
             "unset OMP_NUM_THREADS; more threads than cores slow each other down",
         ),
-        _ => check("threads", State::Ok, format!("{cores} cores"), ""),
+        _ => check("threads", State::Ok, plural(cores, "core"), ""),
     }
 }
 

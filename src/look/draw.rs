@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 
 use super::examples::millions;
 use crate::cost;
+use crate::data::plural;
 use crate::figures::network::{Cell, Diagram, Exit};
 use crate::models::{Input, NetworkConfig};
 
@@ -44,8 +45,8 @@ pub fn diagram(name: &str, config: &NetworkConfig, input: Input) -> Result<Diagr
     let name = if name == short { short } else { format!("{name}: {short}") };
     Ok(Diagram {
         title: format!(
-            "{name} on images of {side} x {side}, {} exits, {:.2} M parameters",
-            costs.len(),
+            "{name} on images of {side} x {side}, {}, {:.2} M parameters",
+            plural(costs.len(), "exit"),
             last.parameters as f64 / 1e6,
             side = input.side,
         ),

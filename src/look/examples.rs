@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use super::opened::Opened;
+use crate::data::plural;
 use crate::eval::answers::Answers;
 use crate::eval::budgeted::{BudgetedPoint, Setting, solve, sweep};
 use crate::eval::combine;
@@ -44,7 +45,6 @@ pub fn write_examples(
     aim: Aim,
     folder: &Path,
 ) -> Result<Vec<PathBuf>> {
-    ensure!(per_exit > 0, "--per-exit: 0 shows nothing");
     let class = class.map(|name| label_of(run, name)).transpose()?;
     let point = point_of(run, aim)?;
     let answers = combine::plain(&run.test)?;
@@ -190,7 +190,7 @@ fn by_exit_sheet(
         let notes = vec![
             format!("exit {}", exit + 1),
             millions(run.multiply_adds[exit] as f64),
-            format!("{left} images"),
+            plural(left, "image"),
             format!("{:.0} %", 100.0 * left as f64 / all.max(1) as f64),
         ];
         rows.push(Row { notes, tiles });

@@ -63,7 +63,7 @@ pub(super) fn rule(
     let hold_out = || {
         ensure!(
             data_sets.of_run(&known.run)?.validation > 0,
-            "{} holds no image out, and only --threshold does without held-out images",
+            "{} has no hold-out, and only --threshold works without one",
             known.folder.path().display()
         );
         known.predictions(Split::Validation, data_sets)

@@ -39,8 +39,7 @@ pub fn open_run<'a>(which: &str, settings: &'a Settings) -> Result<Opened<'a>> {
     let data = data_sets.of_run(&known.run)?;
     ensure!(
         data.validation > 0,
-        "{} holds no image out, and exits are taken by thresholds found on held-out images; \
-         train it with `validation` above 0",
+        "{} has no hold-out, on which the thresholds of exits are found; train it with `validation` above 0",
         known.folder.path().display()
     );
     Ok(Opened {

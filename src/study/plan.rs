@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Study;
+use crate::data::plural;
 use crate::runs::State;
 
 /// One run: what it is, what it costs, whether it is done.
@@ -61,7 +62,7 @@ pub fn describe_plan(study: &Study) -> String {
     for run in &runs {
         let state = match (run.state, run.epochs_done) {
             ("done", _) => "done".to_string(),
-            ("waiting", 0) => format!("to train, {} epochs", run.epochs),
+            ("waiting", 0) => format!("to train, {}", plural(run.epochs as usize, "epoch")),
             ("waiting", epoch) => format!("at epoch {epoch} of {}", run.epochs),
             (state, epoch) => format!("{state}, at epoch {epoch} of {}", run.epochs),
         };

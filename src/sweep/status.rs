@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::manifest::Line;
 use super::slurm::queue_of;
+use crate::data::plural;
 use crate::results::RunFolder;
 use crate::results::runfiles::timings;
 use crate::runs::display::readable;
@@ -125,8 +126,8 @@ fn remark(status: &Status) -> String {
 fn counts(statuses: &[Status]) -> String {
     let count = |state| statuses.iter().filter(|s| s.state == state).count();
     format!(
-        "{} runs: {} done, {} running, {} failed, {} waiting\n",
-        statuses.len(),
+        "{}: {} done, {} running, {} failed, {} waiting\n",
+        plural(statuses.len(), "run"),
         count("done"),
         count("running"),
         count("failed"),

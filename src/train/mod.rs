@@ -5,7 +5,7 @@ mod memory;
 mod record;
 mod sgd;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rand::Rng;
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -220,10 +220,13 @@ impl<'a> Trainer<'a> {
             let (epoch, step) = (self.progress.epoch + 1, row.step + 1);
             format!("at epoch {epoch}, step {step}, learning rate {rate:?}")
         };
-        if !row.is_finite {
-            self.sgd.check_finite(&self.weights).with_context(|| {
-                format!("{}, loss {loss:?}; the last checkpoint is kept; {SMALLER}", place())
-            })?;
+        if !row.is_finite
+            && let Some(name) = self.sgd.not_finite(&self.weights)?
+        {
+            bail!(
+                "the gradient of {name} is not finite {}, loss {loss:?}; the last checkpoint is kept; {SMALLER}",
+                place()
+            );
         }
         ensure!(
             loss.is_finite(),

@@ -32,7 +32,7 @@ fn a_run_can_be_listed_shown_drawn_and_is_deleted_only_by_name() {
     let listed: Value = serde_json::from_str(&succeed(at, &["runs", "list", "--json"])).unwrap();
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["finished"]), (1, &true.into()));
     let name = listed[0]["run"].as_str().unwrap();
-    assert!(succeed(at, &["runs", "show", "msdnet"]).contains("state: finished, 1 epochs"));
+    assert!(succeed(at, &["runs", "show", "msdnet"]).contains("state: finished, 1 epoch"));
 
     succeed(
         at,

@@ -129,7 +129,8 @@ fn a_failing_run_is_told_with_its_reason_and_does_not_stop_the_others() {
     assert_eq!(states, ["failed", "failed", "done", "done"]);
     let reason = status[0]["reason"].as_str().unwrap();
     assert!(
-        reason.starts_with("MSDNet, seed 0: at epoch 1") && reason.contains("not finite"),
+        reason.starts_with("MSDNet, seed 0: the gradient of ")
+            && reason.contains("is not finite at epoch 1, step 2, learning rate 1e30"),
         "{reason}"
     );
 

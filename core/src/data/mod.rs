@@ -33,7 +33,7 @@ use catalog::Reader;
 pub use catalog::{Dataset, Facts, class_names};
 pub use digest::{digest, hex};
 pub use names::nearest;
-pub use raw::{Raw, grouped};
+pub use raw::{Raw, grouped, plural};
 pub use sniff::hint;
 pub use source::{Batches, Source};
 pub use splits::{HoldOut, epoch_order, hold_out, subset};

@@ -15,6 +15,13 @@ pub struct Raw {
     pub classes: usize,
 }
 
+/// A count and what is counted: `1 image`, `2 images`.
+#[must_use]
+pub fn plural(count: usize, word: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{ending}")
+}
+
 /// 1234567 as `1,234,567`.
 pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
@@ -30,7 +37,7 @@ pub fn grouped(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{grouped, plural};
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
@@ -38,5 +45,10 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1000), "1,000");
         assert_eq!(grouped(30730000), "30,730,000");
+    }
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        assert_eq!([0, 1, 2].map(|n| plural(n, "image")), ["0 images", "1 image", "2 images"]);
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use super::claims::Judged;
 use super::load::{Shown, training_images};
 use super::{cell, differences, plain, stages};
-use crate::data::terms;
+use crate::data::{plural, terms};
 use crate::results::markdown;
 use crate::results::tables::read;
 
@@ -65,8 +65,9 @@ fn seeds(figure: &Shown) -> Result<String> {
         lacking => format!("; not trained yet: {lacking}"),
     };
     Ok(format!(
-        "A seed decides the initial weights, the order of the batches and the augmentation. Seeds {}: {runs} run(s){missing}.",
-        seeds.join(", ")
+        "A seed decides the initial weights, the order of the batches and the augmentation. Seeds {}: {}{missing}.",
+        seeds.join(", "),
+        plural(runs, "run")
     ))
 }
 
@@ -87,9 +88,11 @@ fn splits(figure: &Shown) -> Result<String> {
 fn settings(figure: &Shown) -> Result<String> {
     let training = &figure.experiment.training;
     Ok(format!(
-        "All are in experiment.yaml: {} epochs, batch {}, learning rate {}. The weights are those after the \
+        "All are in experiment.yaml: {}, batch {}, learning rate {}. The weights are those after the \
          last epoch; none are picked by a measurement.",
-        training.epochs, training.batch_size, training.learning_rate
+        plural(training.epochs as usize, "epoch"),
+        training.batch_size,
+        training.learning_rate
     ))
 }
 
@@ -103,20 +106,20 @@ fn curves(figure: &Shown) -> Result<String> {
         rows.column("network").zip(rows.column("seed")).collect();
     trainings.sort_unstable();
     trainings.dedup();
-    let epochs = rows.column("epoch").filter_map(|epoch| epoch.parse::<u64>().ok()).max();
+    let epochs = rows.column("epoch").filter_map(|epoch| epoch.parse::<usize>().ok()).max();
     Ok(format!(
-        "learning.csv has {} training(s) of {} epoch(s).",
-        trainings.len(),
-        epochs.unwrap_or(0)
+        "learning.csv has {} of {}.",
+        plural(trainings.len(), "training"),
+        plural(epochs.unwrap_or(0), "epoch")
     ))
 }
 
 fn hours(figures: &[Shown]) -> String {
     let runs = stages::seconds_of_runs(figures);
     format!(
-        "{:.1} hours of one process for {} runs, each counted once.",
+        "{:.1} hours of one process for {}, each counted once.",
         runs.values().sum::<f64>() / 3600.0,
-        runs.len()
+        plural(runs.len(), "run")
     )
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::claims;
 use super::super::kinds::KINDS;
+use crate::data::plural;
 use crate::experiment::{Experiment, FORMAT};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
@@ -107,7 +108,8 @@ impl Shown {
                 None => lacking.push((network, 1)),
             }
         }
-        let each = lacking.iter().map(|(network, runs)| format!("{network} ({runs} run(s))"));
+        let each = lacking.iter();
+        let each = each.map(|&(network, runs)| format!("{network} ({})", plural(runs, "run")));
         each.collect::<Vec<_>>().join(", ")
     }
 

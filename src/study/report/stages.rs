@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::super::standing;
 use super::load::Shown;
 use super::plain;
+use crate::data::plural;
 use crate::eval::claims::{self, Claim};
 use crate::experiment::claims_yaml;
 use crate::results::markdown;
@@ -33,9 +34,9 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
     let runs = seconds_of_runs(figures);
     writeln!(
         page,
-        "\nTraining took {:.1} hours of one process in all, {} runs, each counted once though several figures share it.",
+        "\nTraining took {:.1} hours of one process in all, {}, each counted once though several figures share it.",
         runs.values().sum::<f64>() / 3600.0,
-        runs.len()
+        plural(runs.len(), "run")
     )?;
     Ok(())
 }
@@ -56,10 +57,10 @@ pub(super) fn machine(figure: &Shown) -> String {
         let seeds: Vec<String> =
             entry["seeds"].as_array().into_iter().flatten().map(plain).collect();
         format!(
-            "{} with {}: {} run(s), seeds {}",
+            "{} with {}: {}, seeds {}",
             plain(&entry["device"]),
             plain(&entry["processor"]),
-            plain(&entry["runs"]),
+            plural(entry["runs"].as_u64().unwrap_or(0) as usize, "run"),
             seeds.join(", ")
         )
     };
@@ -67,7 +68,8 @@ pub(super) fn machine(figure: &Shown) -> String {
     let devices = if devices.is_empty() { old_devices(figure) } else { devices };
     let threads: Vec<String> = figure.listed("threads").into_iter().map(plain).collect();
     let precision = serde_json::to_value(figure.experiment.training.precision).map(|p| plain(&p));
-    let threads = format!("{} thread(s) a training", threads.join(", "));
+    let ending = if threads == ["1"] { "" } else { "s" };
+    let threads = format!("{} thread{ending} a training", threads.join(", "));
     let parts = devices.into_iter().chain([threads, precision.unwrap_or_default()]);
     parts.collect::<Vec<_>>().join("; ")
 }

@@ -58,16 +58,16 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "| 130,000,000 | 139,669,632 | **fails** |",
         "| the farthest of 5 numbers: 3,254,000,000 | 3,253,794,488 | **holds** |",
         "Not judged yet, Fig. 5: anytime-above-resnet-classifiers,",
-        "**Not trained yet: resnet-20-2exits-c16-cifar100 (1 run(s)).**",
+        "**Not trained yet: resnet-20-2exits-c16-cifar100 (1 run).**",
         "| ResNet | none | 53.0 % | 1 |\n| ResNet | 0.11 | 50.0 % | 1 |",
         "Not measurable: final-resnet-keeps-late (ResNet: no position late).",
         "| ResNet, no intermediate classifier | 40.81 M | 0.28 M | Fig. 3 |",
-        "| 2.0 | cpu with some processor: 2 run(s), seeds 10, 11; 1 thread(s) a training; fp32 |",
+        "| 2.0 | cpu with some processor: 2 runs, seeds 10, 11; 1 thread a training; fp32 |",
         "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 3 |",
         "Not measurable here (claims.csv says why): final-resnet-keeps-late.",
-        "Seeds 10, 11, 12: 2 run(s); not trained yet: resnet-20-2exits-c16-cifar100 (1 run(s)). |",
+        "Seeds 10, 11, 12: 2 runs; not trained yet: resnet-20-2exits-c16-cifar100 (1 run). |",
         "Trained on 45000 training images; 5000 others are held out",
-        "learning.csv has 1 training(s) of 2 epoch(s). |",
+        "learning.csv has 1 training of 2 epochs. |",
         "| 2.0 hours of one process for 2 runs, each counted once. |",
         "0 of 1 effects have fewer than three seeds",
         "commit 0123456789 with uncommitted changes, results of format 3, LibTorch 2. |",
@@ -97,7 +97,7 @@ fn results_that_do_not_count_runs_by_device_name_device_and_processor() {
     let text = fs::read_to_string(&run).unwrap().replace("runs_by_device", "other");
     fs::write(&run, text).unwrap();
     let page = fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
-    assert!(page.contains("| cpu; some processor; 1 thread(s) a training; fp32 |"), "{page}");
+    assert!(page.contains("| cpu; some processor; 1 thread a training; fp32 |"), "{page}");
 }
 
 #[test]
