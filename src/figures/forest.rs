@@ -42,8 +42,12 @@ const ROW: f64 = 24.0;
 const SIZE: f64 = 14.0;
 const EDGE: f64 = 16.0;
 const PLOT: f64 = 520.0;
-/// What the axis shows; an interval beyond it is cut off, with an arrow, and a value stands at the edge.
-const SHOWN: (f64, f64) = (-1.0, 2.5);
+/// What the axis shows at least.
+const LEAST: (f64, f64) = (-1.0, 1.5);
+/// What it shows at most; an interval beyond it is cut off, with an arrow, and a value stands at the edge.
+const MOST: (f64, f64) = (-2.0, 4.0);
+/// Between two numbers at the axis.
+const STEP: f64 = 0.5;
 
 /// Draws the groups one below another.
 ///
@@ -55,11 +59,14 @@ pub fn draw(groups: &[Group], svg: &Path, png: &Path) -> Result<()> {
 
 struct Frame {
     left: f64,
+    /// What the axis shows.
+    shown: (f64, f64),
 }
 
 impl Frame {
     fn across(&self, x: f64) -> f64 {
-        let share = (x.clamp(SHOWN.0, SHOWN.1) - SHOWN.0) / (SHOWN.1 - SHOWN.0);
+        let (from, to) = self.shown;
+        let share = (x.clamp(from, to) - from) / (to - from);
         self.left + share * PLOT
     }
 }
@@ -78,7 +85,7 @@ fn lay_out(groups: &[Group]) -> Result<Canvas> {
         widest.0 = widest.0.max(text_width(&claim.label, SIZE)?);
         widest.1 = widest.1.max(text_width(&claim.verdict, SIZE)?);
     }
-    let frame = Frame { left: EDGE + widest.0 + 14.0 };
+    let frame = Frame { left: EDGE + widest.0 + 14.0, shown: shown(claims()) };
     let lines = claims().count() + groups.iter().filter(|(_, claims)| !claims.is_empty()).count();
     let bottom = EDGE + lines as f64 * ROW;
     let mut marks = Vec::new();
@@ -97,6 +104,17 @@ fn lay_out(groups: &[Group]) -> Result<Canvas> {
     Ok(Canvas { width: width.ceil(), height: (end + EDGE).ceil(), marks })
 }
 
+/// Whole steps that hold every effect and interval.
+fn shown<'a>(claims: impl Iterator<Item = &'a Claim>) -> (f64, f64) {
+    let (mut from, mut to) = LEAST;
+    for claim in claims {
+        from = from.min(claim.value).min(claim.interval.0);
+        to = to.max(claim.value).max(claim.interval.1);
+    }
+    let (from, to) = ((from / STEP).floor() * STEP, (to / STEP).ceil() * STEP);
+    (from.max(MOST.0), to.min(MOST.1))
+}
+
 fn colour(outcome: Outcome) -> Colour {
     match outcome {
         Outcome::Holds => (0x00, 0x72, 0xb2),
@@ -106,14 +124,14 @@ fn colour(outcome: Outcome) -> Colour {
 }
 
 fn axis(frame: &Frame, bottom: f64, marks: &mut Vec<Mark>) {
-    let mut x = SHOWN.0;
-    while x <= SHOWN.1 {
+    let mut x = frame.shown.0;
+    while x <= frame.shown.1 {
         let at = frame.across(x);
         let strong = x == 0.0 || x == 1.0;
         let (colour, width) = if strong { (RULE, 1.4) } else { (GRID, 1.0) };
         marks.push(Mark::stroke([(at, EDGE), (at, bottom)], colour, width));
         text(&format!("{x}"), (at, bottom + 14.0), Across::Middle, marks);
-        x += 0.5;
+        x += STEP;
     }
     let middle = frame.left + PLOT / 2.0;
     let words = "effect: 0 none, 1 the paper's (where that is below the margin: twice the margin)";
@@ -131,10 +149,10 @@ fn row(claim: &Claim, frame: &Frame, middle: f64, marks: &mut Vec<Mark>) {
     });
     let (low, high) = (frame.across(claim.interval.0), frame.across(claim.interval.1));
     marks.push(Mark::stroke([(low, middle), (high, middle)], paler(ink, 0.25), 2.4));
-    if claim.interval.0 < SHOWN.0 {
+    if claim.interval.0 < frame.shown.0 {
         arrow((low, middle), -1.0, ink, marks);
     }
-    if claim.interval.1 > SHOWN.1 {
+    if claim.interval.1 > frame.shown.1 {
         arrow((high, middle), 1.0, ink, marks);
     }
     if let Some(paper) = claim.paper {
@@ -156,7 +174,7 @@ fn diamond((x, y): (f64, f64), marks: &mut Vec<Mark>) {
     marks.push(Mark::stroke(around(6.0), (0, 0, 0), 1.4));
 }
 
-/// Our effect: a disc where the claim holds, a square where it fails, a ring where it is open.
+/// Our effect: a disc where the claim holds, a square where it fails, a ring where neither.
 fn point((x, y): (f64, f64), outcome: Outcome, marks: &mut Vec<Mark>) {
     let ink = colour(outcome);
     let disc = |r: f64| {
@@ -182,7 +200,8 @@ fn point((x, y): (f64, f64), outcome: Outcome, marks: &mut Vec<Mark>) {
 
 /// What the marks mean; returns where it ends.
 fn key(frame: &Frame, top: f64, marks: &mut Vec<Mark>) -> f64 {
-    let entries = [(Outcome::Holds, "holds"), (Outcome::Fails, "fails"), (Outcome::Open, "open")];
+    let entries =
+        [(Outcome::Holds, "holds"), (Outcome::Fails, "fails"), (Outcome::Open, "neither")];
     let mut x = frame.left;
     let middle = top + ROW / 2.0;
     for (outcome, words) in entries {
@@ -243,6 +262,15 @@ mod tests {
         assert!(first == drawn());
         assert_eq!(first.0.matches("\nmsdnet-above\n").count(), 2);
         assert!(first.0.contains("\nFig. 5\n") && !first.0.contains("\nFig. 7\n"));
+    }
+
+    #[test]
+    fn the_axis_holds_every_interval_up_to_a_limit() {
+        let of = |value, half| shown([claim(0.5, 0.1), claim(value, half)].iter());
+        assert_eq!(of(0.8, 0.2), (-1.0, 1.5));
+        assert_eq!(of(2.5, 0.4), (-1.0, 3.0));
+        assert_eq!(of(-1.1, 0.2), (-1.5, 1.5));
+        assert_eq!(of(9.0, 20.0), (-2.0, 4.0));
     }
 
     #[test]
