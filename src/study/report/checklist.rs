@@ -126,8 +126,8 @@ fn hours(figures: &[Shown]) -> String {
 fn error_bars(judged: &Judged) -> String {
     let few = judged.effects().filter(|decided| decided.row.seeds < 3).count();
     format!(
-        "95 % intervals cover seeds and test images, of one seed test images alone; in the figures Student's t over seeds. {few} of {} effects have fewer \
-         than three seeds and no verdict.",
+        "{} In the figures they are Student's t over seeds. {few} of {} effects have fewer than three seeds and no verdict.",
+        judged.intervals(),
         judged.effects().count()
     )
 }

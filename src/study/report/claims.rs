@@ -32,6 +32,16 @@ pub(super) struct Decided {
 }
 
 impl Decided {
+    /// The verdict for people; of harmlessness also whether there is even a gain.
+    pub(super) fn verdict(&self) -> String {
+        let gains =
+            self.claim.kind == Kind::Harmless && self.row.high.is_some_and(|high| high < 0.0);
+        match self.row.verdict.as_str() {
+            "holds" if gains => "holds, it gains".to_string(),
+            _ => verdict(&self.row),
+        }
+    }
+
     /// The likely reason of a claim that fails.
     pub(super) fn reason(&self) -> Option<&'static str> {
         let known = REASONS.iter().find(|(id, _)| *id == self.claim.id);
@@ -83,6 +93,17 @@ impl Judged {
     /// Claims about counts, which need no run.
     pub(super) fn counts(&self) -> impl Iterator<Item = &Decided> {
         self.decided.iter().filter(|decided| decided.claim.kind == Kind::Exact)
+    }
+
+    /// What the intervals of effects are.
+    pub(super) fn intervals(&self) -> &'static str {
+        match self.effects().any(|decided| decided.row.seeds < 2) {
+            true => {
+                "Intervals are of 95 % over seeds and test images. Where a side has one seed, its part covers test images \
+                 alone, and the interval is too narrow."
+            }
+            false => "Intervals are of 95 % over seeds and test images.",
+        }
     }
 
     /// Whether a figure decides a claim.

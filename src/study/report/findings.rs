@@ -4,20 +4,18 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::cell;
-use super::claims::{Decided, Judged, effect, papers_and_margin, verdict};
+use super::super::kinds::{KINDS, Kind};
+use super::claims::{Decided, Judged, effect, papers_and_margin};
 use super::load::Shown;
-use crate::eval::claims::{self, Kind};
+use super::{cell, control, overview};
+use crate::data::plural;
+use crate::eval::claims;
 use crate::eval::named::unique;
 use crate::experiment::claims_yaml;
 use crate::results::markdown;
 
 const BEGIN: &str = "<!-- findings -->\n";
 const END: &str = "<!-- /findings -->";
-
-/// What intervals are.
-pub(super) const INTERVALS: &str = "Intervals are of 95 % over seeds and test images. Where a side has one seed, its \
-     part covers test images alone, and the interval is too narrow.";
 
 /// What is shown of a verdict in a sentence about effects.
 const VERDICTS: [(&str, &str); 5] = [
@@ -41,7 +39,8 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         return Ok(text);
     }
     let all = claims::parse(claims_yaml()).context("claims.yaml")?;
-    let all = all.iter().filter(|claim| claim.kind != Kind::Exact).count();
+    let beyond = all.iter().filter(|claim| claim.id.starts_with("beyond-")).count();
+    let all = all.iter().filter(|claim| claim.kind != claims::Kind::Exact).count();
     let of = |verdict: &str| judged.effects().filter(|d| d.row.verdict == verdict).count();
     let parts = VERDICTS.iter().map(|(verdict, words)| (of(verdict), words));
     let parts: Vec<String> = parts
@@ -50,20 +49,39 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         .collect();
     writeln!(
         text,
-        "Of {all} effects, {measured} are measured so far: {}.\n{}{}\n\
-         {INTERVALS}\n\
-         Verdicts on effects are about networks of this size and this length of training. `ln` is a difference of\n\
-         logarithms of accuracies: 0.065 ln is 6.3 % of the accuracy.\n\
-         The table has the directions that are not undecided, and every other effect that fails.\n",
+        "Of {all} effects ({beyond} of them beyond the paper), {measured} are measured so far: {}. {}\n{}\n{}{}\n\
+         {} `ln` is a difference of logarithms of accuracies: 0.065 ln is 6.3 % of the accuracy.\n\
+         Words such as 'much' and percentages are the paper's; what is judged is the sign, or that a harm stays below its\n\
+         margin.\n",
         parts.join(", "),
+        not_measured(figures),
+        scale(figures)?,
         counts(judged),
         not_trained(figures),
+        judged.intervals(),
     )?;
-    let rows = judged.effects().filter(|decided| is_shown(decided)).map(|decided| {
+    let shown = judged.effects().filter(|decided| is_shown(decided)).map(|decided| {
         let [paper, _] = papers_and_margin(&decided.row);
-        [cell(&decided.claim.text), paper, effect(&decided.row), verdict(&decided.row)]
+        let (id, says) = (cell(&decided.claim.id), cell(&decided.claim.text));
+        [id, says, paper, effect(&decided.row), decided.verdict()]
     });
-    text.push_str(&markdown::table("the paper says | paper | here | verdict", rows));
+    if judges(figures).any(|figure| figure.experiment.figure.is_positional()) {
+        writeln!(text, "{}\n", control::confounded(figures))?;
+    }
+    text.push_str(&markdown::table("claim | the paper says | paper | here | verdict", shown));
+    let others = |verdict: &str| {
+        let rest = judged.effects().filter(|decided| !is_shown(decided));
+        let own = rest.filter(|decided| decided.verdict() == verdict);
+        own.map(|decided| format!("`{}`", decided.claim.id)).collect::<Vec<_>>().join(", ")
+    };
+    for (verdict, words) in
+        [("holds", "No harm or no difference, as the paper has it"), ("undecided", "Undecided")]
+    {
+        let named = others(verdict);
+        if !named.is_empty() {
+            writeln!(text, "\n{words}: {named}.")?;
+        }
+    }
     Ok(text)
 }
 
@@ -78,19 +96,49 @@ fn counts(judged: &Judged) -> String {
 
 /// Names what the figures lack; empty where they lack nothing.
 fn not_trained(figures: &[Shown]) -> String {
-    let own = figures.iter().filter(|figure| figure.experiment.beside.is_none());
-    let lacking = unique(own.map(Shown::not_trained).filter(|text| !text.is_empty()));
+    let lacking = unique(judges(figures).map(Shown::not_trained).filter(|text| !text.is_empty()));
     match lacking.is_empty() {
         true => String::new(),
         false => format!("\nNot trained yet: {}.", lacking.join(", ")),
     }
 }
 
-/// Directions that are decided or still below three seeds, and whatever fails.
+/// How far the judging figures are from the paper's scale.
+fn scale(figures: &[Shown]) -> Result<String> {
+    let mut all = Vec::new();
+    for figure in judges(figures) {
+        let [passes, cost] = overview::shares(figure)?;
+        let (dataset, epochs) = (&figure.experiment.dataset, figure.experiment.training.epochs);
+        all.push(format!(
+            "{dataset}, {}, {passes} of the images that the paper's networks saw, the dearest network {cost} of the paper's",
+            plural(epochs as usize, "epoch")
+        ));
+    }
+    Ok(format!("The scale: {}.", unique(all).join("; ")))
+}
+
+/// Names the figures of the paper without any result.
+fn not_measured(figures: &[Shown]) -> String {
+    let has = |kind: &&Kind| judges(figures).any(|f| f.experiment.figure == kind.figure);
+    let lacking: Vec<&str> =
+        KINDS.iter().filter(|kind| !has(kind)).map(|kind| kind.in_the_paper).collect();
+    match lacking.is_empty() {
+        true => String::new(),
+        false => format!("Nothing is measured yet of {}.", lacking.join("; ")),
+    }
+}
+
+fn judges(figures: &[Shown]) -> impl Iterator<Item = &Shown> {
+    figures.iter().filter(|figure| figure.experiment.beside.is_none())
+}
+
+/// Directions that are decided or still below three seeds, whatever fails, and a harmlessness that
+/// turned out a gain.
 fn is_shown(decided: &Decided) -> bool {
     let verdict = decided.row.verdict.as_str();
-    let is_direction = decided.claim.kind == Kind::Direction;
-    verdict == "fails" || (is_direction && matches!(verdict, "holds" | "no-effect" | ""))
+    let is_direction = decided.claim.kind == claims::Kind::Direction;
+    let is_plain = matches!(decided.verdict().as_str(), "holds" | "undecided");
+    verdict == "fails" || !is_plain || (is_direction && verdict == "holds")
 }
 
 /// The README with `text` between its markers; none where it has none.

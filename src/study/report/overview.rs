@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::super::kinds::{KINDS, kind};
-use super::claims::{Decided, Judged, effect, papers_and_margin, verdict};
+use super::claims::{Decided, Judged, effect, papers_and_margin};
 use super::load::{ClaimRow, Shown, training_images};
-use super::{cell, control, differences, findings, stages};
+use super::{cell, control, differences, stages};
 use crate::eval::claims::Kind;
 use crate::experiment::Experiment;
 use crate::results::markdown;
@@ -52,8 +52,8 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
     }
     page.push_str(
         "The table has the images seen in training and the cost of the dearest network, each as a share of the paper's. At \
-         this scale the sign of an effect and the order of the networks are judged. Sizes of effects are shown as shares of \
-         the paper's and not judged, and accuracies are not compared with the paper's.\n\n",
+         this scale it is judged which sign an effect has, how networks rank, and whether a harm stays below a margin. Shares of \
+         the paper's effects are shown without a verdict, and accuracies are not compared with the paper's.\n\n",
     );
     let mut rows = Vec::new();
     for figure in figures {
@@ -72,7 +72,7 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
 }
 
 /// Images seen in training, and the cost of the dearest network, as shares of the paper's.
-fn shares(figure: &Shown) -> Result<[String; 2]> {
+pub(super) fn shares(figure: &Shown) -> Result<[String; 2]> {
     let Some(paper) = differences::paper_scale(&figure.experiment)? else {
         return Ok(["-", "-"].map(String::from));
     };
@@ -113,14 +113,17 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
              A direction holds where the interval lies above 0 and fails where it lies below. Harmlessness holds where the \
              interval lies below the margin and fails where it lies above. Equality holds where the 90 % interval lies \
              within the margin on both sides of 0, and fails where the 95 % interval lies outside. All else is undecided, \
-             except a direction whose 90 % interval lies within the margin: that is no effect. The last column says how \
-             many seeds would decide an undecided claim in four of five repetitions, were the effect the paper's.\n\n\
+             except a direction whose 90 % interval lies within the margin: that is no effect. Words such as 'much' and \
+             percentages are the paper's and are not judged. The last column says how many seeds would decide an undecided \
+             claim in four of five repetitions, were the effect the paper's. Where that many are trained already, the effect \
+             here is nearer the margin than the paper's.\n\n\
              {}\n\n\
              {} effects have a verdict, with no correction for their number. Were every effect 0, {:.1} of the {directions} \
              directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\
              Claims and margins stood in the source before the runs that judge them began (the table 'What made them' says \
-             where they did not); `experiments/claims.yaml` says what had been seen by then.\n",
-            findings::INTERVALS,
+             where they did not). `experiments/claims.yaml` says what had been seen by then: a pilot with the same seeds, \
+             for one.\n",
+            judged.intervals(),
             with_verdict().count(),
             0.025 * directions as f64
         )?;
@@ -147,7 +150,7 @@ fn effect_row(decided: &Decided) -> [String; 9] {
     let Decided { claim, row, .. } = decided;
     let says = format!("{} ({})", claim.text, claim.source);
     let [paper, margin] = papers_and_margin(row);
-    let verdict = format!("**{}**", verdict(row));
+    let verdict = format!("**{}**", decided.verdict());
     let (seeds, needed) = (row.seeds.to_string(), row.needed.clone());
     let needed = if row.verdict == "too-few-seeds" { needed } else { String::new() };
     [cell(&claim.id), cell(&says), paper, effect(row), margin, share(row), verdict, seeds, needed]
@@ -169,7 +172,7 @@ fn counts(page: &mut String, judged: &Judged) {
             String::new()
         };
         let says = format!("{} ({})", claim.text, claim.source);
-        let verdict = format!("**{}**", verdict(row));
+        let verdict = format!("**{}**", decided.verdict());
         [cell(&says), format!("{which}{paper}"), effect(row), verdict, reason]
     });
     page.push_str(&markdown::table(
@@ -193,21 +196,27 @@ fn share(row: &ClaimRow) -> String {
 /// Parameters beside multiply-adds.
 fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
     let mut seen = Vec::new();
-    let mut rows = Vec::new();
+    let (mut rows, mut with_one) = (Vec::new(), Vec::new());
+    let millions = |n: f64| format!("{:.2} M", n / 1e6);
     for figure in figures {
         let names: Vec<&str> = figure.costs.column("network").collect();
         let costs = figure.costs.numbers("multiply_adds")?;
         let parameters = figure.costs.numbers("parameters")?;
         for i in 0..names.len() {
             let is_last = names.get(i + 1) != Some(&names[i]);
-            // Of the networks of Fig. 3 the one without an intermediate classifier stands for all.
             let is_positional = figure.experiment.figure.is_positional();
-            let stands = !is_positional || !names[i].contains(" at ");
             let entry = (names[i], costs[i], parameters[i]);
-            if !is_last || !stands || seen.contains(&entry) {
+            if let (true, true, Some((curve, _))) =
+                (is_positional, is_last, names[i].rsplit_once(" at "))
+            {
+                if figure.experiment.beside.is_none() {
+                    widen(&mut with_one, curve, [costs[i], parameters[i]]);
+                }
                 continue;
             }
-            let millions = |n: f64| format!("{:.2} M", n / 1e6);
+            if !is_last || seen.contains(&entry) {
+                continue;
+            }
             let place = match is_positional {
                 true => "Fig. 3".to_string(),
                 false => kind(figure.experiment.figure).in_the_paper.to_string(),
@@ -221,9 +230,31 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
             seen.push(entry);
         }
     }
+    for (curve, ranges) in with_one {
+        let [cost, parameters] = ranges.map(|(least, most)| match [least, most].map(millions) {
+            [least, most] if least == most => least,
+            [least, most] => format!("{} to {most}", least.trim_end_matches(" M")),
+        });
+        let name = format!("{}, one intermediate classifier", cell(&curve));
+        rows.push([name, cost, parameters, "Fig. 3".to_string()]);
+    }
     page.push_str(
         "\n## The networks\n\nThe opponents are unequal in cost and in parameters. Both are of the last exit.\n\n",
     );
     page.push_str(&markdown::table("network | multiply-adds | parameters | in", rows));
     Ok(())
+}
+
+/// A curve of Fig. 3 with the least and the most multiply-adds and parameters of its positions.
+type Ranges = (String, [(f64, f64); 2]);
+
+fn widen(known: &mut Vec<Ranges>, curve: &str, numbers: [f64; 2]) {
+    match known.iter_mut().find(|(name, _)| name == curve) {
+        Some((_, ranges)) => {
+            for (range, number) in ranges.iter_mut().zip(numbers) {
+                *range = (range.0.min(number), range.1.max(number));
+            }
+        }
+        None => known.push((curve.to_string(), numbers.map(|number| (number, number)))),
+    }
 }

@@ -19,7 +19,7 @@ fn results(rows: &str) -> tempfile::TempDir {
     );
     write(
         "costs.csv",
-        "network,exit,multiply_adds,multiply_adds_single,multiply_adds_eager,parameters\nResNet without,1,40813184,40813184,40813184,275572\n",
+        "network,exit,multiply_adds,multiply_adds_single,multiply_adds_eager,parameters\nResNet without,1,40813184,40813184,40813184,275572\nResNet at 1,1,8000000,8000000,8000000,10000\nResNet at 1,2,40820000,40820000,40820000,280000\nResNet at 3,1,9000000,9000000,9000000,10000\nResNet at 3,2,40830000,40830000,40830000,280000\n",
     );
     write(
         "positions.csv",
@@ -61,7 +61,10 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "**Not trained yet: resnet-20-2exits-c16-cifar100 (1 run).**",
         "| ResNet | none | 53.0 % | 1 |\n| ResNet | 0.11 | 50.0 % | 1 |",
         "Not measurable: final-resnet-keeps-late (ResNet: no position late).",
-        "| ResNet, no intermediate classifier | 40.81 M | 0.28 M | Fig. 3 |",
+        "| ResNet, no intermediate classifier | 40.81 M | 0.28 M | Fig. 3 |\n\
+         | ResNet, one intermediate classifier | 40.82 to 40.83 M | 0.28 M | Fig. 3 |",
+        "## Network or classifier?",
+        "MSDNet's as well, is not trained yet",
         "| 2.0 | cpu with some processor: 2 runs, seeds 10, 11; 1 thread a training; fp32 |",
         "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 3 |",
         "Not measurable here (claims.csv says why): final-resnet-keeps-late.",
@@ -141,11 +144,33 @@ fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
     let text = fs::read_to_string(&readme).unwrap();
     assert!(text.starts_with("# Mine\n<!-- findings -->\nOf ") && text.ends_with("-->\nrest\n"));
     assert!(
-        text.contains("1 hold, 0 fail.\n") && text.contains("Not trained yet: resnet-20"),
+        text.contains("1 hold, 0 fail. Nothing is measured yet of Fig. 3, left; Fig. 5")
+            && text.contains("Not trained yet: resnet-20"),
         "{text}"
     );
     assert!(text.contains("| 0.066 ln | 0.050 [0.030, 0.070] ln | holds |"), "{text}");
     assert!(text.contains(&findings(&out).unwrap()) && !text.contains("stale"));
+}
+
+#[test]
+fn a_gain_where_no_harm_was_claimed_and_a_side_of_one_seed_are_told() {
+    const KEEPS: &str =
+        "final-msdnet-keeps,holds,,-0.03,-0.05,-0.01,ln,0.033,0.005,,,,3,3,1,MSDNet\n";
+    const HARMLESS: &str =
+        "final-densenet-keeps,holds,,0.01,-0.01,0.03,ln,0.033,0.013,,,,3,3,1,DenseNet\n";
+    let text = |rows: &[&str]| {
+        let folder = results(&rows.concat());
+        let out = folder.path().join("results");
+        write_report(&out).unwrap();
+        findings(&out).unwrap()
+    };
+    let of_three = text(&[KEEPS, HARMLESS]);
+    assert!(of_three.contains("ln | holds, it gains |"), "{of_three}");
+    let others = "No harm or no difference, as the paper has it: `final-densenet-keeps`.";
+    assert!(of_three.contains(others), "{of_three}");
+    assert!(!of_three.contains("too narrow"), "{of_three}");
+    let of_one = LOSES.replace(",holds,as-paper,", ",,,").replace(",3,5,1,", ",1,,1,");
+    assert!(text(&[&of_one]).contains("the interval is too narrow"));
 }
 
 #[test]
