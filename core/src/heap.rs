@@ -1,7 +1,7 @@
 //! How glibc's allocator keeps the memory of tensors. By default it gives every large block back
 //! to the kernel as soon as it is freed, and a training step then spends part of its time on page
-//! faults. Here freed blocks stay in one heap, in
-//! huge pages, and the next step finds them there. `benches/heap.sh` measures what it brings.
+//! faults. Here freed blocks stay in one heap, in huge pages, and the next step finds them there.
+//! `benches/heap.sh` measures what it brings.
 
 #![allow(unsafe_code)]
 
@@ -32,10 +32,12 @@ fn keep_glibc() {
         // Address space alone: a page costs memory when it is written for the first time.
         let size = pages * page / 2;
         let begin = libc::sbrk(0) as usize;
-        let block = libc::malloc(size);
+        // A block that is only freed again would be left out by the compiler.
+        let block = std::hint::black_box(libc::malloc(size));
         let end = libc::sbrk(0) as usize;
-        if (begin..end).contains(&(block as usize)) {
-            prefer_huge_pages(block.cast(), size);
+        // The block begins below the old end where memory was free there.
+        if end > begin && (block as usize) < end {
+            prefer_huge_pages(block.cast(), end - block as usize);
         }
         libc::free(block);
     }
