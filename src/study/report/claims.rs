@@ -19,7 +19,7 @@ const REASONS: &[(&str, &str)] = &[
     ),
     (
         "exact-ablation-costs",
-        "the widths are ours, chosen in whole numbers: three networks come within 2 %, MSDNet costs 3.05e8",
+        "the widths are ours, chosen in whole numbers: all four come within 2 %; three round to 3.0e8, and MSDNet, 3.05e8, to 3.1e8",
     ),
 ];
 
@@ -37,7 +37,7 @@ impl Decided {
         let gains =
             self.claim.kind == Kind::Harmless && self.row.high.is_some_and(|high| high < 0.0);
         match self.row.verdict.as_str() {
-            "holds" if gains => "holds, it gains".to_string(),
+            "holds" if gains => "holds (a gain)".to_string(),
             _ => verdict(&self.row),
         }
     }

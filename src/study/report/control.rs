@@ -38,12 +38,13 @@ pub(super) fn write(page: &mut String, figures: &[Shown]) -> Result<()> {
 pub(super) fn confounded(figures: &[Shown]) -> String {
     let has_control = figures.iter().any(|f| classifiers(&f.experiment) == CONVOLUTIONAL);
     format!(
-        "In Fig. 3 the baselines' intermediate classifiers are pooled and linear, MSDNet's are two convolutions of 128 channels. {}",
+        "In Fig. 3 the baselines' intermediate classifiers are pooled and linear. MSDNet's have two convolutions of 128 channels. {}",
         match has_control {
-            true => "In the control the baselines have MSDNet's as well.",
-            false =>
-                "The control, in which the baselines have MSDNet's as well, is not trained yet: how much is the network's and \
-                 how much the classifier's cannot be told.",
+            true => "In the control the baselines have MSDNet's.",
+            false => {
+                "No run separates the network from its classifier: the control, baselines with MSDNet's classifiers, is not \
+                 trained yet."
+            }
         }
     )
 }

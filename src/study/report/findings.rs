@@ -50,9 +50,9 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
     writeln!(
         text,
         "Of {all} effects ({beyond} of them beyond the paper), {measured} are measured so far: {}. {}\n{}\n{}{}\n\
-         {} `ln` is a difference of logarithms of accuracies: 0.065 ln is 6.3 % of the accuracy.\n\
-         Words such as 'much' and percentages are the paper's; what is judged is the sign, or that a harm stays below its\n\
-         margin.\n",
+         {} No correction is made for the number of verdicts. `ln` is a difference of logarithms of accuracies:\n\
+         0.065 ln is 6.3 % of the accuracy. Words such as 'much' and percentages are the paper's. What is judged is the sign, or\n\
+         that a harm stays below its margin.\n",
         parts.join(", "),
         not_measured(figures),
         scale(figures)?,
@@ -69,18 +69,10 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         writeln!(text, "{}\n", control::confounded(figures))?;
     }
     text.push_str(&markdown::table("claim | the paper says | paper | here | verdict", shown));
-    let others = |verdict: &str| {
-        let rest = judged.effects().filter(|decided| !is_shown(decided));
-        let own = rest.filter(|decided| decided.verdict() == verdict);
-        own.map(|decided| format!("`{}`", decided.claim.id)).collect::<Vec<_>>().join(", ")
-    };
-    for (verdict, words) in
-        [("holds", "No harm or no difference, as the paper has it"), ("undecided", "Undecided")]
-    {
-        let named = others(verdict);
-        if !named.is_empty() {
-            writeln!(text, "\n{words}: {named}.")?;
-        }
+    let rest = judged.effects().filter(|decided| !is_shown(decided));
+    let rest: Vec<String> = rest.map(|decided| format!("`{}`", decided.claim.id)).collect();
+    if !rest.is_empty() {
+        writeln!(text, "\nNo harm or no difference, as the paper has it: {}.", rest.join(", "))?;
     }
     Ok(text)
 }
@@ -89,9 +81,11 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
 fn counts(judged: &Judged) -> String {
     let agree = judged.counts().filter(|decided| decided.row.verdict == "holds").count();
     let all = judged.counts().count();
-    let others =
-        if agree < all { " (`results/README.md` has the others, with reasons)" } else { "" };
-    format!("Of {all} counts of the paper or its code {agree} agree{others}.")
+    let others = match all - agree {
+        0 => String::new(),
+        others => format!(" and {others} do not (`results/README.md` has the reasons)"),
+    };
+    format!("Of {all} counts that the paper or its code gives, {agree} agree{others}.")
 }
 
 /// Names what the figures lack; empty where they lack nothing.
@@ -110,11 +104,14 @@ fn scale(figures: &[Shown]) -> Result<String> {
         let [passes, cost] = overview::shares(figure)?;
         let (dataset, epochs) = (&figure.experiment.dataset, figure.experiment.training.epochs);
         all.push(format!(
-            "{dataset}, {}, {passes} of the images that the paper's networks saw, the dearest network {cost} of the paper's",
+            "{dataset}, {}. The networks saw {passes} of the images that the paper's saw. The dearest costs {cost} of the \
+             paper's dearest.",
             plural(epochs as usize, "epoch")
         ));
     }
-    Ok(format!("The scale: {}.", unique(all).join("; ")))
+    let all = unique(all);
+    let head = if all.len() == 1 { "All runs" } else { "The runs" };
+    Ok(format!("{head}: {}", all.join(" ")))
 }
 
 /// Names the figures of the paper without any result.
@@ -124,7 +121,7 @@ fn not_measured(figures: &[Shown]) -> String {
         KINDS.iter().filter(|kind| !has(kind)).map(|kind| kind.in_the_paper).collect();
     match lacking.is_empty() {
         true => String::new(),
-        false => format!("Nothing is measured yet of {}.", lacking.join("; ")),
+        false => format!("Not measured yet: {}.", lacking.join("; ")),
     }
 }
 
@@ -132,13 +129,9 @@ fn judges(figures: &[Shown]) -> impl Iterator<Item = &Shown> {
     figures.iter().filter(|figure| figure.experiment.beside.is_none())
 }
 
-/// Directions that are decided or still below three seeds, whatever fails, and a harmlessness that
-/// turned out a gain.
+/// All but the harmless and the equal that hold as the paper has them.
 fn is_shown(decided: &Decided) -> bool {
-    let verdict = decided.row.verdict.as_str();
-    let is_direction = decided.claim.kind == claims::Kind::Direction;
-    let is_plain = matches!(decided.verdict().as_str(), "holds" | "undecided");
-    verdict == "fails" || !is_plain || (is_direction && verdict == "holds")
+    decided.claim.kind == claims::Kind::Direction || decided.verdict() != "holds"
 }
 
 /// The README with `text` between its markers; none where it has none.

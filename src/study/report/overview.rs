@@ -16,7 +16,7 @@ use crate::results::markdown;
 /// Everything before the figures' sections.
 pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<String> {
     let mut page = String::from(
-        "# Results\n\nMade by `repro report` from the tables beside it; nothing here is typed by hand.\n\n",
+        "# Results\n\nMade by `repro report` from the tables beside it; no number in its tables is typed by hand.\n\n",
     );
     contents(&mut page, figures)?;
     effects(&mut page, judged)?;
@@ -52,8 +52,9 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
     }
     page.push_str(
         "The table has the images seen in training and the cost of the dearest network, each as a share of the paper's. At \
-         this scale it is judged which sign an effect has, how networks rank, and whether a harm stays below a margin. Shares of \
-         the paper's effects are shown without a verdict, and accuracies are not compared with the paper's.\n\n",
+         this scale the verdicts are about the sign of an effect, the order of networks, and whether a harm stays below a margin. \
+         Shares of the paper's effects are described (larger, smaller) and do not enter the verdict. Accuracies are not compared \
+         with the paper's.\n\n",
     );
     let mut rows = Vec::new();
     for figure in figures {
@@ -116,7 +117,7 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
              except a direction whose 90 % interval lies within the margin: that is no effect. Words such as 'much' and \
              percentages are the paper's and are not judged. The last column says how many seeds would decide an undecided \
              claim in four of five repetitions, were the effect the paper's. Where that many are trained already, the effect \
-             here is nearer the margin than the paper's.\n\n\
+             here lies nearer the margin than the paper's, and more are needed.\n\n\
              {}\n\n\
              {} effects have a verdict, with no correction for their number. Were every effect 0, {:.1} of the {directions} \
              directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\
