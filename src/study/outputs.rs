@@ -112,34 +112,48 @@ fn exits_table(study: &Study) -> Result<Table> {
         .number("ece", rows.iter().map(|r| r.3.ece)))
 }
 
-/// What began each run that the figure stands on, where that is known, with its seed.
-fn began_with_seed(study: &Study) -> Vec<(Began, u64)> {
+/// A run that the figure stands on, and what began it.
+struct Begun {
+    began: Began,
+    seed: u64,
+    /// Seconds that its training took, wherever it went on.
+    seconds: f64,
+}
+
+/// The runs of which it is known what began them.
+fn begun(study: &Study) -> Vec<Begun> {
     let (present, _) = study.present_and_missing();
     let runs = &study.settings.places.runs;
-    let began = |run: &&Run| {
+    let begun = |run: &&Run| {
         let folder = RunFolder::standing_for(runs, run);
-        Some((runfiles::read_began(&folder.run_yaml())?, run.seed))
+        let began = runfiles::read_began(&folder.run_yaml())?;
+        let seconds = runfiles::timing_seconds(&folder.timing_csv());
+        Some(Begun { began, seed: run.seed, seconds })
     };
-    present.iter().filter_map(began).collect()
+    present.iter().filter_map(begun).collect()
 }
 
 fn began_of(study: &Study) -> Vec<Began> {
-    began_with_seed(study).into_iter().map(|(began, _)| began).collect()
+    begun(study).into_iter().map(|run| run.began).collect()
 }
 
-/// How many runs, and of which seeds, began on each device.
+/// How many runs, of which seeds, began on each device, and the seconds that they took.
 fn by_device(study: &Study) -> Vec<serde_json::Value> {
-    let runs: Vec<((String, String), u64)> = began_with_seed(study)
-        .into_iter()
-        .map(|(began, seed)| ((began.device, began.processor.name), seed))
-        .collect();
-    let row = |place: &(String, String)| {
-        let own = runs.iter().filter(|(other, _)| other == place);
-        let mut seeds: Vec<u64> = unique(own.clone().map(|(_, seed)| *seed));
+    let runs = begun(study);
+    let place = |run: &Begun| (run.began.device.clone(), run.began.processor.name.clone());
+    let row = |(device, processor): (String, String)| {
+        let is_own =
+            |run: &&Begun| run.began.device == device && run.began.processor.name == processor;
+        let own: Vec<&Begun> = runs.iter().filter(is_own).collect();
+        let mut seeds: Vec<u64> = unique(own.iter().map(|run| run.seed));
         seeds.sort_unstable();
-        json!({ "device": place.0, "processor": place.1, "runs": own.count(), "seeds": seeds })
+        let seconds: f64 = own.iter().map(|run| run.seconds).sum();
+        json!({
+            "device": device, "processor": processor, "runs": own.len(), "seeds": seeds,
+            "training_seconds": seconds,
+        })
     };
-    unique(runs.iter().map(|(place, _)| place)).into_iter().map(row).collect()
+    unique(runs.iter().map(place)).into_iter().map(row).collect()
 }
 
 /// The commits that began the runs that the figure stands on, each once.

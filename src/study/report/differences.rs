@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::load::training_images;
 use crate::cost;
 use crate::experiment::{BUILT_IN, Entry, Experiment, Plan, RateSchedule};
 use crate::models::Classifier;
@@ -50,11 +51,8 @@ fn text(value: &impl serde::Serialize) -> Result<String> {
 }
 
 fn images(experiment: &Experiment) -> String {
-    let held_out = experiment.validation.unwrap_or(0);
-    match experiment.training_images {
-        Some(images) => format!("{images}, {held_out} held out"),
-        None => format!("all, {held_out} held out"),
-    }
+    let images = training_images(experiment).map_or_else(|| "all".to_string(), |n| n.to_string());
+    format!("{images}, {} others held out", experiment.validation.unwrap_or(0))
 }
 
 fn rate(experiment: &Experiment) -> String {
@@ -115,15 +113,23 @@ pub(super) fn full_costs(experiment: &Experiment) -> Result<(f64, f64)> {
     Ok((least, totals.iter().copied().fold(0.0, f64::max)))
 }
 
-/// How many places an intermediate classifier is tried at, in the network that has most.
+/// How many places an intermediate classifier is tried at, in the network that has most, and the least
+/// and the greatest relative depth of all networks' places.
 fn positions(experiment: &Experiment) -> Result<String> {
     let plan = plan(experiment)?;
     let count = |curve: &str| {
         let of_curve = plan.networks.iter().filter(|n| n.curve == curve);
         of_curve.filter(|n| n.position.is_some()).count()
     };
-    let most = plan.networks.iter().map(|n| count(&n.curve)).max();
-    Ok(most.unwrap_or(0).to_string())
+    let most = plan.networks.iter().map(|n| count(&n.curve)).max().unwrap_or(0);
+    let depths = plan.networks.iter().filter_map(|n| Some(n.position?.relative()));
+    let (least, greatest) = depths.fold((1.0_f64, 0.0_f64), |(least, greatest), depth| {
+        (least.min(depth), greatest.max(depth))
+    });
+    Ok(match most {
+        0 => "none".to_string(),
+        _ => format!("{most}, at {least:.2} to {greatest:.2} of the depth"),
+    })
 }
 
 pub(super) fn plan(experiment: &Experiment) -> Result<Plan> {

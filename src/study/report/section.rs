@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 
 use super::claims::{Judged, effect, papers_and_margin, verdict};
-use super::load::{ClaimRow, Loss, Shown};
+use super::load::{ClaimRow, Loss, Shown, training_images};
 use super::{cell, differences, plain, published, stages, summary};
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
@@ -16,14 +16,11 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
     let experiment = &figure.experiment;
     let picture = markdown::target(&format!("{}/figure.png", figure.name));
     writeln!(page, "\n## {}\n\n![{0}]({picture})\n", cell(&figure.name))?;
-    let images = match experiment.training_images {
-        Some(n) => format!("{n} training images"),
-        None => "all training images".to_string(),
-    };
+    let images = training_images(experiment).map_or_else(|| "all".to_string(), |n| n.to_string());
     let seeds: Vec<String> = experiment.seeds.iter().map(u64::to_string).collect();
     writeln!(
         page,
-        "{} on {}: {images}, {} held out, {} epochs, batch {}, seeds {}.\n",
+        "{} on {}: {images} training images, {} others held out, {} epochs, batch {}, seeds {}.\n",
         experiment.figure.name(),
         cell(&experiment.dataset.to_string()),
         experiment.validation.unwrap_or(0),

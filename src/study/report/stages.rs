@@ -56,8 +56,11 @@ pub(super) fn machine(figure: &Shown) -> String {
     let of_device = |entry: &Value| {
         let seeds: Vec<String> =
             entry["seeds"].as_array().into_iter().flatten().map(plain).collect();
+        // Results of older programs do not have it.
+        let seconds = entry["training_seconds"].as_f64();
+        let hours = seconds.map_or_else(String::new, |s| format!(" ({:.1} h)", s / 3600.0));
         format!(
-            "{} with {}: {}, seeds {}",
+            "{} with {}: {}{hours}, seeds {}",
             plain(&entry["device"]),
             plain(&entry["processor"]),
             plural(entry["runs"].as_u64().unwrap_or(0) as usize, "run"),

@@ -34,7 +34,7 @@ fn results(rows: &str) -> tempfile::TempDir {
         "processor": [{"name": "some processor"}], "threads": [1], "device": ["cpu"],
         "training_seconds": 7200.0, "runs": ["a", "b"], "seconds_of_runs": [3600.0, 3600.0],
         "missing": ["resnet-20-2exits-c16-cifar100-seed12-abc"],
-        "runs_by_device": [{"device": "cpu", "processor": "some processor", "runs": 2, "seeds": [10, 11]}], "commit": ["0123456789abcdef"], "dirty": true, "training_data": "0123456789abcdef",
+        "runs_by_device": [{"device": "cpu", "processor": "some processor", "runs": 2, "seeds": [10, 11], "training_seconds": 5400.0}], "commit": ["0123456789abcdef"], "dirty": true, "training_data": "0123456789abcdef",
     });
     write("run.json", &run.to_string());
     folder
@@ -65,7 +65,7 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
          | ResNet, one intermediate classifier | 40.82 to 40.83 M | 0.28 M | Fig. 3 |",
         "## Network or classifier?",
         "MSDNet's classifiers, is not trained yet",
-        "| 2.0 | cpu with some processor: 2 runs, seeds 10, 11; 1 thread a training; fp32 |",
+        "| 2.0 | cpu with some processor: 2 runs (1.5 h), seeds 10, 11; 1 thread a training; fp32 |",
         "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 3 |",
         "Not measurable here (claims.csv says why): final-resnet-keeps-late.",
         "Seeds 10, 11, 12: 2 runs; not trained yet: resnet-20-2exits-c16-cifar100 (1 run). |",
@@ -76,6 +76,8 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "commit 0123456789 with uncommitted changes, results of format 3, LibTorch 2. |",
         "cifar100, licence: none stated by its authors; SHA-256 of the training data 0123456789ab..., of the test data unknown",
         "epochs 10 (the paper: 300)",
+        "positions 4, at 0.11 to 0.78 of the depth (the paper: 6, at ",
+        "cifar100: 45000 training images, 5000 others held out,",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
