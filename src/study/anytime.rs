@@ -99,8 +99,11 @@ pub fn table(rows: &[Row]) -> Table {
         .text("combine", rows.iter().map(|r| r.combine.name()))
 }
 
-/// The rows that the claims are about: single exits and their mean.
-pub fn judged(rows: Vec<Row>) -> judge::Measured {
+/// The rows that the claims are about: single exits and their mean, of lines that are whole.
+///
+/// # Errors
+/// Those of [`Study::whole`].
+pub fn judged(study: &Study, rows: Vec<Row>) -> Result<judge::Measured> {
     let own = rows.into_iter().filter(|r| matches!(r.combine, Combine::Single | Combine::Mean));
-    judge::Measured::Steps(own.map(|row| row.judged).collect())
+    Ok(judge::Measured::Steps(study.whole(own.map(|row| row.judged))?))
 }

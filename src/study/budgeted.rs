@@ -160,10 +160,13 @@ fn fixed_points(curve: &str, network: &str, seed: u64, both: &Network) -> Result
 }
 
 /// The rows that the claims are about: those of the paper's policy with single exits, and those
-/// without dynamic evaluation.
-pub fn judged(rows: Vec<Row>) -> judge::Measured {
+/// without dynamic evaluation, of lines that are whole.
+///
+/// # Errors
+/// Those of [`Study::whole`].
+pub fn judged(study: &Study, rows: Vec<Row>) -> Result<judge::Measured> {
     let own = rows.into_iter().filter(|r| is_judged(r.policy, r.combine, r.temperature != "1"));
-    judge::Measured::Straight(own.map(|row| row.judged).collect())
+    Ok(judge::Measured::Straight(study.whole(own.map(|row| row.judged))?))
 }
 
 /// The rows as `figure.csv` has them.

@@ -78,14 +78,14 @@ pub fn kind(figure: Figure) -> &'static Kind {
 fn by_exit(study: &Study, outputs: &Outputs) -> Result<Measured> {
     let rows = anytime::rows(study)?;
     anytime::table(&rows).write(&outputs.file("figure.csv"))?;
-    Ok(anytime::judged(rows))
+    anytime::judged(study, rows)
 }
 
 fn by_budget(study: &Study, outputs: &Outputs) -> Result<Measured> {
     let rows = budgeted::rows(study)?;
     budgeted::table(&rows).write(&outputs.file("figure.csv"))?;
     budgeted::taken_table(&rows).write(&outputs.file("exits_taken.csv"))?;
-    Ok(budgeted::judged(rows))
+    budgeted::judged(study, rows)
 }
 
 fn by_position(study: &Study, outputs: &Outputs) -> Result<Measured> {

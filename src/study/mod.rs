@@ -23,6 +23,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::eval::Predictions;
 use crate::eval::anytime::{Member as Evaluated, ensemble};
+use crate::eval::judge;
 use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained};
 use crate::runs::Split;
 use crate::runs::costs::{CostRow, cost_rows};
@@ -168,6 +169,31 @@ impl<'a> Study<'a> {
             entries.extend(seeds.into_iter().map(|(place, seed)| (named, place, seed)));
         }
         Ok(entries)
+    }
+
+    /// The rows that are judged: of a line that joins several networks only the seeds for which all of
+    /// them are there, since the network that lacks would change the line.
+    ///
+    /// # Errors
+    /// Those of [`Study::entries`].
+    pub fn whole(&self, rows: impl Iterator<Item = judge::Row>) -> Result<Vec<judge::Row>> {
+        let there: HashSet<(&str, u64)> = self
+            .entries()?
+            .into_iter()
+            .map(|(named, _, seed)| (named.name.as_str(), seed))
+            .collect();
+        let joined = self.plan.members.iter().filter_map(|named| match &named.member {
+            Member::Joined(names) => Some(names),
+            _ => None,
+        });
+        let lacks = |names: &Vec<String>, seed| {
+            names.iter().any(|name| !there.contains(&(name.as_str(), seed)))
+        };
+        let is_whole = |row: &judge::Row| {
+            let mut own = joined.clone().filter(|names| names.contains(&row.network));
+            !own.any(|names| lacks(names, row.seed))
+        };
+        Ok(rows.filter(is_whole).collect())
     }
 
     /// Predictions of an entry and multiply-adds of its exits 1..k. An ensemble is as if it were

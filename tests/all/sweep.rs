@@ -198,6 +198,43 @@ fn a_figure_is_drawn_without_the_curve_whose_reference_is_missing() {
 }
 
 #[test]
+fn a_line_of_several_networks_is_judged_once_all_of_them_are_there() {
+    let experiment = format!(
+        "figure: budgeted-batch\n{TRAINING}seeds: [0]\n\
+         training: {{ epochs: 1, batch_size: 50, learning_rate: 0.1 }}\n\
+         networks:\n  \
+         - name: MSDNet\n    \
+           msdnet: {{ channels: 4, growth: 2, scale_growth: [1, 2, 4], bottleneck: [1, 2, 4], exits: 2, first_exit: 2, spacing: {{ even: 1 }} }}\n  \
+         - name: ResNet-8\n    resnet: {{ blocks_per_stage: 1, channels: 4 }}\n  \
+         - name: ResNet-14\n    resnet: {{ blocks_per_stage: 2, channels: 4 }}\n  \
+         - name: ResNets\n    joined: [ResNet-8, ResNet-14]\n"
+    );
+    let place = folder_with("x.yaml", &experiment);
+    let folder = place.path();
+    fs::write(folder.join("m.jsonl"), succeed(folder, &words("sweep plan x.yaml"))).unwrap();
+    let train = |index| {
+        let args = format!("sweep run --manifest m.jsonl --index {index} --threads 1 -q");
+        succeed(folder, &words(&args));
+    };
+    let collected = || {
+        succeed(folder, &words("sweep collect m.jsonl --threads 1 -q"));
+        let of = |table: &str| fs::read_to_string(folder.join("results/x").join(table)).unwrap();
+        [of("figure.csv"), of("claims.csv")]
+    };
+    for index in 0..2 {
+        train(index);
+    }
+    let [drawn, judged] = collected();
+    assert!(drawn.contains("ResNets,ResNet-8,0"), "{drawn}");
+    assert!(judged.contains("budgeted-dynamic-beats-static,"), "{judged}");
+    assert!(!judged.contains("budgeted-above-resnets,"), "{judged}");
+    train(2);
+    let [drawn, judged] = collected();
+    assert!(drawn.contains("ResNets,ResNet-14,0"), "{drawn}");
+    assert!(judged.contains("budgeted-above-resnets,"), "{judged}");
+}
+
+#[test]
 fn a_thousand_runs_are_planned_watched_and_collected() {
     let place = folder_with("x.yaml", &anytime("[0]", 1, "0.1"));
     let folder = place.path();

@@ -154,7 +154,7 @@ fn data(figure: &Shown) -> Result<String> {
 }
 
 fn deviations(figure: &Shown) -> Result<String> {
-    let all = differences::from_paper(&figure.experiment).context("experiment.yaml")?;
+    let all = differences::from_paper(figure).context("experiment.yaml")?;
     let all: Vec<String> =
         all.iter().map(|d| format!("{} {} (the paper: {})", d.setting, d.here, d.paper)).collect();
     let paper = differences::paper_scale(&figure.experiment)?;

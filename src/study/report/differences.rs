@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::load::training_images;
+use super::load::{Shown, training_images};
 use crate::cost;
 use crate::experiment::{BUILT_IN, Entry, Experiment, Plan, RateSchedule};
 use crate::models::Classifier;
@@ -16,13 +16,14 @@ pub(super) struct Difference {
 }
 
 /// The settings that differ; none where no paper-scale experiment of this figure and data is
-/// shipped. `here` is the effective experiment.
-pub(super) fn from_paper(here: &Experiment) -> Result<Vec<Difference>> {
+/// shipped.
+pub(super) fn from_paper(figure: &Shown) -> Result<Vec<Difference>> {
+    let here = &figure.experiment;
     let Some(paper) = paper_scale(here)? else {
         return Ok(Vec::new());
     };
     let all = [
-        ("networks, full cost", costs(&paper)?, costs(here)?),
+        ("networks, full cost", range(paper_costs(&paper)?), range(costs(figure)?)),
         ("training images", images(&paper), images(here)),
         ("epochs", paper.training.epochs.to_string(), here.training.epochs.to_string()),
         ("learning rate", rate(&paper), rate(here)),
@@ -93,19 +94,27 @@ fn augmentation(experiment: &Experiment) -> String {
 }
 
 /// Multiply-adds of the cheapest and the dearest network, all exits.
-fn costs(experiment: &Experiment) -> Result<String> {
-    let (least, most) = full_costs(experiment)?;
+fn range((least, most): (f64, f64)) -> String {
     let millions = |n: f64| format!("{:.1}", n / 1e6);
     let (least, most) = (millions(least), millions(most));
     let range = if least == most { most } else { format!("{least} to {most}") };
-    Ok(format!("{range} M multiply-adds"))
+    format!("{range} M multiply-adds")
 }
 
-/// The same as numbers.
-pub(super) fn full_costs(experiment: &Experiment) -> Result<(f64, f64)> {
+/// The same as numbers, of the networks that are trained.
+pub(super) fn costs(figure: &Shown) -> Result<(f64, f64)> {
+    full_costs(&figure.experiment, |name| figure.is_trained(name))
+}
+
+/// Those of the paper's networks.
+pub(super) fn paper_costs(paper: &Experiment) -> Result<(f64, f64)> {
+    full_costs(paper, |_| true)
+}
+
+fn full_costs(experiment: &Experiment, counts: impl Fn(&str) -> bool) -> Result<(f64, f64)> {
     let mut totals = Vec::new();
     let input = input_of(&experiment.dataset)?;
-    for network in plan(experiment)?.networks {
+    for network in plan(experiment)?.networks.iter().filter(|network| counts(&network.name)) {
         let exits = cost::table(&network.config.build(input)?);
         totals.extend(exits.last().map(|exit| exit.multiply_adds as f64));
     }

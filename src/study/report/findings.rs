@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use super::super::kinds::{KINDS, Kind};
 use super::claims::{Decided, Judged, effect, papers_and_margin};
 use super::load::Shown;
-use super::{cell, control, overview};
+use super::{cell, control, overview, plain};
 use crate::data::plural;
-use crate::eval::claims;
+use crate::eval::claims::{self, Claim};
 use crate::eval::named::unique;
 use crate::experiment::claims_yaml;
 use crate::results::markdown;
@@ -38,10 +38,11 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         )?;
         return Ok(text);
     }
-    let all = claims::parse(claims_yaml()).context("claims.yaml")?;
-    let beyond = all.iter().filter(|claim| claim.id.starts_with("beyond-")).count();
-    let all = all.iter().filter(|claim| claim.kind != claims::Kind::Exact).count();
+    let claims = claims::parse(claims_yaml()).context("claims.yaml")?;
+    let beyond = claims.iter().filter(|claim| claim.id.starts_with("beyond-")).count();
+    let all = claims.iter().filter(|claim| claim.kind != claims::Kind::Exact).count();
     let of = |verdict: &str| judged.effects().filter(|d| d.row.verdict == verdict).count();
+    let verb = if measured == 1 { "is" } else { "are" };
     let parts = VERDICTS.iter().map(|(verdict, words)| (of(verdict), words));
     let parts: Vec<String> = parts
         .filter(|(count, words)| *count > 0 || matches!(**words, "hold" | "fail"))
@@ -49,12 +50,12 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         .collect();
     writeln!(
         text,
-        "Of {all} effects ({beyond} of them beyond the paper), {measured} are measured so far: {}. {}\n{}\n{}{}\n\
+        "Of {all} effects ({beyond} of them beyond the paper), {measured} {verb} measured so far: {}. {}\n{}\n{}{}\n\
          {} No correction is made for the number of verdicts. `ln` is a difference of logarithms of accuracies:\n\
          0.065 ln is 6.3 % of the accuracy. Words such as 'much' and percentages are the paper's. What is judged is the sign, or\n\
          that a harm stays below its margin.\n",
         parts.join(", "),
-        not_measured(figures),
+        not_measured(&claims, judged),
         scale(figures)?,
         counts(judged),
         not_trained(figures),
@@ -88,12 +89,15 @@ fn counts(judged: &Judged) -> String {
     format!("Of {all} counts that the paper or its code gives, {agree} agree{others}.")
 }
 
-/// Names what the figures lack; empty where they lack nothing.
+/// How many runs the figures lack; empty where they lack none.
 fn not_trained(figures: &[Shown]) -> String {
-    let lacking = unique(judges(figures).map(Shown::not_trained).filter(|text| !text.is_empty()));
-    match lacking.is_empty() {
-        true => String::new(),
-        false => format!("\nNot trained yet: {}.", lacking.join(", ")),
+    let runs = |key| unique(judges(figures).flat_map(move |f| f.listed(key)).map(plain)).len();
+    match (runs("missing"), runs("runs")) {
+        (0, _) => String::new(),
+        (missing, there) => format!(
+            "\nRuns not trained yet: {missing} of {} (`results/README.md` names them).",
+            missing + there
+        ),
     }
 }
 
@@ -114,11 +118,21 @@ fn scale(figures: &[Shown]) -> Result<String> {
     Ok(format!("{head}: {}", all.join(" ")))
 }
 
-/// Names the figures of the paper without any result.
-fn not_measured(figures: &[Shown]) -> String {
-    let has = |kind: &&Kind| judges(figures).any(|f| f.experiment.figure == kind.figure);
-    let lacking: Vec<&str> =
-        KINDS.iter().filter(|kind| !has(kind)).map(|kind| kind.in_the_paper).collect();
+/// Names the paper's figures of which effects are not measured yet, and how many of those that are
+/// measured in part.
+fn not_measured(all: &[Claim], judged: &Judged) -> String {
+    let lacking = |kind: &Kind| {
+        let own = |claims: &mut dyn Iterator<Item = &Claim>| {
+            claims.filter(|c| c.figure == kind.figure && c.kind != claims::Kind::Exact).count()
+        };
+        let (absent, all) = (own(&mut judged.absent.iter()), own(&mut all.iter()));
+        match all - absent {
+            _ if absent == 0 => None,
+            0 => Some(kind.in_the_paper.to_string()),
+            _ => Some(format!("{absent} of {all} effects of {}", kind.in_the_paper)),
+        }
+    };
+    let lacking: Vec<String> = KINDS.iter().filter_map(lacking).collect();
     match lacking.is_empty() {
         true => String::new(),
         false => format!("Not measured yet: {}.", lacking.join("; ")),

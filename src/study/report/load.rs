@@ -1,5 +1,6 @@
 //! The files of a results folder, checked.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -28,6 +29,8 @@ pub(super) struct Shown {
     pub positions: Option<Rows>,
     /// `summary.csv`, where the figure has networks that can exit early.
     pub summary: Option<Rows>,
+    /// Networks with a trained run; none where `exits.csv` is missing.
+    trained: Option<HashSet<String>>,
 }
 
 /// A row of `claims.csv`.
@@ -96,6 +99,11 @@ impl Shown {
     /// Hours that its trainings took.
     pub(super) fn hours(&self) -> f64 {
         self.run["training_seconds"].as_f64().unwrap_or(0.0) / 3600.0
+    }
+
+    /// Whether a network of its plan has a trained run.
+    pub(super) fn is_trained(&self, network: &str) -> bool {
+        self.trained.as_ref().is_none_or(|names| names.contains(network))
     }
 
     /// Networks of its plan that are not trained, and how many runs each lacks; empty for none.
@@ -177,6 +185,8 @@ fn load(folder: &Path) -> Result<Shown> {
         let path = folder.join(name);
         path.is_file().then(|| read(&path)).transpose()
     };
+    let exits = optional("exits.csv")?;
+    let trained = exits.map(|exits| exits.column("network").map(String::from).collect());
     Ok(Shown {
         experiment: serde_json::from_value(effective).context("experiment.yaml")?,
         run,
@@ -185,6 +195,7 @@ fn load(folder: &Path) -> Result<Shown> {
         costs: read(&folder.join("costs.csv"))?,
         positions: optional("positions.csv")?,
         summary: optional("summary.csv")?,
+        trained,
         folder: folder.to_path_buf(),
         name,
     })

@@ -83,8 +83,7 @@ pub(super) fn shares(figure: &Shown) -> Result<[String; 2]> {
     };
     let whole = training_images(&paper).map(|n| n as f64 * f64::from(paper.training.epochs));
     let passes = figure.image_passes().zip(whole).map(|(here, paper)| here / paper);
-    let full = |experiment: &Experiment| differences::full_costs(experiment).map(|costs| costs.1);
-    let cost = full(&figure.experiment)? / full(&paper)?;
+    let cost = differences::costs(figure)?.1 / differences::paper_costs(&paper)?.1;
     Ok([passes.map_or("-".to_string(), percent), percent(cost)])
 }
 
@@ -110,7 +109,8 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
              The picture shows effects in units of the paper's: 0 is none, 1 the paper's, -1 as large the other way. Where \
              the paper's effect is below the margin, the unit is twice the margin. `ln` is a difference of logarithms of \
              accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once, by the \
-             figure with the most seeds (three are enough), and of those by the longest training.\n\n\
+             figure with the most seeds (three are enough), and of those by the longest training. A line that joins \
+             several networks is judged at the seeds for which all of them are trained.\n\n\
              A direction holds where the interval lies above 0 and fails where it lies below. Harmlessness holds where the \
              interval lies below the margin and fails where it lies above. Equality holds where the 90 % interval lies \
              within the margin on both sides of 0, and fails where the 95 % interval lies outside. All else is undecided, \
@@ -203,7 +203,7 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
         let names: Vec<&str> = figure.costs.column("network").collect();
         let costs = figure.costs.numbers("multiply_adds")?;
         let parameters = figure.costs.numbers("parameters")?;
-        for i in 0..names.len() {
+        for i in (0..names.len()).filter(|&i| figure.is_trained(names[i])) {
             let is_last = names.get(i + 1) != Some(&names[i]);
             let is_positional = figure.experiment.figure.is_positional();
             let entry = (names[i], costs[i], parameters[i]);

@@ -58,7 +58,7 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
 
 /// What must be borne in mind when numbers are compared with the paper's.
 fn difference_table(page: &mut String, figure: &Shown) -> Result<()> {
-    let all = differences::from_paper(&figure.experiment).context("experiment.yaml")?;
+    let all = differences::from_paper(figure).context("experiment.yaml")?;
     if all.is_empty() {
         return Ok(());
     }

@@ -146,8 +146,9 @@ fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
     let text = fs::read_to_string(&readme).unwrap();
     assert!(text.starts_with("# Mine\n<!-- findings -->\nOf ") && text.ends_with("-->\nrest\n"));
     assert!(
-        text.contains("1 hold, 0 fail. Not measured yet: Fig. 3, left; Fig. 5")
-            && text.contains("Not trained yet: resnet-20"),
+        text.contains(
+            "1 hold, 0 fail. Not measured yet: Fig. 3, left; 8 of 9 effects of Fig. 3, right; Fig. 5"
+        ) && text.contains("Runs not trained yet: 1 of 3 ("),
         "{text}"
     );
     assert!(text.contains("| 0.066 ln | 0.050 [0.030, 0.070] ln | holds |"), "{text}");

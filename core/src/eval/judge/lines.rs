@@ -160,9 +160,6 @@ pub(super) fn mean_difference<'a>(
     let pairs = ends.windows(2);
     let crossings = pairs.flat_map(|s| [first, second].map(|l| l.crossings(s[0], s[1])).concat());
     let ends = distinct(crossings.chain(ends.iter().copied()));
-    if from == to {
-        return Some(first.at(from)?.minus(second.at(from)?));
-    }
     let (mut own, mut its) = (Weights::default(), Weights::default());
     // On each stretch both are straight, so their value in the middle is their mean.
     for stretch in ends.windows(2) {

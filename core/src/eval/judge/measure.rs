@@ -158,8 +158,8 @@ fn finding<'a>(
 
 fn mean_above(pair: &Pair, range: &Range) -> Findings {
     let (from, to) = pair.common();
-    if from > to {
-        return pair.none("no budget that both cover");
+    if from >= to {
+        return pair.none("no range of budgets that both cover");
     }
     let part = |fraction: f64| from + fraction * (to - from);
     let ends = (part(range.at_least.unwrap_or(0.0)), part(range.at_most.unwrap_or(1.0)));
