@@ -148,10 +148,15 @@ pub fn describe(judgements: &[Judgement]) -> String {
             );
         }
     }
-    match shown.iter().map(|j| j.seeds).min() {
-        Some(1) => text.push_str("one seed: no verdict\n"),
-        Some(2) => text.push_str("two seeds: no verdict\n"),
-        _ => {}
+    let few = shown.iter().filter(|j| j.seeds < 3).map(|j| j.claim.as_str());
+    let few: Vec<&str> = few.collect();
+    if !few.is_empty() {
+        let which = if few.len() == shown.len() {
+            String::new()
+        } else {
+            format!(" of {}", few.join(", "))
+        };
+        let _ = writeln!(text, "fewer than three seeds: no verdict{which}");
     }
     if !absent.is_empty() {
         let names: Vec<&str> = absent.iter().map(|j| j.claim.as_str()).collect();

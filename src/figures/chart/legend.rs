@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::ink::Inks;
 use super::mark::{Across, Down, Mark, text_width, wrap};
 use super::panel::{mark_point, push_dashes};
-use super::{Chart, Line, Markers, Style};
+use super::{Chart, Line, Markers, Point, Style};
 
 const SIZE: f64 = 15.0;
 const ROW: f64 = 23.0;
@@ -124,10 +124,12 @@ fn note(
 ) -> Result<f64> {
     let lines = || panels.iter().flat_map(|panel| &panel.curves);
     let ours = lines().filter(|line| line.style == Style::Ours);
-    // A line without any interval is of one seed; of a mean line only some points have one.
+    // A point without an interval is of one seed, but for the points between those that have one on a
+    // line through means.
     let seeds = |line: &Line| {
-        let own = line.points.iter().filter_map(|point| point.spread);
-        let own: BTreeSet<usize> = own.map(|spread| spread.seeds).collect();
+        let alone = (line.markers == Markers::Every).then_some(1);
+        let seeds = |point: &Point| point.spread.map(|spread| spread.seeds).or(alone);
+        let own: BTreeSet<usize> = line.points.iter().filter_map(seeds).collect();
         if own.is_empty() { BTreeSet::from([1]) } else { own }
     };
     let seeds: BTreeSet<usize> = ours.flat_map(seeds).collect();

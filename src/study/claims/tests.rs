@@ -72,7 +72,7 @@ fn what_is_not_measurable_is_one_line_on_the_screen_and_one_seed_is_said_once() 
     judged[1].verdict = Some(Verdict::NotMeasurable);
     judged.iter_mut().for_each(|judgement| judgement.seeds = 1);
     let text = describe(&judged);
-    assert!(text.contains("one seed: no verdict\n"), "{text}");
+    assert!(text.contains("fewer than three seeds: no verdict\n"), "{text}");
     let line = "not measurable (claims.csv says why): exact-imagenet-costs, exact-resnet-";
     assert!(text.contains(line), "{text}");
     assert_eq!(text.lines().count(), 1 + (judged.len() - 2) + 2);
