@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::super::kinds::{KINDS, Kind};
+use super::super::kinds::{KINDS, Kind, kind};
 use super::claims::{Decided, Judged, effect, papers_and_margin};
 use super::load::Shown;
 use super::{cell, control, overview, plain};
@@ -17,13 +17,13 @@ use crate::results::markdown;
 const BEGIN: &str = "<!-- findings -->\n";
 const END: &str = "<!-- /findings -->";
 
-/// What is shown of a verdict in a sentence about effects.
+/// What a list of counts calls a verdict.
 const VERDICTS: [(&str, &str); 5] = [
     ("holds", "hold"),
     ("fails", "fail"),
-    ("no-effect", "show no effect as large as their margin"),
-    ("too-few-seeds", "are undecided"),
-    ("", "have fewer than three seeds and no verdict"),
+    ("no-effect", "without an effect as large as the margin"),
+    ("too-few-seeds", "undecided"),
+    ("", "without a verdict, for lack of three seeds"),
 ];
 
 /// The paragraph and, where something is decided, the tables.
@@ -103,19 +103,33 @@ fn not_trained(figures: &[Shown]) -> String {
 
 /// How far the judging figures are from the paper's scale.
 fn scale(figures: &[Shown]) -> Result<String> {
-    let mut all = Vec::new();
+    let runs = unique(judges(figures).map(|figure| {
+        let epochs = figure.experiment.training.epochs as usize;
+        format!("{}, {}", figure.experiment.dataset, plural(epochs, "epoch"))
+    }));
+    let mut shares: Vec<([String; 2], Vec<&str>)> = Vec::new();
     for figure in judges(figures) {
-        let [passes, cost] = overview::shares(figure)?;
-        let (dataset, epochs) = (&figure.experiment.dataset, figure.experiment.training.epochs);
-        all.push(format!(
-            "{dataset}, {}. The networks saw {passes} of the images that the paper's saw. The dearest costs {cost} of the \
-             paper's dearest.",
-            plural(epochs as usize, "epoch")
-        ));
+        let (own, name) = (overview::shares(figure)?, kind(figure.experiment.figure).in_the_paper);
+        if own[1] == "-" {
+            continue;
+        }
+        match shares.iter_mut().find(|(known, _)| *known == own) {
+            Some((_, names)) => names.push(name),
+            None => shares.push((own, vec![name])),
+        }
     }
-    let all = unique(all);
-    let head = if all.len() == 1 { "All runs" } else { "The runs" };
-    Ok(format!("{head}: {}", all.join(" ")))
+    let shares = shares
+        .iter()
+        .map(|([passes, cost], names)| format!("{passes} and {cost} ({})", names.join("; ")));
+    let shares: Vec<String> = shares.collect();
+    let runs = format!("All runs: {}.", runs.join("; "));
+    if shares.is_empty() {
+        return Ok(runs);
+    }
+    Ok(format!(
+        "{runs} Images seen in training and the cost of the dearest network, as shares of the paper's: {}.",
+        shares.join("; ")
+    ))
 }
 
 /// Names the paper's figures of which effects are not measured yet, and how many of those that are

@@ -1,6 +1,6 @@
 //! The files of a results folder, checked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::super::claims;
 use super::super::kinds::KINDS;
+use super::differences;
 use crate::data::plural;
-use crate::experiment::{Experiment, FORMAT};
+use crate::experiment::{Experiment, FORMAT, Run};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
 
@@ -106,19 +107,23 @@ impl Shown {
         self.trained.as_ref().is_none_or(|names| names.contains(network))
     }
 
-    /// Networks of its plan that are not trained, and how many runs each lacks; empty for none.
-    pub(super) fn not_trained(&self) -> String {
-        let mut lacking: Vec<(&str, usize)> = Vec::new();
-        for folder in self.listed("missing").into_iter().filter_map(Value::as_str) {
-            let network = folder.rsplit_once("-seed").map_or(folder, |(before, _)| before);
-            match lacking.iter_mut().find(|(known, _)| *known == network) {
-                Some((_, runs)) => *runs += 1,
-                None => lacking.push((network, 1)),
+    /// Networks of its plan that are not trained, and how many runs they lack; empty for none.
+    pub(super) fn not_trained(&self) -> Result<String> {
+        let missing: HashSet<&str> =
+            self.listed("missing").into_iter().filter_map(Value::as_str).collect();
+        let mut by_count: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for network in differences::plan(&self.experiment)?.networks {
+            let runs = network.runs.iter().map(Run::folder_name);
+            match runs.filter(|name| missing.contains(name.as_str())).count() {
+                0 => {}
+                count => by_count.entry(count).or_default().push(network.name),
             }
         }
-        let each = lacking.iter();
-        let each = each.map(|&(network, runs)| format!("{network} ({})", plural(runs, "run")));
-        each.collect::<Vec<_>>().join(", ")
+        let groups = by_count.into_iter().rev().map(|(count, names)| {
+            let each = if names.len() > 1 { " each" } else { "" };
+            format!("{} ({}{each})", names.join("; "), plural(count, "run"))
+        });
+        Ok(groups.collect::<Vec<_>>().join("; "))
     }
 
     /// The command that writes the results anew.

@@ -38,7 +38,7 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
         figure.hours(),
         figure.command()
     )?;
-    let lacking = figure.not_trained();
+    let lacking = figure.not_trained()?;
     if !lacking.is_empty() {
         writeln!(page, "**Not trained yet: {}.**\n", cell(&lacking))?;
     }

@@ -33,7 +33,7 @@ fn results(rows: &str) -> tempfile::TempDir {
         "program": "repro", "format": FORMAT, "libtorch": "2", "ended": "2026-01-01T00:00:00Z",
         "processor": [{"name": "some processor"}], "threads": [1], "device": ["cpu"],
         "training_seconds": 7200.0, "runs": ["a", "b"], "seconds_of_runs": [3600.0, 3600.0],
-        "missing": ["resnet-20-2exits-c16-cifar100-seed12-abc"],
+        "missing": ["resnet-20-2exits-c16-cifar100-seed12-669aeb0fb4116fa5"],
         "runs_by_device": [{"device": "cpu", "processor": "some processor", "runs": 2, "seeds": [10, 11], "training_seconds": 5400.0}], "commit": ["0123456789abcdef"], "dirty": true, "training_data": "0123456789abcdef",
     });
     write("run.json", &run.to_string());
@@ -58,7 +58,7 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "| 130,000,000 | 139,669,632 | **fails** |",
         "| the farthest of 5 numbers: 3,254,000,000 | 3,253,794,488 | **holds** |",
         "Not judged yet, Fig. 5: anytime-above-resnet-classifiers,",
-        "**Not trained yet: resnet-20-2exits-c16-cifar100 (1 run).**",
+        "**Not trained yet: ResNet at 1 (1 run).**",
         "| ResNet | none | 53.0 % | 1 |\n| ResNet | 0.11 | 50.0 % | 1 |",
         "Not measurable: final-resnet-keeps-late (ResNet: no position late).",
         "| ResNet, no intermediate classifier | 40.81 M | 0.28 M | Fig. 3 |\n\
@@ -68,7 +68,7 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "| 2.0 | cpu with some processor: 2 runs (1.5 h), seeds 10, 11; 1 thread a training; fp32 |",
         "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 3 |",
         "Not measurable here (claims.csv says why): final-resnet-keeps-late.",
-        "Seeds 10, 11, 12: 2 runs; not trained yet: resnet-20-2exits-c16-cifar100 (1 run). |",
+        "Seeds 10, 11, 12: 2 runs; not trained yet: ResNet at 1 (1 run). |",
         "Trained on 45000 training images; 5000 others are held out",
         "learning.csv has 1 training of 2 epochs. |",
         "| 2.0 hours of one process for 2 runs, each counted once. |",
@@ -148,7 +148,8 @@ fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
     assert!(
         text.contains(
             "1 hold, 0 fail. Not measured yet: Fig. 3, left; 8 of 9 effects of Fig. 3, right; Fig. 5"
-        ) && text.contains("Runs not trained yet: 1 of 3 ("),
+        ) && text.contains("Runs not trained yet: 1 of 3 (")
+            && text.contains("as shares of the paper's: 3.3 % and 32 % (Fig. 3, right)."),
         "{text}"
     );
     assert!(text.contains("| 0.066 ln | 0.050 [0.030, 0.070] ln | holds |"), "{text}");
