@@ -1,9 +1,7 @@
-# The two commands of the README, and what they are made of.
+# The commands of the README, and what they are made of.
 SHELL := /bin/bash
 TORCH := .libtorch/torch
 REPRO := target/release/repro
-# Clippy as a wrapper around the ordinary build: `cargo clippy` would compile polars once more.
-CLIPPY = RUSTC_WORKSPACE_WRAPPER="$$(rustup which clippy-driver)" CLIPPY_ARGS="-Dwarnings"
 
 .PHONY: quick test build setup tools libtorch lint install doc
 
@@ -35,9 +33,13 @@ build: libtorch
 install: libtorch
 	cargo install --path . --locked
 
+# Clippy as a wrapper around the ordinary build: `cargo clippy` would compile polars once more.
 lint:
 	cargo fmt --all --check
-	$(CLIPPY) cargo build --release --workspace --lib --bins --tests
+	@driver=$$(rustup which clippy-driver) || \
+	  { echo "clippy is missing; rustup component add clippy rustfmt" >&2; exit 1; }; \
+	RUSTC_WORKSPACE_WRAPPER=$$driver CLIPPY_ARGS=-Dwarnings \
+	  cargo build --release --workspace --lib --bins --tests
 
 setup: libtorch
 

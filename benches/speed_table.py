@@ -154,6 +154,8 @@ def table(numbers):
 
 
 def main():
+    if not 2 <= len(sys.argv) <= 3:
+        sys.exit(__doc__)
     text = "\n".join(table(numbers) for numbers in by_processor(sys.argv[1]))
     if len(sys.argv) > 2:
         with open(sys.argv[2]) as file:

@@ -12,12 +12,12 @@
 # (4) With --stage: the runs of experiments, as many as --stage-seconds allow; scripts/gpu-stage.sh goes on with
 #     them and packs them.
 # --seconds (480) is for (1) to (3); what no time is left for is named and counted as skipped. One line a check with
-# its number; gpu.csv and gpu.md in --out (target/gpu-check; those in results/speed are of one whole call). `cpu` does
+# its number; gpu.csv and gpu.md in --out (target/gpu-check; those in results/speed are of two calls, without part 3). `cpu` does
 # the same on the processor with tiny networks. --help names the other options; those behind -- are gpu-stage.sh's.
 #
 # It needs this checkout, the program (REPRO, default target/release/repro) and a Python with PyTorch. A machine
-# that can build makes the program itself. For one that cannot, `scripts/gpu-pack.sh DEST` packs program and
-# CIFAR-100 into parts that travel, and `scripts/gpu-unpack.sh DEST` makes target/release/repro and data/ of them
+# that can build makes the program itself. For one that cannot, `scripts/gpu-pack.sh DEST data` packs program
+# and data into parts that travel, and `scripts/gpu-unpack.sh DEST data` makes target/release/repro and data/ of them
 # there. The program then runs on the LibTorch of that Python's PyTorch, which must be the version it was linked
 # with, on a glibc that is not older.
 set -euo pipefail

@@ -5,6 +5,7 @@
 # the files of FOLDER, 48 MB a part: for machines to which little can be sent at a time. gpu-unpack.sh puts both in
 # their places there.
 set -euo pipefail
+[ $# -ge 1 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/.."
 dest=$1 folder=${2:-}
 mkdir -p "$dest"

@@ -9,6 +9,7 @@
 # a run that is not finished goes on from its checkpoint. The last line: runs finished, runs in all.
 # Surroundings: REPRO (target/release/repro), DATA (data), RUNS (runs-gpu), DEVICE (cuda).
 set -euo pipefail
+[ $# -ge 2 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/.."
 repro=${REPRO:-target/release/repro} data=${DATA:-data} runs=${RUNS:-runs-gpu} device=${DEVICE:-cuda}
 stage=$1 seconds=$2
@@ -42,8 +43,8 @@ if [ "$seconds" -gt 0 ]; then
 fi
 count=$(wc -l < "$runs/manifest.jsonl")
 # Of the manifest's runs alone: others may lie beside them.
-finished=$("$repro" sweep status "$runs/manifest.jsonl" --data "$data" --runs "$runs" --json \
-  | grep -c '"state": *"done"' || true)
+status=$("$repro" sweep status "$runs/manifest.jsonl" --data "$data" --runs "$runs" --json)
+finished=$(grep -c '"state": *"done"' <<< "$status" || true)
 
 if [ -n "$pack" ]; then
   # A run whose worker is still ending stays as it is; the others are packed all the same.

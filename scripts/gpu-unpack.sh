@@ -4,8 +4,12 @@
 # FROM/repro.xz becomes target/release/repro, which runs on the LibTorch of the PyTorch of PYTHON (python3); FROM's
 # data parts, which must all be there, are unpacked into FOLDER.
 set -euo pipefail
-from=$(realpath "$1")
-[ -n "${2:-}" ] && mkdir -p "$2" && folder=$(realpath "$2") || folder=''
+[ $# -ge 1 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+from=$(realpath "$1") folder=''
+if [ -n "${2:-}" ]; then
+  mkdir -p "$2"
+  folder=$(realpath "$2")
+fi
 cd "$(dirname "$0")/.."
 mkdir -p target/release
 # PyTorch's own folder, and those of the CUDA libraries beside it.

@@ -4,6 +4,7 @@
 # Usage: scripts/kill-smoke.sh [TIMES, default 50] [PROGRAM, default target/release/repro]
 set -u
 times=${1:-50}
+[[ $times =~ ^[1-9][0-9]*$ ]] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 program=$(realpath "${2:-target/release/repro}")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

@@ -2,6 +2,7 @@
 # Executes the notebooks; a cell that fails fails the script. The executed copies go to
 # target/notebooks/, or with --in-place back to notebooks/. --setup only installs what they need.
 set -euo pipefail
+case ${1:-} in ''|--setup|--in-place) ;; *) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;; esac
 cd "$(dirname "$0")/.."
 packages=.python
 if ! PYTHONPATH=$packages python3 -c 'import nbclient, ipykernel, pandas, matplotlib, tensorboard, onnx, onnxruntime' 2> /dev/null; then

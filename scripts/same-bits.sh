@@ -2,8 +2,8 @@
 # Trains smoke (fp32) and three tiny networks in bf16 with two programs and compares checkpoints and logs byte for
 # byte: a change that is not meant to change numbers must not. Some bits depend on the processor, so both run here.
 # Usage: scripts/same-bits.sh OLD NEW
-set -eu
-[ $# = 2 ] || { sed -n 's/^# //p' "$0" >&2; exit 2; }
+set -euo pipefail
+[ $# = 2 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 old=$(realpath "$1") new=$(realpath "$2")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -30,10 +30,11 @@ for which in old new; do
   done
 done
 digests() {
-  (cd "$place/$1/runs" && find . -name checkpoint.safetensors -o -name train.csv | sort | xargs sha256sum)
+  (cd "$place/$1/runs" && find . -name checkpoint.safetensors -o -name train.csv | sort | xargs -r sha256sum)
 }
 digests old > "$place/old.sums"
 digests new > "$place/new.sums"
+[ -s "$place/old.sums" ] || { echo "nothing was trained" >&2; exit 1; }
 if ! diff "$place/old.sums" "$place/new.sums" > "$place/difference"; then
   cat "$place/difference"
   echo "not the same bits (other folder names: the run or FORMAT has changed)"

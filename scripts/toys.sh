@@ -3,7 +3,7 @@
 # and uses both: counted, drawn, trained, predicted, in figures, in `classify`. What CONTRIBUTING says of a new family
 # and a new policy is what this does. It needs a checkout that has been built, and compiles our two packages once (a minute).
 # Usage: scripts/toys.sh
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 own=$PWD
 export LIBTORCH=${LIBTORCH:-$own/.libtorch/torch}

@@ -12,6 +12,8 @@ from itertools import groupby
 
 import mlflow
 
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
 METRICS = ("learning_rate", "loss", "accuracy_exit_", "seconds", "images_per_second")
 
 mlflow.set_tracking_uri("sqlite:///mlflow.db")

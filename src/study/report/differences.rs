@@ -93,7 +93,7 @@ fn augmentation(experiment: &Experiment) -> String {
     format!("{crop}, {}", if augmentation.flip { "flip" } else { "no flip" })
 }
 
-/// Multiply-adds of the cheapest and the dearest network, all exits.
+/// Multiply-adds of the smallest and the largest network, all exits.
 fn range((least, most): (f64, f64)) -> String {
     let millions = |n: f64| format!("{:.1}", n / 1e6);
     let (least, most) = (millions(least), millions(most));

@@ -127,7 +127,7 @@ fn scale(figures: &[Shown]) -> Result<String> {
         return Ok(runs);
     }
     Ok(format!(
-        "{runs} Images seen in training and the cost of the dearest network, as shares of the paper's: {}.",
+        "{runs} Images seen in training and the cost of the largest network, as shares of the paper's: {}.",
         shares.join("; ")
     ))
 }

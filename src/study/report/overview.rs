@@ -51,7 +51,7 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
         return Ok(());
     }
     page.push_str(
-        "The table has the images seen in training and the cost of the dearest network, each as a share of the paper's. At \
+        "The table has the images seen in training and the cost of the largest network, each as a share of the paper's. At \
          this scale the verdicts are about the sign of an effect, the order of networks, and whether a harm stays below a margin. \
          Shares of the paper's effects are described (larger, smaller) and do not enter the verdict. Accuracies are not compared \
          with the paper's.\n\n",
@@ -67,12 +67,12 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
             name, data, epochs, passes, cost, seeds, hold, fail, no_effect, undecided, none,
         ]);
     }
-    let head = "figure | data | epochs | images seen | dearest network | seeds | hold | fail | no effect | undecided | no verdict";
+    let head = "figure | data | epochs | images seen | largest network | seeds | hold | fail | no effect | undecided | no verdict";
     page.push_str(&markdown::table(head, rows));
     Ok(())
 }
 
-/// Images seen in training, and the cost of the dearest network, as shares of the paper's.
+/// Images seen in training, and the cost of the largest network, as shares of the paper's.
 pub(super) fn shares(figure: &Shown) -> Result<[String; 2]> {
     let Some(paper) = differences::paper_scale(&figure.experiment)? else {
         return Ok(["-", "-"].map(String::from));

@@ -25,7 +25,7 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
          paper's number; the words may have changed since. The verdicts are those of the program that drew the figure last. \
          Where several devices trained, device, seed and network change together, so their effects cannot be told apart.\n"
     )?;
-    let head = "figure | runs began at commit | did its claims stand there | hours of one process | runs by the device they began on";
+    let head = "figure | runs began at commit | did its claims stand there | hours of one process | machine";
     let row = |figure: &Shown| {
         let (stood, hours) = (stood(out, figure, &now), format!("{:.1}", figure.hours()));
         [markdown::heading_link(&figure.name), commits(figure), stood, hours, machine(figure)]
@@ -60,10 +60,10 @@ pub(super) fn machine(figure: &Shown) -> String {
         let seconds = entry["training_seconds"].as_f64();
         let hours = seconds.map_or_else(String::new, |s| format!(" ({:.1} h)", s / 3600.0));
         format!(
-            "{} with {}: {}{hours}, seeds {}",
+            "{} begun on {} with {}{hours}, seeds {}",
+            plural(entry["runs"].as_u64().unwrap_or(0) as usize, "run"),
             plain(&entry["device"]),
             plain(&entry["processor"]),
-            plural(entry["runs"].as_u64().unwrap_or(0) as usize, "run"),
             seeds.join(", ")
         )
     };

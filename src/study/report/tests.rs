@@ -65,7 +65,7 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
          | ResNet, one intermediate classifier | 40.82 to 40.83 M | 0.28 M | Fig. 3 |",
         "## Network or classifier?",
         "MSDNet's classifiers, is not trained yet",
-        "| 2.0 | cpu with some processor: 2 runs (1.5 h), seeds 10, 11; 1 thread a training; fp32 |",
+        "| 2.0 | 2 runs begun on cpu with some processor (1.5 h), seeds 10, 11; 1 thread a training; fp32 |",
         "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 3 |",
         "Not measurable here (claims.csv says why): final-resnet-keeps-late.",
         "Seeds 10, 11, 12: 2 runs; not trained yet: ResNet at 1 (1 run). |",
