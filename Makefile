@@ -36,8 +36,8 @@ install: libtorch
 # Clippy as a wrapper around the ordinary build: `cargo clippy` would compile polars once more.
 lint:
 	cargo fmt --all --check
-	@driver=$$(rustup which clippy-driver) || \
-	  { echo "clippy is missing; rustup component add clippy rustfmt" >&2; exit 1; }; \
+	@driver=$$(rustup which clippy-driver 2> /dev/null || command -v clippy-driver) || \
+	  { echo "clippy is missing; with rustup: rustup component add clippy rustfmt" >&2; exit 1; }; \
 	RUSTC_WORKSPACE_WRAPPER=$$driver CLIPPY_ARGS=-Dwarnings \
 	  cargo build --release --workspace --lib --bins --tests
 
