@@ -41,15 +41,12 @@ if [ "$seconds" -gt 0 ]; then
     --data "$data" --runs "$runs" --device "$device" --threads 1 --only-train --checkpoint-epochs 5 \
     ${workers[@]+"${workers[@]}"} >&2 || code=$?
 fi
-count=$(wc -l < "$runs/manifest.jsonl")
-# Of the manifest's runs alone: others may lie beside them.
-status=$("$repro" sweep status "$runs/manifest.jsonl" --data "$data" --runs "$runs" --json)
-finished=$(grep -c '"state": *"done"' <<< "$status" || true)
-
 if [ -n "$pack" ]; then
   # A run whose worker is still ending stays as it is; the others are packed all the same.
   "$repro" runs slim --runs "$runs" > /dev/null || true
   "${PYTHON:-python3}" scripts/gpu_runs.py "$runs" "$pack" "$part"
 fi
-echo "$finished $count"
+# Of the manifest's runs alone: others may lie beside them.
+status=$("$repro" sweep status "$runs/manifest.jsonl" --data "$data" --runs "$runs" --json)
+echo "$(grep -c '"state": *"done"' <<< "$status" || true) $(wc -l < "$runs/manifest.jsonl")"
 [ "$code" = 0 ] || exit "$code"

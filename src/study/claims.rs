@@ -154,7 +154,7 @@ pub fn describe(judgements: &[Judgement]) -> String {
         let which = if few.len() == shown.len() {
             String::new()
         } else {
-            format!(" of {}", few.join(", "))
+            format!(" on {}", few.join(", "))
         };
         let _ = writeln!(text, "fewer than three seeds: no verdict{which}");
     }

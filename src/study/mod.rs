@@ -171,8 +171,8 @@ impl<'a> Study<'a> {
         Ok(entries)
     }
 
-    /// The rows that are judged: of a line that joins several networks only the seeds for which all of
-    /// them are there, since the network that lacks would change the line.
+    /// The rows that are judged: of networks that are joined to one line only the seeds for which all of
+    /// them are there, since the network that lacks would change what is said of the line.
     ///
     /// # Errors
     /// Those of [`Study::entries`].
@@ -190,8 +190,8 @@ impl<'a> Study<'a> {
             names.iter().any(|name| !there.contains(&(name.as_str(), seed)))
         };
         let is_whole = |row: &judge::Row| {
-            let mut own = joined.clone().filter(|names| names.contains(&row.network));
-            !own.any(|names| lacks(names, row.seed))
+            let own = joined.clone().find(|names| names.contains(&row.network));
+            !own.is_some_and(|names| lacks(names, row.seed))
         };
         Ok(rows.filter(is_whole).collect())
     }

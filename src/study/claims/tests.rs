@@ -73,6 +73,9 @@ fn what_is_not_measurable_is_one_line_on_the_screen_and_one_seed_is_said_once() 
     judged.iter_mut().for_each(|judgement| judgement.seeds = 1);
     let text = describe(&judged);
     assert!(text.contains("fewer than three seeds: no verdict\n"), "{text}");
+    judged[2].seeds = 3;
+    let but_one = format!("fewer than three seeds: no verdict on {}", judged[3].claim);
+    assert!(describe(&judged).contains(&but_one), "{but_one}");
     let line = "not measurable (claims.csv says why): exact-imagenet-costs, exact-resnet-";
     assert!(text.contains(line), "{text}");
     assert_eq!(text.lines().count(), 1 + (judged.len() - 2) + 2);

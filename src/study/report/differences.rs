@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::load::{Shown, training_images};
+use super::load::{Shown, images};
 use crate::cost;
 use crate::experiment::{BUILT_IN, Entry, Experiment, Plan, RateSchedule};
 use crate::models::Classifier;
@@ -30,7 +30,11 @@ pub(super) fn from_paper(figure: &Shown) -> Result<Vec<Difference>> {
         ("batch", paper.training.batch_size.to_string(), here.training.batch_size.to_string()),
         ("augmentation", augmentation(&paper), augmentation(here)),
         ("precision", text(&paper.training.precision)?, text(&here.training.precision)?),
-        ("positions", positions(&paper)?, positions(here)?),
+        (
+            "positions",
+            positions(&paper, |_| true)?,
+            positions(here, |name| figure.is_trained(name))?,
+        ),
         (
             "the baselines' intermediate classifiers",
             classifiers(&paper).to_string(),
@@ -49,11 +53,6 @@ pub(super) fn paper_scale(here: &Experiment) -> Result<Option<Experiment>> {
 
 fn text(value: &impl serde::Serialize) -> Result<String> {
     Ok(super::plain(&serde_json::to_value(value)?))
-}
-
-fn images(experiment: &Experiment) -> String {
-    let images = training_images(experiment).map_or_else(|| "all".to_string(), |n| n.to_string());
-    format!("{images}, {} others held out", experiment.validation.unwrap_or(0))
 }
 
 fn rate(experiment: &Experiment) -> String {
@@ -124,14 +123,12 @@ fn full_costs(experiment: &Experiment, counts: impl Fn(&str) -> bool) -> Result<
 
 /// How many places an intermediate classifier is tried at, in the network that has most, and the least
 /// and the greatest relative depth of all networks' places.
-fn positions(experiment: &Experiment) -> Result<String> {
-    let plan = plan(experiment)?;
-    let count = |curve: &str| {
-        let of_curve = plan.networks.iter().filter(|n| n.curve == curve);
-        of_curve.filter(|n| n.position.is_some()).count()
-    };
-    let most = plan.networks.iter().map(|n| count(&n.curve)).max().unwrap_or(0);
-    let depths = plan.networks.iter().filter_map(|n| Some(n.position?.relative()));
+fn positions(experiment: &Experiment, counts: impl Fn(&str) -> bool) -> Result<String> {
+    let mut networks = plan(experiment)?.networks;
+    networks.retain(|network| counts(&network.name) && network.position.is_some());
+    let count = |curve: &str| networks.iter().filter(|n| n.curve == curve).count();
+    let most = networks.iter().map(|n| count(&n.curve)).max().unwrap_or(0);
+    let depths = networks.iter().filter_map(|n| Some(n.position?.relative()));
     let (least, greatest) = depths.fold((1.0_f64, 0.0_f64), |(least, greatest), depth| {
         (least.min(depth), greatest.max(depth))
     });

@@ -91,12 +91,15 @@ fn counts(judged: &Judged) -> String {
 
 /// How many runs the figures lack; empty where they lack none.
 fn not_trained(figures: &[Shown]) -> String {
-    let runs = |key| unique(judges(figures).flat_map(move |f| f.listed(key)).map(plain)).len();
-    match (runs("missing"), runs("runs")) {
-        (0, _) => String::new(),
-        (missing, there) => format!(
+    let runs = |key| unique(judges(figures).flat_map(move |f| f.listed(key)).map(plain));
+    let there = runs("runs");
+    // A figure that was drawn before another may lack what the other has.
+    let missing = runs("missing").iter().filter(|run| !there.contains(run)).count();
+    match missing {
+        0 => String::new(),
+        _ => format!(
             "\nRuns not trained yet: {missing} of {} (`results/README.md` names them).",
-            missing + there
+            missing + there.len()
         ),
     }
 }
@@ -114,6 +117,7 @@ fn scale(figures: &[Shown]) -> Result<String> {
             continue;
         }
         match shares.iter_mut().find(|(known, _)| *known == own) {
+            Some((_, names)) if names.contains(&name) => {}
             Some((_, names)) => names.push(name),
             None => shares.push((own, vec![name])),
         }
@@ -139,7 +143,8 @@ fn not_measured(all: &[Claim], judged: &Judged) -> String {
         let own = |claims: &mut dyn Iterator<Item = &Claim>| {
             claims.filter(|c| c.figure == kind.figure && c.kind != claims::Kind::Exact).count()
         };
-        let (absent, all) = (own(&mut judged.absent.iter()), own(&mut all.iter()));
+        let mut absent = judged.absent.iter().chain(judged.not_measurable.iter().map(|(c, _)| c));
+        let (absent, all) = (own(&mut absent), own(&mut all.iter()));
         match all - absent {
             _ if absent == 0 => None,
             0 => Some(kind.in_the_paper.to_string()),

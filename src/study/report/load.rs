@@ -10,6 +10,7 @@ use super::super::claims;
 use super::super::kinds::KINDS;
 use super::differences;
 use crate::data::plural;
+use crate::eval::named::unique;
 use crate::experiment::{Experiment, FORMAT, Run};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
@@ -108,22 +109,34 @@ impl Shown {
     }
 
     /// Networks of its plan that are not trained, and how many runs they lack; empty for none.
-    pub(super) fn not_trained(&self) -> Result<String> {
-        let missing: HashSet<&str> =
+    pub(super) fn not_trained(&self) -> String {
+        let missing: Vec<&str> =
             self.listed("missing").into_iter().filter_map(Value::as_str).collect();
-        let mut by_count: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for network in differences::plan(&self.experiment)?.networks {
-            let runs = network.runs.iter().map(Run::folder_name);
-            match runs.filter(|name| missing.contains(name.as_str())).count() {
-                0 => {}
-                count => by_count.entry(count).or_default().push(network.name),
-            }
+        if missing.is_empty() {
+            return String::new();
+        }
+        // Of an image folder that is gone there is no plan, and the run's folder is named.
+        let plan = differences::plan(&self.experiment);
+        let networks = plan.map_or_else(|_| Vec::new(), |plan| plan.networks);
+        let is_of = |run: &Run, folder: &str| {
+            [run, &run.imported()].iter().any(|r| r.folder_name() == folder)
+        };
+        let name = |folder: &str| {
+            let own = networks.iter().find(|n| n.runs.iter().any(|run| is_of(run, folder)));
+            own.map_or(folder.to_string(), |network| network.name.clone())
+        };
+        let names: Vec<String> = missing.into_iter().map(name).collect();
+        let mut by_count: BTreeMap<usize, Vec<&String>> = BTreeMap::new();
+        for network in unique(names.iter()) {
+            let count = names.iter().filter(|name| *name == network).count();
+            by_count.entry(count).or_default().push(network);
         }
         let groups = by_count.into_iter().rev().map(|(count, names)| {
             let each = if names.len() > 1 { " each" } else { "" };
+            let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
             format!("{} ({}{each})", names.join("; "), plural(count, "run"))
         });
-        Ok(groups.collect::<Vec<_>>().join("; "))
+        groups.collect::<Vec<_>>().join("; ")
     }
 
     /// The command that writes the results anew.
@@ -143,9 +156,21 @@ impl Shown {
 
 /// Training images of an experiment, where they can be counted.
 pub(super) fn training_images(experiment: &Experiment) -> Option<usize> {
-    let all = experiment.dataset.training_images().ok()?;
-    let left = all.checked_sub(experiment.validation.unwrap_or(0))?;
-    Some(experiment.training_images.map_or(left, |images| images.min(left)))
+    let all = experiment.dataset.training_images().ok();
+    let left = all.and_then(|all| all.checked_sub(experiment.validation.unwrap_or(0)));
+    match (left, experiment.training_images) {
+        (Some(left), Some(images)) => Some(left.min(images)),
+        (left, images) => left.or(images),
+    }
+}
+
+/// How many images it trains on and holds out.
+pub(super) fn images(experiment: &Experiment) -> String {
+    let held_out = experiment.validation.unwrap_or(0);
+    match training_images(experiment) {
+        Some(images) => format!("{images}, {held_out} others held out"),
+        None => format!("all but {held_out} that are held out"),
+    }
 }
 
 /// Every figure under `out` but quick ones and smoke: in the paper's order, what stands beside another

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 
 use super::claims::{Judged, effect, papers_and_margin, verdict};
-use super::load::{ClaimRow, Loss, Shown, training_images};
+use super::load::{ClaimRow, Loss, Shown, images};
 use super::{cell, differences, plain, published, stages, summary};
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
@@ -16,14 +16,13 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
     let experiment = &figure.experiment;
     let picture = markdown::target(&format!("{}/figure.png", figure.name));
     writeln!(page, "\n## {}\n\n![{0}]({picture})\n", cell(&figure.name))?;
-    let images = training_images(experiment).map_or_else(|| "all".to_string(), |n| n.to_string());
     let seeds: Vec<String> = experiment.seeds.iter().map(u64::to_string).collect();
     writeln!(
         page,
-        "{} on {}: {images} training images, {} others held out, {} epochs, batch {}, seeds {}.\n",
+        "{} on {}: training images {}; {} epochs, batch {}, seeds {}.\n",
         experiment.figure.name(),
         cell(&experiment.dataset.to_string()),
-        experiment.validation.unwrap_or(0),
+        images(experiment),
         experiment.training.epochs,
         experiment.training.batch_size,
         seeds.join(", ")
@@ -38,7 +37,7 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
         figure.hours(),
         figure.command()
     )?;
-    let lacking = figure.not_trained()?;
+    let lacking = figure.not_trained();
     if !lacking.is_empty() {
         writeln!(page, "**Not trained yet: {}.**\n", cell(&lacking))?;
     }

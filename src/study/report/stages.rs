@@ -23,6 +23,7 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
         "\n## What made them\n\nClaims, margins and the model are committed before the runs that they judge. A claim that \
          did not stand there yet when a figure's runs began is exploratory for it. `yes` is said of rule, margin and the \
          paper's number; the words may have changed since. The verdicts are those of the program that drew the figure last. \
+         Hours count wherever a run went on. \
          Where several devices trained, device, seed and network change together, so their effects cannot be told apart.\n"
     )?;
     let head = "figure | runs began at commit | did its claims stand there | hours of one process | machine";

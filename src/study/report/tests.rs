@@ -77,7 +77,7 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "cifar100, licence: none stated by its authors; SHA-256 of the training data 0123456789ab..., of the test data unknown",
         "epochs 10 (the paper: 300)",
         "positions 4, at 0.11 to 0.78 of the depth (the paper: 6, at ",
-        "cifar100: 45000 training images, 5000 others held out,",
+        "cifar100: training images 45000, 5000 others held out; 10 epochs,",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
@@ -103,6 +103,23 @@ fn results_that_do_not_count_runs_by_device_name_device_and_processor() {
     fs::write(&run, text).unwrap();
     let page = fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
     assert!(page.contains("| cpu; some processor; 1 thread a training; fp32 |"), "{page}");
+}
+
+#[test]
+fn the_scale_is_that_of_the_networks_that_are_trained() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let exits = out.join("fig-final-degradation-cifar100-cpu/exits.csv");
+    let page = |trained: &str| {
+        fs::write(&exits, format!("network,seed\nResNet without,10\n{trained}")).unwrap();
+        fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap()
+    };
+    let row = "| networks, full cost | 78.9 to 125.5 M multiply-adds | 40.6 M multiply-adds |";
+    let (one, two) = (page(""), page("ResNet at 3,10\n"));
+    assert!(one.contains(row) && one.contains("of the depth | none |"), "{one}");
+    assert!(!one.contains("ResNet, one intermediate classifier |"), "{one}");
+    assert!(two.contains("of the depth | 1, at 0.33 to 0.33 of the depth |"), "{two}");
+    assert!(two.contains("ResNet, one intermediate classifier | 40.83 M |"), "{two}");
 }
 
 #[test]

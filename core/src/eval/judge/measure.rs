@@ -158,11 +158,11 @@ fn finding<'a>(
 
 fn mean_above(pair: &Pair, range: &Range) -> Findings {
     let (from, to) = pair.common();
-    if from >= to {
-        return pair.none("no range of budgets that both cover");
-    }
     let part = |fraction: f64| from + fraction * (to - from);
     let ends = (part(range.at_least.unwrap_or(0.0)), part(range.at_most.unwrap_or(1.0)));
+    if ends.0 >= ends.1 {
+        return pair.none("no range of budgets that both cover");
+    }
     let samples = pair.seeds.iter().map(|(own, its)| mean_difference(own, its, ends));
     let place = format!("{}, mean from {:.4e} to {:.4e}", pair.names, ends.0, ends.1);
     Ok(vec![finding(place, samples)?])

@@ -32,6 +32,17 @@ fn straight_lines_are_compared_over_the_budgets_that_both_cover() {
 }
 
 #[test]
+fn a_mean_over_budgets_needs_more_than_one_budget() {
+    // B ends where A begins; or it has one point.
+    for second in [&[(1.0, 500), (2.0, 600)][..], &[(2.5, 500)]] {
+        let rows = two(&[(2.0, 600), (3.0, 800)], second);
+        let judgement = of(&mean(""), &Measured::Straight(rows));
+        assert_eq!(judgement.verdict, Some(Verdict::NotMeasurable), "{judgement:?}");
+        assert!(judgement.note.contains("no range of budgets"), "{}", judgement.note);
+    }
+}
+
+#[test]
 fn an_anytime_line_keeps_its_accuracy_until_the_next_step() {
     // Common: 2 to 5. A: .6 until 3, then .8; B: .5 until 4, then .7.
     let rows = two(&[(1.0, 600), (3.0, 800), (5.0, 900)], &[(2.0, 500), (4.0, 700), (9.0, 0)]);
