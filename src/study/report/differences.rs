@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::load::{Shown, images};
+use super::load::{Shown, images, plan};
 use crate::cost;
-use crate::experiment::{BUILT_IN, Entry, Experiment, Plan, RateSchedule};
+use crate::experiment::{BUILT_IN, Entry, Experiment, RateSchedule};
 use crate::models::Classifier;
 use crate::runs::data::input_of;
 
@@ -136,9 +136,4 @@ fn positions(experiment: &Experiment, counts: impl Fn(&str) -> bool) -> Result<S
         0 => "none".to_string(),
         _ => format!("{most}, at {least:.2} to {greatest:.2} of the depth"),
     })
-}
-
-pub(super) fn plan(experiment: &Experiment) -> Result<Plan> {
-    let held_out = experiment.validation.unwrap_or(0);
-    Plan::new(experiment, input_of(&experiment.dataset)?, held_out)
 }

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::super::claims;
 use super::super::kinds::KINDS;
-use super::differences;
 use crate::data::plural;
 use crate::eval::named::unique;
-use crate::experiment::{Experiment, FORMAT, Run};
+use crate::experiment::{Experiment, FORMAT, Plan, Run};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
+use crate::runs::data::input_of;
 
 /// The files of one figure that the page is made of.
 pub(super) struct Shown {
@@ -116,7 +116,7 @@ impl Shown {
             return String::new();
         }
         // Of an image folder that is gone there is no plan, and the run's folder is named.
-        let plan = differences::plan(&self.experiment);
+        let plan = plan(&self.experiment);
         let networks = plan.map_or_else(|_| Vec::new(), |plan| plan.networks);
         let is_of = |run: &Run, folder: &str| {
             [run, &run.imported()].iter().any(|r| r.folder_name() == folder)
@@ -171,6 +171,12 @@ pub(super) fn images(experiment: &Experiment) -> String {
         Some(images) => format!("{images}, {held_out} others held out"),
         None => format!("all but {held_out} that are held out"),
     }
+}
+
+/// The experiment's networks and runs.
+pub(super) fn plan(experiment: &Experiment) -> Result<Plan> {
+    let held_out = experiment.validation.unwrap_or(0);
+    Plan::new(experiment, input_of(&experiment.dataset)?, held_out)
 }
 
 /// Every figure under `out` but quick ones and smoke: in the paper's order, what stands beside another

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::load::Shown;
-use super::{cell, differences};
+use super::cell;
+use super::load::{Shown, plan};
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
 use crate::experiment::{Published, published};
@@ -24,7 +24,7 @@ pub(super) fn write(page: &mut String, figure: &Shown) -> Result<()> {
     if known.is_empty() {
         return Ok(());
     }
-    for network in differences::plan(&figure.experiment)?.networks {
+    for network in plan(&figure.experiment)?.networks {
         let of_network = |other: &&Published| other.is_of(&network.config).unwrap_or(false);
         let others: Vec<&Published> = known.iter().filter(of_network).collect();
         let own = own(figure, &network.name)?;
