@@ -20,6 +20,7 @@ mod golden_policies;
 mod golden_static;
 mod golden_thresholds;
 mod gpu_check;
+mod kept;
 mod kills;
 mod leaving;
 mod mutate;
