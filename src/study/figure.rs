@@ -78,9 +78,11 @@ pub fn finish_figure(
     began: SystemTime,
     ask: Ask,
 ) -> Result<String> {
-    outputs::write_common(study, outputs)?;
     let kind = kind(study.plan.figure);
-    let mut judgements = claims::judgements(kind.figure, &(kind.measure)(study, outputs)?)?;
+    // First, since what is measured may be nothing; then the files that are there stay as they are.
+    let measured = (kind.measure)(study, outputs)?;
+    outputs::write_common(study, outputs)?;
+    let mut judgements = claims::judgements(kind.figure, &measured)?;
     write_summary(study, outputs)?;
     let commits = outputs::commits(study);
     standing::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;

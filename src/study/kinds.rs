@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::outputs::Outputs;
 use super::{Study, anytime, budgeted, claims, positional};
@@ -77,6 +77,10 @@ pub fn kind(figure: Figure) -> &'static Kind {
 
 fn by_exit(study: &Study, outputs: &Outputs) -> Result<Measured> {
     let rows = anytime::rows(study)?;
+    ensure!(
+        !rows.is_empty(),
+        "nothing can be drawn: all networks that are there serve ensembles, and no ensemble is whole"
+    );
     anytime::table(&rows).write(&outputs.file("figure.csv"))?;
     anytime::judged(study, rows)
 }

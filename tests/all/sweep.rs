@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::session::{
-    TRAINING, anytime, complaint, epochs, figure_files, folder_with, program, repro, succeed, text,
-    wait_until, words,
+    TRAINING, anytime, complaint, epochs, figure_files, folder_with, program, refused, repro,
+    succeed, text, wait_until, words,
 };
 
 fn run_folders(folder: &Path) -> Vec<PathBuf> {
@@ -232,6 +232,28 @@ fn a_line_of_several_networks_is_judged_once_all_of_them_are_there() {
     let [drawn, judged] = collected();
     assert!(drawn.contains("ResNets,ResNet-14,0"), "{drawn}");
     assert!(judged.contains("budgeted-above-resnets,"), "{judged}");
+}
+
+#[test]
+fn a_member_of_an_ensemble_that_is_not_whole_is_no_figure() {
+    let experiment = format!(
+        "figure: anytime\n{TRAINING}seeds: [0]\n\
+         training: {{ epochs: 1, batch_size: 50, learning_rate: 0.1 }}\n\
+         networks:\n  \
+         - name: ResNet-8\n    resnet: {{ blocks_per_stage: 1, channels: 4 }}\n  \
+         - name: ResNet-14\n    resnet: {{ blocks_per_stage: 2, channels: 4 }}\n  \
+         - name: ResNets\n    ensemble: [ResNet-8, ResNet-14]\n"
+    );
+    let place = folder_with("x.yaml", &experiment);
+    let folder = place.path();
+    fs::write(folder.join("m.jsonl"), succeed(folder, &words("sweep plan x.yaml"))).unwrap();
+    succeed(folder, &words("sweep run --manifest m.jsonl --index 0 --threads 1 -q"));
+    let said = refused(folder, &words("sweep collect m.jsonl --threads 1 -q"), 1);
+    assert!(said.contains("nothing can be drawn"), "{said}");
+    // The experiment's name is taken; no table is there that would stand beside older ones.
+    let left = fs::read_dir(folder.join("results/x")).unwrap();
+    let left: Vec<_> = left.map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["experiment.yaml"]);
 }
 
 #[test]
