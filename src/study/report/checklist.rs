@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 
 use super::claims::Judged;
 use super::load::{Shown, training_images};
-use super::{cell, differences, plain, stages};
+use super::{cell, differences, kept, plain, stages};
 use crate::data::{plural, terms};
 use crate::results::markdown;
 use crate::results::tables::read;
@@ -17,7 +17,7 @@ pub(super) fn write(page: &mut String, figures: &[Shown], judged: &Judged) -> Re
     }
     page.push_str(
         "\n## Reproducibility checklist\n\nThe questions are those of the field's checklist (Pineau et al., JMLR 22, 2021); \
-         the answers come from `run.json`, `experiment.yaml`, `claims.csv` and `learning.csv` of each figure.\n\n",
+         the answers come from `run.json`, `experiment.yaml`, `claims.csv` and `learning.csv` of each figure, and from `runs/`.\n\n",
     );
     let rows = [
         ("Seeds: what is random, and how often was it repeated?", each(figures, seeds)?),
@@ -27,6 +27,7 @@ pub(super) fn write(page: &mut String, figures: &[Shown], judged: &Judged) -> Re
             each(figures, settings)?,
         ),
         ("Learning curves: are they published?", each(figures, curves)?),
+        ("Weights: are the trained networks published?", each(figures, kept::told)?),
         ("Compute: which machine?", each(figures, |figure| Ok(stages::machine(figure)))?),
         ("Hours: how long did training take?", hours(figures)),
         ("Error bars: what do they cover?", error_bars(judged)),

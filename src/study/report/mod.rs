@@ -6,6 +6,7 @@ mod claims;
 mod control;
 mod differences;
 mod findings;
+mod kept;
 mod load;
 mod overview;
 mod pictures;
