@@ -78,8 +78,9 @@ pub fn finish_figure(
     began: SystemTime,
     ask: Ask,
 ) -> Result<String> {
+    outputs::write_experiment(study, outputs)?;
     let kind = kind(study.plan.figure);
-    // First, since what is measured may be nothing; then the files that are there stay as they are.
+    // Before the common tables: where there is nothing to draw, older tables stay as they are.
     let measured = (kind.measure)(study, outputs)?;
     outputs::write_common(study, outputs)?;
     let mut judgements = claims::judgements(kind.figure, &measured)?;

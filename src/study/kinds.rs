@@ -79,7 +79,7 @@ fn by_exit(study: &Study, outputs: &Outputs) -> Result<Measured> {
     let rows = anytime::rows(study)?;
     ensure!(
         !rows.is_empty(),
-        "nothing can be drawn: all networks that are there serve ensembles, and no ensemble is whole"
+        "nothing can be drawn: every trained network is a member of an ensemble, and no ensemble has all of its members"
     );
     anytime::table(&rows).write(&outputs.file("figure.csv"))?;
     anytime::judged(study, rows)

@@ -44,10 +44,17 @@ impl Outputs {
     }
 }
 
-/// Costs, the effective experiment, and scores of every exit.
+/// The effective experiment, which also says whose results these are.
+///
+/// # Errors
+/// When another experiment of the same name has taken the folder meanwhile.
+pub fn write_experiment(study: &Study, outputs: &Outputs) -> Result<()> {
+    outputs.origin.write(&outputs.folder, &effective(study)?)
+}
+
+/// Costs, learning curves, and scores of every exit.
 pub fn write_common(study: &Study, outputs: &Outputs) -> Result<()> {
     atomic::write(&outputs.file("costs.csv"), &costs_csv(&study.costs)?)?;
-    outputs.origin.write(&outputs.folder, &effective(study)?)?;
     learning_table(study)?.write(&outputs.file("learning.csv"))?;
     exits_table(study)?.write(&outputs.file("exits.csv"))
 }

@@ -42,6 +42,7 @@ const NOT_RUN: &[(&str, &str, Instead)] = &[
     ("make ", "builds and tests everything", Instead::Target),
     ("scripts/same-bits.sh", "needs two programs", Instead::Script),
     ("scripts/toys.sh", "compiles the program once more", Instead::Script),
+    ("scripts/keep-runs.sh", "kept.rs runs it", Instead::Script),
     ("scripts/kill-smoke.sh", "takes minutes to hours", Instead::Script),
     ("cargo ", "only told not to be used", Instead::Parsed),
     ("scripts/run-notebooks.sh", "installs from the network", Instead::Script),

@@ -248,12 +248,14 @@ fn a_member_of_an_ensemble_that_is_not_whole_is_no_figure() {
     let folder = place.path();
     fs::write(folder.join("m.jsonl"), succeed(folder, &words("sweep plan x.yaml"))).unwrap();
     succeed(folder, &words("sweep run --manifest m.jsonl --index 0 --threads 1 -q"));
+    let results = folder.join("results/x");
+    fs::create_dir_all(&results).unwrap();
+    fs::write(results.join("costs.csv"), "of an earlier figure").unwrap();
     let said = refused(folder, &words("sweep collect m.jsonl --threads 1 -q"), 1);
     assert!(said.contains("nothing can be drawn"), "{said}");
-    // The experiment's name is taken; no table is there that would stand beside older ones.
-    let left = fs::read_dir(folder.join("results/x")).unwrap();
-    let left: Vec<_> = left.map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(left, ["experiment.yaml"]);
+    // `experiment.yaml` takes the folder; no table was written.
+    assert_eq!(fs::read_to_string(results.join("costs.csv")).unwrap(), "of an earlier figure");
+    assert_eq!(fs::read_dir(&results).unwrap().count(), 2);
 }
 
 #[test]

@@ -10,16 +10,19 @@ use super::load::Shown;
 use crate::data::plural;
 use crate::results::tables::{Rows, read};
 
-/// How many of the figure's runs are there.
+/// How many of the figure's runs are in `runs/`.
 pub(super) fn told(figure: &Shown) -> Result<String> {
     let curves = curves(&figure.folder.join("learning.csv"))?;
     let folder = figure.folder.with_file_name("runs");
     let names: Vec<&str> = figure.listed("runs").into_iter().filter_map(Value::as_str).collect();
     let mut count = 0;
     for name in &names {
-        let path = folder.join(name).join("train.csv");
-        // Trained again elsewhere it may have other weights: it is the figure's where its losses are.
-        let is_own = path.is_file() && curves.contains(&losses(&read(&path)?));
+        let own = folder.join(name);
+        let log = own.join("train.csv");
+        let is_there = log.is_file() && own.join("checkpoint.safetensors").is_file();
+        // A run of this name may have been trained again elsewhere, with other weights. It counts if
+        // its losses are those in learning.csv.
+        let is_own = is_there && curves.contains(&losses(&read(&log)?));
         count += usize::from(is_own);
     }
     Ok(match count {

@@ -106,6 +106,22 @@ fn results_that_do_not_count_runs_by_device_name_device_and_processor() {
 }
 
 #[test]
+fn published_weights_are_counted_where_they_are_the_figures_own() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let page = || fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
+    let row = "| Weights: are the trained networks published? |";
+    assert!(page().contains(&format!("{row} No. |")));
+    for (run, last) in [("a", "3.0"), ("b", "2.9")] {
+        let run = out.join("runs").join(run);
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join("train.csv"), format!("epoch,loss\n1,4.0\n2,{last}\n")).unwrap();
+        fs::write(run.join("checkpoint.safetensors"), "").unwrap();
+    }
+    assert!(page().contains(&format!("{row} runs/ has 1 of 2 runs. |")));
+}
+
+#[test]
 fn the_scale_is_that_of_the_networks_that_are_trained() {
     let folder = results(LOSES);
     let out = folder.path().join("results");
