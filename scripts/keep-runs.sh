@@ -27,8 +27,7 @@ keep() {
   mkdir -p "$part"
   cp "$from"/{run.yaml,train.csv,timing.csv,checkpoint.safetensors} "$part/" || return 1
   rm -rf "$to"
-  mv "$part" "$to"
-  echo "$to"
+  mv "$part" "$to" && echo "$to"
 }
 
 for name in $("$repro" runs list --runs "$runs" --data "$data" | awk '/ finished, /{ print $1 }'); do
