@@ -9,9 +9,6 @@ use crate::eval::claims::{Curves, Range, Rule};
 use crate::eval::named::unique;
 use crate::eval::statistics::{Sample, estimate};
 
-/// Places at which two curves are compared at most; evenly picked where there are more.
-const PLACES: usize = 200;
-
 /// The effect of a rule.
 pub(super) fn find(rule: &Rule, rows: &[Row], shape: Shape) -> Findings {
     let plain = Curve { rows, shape };
@@ -172,17 +169,11 @@ fn below(pair: &Pair) -> Findings {
     let (from, _) = pair.common();
     let points = pair.seeds.iter().flat_map(|(own, its)| own.xs().chain(its.xs()));
     let all = distinct(points.filter(|&x| x >= from).chain([from]));
-    let left_out = match all.len() {
-        ..=PLACES => String::new(),
-        count => format!("{} of {count} places left out, evenly", count - PLACES),
-    };
     let missing = |x| {
         let samples = pair.seeds.iter().map(|(own, its)| Some(its.at(x)?.minus(own.at(x)?)));
         finding(pair.place(x), samples)
     };
-    let findings =
-        thinned(all).into_iter().map(missing).collect::<Result<Vec<Finding>, String>>()?;
-    Ok(noted(findings, left_out))
+    all.into_iter().map(missing).collect()
 }
 
 fn above_at_lowest(pair: &Pair) -> Findings {
@@ -246,12 +237,4 @@ fn dearest<'a>(rows: &[&'a Row], seed: u64) -> Option<Sample<'a>> {
 
 fn plain(row: &Row) -> Sample<'_> {
     Sample { value: row.answered.accuracy, terms: vec![row.answered.term(1.0)] }
-}
-
-fn thinned(places: Vec<f64>) -> Vec<f64> {
-    if places.len() <= PLACES {
-        return places;
-    }
-    let last = places.len() - 1;
-    (0..PLACES).map(|i| places[i * last / (PLACES - 1)]).collect()
 }

@@ -242,11 +242,18 @@ fn seeds_that_only_one_curve_has_are_left_out() {
 }
 
 #[test]
-fn of_many_places_the_note_says_how_many_are_left_out() {
+fn every_budget_is_judged_however_many_there_are() {
     let points: Vec<(f64, usize)> = (0..250).map(|x| (f64::from(x), 600)).collect();
-    let judgement = of("below: {curve: A, others: [B]}", &Measured::Steps(two(&points, &points)));
-    assert_eq!(judgement.places, 200);
-    assert!(judgement.note.contains("50 of 250 places left out"), "{}", judgement.note);
+    let mut worse = points.clone();
+    worse[4].1 = 500;
+    let below = claim("harmless", 0.02, "", "below: {curve: A, others: [B]}");
+    let judgement = judged(&below, &Measured::Steps(two(&worse, &points)));
+    assert_eq!((judgement.verdict, judgement.places), (Some(Verdict::Fails), 250));
+    assert!(
+        judgement.note.ends_with("A against B at 4.0000e0 multiply-adds"),
+        "{}",
+        judgement.note
+    );
 }
 
 #[test]
