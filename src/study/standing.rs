@@ -7,11 +7,11 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::eval::claims::{self, Claim};
-use crate::eval::judge::Judgement;
+use crate::eval::judge::{EXPLORATORY, Judgement};
 use crate::experiment::claims_yaml;
 
-/// The claims, by id, that some of the commits do not have, or judge otherwise; none where git, the
-/// repository around `folder` or a commit is not at hand.
+/// The claims, by id, that some of the commits do not have, or judge otherwise, and those that were
+/// exploratory from the start; none where git, the repository around `folder` or a commit is not at hand.
 pub fn missing(folder: &Path, commits: &[String], own: &[&Claim]) -> Option<Vec<String>> {
     if commits.is_empty() {
         return None;
@@ -20,7 +20,7 @@ pub fn missing(folder: &Path, commits: &[String], own: &[&Claim]) -> Option<Vec<
     for commit in commits {
         let then = claims_at(folder, commit)?;
         let stood = |claim: &Claim| then.iter().any(|earlier| is_judged_alike(earlier, claim));
-        let absent = own.iter().filter(|claim| !stood(claim));
+        let absent = own.iter().filter(|claim| claim.exploratory || !stood(claim));
         missing.extend(absent.map(|claim| claim.id.clone()));
     }
     Some(missing.into_iter().collect())
@@ -43,8 +43,9 @@ pub fn note_exploratory(
     let own: Vec<&Claim> =
         all.iter().filter(|claim| judgements.iter().any(|j| j.claim == claim.id)).collect();
     let missing = missing(folder, commits, &own).unwrap_or_default();
-    for judgement in judgements.iter_mut().filter(|j| missing.contains(&j.claim)) {
-        note(judgement, "exploratory");
+    let is_told = |j: &Judgement| j.note.split("; ").any(|words| words == EXPLORATORY);
+    for judgement in judgements.iter_mut().filter(|j| missing.contains(&j.claim) && !is_told(j)) {
+        note(judgement, EXPLORATORY);
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::eval::claims::{Claim, Curves, Kind, Rule};
 use crate::eval::figure::Figure;
 use crate::eval::statistics::{Estimate, Term};
 use pooled::Families;
-pub use verdict::{Judgement, Magnitude, Needed, Verdict, judge_exact};
+pub use verdict::{EXPLORATORY, Judgement, Magnitude, Needed, Verdict, judge_exact};
 
 /// How a network, or one of its exits, did on the test images.
 #[derive(Debug, Clone, PartialEq)]

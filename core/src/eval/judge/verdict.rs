@@ -19,6 +19,8 @@ use crate::eval::named::unique;
 use crate::eval::statistics::{Estimate, student};
 use crate::named;
 
+/// The note of a claim that was made when runs of one side had been seen.
+pub const EXPLORATORY: &str = "exploratory";
 /// Fewer seeds give no verdict.
 const SEEDS_OF_A_VERDICT: usize = 3;
 /// The most seeds that are asked for.
@@ -186,7 +188,7 @@ pub(crate) fn conclude(claim: &Claim, findings: Findings) -> Judgement {
 fn note(claim: &Claim, findings: &[Finding], nearest: &Finding, seeds: usize) -> String {
     let mut notes = Vec::new();
     if claim.exploratory {
-        notes.push("exploratory".to_owned());
+        notes.push(EXPLORATORY.to_owned());
     }
     match seeds {
         1 => notes.push("one seed: no verdict".to_owned()),
