@@ -133,7 +133,7 @@ fn relative_of(paper: &str, ours: &[(String, usize)]) -> Option<usize> {
     };
     let kin = ours.iter().filter(|(label, _)| !family.is_empty() && self::family(label) == family);
     // The first one of equals.
-    kin.rev().max_by_key(|(label, _)| common(label)).map(|(_, slot)| *slot)
+    kin.rev().max_by_key(|(label, _)| (label == paper, common(label))).map(|(_, slot)| *slot)
 }
 
 /// Whether somebody else's numbers are drawn.

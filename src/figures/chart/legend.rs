@@ -81,11 +81,12 @@ fn lay_out_block(
 }
 
 /// One line for each label, in the order of their first occurrence, ours before the paper's and others'.
+/// Hollow points with the label of one of our lines belong to it.
 fn entries(panels: &[Chart]) -> Vec<&Line> {
     let mut entries: Vec<&Line> = Vec::new();
     for style in [Style::Ours, Style::Paper, Style::Published] {
         for line in panels.iter().flat_map(|panel| &panel.curves) {
-            let known = entries.iter().any(|e| e.label == line.label && e.style == style);
+            let known = entries.iter().any(|e| e.label == line.label);
             if line.style == style && !known {
                 entries.push(line);
             }

@@ -62,14 +62,18 @@ fn learning_tables(figures: &[Shown]) -> Vec<(PathBuf, String)> {
     figures.iter().map(table).filter(|(path, _)| path.is_file()).collect()
 }
 
-/// The claim in units of the paper's effect, or of twice the margin where that is larger.
+/// What the pictures take as 1: the paper's effect, or twice the margin where the margin is larger.
+fn unit(row: &ClaimRow) -> Option<f64> {
+    let margin = row.margin?;
+    let paper = row.paper.map(f64::abs).filter(|&paper| paper >= margin);
+    Some(paper.unwrap_or(2.0 * margin))
+}
+
+/// The claim in that unit.
 fn drawn(decided: &Decided) -> Option<Drawn> {
     let row = &decided.row;
     let (value, low, high, margin) = (row.value?, row.low?, row.high?, row.margin?);
-    let unit = match row.paper {
-        Some(paper) if paper.abs() >= margin => paper.abs(),
-        _ => 2.0 * margin,
-    };
+    let unit = unit(row)?;
     let scaled = |x: f64| x / unit;
     let within = |a: f64, b: f64| (scaled(a).min(scaled(b)), scaled(a).max(scaled(b)));
     Some(Drawn {
@@ -106,7 +110,7 @@ fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>,
         };
         let claims = judged.effects().filter(|d| d.figure.as_ref() == Some(&judge.name));
         let trends: Vec<Trend> =
-            claims.filter_map(|decided| trend_of(&decided.claim.id, &own)).collect();
+            claims.filter_map(|decided| trend_of(&decided.row, &own)).collect();
         if !trends.is_empty() {
             let place = kind(judge.experiment.figure).in_the_paper;
             panels.push((place.to_string(), trends, paper));
@@ -125,15 +129,14 @@ fn papers_passes(figures: &[&Shown]) -> Result<Option<f64>> {
     Ok(None)
 }
 
-fn trend_of(claim: &str, figures: &[&Shown]) -> Option<Trend> {
+fn trend_of(judged: &ClaimRow, figures: &[&Shown]) -> Option<Trend> {
+    let unit = unit(judged)?;
     let point = |figure: &&Shown| {
-        let row = figure.claims.iter().find(|row| row.claim == claim)?;
-        Some((figure.image_passes()?, row.ratio?, half(row)?, row.seeds as usize))
+        let row = figure.claims.iter().find(|row| row.claim == judged.claim)?;
+        let half = (row.high? - row.low?) / 2.0;
+        Some((figure.image_passes()?, row.value? / unit, half / unit, row.seeds as usize))
     };
     let points: Vec<_> = figures.iter().filter_map(point).collect();
-    (points.len() > 1).then(|| Trend { label: claim.to_string(), points })
-}
-
-fn half(row: &ClaimRow) -> Option<f64> {
-    Some((row.ratio_high? - row.ratio_low?) / 2.0)
+    let paper = judged.paper.map(|paper| paper / unit);
+    (points.len() > 1).then(|| Trend { label: judged.claim.clone(), points, paper })
 }
