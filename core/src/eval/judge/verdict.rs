@@ -349,7 +349,12 @@ pub fn judge_exact(claim: &Claim, counts: &[f64]) -> Judgement {
     let apart = |(own, its): &(&f64, &f64)| ((*own / to).round() - (*its / to).round()).abs();
     let pairs: Vec<(&f64, &f64)> = counts.iter().zip(paper).collect();
     let off = pairs.iter().filter(|pair| apart(pair) > 0.0).count();
-    let farthest = pairs.iter().max_by(|a, b| apart(a).total_cmp(&apart(b)));
+    // Of those that are as far apart to the last digit, the farthest before rounding.
+    let exactly = |(own, its): &(&f64, &f64)| (*own - *its).abs();
+    let by_distance = |a: &&(&f64, &f64), b: &&(&f64, &f64)| {
+        apart(a).total_cmp(&apart(b)).then(exactly(a).total_cmp(&exactly(b)))
+    };
+    let farthest = pairs.iter().max_by(by_distance);
     Judgement {
         verdict: Some(if off == 0 { Verdict::Holds } else { Verdict::Fails }),
         effect: farthest.map(|(own, _)| Spread { value: **own, low: **own, high: **own }),
