@@ -61,9 +61,9 @@ fn each(figures: &[Shown], answer: impl Fn(&Shown) -> Result<String>) -> Result<
 fn seeds(figure: &Shown) -> Result<String> {
     let seeds: Vec<String> = figure.experiment.seeds.iter().map(u64::to_string).collect();
     let runs = figure.listed("runs").len();
-    let missing = match figure.not_trained() {
+    let missing = match figure.lacking() {
         lacking if lacking.is_empty() => String::new(),
-        lacking => format!("; not trained yet: {lacking}"),
+        lacking => format!(". {lacking}"),
     };
     Ok(format!(
         "A seed decides the initial weights, the order of the batches and the augmentation. Seeds {}: {}{missing}.",

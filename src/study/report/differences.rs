@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use super::load::{Shown, images, plan};
 use crate::cost;
-use crate::experiment::{BUILT_IN, Entry, Experiment, RateSchedule};
-use crate::models::Classifier;
+use crate::experiment::{BUILT_IN, Entry, Experiment, RateSchedule, Trained};
+use crate::models::{Classifier, NetworkConfig};
 use crate::runs::data::input_of;
 
 /// A setting, as the paper-scale experiment has it and as it is here.
@@ -94,13 +94,16 @@ fn augmentation(experiment: &Experiment) -> String {
 
 /// Multiply-adds of the smallest and the largest network, all exits.
 fn range((least, most): (f64, f64)) -> String {
+    if most == 0.0 {
+        return "none".to_string();
+    }
     let millions = |n: f64| format!("{:.1}", n / 1e6);
     let (least, most) = (millions(least), millions(most));
     let range = if least == most { most } else { format!("{least} to {most}") };
     format!("{range} M multiply-adds")
 }
 
-/// The same as numbers, of the networks that are trained.
+/// The same as numbers, of the networks that are trained; infinity and 0 for none.
 pub(super) fn costs(figure: &Shown) -> Result<(f64, f64)> {
     full_costs(&figure.experiment, |name| figure.is_trained(name))
 }
@@ -110,10 +113,18 @@ pub(super) fn paper_costs(paper: &Experiment) -> Result<(f64, f64)> {
     full_costs(paper, |_| true)
 }
 
+/// Whether the paper plots networks of this family: small static networks stand beside them.
+fn is_papers(network: &NetworkConfig) -> bool {
+    use NetworkConfig::{Densenet, Msdnet, Resnet};
+    matches!(network, Msdnet(_) | Resnet(_) | Densenet(_))
+}
+
 fn full_costs(experiment: &Experiment, counts: impl Fn(&str) -> bool) -> Result<(f64, f64)> {
     let mut totals = Vec::new();
     let input = input_of(&experiment.dataset)?;
-    for network in plan(experiment)?.networks.iter().filter(|network| counts(&network.name)) {
+    let networks = plan(experiment)?.networks;
+    let counted = |network: &&Trained| counts(&network.name) && is_papers(&network.config);
+    for network in networks.iter().filter(counted) {
         let exits = cost::table(&network.config.build(input)?);
         totals.extend(exits.last().map(|exit| exit.multiply_adds as f64));
     }
@@ -136,4 +147,19 @@ fn positions(experiment: &Experiment, counts: impl Fn(&str) -> bool) -> Result<S
         0 => "none".to_string(),
         _ => format!("{most}, at {least:.2} to {greatest:.2} of the depth"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_static_networks_are_not_the_papers() {
+        let (_, yaml) =
+            BUILT_IN.iter().find(|(name, _)| *name == "anytime-cifar100-paper").unwrap();
+        assert!(yaml.contains("mobilenet_v2:"));
+        // From ResNet-8 to the ResNet with seven classifiers.
+        let costs = paper_costs(&serde_yaml::from_str(yaml).unwrap()).unwrap();
+        assert_eq!(costs, (12_245_248.0, 139_669_632.0));
+    }
 }

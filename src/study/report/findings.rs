@@ -86,20 +86,32 @@ fn counts(judged: &Judged) -> String {
         0 => String::new(),
         others => format!(" and {others} do not (`results/README.md` has the reasons)"),
     };
-    format!("Of {all} counts that the paper or its code gives, {agree} agree{others}.")
+    format!("Of {all} counts by the paper, its code or its code's rules, {agree} agree{others}.")
 }
 
-/// How many runs the figures lack; empty where they lack none.
+/// How many runs the figures lack, and how many of them are trained; empty where they lack none.
 fn not_trained(figures: &[Shown]) -> String {
-    let runs = |key| unique(judges(figures).flat_map(move |f| f.listed(key)).map(plain));
-    let there = runs("runs");
+    let there = unique(judges(figures).flat_map(|f| f.listed("runs")).map(plain));
+    let of = |figure: &'_ Shown| {
+        let lacking =
+            figure.missing().map(|run| (run.to_string(), figure.published(run).is_some()));
+        lacking.collect::<Vec<_>>()
+    };
     // A figure that was drawn before another may lack what the other has.
-    let missing = runs("missing").iter().filter(|run| !there.contains(run)).count();
-    match missing {
+    let missing = unique(judges(figures).flat_map(of));
+    let missing: Vec<_> = missing.iter().filter(|(run, _)| !there.contains(run)).collect();
+    let kept = missing.iter().filter(|(_, is_kept)| *is_kept).count();
+    let drawn = match kept {
         0 => String::new(),
-        _ => format!(
-            "\nRuns not trained yet: {missing} of {} (`results/README.md` names them).",
-            missing + there.len()
+        1 => "; 1 more is trained and not in the figures".to_string(),
+        kept => format!("; {kept} more are trained and not in the figures"),
+    };
+    match missing.len() {
+        0 => String::new(),
+        all => format!(
+            "\nRuns not trained yet: {} of {}{drawn} (`results/README.md` names them).",
+            all - kept,
+            all + there.len()
         ),
     }
 }

@@ -13,16 +13,15 @@ use crate::results::tables::{Rows, read};
 /// How many of the figure's runs are in `runs/`.
 pub(super) fn told(figure: &Shown) -> Result<String> {
     let curves = curves(&figure.folder.join("learning.csv"))?;
-    let folder = figure.folder.with_file_name("runs");
     let names: Vec<&str> = figure.listed("runs").into_iter().filter_map(Value::as_str).collect();
     let mut count = 0;
     for name in &names {
-        let own = folder.join(name);
-        let log = own.join("train.csv");
-        let is_there = log.is_file() && own.join("checkpoint.safetensors").is_file();
+        let Some(folder) = figure.published(name) else {
+            continue;
+        };
         // A run of this name may have been trained again elsewhere, with other weights. It counts if
         // its losses are those in learning.csv.
-        let is_own = is_there && curves.contains(&losses(&read(&log)?));
+        let is_own = curves.contains(&losses(&read(&folder.join("train.csv"))?));
         count += usize::from(is_own);
     }
     Ok(match count {

@@ -108,13 +108,33 @@ impl Shown {
         self.trained.as_ref().is_none_or(|names| names.contains(network))
     }
 
-    /// Networks of its plan that are not trained, and how many runs they lack; empty for none.
-    pub(super) fn not_trained(&self) -> String {
-        let missing: Vec<&str> =
-            self.listed("missing").into_iter().filter_map(Value::as_str).collect();
-        if missing.is_empty() {
-            return String::new();
-        }
+    /// What the figure lacks, in words: runs that are not trained yet, and runs that are trained and
+    /// published in `runs/` but not drawn. Empty for nothing.
+    pub(super) fn lacking(&self) -> String {
+        let (kept, missing): (Vec<&str>, Vec<&str>) =
+            self.missing().partition(|run| self.published(run).is_some());
+        let parts =
+            [("Not trained yet", missing), ("Trained and in runs/, not in the figure", kept)];
+        let told = parts.iter().filter(|(_, runs)| !runs.is_empty());
+        let told: Vec<String> =
+            told.map(|(words, runs)| format!("{words}: {}", self.networks_of(runs))).collect();
+        told.join(". ")
+    }
+
+    /// The folders' names of the runs that were not there when the figure was drawn.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &str> {
+        self.listed("missing").into_iter().filter_map(Value::as_str)
+    }
+
+    /// A run's folder in `runs/`, if it is published there.
+    pub(super) fn published(&self, run: &str) -> Option<PathBuf> {
+        let folder = self.folder.with_file_name("runs").join(run);
+        let mut files = ["train.csv", "checkpoint.safetensors"].iter();
+        files.all(|file| folder.join(file).is_file()).then_some(folder)
+    }
+
+    /// The networks of runs, and how many runs of each.
+    fn networks_of(&self, missing: &[&str]) -> String {
         // Of an image folder that is gone there is no plan, and the run's folder is named.
         let plan = plan(&self.experiment);
         let networks = plan.map_or_else(|_| Vec::new(), |plan| plan.networks);
@@ -125,7 +145,7 @@ impl Shown {
             let own = networks.iter().find(|n| n.runs.iter().any(|run| is_of(run, folder)));
             own.map_or(folder.to_string(), |network| network.name.clone())
         };
-        let names: Vec<String> = missing.into_iter().map(name).collect();
+        let names: Vec<String> = missing.iter().map(|folder| name(folder)).collect();
         let mut by_count: BTreeMap<usize, Vec<&String>> = BTreeMap::new();
         for network in unique(names.iter()) {
             let count = names.iter().filter(|name| *name == network).count();

@@ -28,15 +28,15 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
     if out.join("trend.svg").is_file() {
         page.push_str(
             "\n## With longer training\n\n![Each claim's effect against the images seen in training](trend.svg)\n\n\
-             Effects in units of the paper's. The hollow mark is the paper's own: larger networks, another schedule, other \
-             positions. So no line leads to it. Claims whose paper's effect is below their margin are left out.\n",
+             Effects in units of the paper's, or of twice the margin where the paper's effect is below it. The hollow marks are the \
+             paper's own: larger networks, another schedule, other positions. So no line leads to them.\n",
         );
     }
     if out.join("learning.svg").is_file() {
         page.push_str(
             "\n## Learning curves\n\n![Accuracy on the hold-out by epoch, a panel a family](learning.svg)\n\n\
-             Each thin line is a run. Each thick line is the mean of the runs of one name and as many epochs; in Fig. 3 all \
-             positions have one name. Runs without a hold-out are not drawn.\n",
+             Each thin line is a run. Each thick line is the mean of the runs with the same name and number of epochs; in Fig. 3 \
+             all positions have one name. Runs without a hold-out are not drawn.\n",
         );
     }
     opponents(&mut page, figures)?;
@@ -84,7 +84,8 @@ pub(super) fn shares(figure: &Shown) -> Result<[String; 2]> {
     let whole = training_images(&paper).map(|n| n as f64 * f64::from(paper.training.epochs));
     let passes = figure.image_passes().zip(whole).map(|(here, paper)| here / paper);
     let cost = differences::costs(figure)?.1 / differences::paper_costs(&paper)?.1;
-    Ok([passes.map_or("-".to_string(), percent), percent(cost)])
+    let [passes, cost] = [passes, Some(cost).filter(|&cost| cost > 0.0)];
+    Ok([passes, cost].map(|share| share.map_or("-".to_string(), percent)))
 }
 
 /// How many claims have each verdict; of a figure that stands beside another, none.
@@ -119,11 +120,11 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
              claim in four of five repetitions, were the effect the paper's. Where that many are trained already, the effect \
              here lies nearer the margin than the paper's, and more are needed.\n\n\
              {}\n\n\
-             {} effects have a verdict, with no correction for their number. Were every effect 0, {:.1} of the {directions} \
-             directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\
+             {} effects are measured with three seeds or more, with no correction for their number. Were every effect 0, \
+             {:.1} of the {directions} directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\
              Claims and margins stood in the source before the runs that judge them began (the table 'What made them' says \
-             where they did not). `experiments/claims.yaml` says what had been seen by then: a pilot with the same seeds, \
-             for one.\n",
+             where they did not). `experiments/claims.yaml` says what had been seen by then, among it a pilot with the same \
+             seeds.\n",
             judged.intervals(),
             with_verdict().count(),
             0.025 * directions as f64
@@ -160,7 +161,8 @@ fn effect_row(decided: &Decided) -> [String; 9] {
 /// Claims that need no run.
 fn counts(page: &mut String, judged: &Judged) {
     page.push_str(
-        "\n## Counts\n\nCounts need no training. They must agree to the last digit that the paper or its code gives.\n\n",
+        "\n## Counts\n\nCounts need no training. They must agree to the last digit that the paper or its code gives. For \
+         ImageNet it is a separate count by the code's rules, made lazily, as no number is printed.\n\n",
     );
     let rows = judged.counts().map(|decided| {
         let Decided { claim, row, .. } = decided;

@@ -37,9 +37,9 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
         figure.hours(),
         figure.command()
     )?;
-    let lacking = figure.not_trained();
+    let lacking = figure.lacking();
     if !lacking.is_empty() {
-        writeln!(page, "**Not trained yet: {}.**\n", cell(&lacking))?;
+        writeln!(page, "**{}.**\n", cell(&lacking))?;
     }
     difference_table(page, figure)?;
     if experiment.figure.is_positional() {
