@@ -12,18 +12,18 @@ use crate::experiment::claims_yaml;
 
 /// The claims, by id, that some of the commits do not have, or judge otherwise, and those that were
 /// exploratory from the start; none where git, the repository around `folder` or a commit is not at hand.
-pub fn missing(folder: &Path, commits: &[String], own: &[&Claim]) -> Option<Vec<String>> {
+pub fn exploratory(folder: &Path, commits: &[String], own: &[&Claim]) -> Option<Vec<String>> {
     if commits.is_empty() {
         return None;
     }
-    let mut missing = BTreeSet::new();
+    let mut found = BTreeSet::new();
     for commit in commits {
         let then = claims_at(folder, commit)?;
         let stood = |claim: &Claim| then.iter().any(|earlier| is_judged_alike(earlier, claim));
         let absent = own.iter().filter(|claim| claim.exploratory || !stood(claim));
-        missing.extend(absent.map(|claim| claim.id.clone()));
+        found.extend(absent.map(|claim| claim.id.clone()));
     }
-    Some(missing.into_iter().collect())
+    Some(found.into_iter().collect())
 }
 
 /// Whether two claims are one but for the words that tell people what it is.
@@ -42,9 +42,10 @@ pub fn note_exploratory(
     let all = claims::parse(claims_yaml())?;
     let own: Vec<&Claim> =
         all.iter().filter(|claim| judgements.iter().any(|j| j.claim == claim.id)).collect();
-    let missing = missing(folder, commits, &own).unwrap_or_default();
+    let exploratory = exploratory(folder, commits, &own).unwrap_or_default();
     let is_told = |j: &Judgement| j.note.split("; ").any(|words| words == EXPLORATORY);
-    for judgement in judgements.iter_mut().filter(|j| missing.contains(&j.claim) && !is_told(j)) {
+    for judgement in judgements.iter_mut().filter(|j| exploratory.contains(&j.claim) && !is_told(j))
+    {
         note(judgement, EXPLORATORY);
     }
     Ok(())
@@ -107,13 +108,13 @@ mod tests {
         let all = claims::parse(claims_yaml()).unwrap();
         let exact: Vec<&Claim> =
             all.iter().filter(|c| c.kind == Kind::Exact && c.figure == Figure::Anytime).collect();
-        let of = |commits: &[String]| missing(folder.path(), commits, &exact);
+        let of = |commits: &[String]| exploratory(folder.path(), commits, &exact);
         let reworded = commit(&claims_yaml().replace("about 1.3e8", "some 1.3e8"));
         assert_eq!(of(&[reworded]), Some(Vec::new()));
         assert_eq!(of(std::slice::from_ref(&after)), Some(Vec::new()));
         let changed =
             ["exact-densenet-classifiers-cost", "exact-resnet-classifiers-cost"].map(String::from);
-        assert_eq!(of(&[after, before.clone()]), Some(changed.to_vec()));
+        assert_eq!(of(&[after.clone(), before.clone()]), Some(changed.to_vec()));
         assert_eq!(of(&["unknown".to_owned()]), None);
         assert_eq!(of(&[]), None);
         let mut judged: Vec<Judgement> =
@@ -121,5 +122,14 @@ mod tests {
         note_exploratory(&mut judged, folder.path(), &[before]).unwrap();
         let notes: Vec<bool> = judged.iter().map(|j| j.note.ends_with("; exploratory")).collect();
         assert_eq!(notes, [false, true, true]);
+        // One that was exploratory from the start is told so once, though it stood there.
+        let beyond: Vec<&Claim> = all.iter().filter(|claim| claim.exploratory).collect();
+        let mut ids: Vec<String> = beyond.iter().map(|claim| claim.id.clone()).collect();
+        ids.sort_unstable();
+        assert_eq!(exploratory(folder.path(), std::slice::from_ref(&after), &beyond), Some(ids));
+        let of_start = Judgement { note: "exploratory; one seed".to_owned(), ..judged[0].clone() };
+        let mut judged = [Judgement { claim: beyond[0].id.clone(), ..of_start }];
+        note_exploratory(&mut judged, folder.path(), &[after]).unwrap();
+        assert_eq!(judged[0].note, "exploratory; one seed");
     }
 }

@@ -21,7 +21,8 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
     writeln!(
         page,
         "\n## What made them\n\nClaims, margins and the model are committed before the runs that they judge. A claim that \
-         did not stand there yet when a figure's runs began is exploratory for it. `yes` is said of rule, margin and the \
+         did not stand there yet when a figure's runs began is exploratory for it. So is one that was made when runs of one side \
+         had been seen, even if it stood there. `yes` is said of rule, margin and the \
          paper's number; the words may have changed since. The verdicts are those of the program that drew the figure last. \
          Hours count wherever a run went on. \
          Where several devices trained, device, seed and network change together, so their effects cannot be told apart.\n"
@@ -90,11 +91,11 @@ fn stood(out: &Path, figure: &Shown, now: &[Claim]) -> String {
     let commits: Vec<String> = figure.listed("commit").into_iter().map(plain).collect();
     let judged = |claim: &&Claim| figure.claims.iter().any(|row| row.claim == claim.id);
     let own: Vec<&Claim> = now.iter().filter(judged).collect();
-    match standing::missing(out, &commits, &own) {
+    match standing::exploratory(out, &commits, &own) {
         None => "unknown".to_string(),
-        Some(missing) if missing.is_empty() => "yes".to_string(),
-        Some(missing) if missing.len() == own.len() => "no: exploratory".to_string(),
-        Some(missing) => format!("all but {}: exploratory", missing.join(", ")),
+        Some(others) if others.is_empty() => "yes".to_string(),
+        Some(others) if others.len() == own.len() => "no: exploratory".to_string(),
+        Some(others) => format!("all but {}: exploratory", others.join(", ")),
     }
 }
 
