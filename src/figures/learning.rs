@@ -45,8 +45,17 @@ fn family(network: &str) -> usize {
     FAMILIES.iter().position(|name| network.starts_with(name)).unwrap_or(FAMILIES.len())
 }
 
-/// A network's name without its position in Fig. 3.
+/// A network's name without `, copy N`: members of an ensemble that differ in their seed alone.
+pub fn original(network: &str) -> &str {
+    match network.rsplit_once(", copy ") {
+        Some((original, copy)) if copy.parse::<u32>().is_ok() => original,
+        _ => network,
+    }
+}
+
+/// A network's name without its position in Fig. 3, or the number of its copy.
 fn name(network: &str) -> &str {
+    let network = original(network);
     match network.rsplit_once(" at ") {
         Some((curve, position)) if position.parse::<u32>().is_ok() => curve,
         _ => network.strip_suffix(" without").unwrap_or(network),

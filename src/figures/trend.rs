@@ -9,7 +9,8 @@ use super::chart::{self, Axis, Chart, Line, Point, Spread, Style, Unit};
 /// How far apart the intervals of two claims stand, as a factor of the images seen.
 const ASIDE: f64 = 1.04;
 
-/// A claim's effects in one unit, by the images seen in training.
+/// A claim's effects by the images seen in training, in units of the paper's effect, or of twice the
+/// margin where the paper's effect is below it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trend {
     /// The claim.
@@ -53,7 +54,7 @@ fn panel((title, trends, paper): &(String, Vec<Trend>, f64)) -> Chart {
     Chart {
         title: title.clone(),
         x: Axis { logarithmic: true, ..Axis::new("images seen in training", Unit::Count) },
-        y: Axis::new("effect (hollow: the paper's)", Unit::Plain),
+        y: Axis::new("effect, 1 = the paper's or twice the margin", Unit::Plain),
         curves: trends.iter().enumerate().map(line).chain(marks).collect(),
         rule: Some(0.0),
     }

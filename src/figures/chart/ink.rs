@@ -274,6 +274,18 @@ mod tests {
     }
 
     #[test]
+    fn points_of_the_very_label_of_a_line_have_its_colour_and_marker() {
+        let lines = [
+            line("a-keeps-early", Style::Ours),
+            line("a-keeps", Style::Ours),
+            line("a-keeps", Style::Published),
+        ];
+        let inks = Inks::of(lines.iter());
+        let ink = |i: usize| inks.ink(&lines[i]);
+        assert_eq!((ink(2).colour, ink(2).marker), (ink(1).colour, ink(1).marker));
+    }
+
+    #[test]
     fn a_pale_line_belongs_to_the_strong_one_of_its_label() {
         let lines = [line("a", Style::Pale), line("b", Style::Ours)];
         let more = line("a", Style::Ours);

@@ -23,7 +23,11 @@ pub(super) fn from_paper(figure: &Shown) -> Result<Vec<Difference>> {
         return Ok(Vec::new());
     };
     let all = [
-        ("networks, full cost", range(paper_costs(&paper)?), range(costs(figure)?)),
+        (
+            "MSDNets, ResNets, DenseNets: full cost",
+            range(paper_costs(&paper)?),
+            range(costs(figure)?),
+        ),
         ("training images", images(&paper), images(here)),
         ("epochs", paper.training.epochs.to_string(), here.training.epochs.to_string()),
         ("learning rate", rate(&paper), rate(here)),
@@ -161,5 +165,6 @@ mod tests {
         // From ResNet-8 to the ResNet with seven classifiers.
         let costs = paper_costs(&serde_yaml::from_str(yaml).unwrap()).unwrap();
         assert_eq!(costs, (12_245_248.0, 139_669_632.0));
+        assert_eq!(range((f64::INFINITY, 0.0)), "none");
     }
 }

@@ -86,7 +86,9 @@ fn counts(judged: &Judged) -> String {
         0 => String::new(),
         others => format!(" and {others} do not (`results/README.md` has the reasons)"),
     };
-    format!("Of {all} counts by the paper, its code or its code's rules, {agree} agree{others}.")
+    format!(
+        "Of {all} counts (from the paper, from its code, or made by its code's rules), {agree} agree{others}."
+    )
 }
 
 /// How many runs the figures lack, and how many of them are trained; empty where they lack none.
@@ -94,17 +96,17 @@ fn not_trained(figures: &[Shown]) -> String {
     let there = unique(judges(figures).flat_map(|f| f.listed("runs")).map(plain));
     let of = |figure: &'_ Shown| {
         let lacking =
-            figure.missing().map(|run| (run.to_string(), figure.published(run).is_some()));
+            figure.missing().into_iter().map(|run| (figure.published(&run).is_some(), run));
         lacking.collect::<Vec<_>>()
     };
     // A figure that was drawn before another may lack what the other has.
     let missing = unique(judges(figures).flat_map(of));
-    let missing: Vec<_> = missing.iter().filter(|(run, _)| !there.contains(run)).collect();
-    let kept = missing.iter().filter(|(_, is_kept)| *is_kept).count();
+    let missing: Vec<_> = missing.iter().filter(|(_, run)| !there.contains(run)).collect();
+    let kept = missing.iter().filter(|(is_kept, _)| *is_kept).count();
     let drawn = match kept {
         0 => String::new(),
-        1 => "; 1 more is trained and not in the figures".to_string(),
-        kept => format!("; {kept} more are trained and not in the figures"),
+        1 => "; 1 more is trained but not yet in the figures".to_string(),
+        kept => format!("; {kept} more are trained but not yet in the figures"),
     };
     match missing.len() {
         0 => String::new(),
@@ -125,7 +127,7 @@ fn scale(figures: &[Shown]) -> Result<String> {
     let mut shares: Vec<([String; 2], Vec<&str>)> = Vec::new();
     for figure in judges(figures) {
         let (own, name) = (overview::shares(figure)?, kind(figure.experiment.figure).in_the_paper);
-        if own[1] == "-" {
+        if own == ["-", "-"] {
             continue;
         }
         match shares.iter_mut().find(|(known, _)| *known == own) {
@@ -143,7 +145,7 @@ fn scale(figures: &[Shown]) -> Result<String> {
         return Ok(runs);
     }
     Ok(format!(
-        "{runs} Images seen in training and the cost of the largest network, as shares of the paper's: {}.",
+        "{runs} Images seen in training and the cost of the largest network of the paper's families, as shares of the paper's: {}.",
         shares.join("; ")
     ))
 }

@@ -10,7 +10,7 @@ use super::super::claims;
 use super::super::kinds::KINDS;
 use crate::data::plural;
 use crate::eval::named::unique;
-use crate::experiment::{Experiment, FORMAT, Plan, Run};
+use crate::experiment::{BUILT_IN, Experiment, FORMAT, Plan, Run};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
 use crate::runs::data::input_of;
@@ -111,19 +111,36 @@ impl Shown {
     /// What the figure lacks, in words: runs that are not trained yet, and runs that are trained and
     /// published in `runs/` but not drawn. Empty for nothing.
     pub(super) fn lacking(&self) -> String {
-        let (kept, missing): (Vec<&str>, Vec<&str>) =
-            self.missing().partition(|run| self.published(run).is_some());
-        let parts =
-            [("Not trained yet", missing), ("Trained and in runs/, not in the figure", kept)];
+        let missing = self.missing();
+        let (kept, missing): (Vec<&String>, Vec<&String>) =
+            missing.iter().partition(|run| self.published(run).is_some());
+        let parts = [
+            ("Not trained yet", missing),
+            ("Trained and in runs/, but not yet in the figure", kept),
+        ];
         let told = parts.iter().filter(|(_, runs)| !runs.is_empty());
         let told: Vec<String> =
             told.map(|(words, runs)| format!("{words}: {}", self.networks_of(runs))).collect();
         told.join(". ")
     }
 
-    /// The folders' names of the runs that were not there when the figure was drawn.
-    pub(super) fn missing(&self) -> impl Iterator<Item = &str> {
-        self.listed("missing").into_iter().filter_map(Value::as_str)
+    /// The folders' names of the runs that were not there when the figure was drawn, and of those of
+    /// networks that its experiment has gained since.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let names = |key| self.listed(key).into_iter().filter_map(Value::as_str);
+        let known: HashSet<&str> = names("runs").chain(names("missing")).collect();
+        let mut missing: Vec<String> = names("missing").map(String::from).collect();
+        let shipped = self.shipped().map_or_else(Vec::new, |shipped| folders(&shipped));
+        missing.extend(shipped.into_iter().filter(|run| !known.contains(run.as_str())));
+        missing
+    }
+
+    /// The shipped experiment of its name, if that has all its runs.
+    fn shipped(&self) -> Option<Experiment> {
+        let (_, yaml) = BUILT_IN.iter().find(|(name, _)| *name == self.name)?;
+        let shipped: Experiment = serde_yaml::from_str(yaml).ok()?;
+        let there: HashSet<String> = folders(&shipped).into_iter().collect();
+        folders(&self.experiment).iter().all(|run| there.contains(run)).then_some(shipped)
     }
 
     /// A run's folder in `runs/`, if it is published there.
@@ -134,9 +151,9 @@ impl Shown {
     }
 
     /// The networks of runs, and how many runs of each.
-    fn networks_of(&self, missing: &[&str]) -> String {
+    fn networks_of(&self, missing: &[&String]) -> String {
         // Of an image folder that is gone there is no plan, and the run's folder is named.
-        let plan = plan(&self.experiment);
+        let plan = plan(self.shipped().as_ref().unwrap_or(&self.experiment));
         let networks = plan.map_or_else(|_| Vec::new(), |plan| plan.networks);
         let is_of = |run: &Run, folder: &str| {
             [run, &run.imported()].iter().any(|r| r.folder_name() == folder)
@@ -172,6 +189,12 @@ impl Shown {
             one => vec![one],
         }
     }
+}
+
+/// The folders' names of an experiment's runs; none where it has no plan.
+fn folders(experiment: &Experiment) -> Vec<String> {
+    let networks = plan(experiment).map_or_else(|_| Vec::new(), |plan| plan.networks);
+    networks.iter().flat_map(|network| &network.runs).map(Run::folder_name).collect()
 }
 
 /// Training images of an experiment, where they can be counted.

@@ -11,6 +11,7 @@ use super::load::{ClaimRow, Shown, training_images};
 use super::{cell, control, differences, stages};
 use crate::eval::claims::Kind;
 use crate::experiment::Experiment;
+use crate::figures::learning::original;
 use crate::results::markdown;
 
 /// Everything before the figures' sections.
@@ -28,8 +29,8 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
     if out.join("trend.svg").is_file() {
         page.push_str(
             "\n## With longer training\n\n![Each claim's effect against the images seen in training](trend.svg)\n\n\
-             Effects in units of the paper's, or of twice the margin where the paper's effect is below it. The hollow marks are the \
-             paper's own: larger networks, another schedule, other positions. So no line leads to them.\n",
+             Effects are in units of the paper's; where the paper's effect is below the margin, the unit is twice the margin. The \
+             hollow marks are the paper's own: larger networks, another schedule, other positions. So no line leads to them.\n",
         );
     }
     if out.join("learning.svg").is_file() {
@@ -51,8 +52,8 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
         return Ok(());
     }
     page.push_str(
-        "The table has the images seen in training and the cost of the largest network, each as a share of the paper's. At \
-         this scale the verdicts are about the sign of an effect, the order of networks, and whether a harm stays below a margin. \
+        "The table has the images seen in training and the cost of the largest network of the paper's families (MSDNet, \
+         ResNet, DenseNet), each as a share of the paper's. At this scale the verdicts are about the sign of an effect, the order of networks, and whether a harm stays below a margin. \
          Shares of the paper's effects are described (larger, smaller) and do not enter the verdict. Accuracies are not compared \
          with the paper's.\n\n",
     );
@@ -123,8 +124,8 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
              {} effects are measured with three seeds or more, with no correction for their number. Were every effect 0, \
              {:.1} of the {directions} directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\
              Claims and margins stood in the source before the runs that judge them began (the table 'What made them' says \
-             where they did not). `experiments/claims.yaml` says what had been seen by then, among it a pilot with the same \
-             seeds.\n",
+             where they did not). `experiments/claims.yaml` says what had been seen by then, including a pilot with the \
+             same seeds.\n",
             judged.intervals(),
             with_verdict().count(),
             0.025 * directions as f64
@@ -161,8 +162,9 @@ fn effect_row(decided: &Decided) -> [String; 9] {
 /// Claims that need no run.
 fn counts(page: &mut String, judged: &Judged) {
     page.push_str(
-        "\n## Counts\n\nCounts need no training. They must agree to the last digit that the paper or its code gives. For \
-         ImageNet it is a separate count by the code's rules, made lazily, as no number is printed.\n\n",
+        "\n## Counts\n\nCounts need no training. They must agree to the last digit that is given. The five numbers for \
+         ImageNet are a separate count: the code's rules, applied only to the layers that an exit needs. The code prints its \
+         count without that saving.\n\n",
     );
     let rows = judged.counts().map(|decided| {
         let Decided { claim, row, .. } = decided;
@@ -217,7 +219,7 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
                 }
                 continue;
             }
-            if !is_last || seen.contains(&entry) {
+            if !is_last || seen.contains(&entry) || original(names[i]) != names[i] {
                 continue;
             }
             let place = match is_positional {

@@ -129,7 +129,9 @@ fn papers_passes(figures: &[&Shown]) -> Result<Option<f64>> {
     Ok(None)
 }
 
-fn trend_of(judged: &ClaimRow, figures: &[&Shown]) -> Option<Trend> {
+/// A claim's effects in the figures that have it, in the unit of the figure that judges it; none where fewer
+/// than two have it.
+pub(super) fn trend_of(judged: &ClaimRow, figures: &[&Shown]) -> Option<Trend> {
     let unit = unit(judged)?;
     let point = |figure: &&Shown| {
         let row = figure.claims.iter().find(|row| row.claim == judged.claim)?;

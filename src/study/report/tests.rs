@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::experiment::FORMAT;
+use crate::experiment::{BUILT_IN, Experiment, FORMAT, Run};
 
 const EXPERIMENT: &str = "figure: fig-final-degradation\ndataset: cifar100\nvalidation: 5000\nseeds: [10, 11, 12]\ntraining: { epochs: 10, batch_size: 64, learning_rate: 0.1, schedule: { cosine: {} } }\nnetworks:\n- { name: ResNet, resnet: { blocks_per_stage: 3, channels: 16 }, positions: [1, 3, 5, 7] }\n";
 
@@ -56,7 +56,7 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "| 10 | 3.3 % | 32 % | 3 | 1 | 0 | 0 | 0 | 0 |",
         "0.050 [0.030, 0.070] ln | 0.033 ln | 0.76 [0.45, 1.06] may be the paper's | **holds** | 3 |  |",
         "| 130,000,000 | 139,669,632 | **fails** |",
-        "| the farthest of 5 numbers: 2,967,000,000 | 2,967,4",
+        "| the farthest of 5 numbers: 2,967,000,000 | 2,967,421,456 | **holds** |",
         "Not judged yet, Fig. 5: anytime-above-resnet-classifiers,",
         "**Not trained yet: ResNet at 1 (1 run).**",
         "| ResNet | none | 53.0 % | 1 |\n| ResNet | 0.11 | 50.0 % | 1 |",
@@ -122,9 +122,9 @@ fn published_weights_are_counted_where_they_are_the_figures_own() {
     let missing = out.join("runs/resnet-20-2exits-c16-cifar100-seed12-669aeb0fb4116fa5");
     fs::rename(out.join("runs/a"), missing).unwrap();
     let page = page();
-    let told = "**Trained and in runs/, not in the figure: ResNet at 1 (1 run).**";
+    let told = "**Trained and in runs/, but not yet in the figure: ResNet at 1 (1 run).**";
     assert!(page.contains(told) && !page.contains("Not trained yet:"), "{page}");
-    let told = "Runs not trained yet: 0 of 3; 1 more is trained and not in the figures (";
+    let told = "Runs not trained yet: 0 of 3; 1 more is trained but not yet in the figures (";
     assert!(findings(&out).unwrap().contains(told), "{}", findings(&out).unwrap());
 }
 
@@ -148,6 +148,33 @@ fn the_trend_has_every_claim_that_was_measured_at_two_lengths() {
     for claim in ["final-resnet-loses-early", "final-resnet-keeps-late"] {
         assert_eq!(trend.matches(claim).count(), 1, "{claim}\n{trend}");
     }
+    // The paper's effect is below the margin of .033.
+    let figures = load::figures(&out).unwrap();
+    let both: Vec<&load::Shown> = figures.iter().collect();
+    let keeps = pictures::trend_of(&figures[0].claims[1], &both).unwrap();
+    assert_eq!(keeps.points[0], (450_000.0, 0.01 / 0.066, 0.02 / 0.066, 0));
+    assert_eq!((keeps.points[1].0, keeps.paper), (90_000.0, Some(-0.003 / 0.066)));
+}
+
+#[test]
+fn networks_that_the_experiment_has_gained_since_are_not_trained_yet() {
+    let folder = results(LOSES);
+    let name = "fig-final-degradation-cifar100-cpu";
+    let (_, yaml) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name).unwrap();
+    let mut earlier: Experiment = serde_yaml::from_str(yaml).unwrap();
+    let gained = earlier.networks.pop().unwrap().name;
+    let out = folder.path().join("results");
+    let write = |file: &str, text: &str| fs::write(out.join(name).join(file), text).unwrap();
+    write("experiment.yaml", &serde_yaml::to_string(&earlier).unwrap());
+    let run = fs::read_to_string(out.join(name).join("run.json")).unwrap();
+    let mut run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    run["missing"] = serde_json::json!([]);
+    let plan = load::plan(&earlier).unwrap();
+    let runs = plan.networks.iter().flat_map(|network| &network.runs);
+    run["runs"] = runs.map(Run::folder_name).collect();
+    write("run.json", &run.to_string());
+    let page = fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
+    assert!(page.contains(&format!("**Not trained yet: {gained} at 1; {gained} at 3;")), "{page}");
 }
 
 #[test]
@@ -159,7 +186,7 @@ fn the_scale_is_that_of_the_networks_that_are_trained() {
         fs::write(&exits, format!("network,seed\nResNet without,10\n{trained}")).unwrap();
         fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap()
     };
-    let row = "| networks, full cost | 78.9 to 125.5 M multiply-adds | 40.6 M multiply-adds |";
+    let row = "| MSDNets, ResNets, DenseNets: full cost | 78.9 to 125.5 M multiply-adds | 40.6 M multiply-adds |";
     let (one, two) = (page(""), page("ResNet at 3,10\n"));
     assert!(one.contains(row) && one.contains("of the depth | none |"), "{one}");
     assert!(!one.contains("ResNet, one intermediate classifier |"), "{one}");
