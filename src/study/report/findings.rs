@@ -145,7 +145,7 @@ fn scale(figures: &[Shown]) -> Result<String> {
         return Ok(runs);
     }
     Ok(format!(
-        "{runs} Images seen in training and the cost of the largest network of the paper's families, as shares of the paper's: {}.",
+        "{runs} Images seen in training and the cost of the largest network of the paper's families, as shares of those of the `-paper` experiments: {}.",
         shares.join("; ")
     ))
 }

@@ -53,7 +53,7 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
     }
     page.push_str(
         "The table has the images seen in training and the cost of the largest network of the paper's families (MSDNet, \
-         ResNet, DenseNet), each as a share of the paper's. At this scale the verdicts are about the sign of an effect, the order of networks, and whether a harm stays below a margin. \
+         ResNet, DenseNet), each as a share of what the same figure's `-paper` experiment has. At this scale the verdicts are about the sign of an effect, the order of networks, and whether a harm stays below a margin. \
          Shares of the paper's effects are described (larger, smaller) and do not enter the verdict. Accuracies are not compared \
          with the paper's.\n\n",
     );
@@ -73,7 +73,8 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
     Ok(())
 }
 
-/// Images seen in training, and the cost of the largest network, as shares of the paper's.
+/// Images seen in training, and the cost of the largest network, as shares of those of the
+/// experiment at the paper's scale.
 pub(super) fn shares(figure: &Shown) -> Result<[String; 2]> {
     let Some(paper) = differences::paper_scale(&figure.experiment)? else {
         return Ok(["-", "-"].map(String::from));

@@ -238,7 +238,7 @@ fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
         text.contains(
             "1 hold, 0 fail. Not measured yet: Fig. 3, left; 8 of 9 effects of Fig. 3, right; Fig. 5"
         ) && text.contains("Runs not trained yet: 1 of 3 (")
-            && text.contains("as shares of the paper's: 3.3 % and 32 % (Fig. 3, right)."),
+            && text.contains("as shares of those of the `-paper` experiments: 3.3 % and 32 % (Fig. 3, right)."),
         "{text}"
     );
     assert!(text.contains("| 0.066 ln | 0.050 [0.030, 0.070] ln | holds |"), "{text}");
