@@ -41,7 +41,7 @@ pub struct Compute {
     threads: Option<usize>,
     #[command(flatten)]
     gpu: Gpu,
-    /// Leave out image files that cannot be read, and say how many
+    /// Leave out image files that cannot be read, and say how many; a run begun so keeps to it
     #[arg(long)]
     skip_broken: bool,
     /// No progress on standard error

@@ -222,14 +222,17 @@ fn chosen(
     }
     let age = Duration::from_secs(u64::from(older.unwrap_or(0)) * 86_400);
     for folder in list_runs(runs)? {
-        let known = Known::read(folder.clone());
-        let is_finished = known.is_some_and(|known| known.is_done(data_sets));
         let is_old = older.is_none() || untouched(folder.path()).is_some_and(|time| time >= age);
-        if !is_finished && is_old && !chosen.contains(&folder) {
+        if !is_finished(&folder) && is_old && !chosen.contains(&folder) {
             chosen.push(folder);
         }
     }
     Ok(chosen)
+}
+
+/// Whether a training came to its end, on whatever data.
+fn is_finished(folder: &RunFolder) -> bool {
+    folder.progress().is_some_and(|(progress, _)| progress.is_finished())
 }
 
 /// Time since anything in a folder was written.
@@ -268,6 +271,7 @@ fn clean(chosen: &[RunFolder], yes: bool, data_sets: &DataSets) -> Result<()> {
         tell("nothing to clean");
         return Ok(());
     }
+    let finished: Vec<bool> = chosen.iter().map(is_finished).collect();
     for folder in chosen {
         tell(format!("{}: {}", folder.path().display(), state(&describe(folder, data_sets))));
     }
@@ -275,8 +279,8 @@ fn clean(chosen: &[RunFolder], yes: bool, data_sets: &DataSets) -> Result<()> {
         bail!("nothing was deleted");
     }
     let mut staying = Vec::new();
-    for folder in chosen {
-        match delete(folder) {
+    for (folder, was_finished) in chosen.iter().zip(finished) {
+        match delete(folder, was_finished) {
             Ok(()) => print_path(folder.path()),
             Err(error) => staying.push(format!("{error:#}")),
         }
@@ -315,10 +319,12 @@ fn slim(named: &[String], runs: &Path) -> Result<()> {
     Ok(())
 }
 
-fn delete(folder: &RunFolder) -> Result<()> {
+fn delete(folder: &RunFolder, was_finished: bool) -> Result<()> {
     // Held until the folder is gone, so that no training begins in it meanwhile.
     let lock = folder.try_lock()?;
     ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
+    let name = folder.path().display();
+    ensure!(was_finished || !is_finished(folder), "{name} is finished by now; it stays");
     std::fs::remove_dir_all(folder.path())
         .with_context(|| format!("cannot delete {}", folder.path().display()))
 }

@@ -10,11 +10,11 @@ use super::options::{Compute, Folders, SavingArgs, Workers, change};
 use super::output::{is_open, print};
 use crate::runs::device::{device_name, set_threads};
 use crate::runs::worker::serve;
-use crate::runs::{Places, Settings, watch_signals};
+use crate::runs::{DataSets, Places, Settings, watch_signals};
 use crate::study::collect_figures;
 use crate::sweep::{
-    Line, Slurm, describe_status, lines_of_runs, manifest, manifest_text, read_manifest, run_sweep,
-    status_of, submit,
+    Line, Slurm, Status, describe_status, manifest, manifest_text, read_manifest, run_sweep,
+    status_of, status_of_all, submit,
 };
 
 /// Plan many runs once and carry them out on this machine or by Slurm
@@ -232,31 +232,31 @@ fn train(args: &RunArgs) -> Result<()> {
 
 fn status(args: &StatusArgs) -> Result<()> {
     let settings = looking(&args.folders);
-    let lines = match &args.manifest {
-        Some(manifest) => read_manifest(manifest)?,
-        None => lines_of_runs(&settings)?,
+    let data_sets = DataSets::new(&settings);
+    let manifest = args.manifest.as_deref();
+    let lines = manifest.map(read_manifest).transpose()?;
+    let statuses = || match (manifest, &lines) {
+        (Some(path), Some(lines)) => Ok(status_of(lines, path, &data_sets)),
+        _ => status_of_all(&data_sets),
     };
-    let path = args.manifest.as_deref();
-    let live = args.watch || (std::io::stdout().is_terminal() && !args.once && !args.json);
-    if !live {
-        let statuses = status_of(&lines, path, &settings);
-        print(if args.json {
-            format!("{}\n", serde_json::to_string_pretty(&statuses)?)
-        } else {
-            describe_status(&statuses, true)
-        });
-        return Ok(());
+    if args.watch || (std::io::stdout().is_terminal() && !args.once && !args.json) {
+        return watch(statuses);
     }
-    watch(&lines, path, &settings)
+    print(if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&statuses()?)?)
+    } else {
+        describe_status(&statuses()?, true)
+    });
+    Ok(())
 }
 
 /// Shows the table every two seconds until no run is left that runs or waits.
-fn watch(lines: &[Line], path: Option<&str>, settings: &Settings) -> Result<()> {
+fn watch(now: impl Fn() -> Result<Vec<Status>>) -> Result<()> {
     let stop = watch_signals()?;
     let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
-        let statuses = status_of(lines, path, settings);
-        let text = describe_status(&statuses, lines.len() <= 30);
+        let statuses = now()?;
+        let text = describe_status(&statuses, statuses.len() <= 30);
         print(format!("{clear}{text}"));
         if statuses.iter().all(|s| ["done", "failed"].contains(&s.state)) || !is_open() {
             return Ok(());
@@ -312,7 +312,7 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
     let path = args.manifest.display().to_string();
     ensure!(path != "-", "Slurm's nodes read the manifest; give a file");
     let lines = read_manifest(&path)?;
-    let statuses = status_of(&lines, Some(&path), &settings);
+    let statuses = status_of(&lines, &path, &DataSets::new(&settings));
     let left = statuses.iter().filter(|s| s.state != "done");
     let left: Vec<usize> = left.map(|s| s.index).collect();
     let absolute =

@@ -43,7 +43,7 @@ pub fn export_card(
     }
     known.ensure_done(data_sets)?;
     let test = known.predictions(Split::Test, data_sets)?;
-    let costs = cost::table(&known.run.network.build(data_sets.of_run(&known.run)?.input)?);
+    let costs = cost::table(&known.run.network.build(known.data(data_sets)?.input)?);
     let exits: Vec<Exit> = costs.into_iter().map(|c| c.multiply_adds).zip(score(&test)?).collect();
     let (progress, _) = known.folder.progress().context("the run has no whole checkpoint")?;
     let began = runfiles::read_began(&known.folder.run_yaml());

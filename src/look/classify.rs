@@ -79,7 +79,7 @@ impl Classifier {
             engine: Engine::new(&network, &weights, precision)?,
             facts: run.dataset.facts()?,
             classes: class_names(&run.dataset, &settings.places.data),
-            normalisation: data_sets.of_run(run)?.normalisation,
+            normalisation: known.data(&data_sets)?.normalisation,
             multiply_adds,
             rule,
         })

@@ -62,7 +62,7 @@ pub(super) fn rule(
     let exits = multiply_adds.len();
     let hold_out = || {
         ensure!(
-            data_sets.of_run(&known.run)?.validation > 0,
+            known.data(data_sets)?.validation > 0,
             "{} has no hold-out, and only --threshold works without one",
             known.folder.path().display()
         );

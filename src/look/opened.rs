@@ -36,7 +36,7 @@ pub struct Opened<'a> {
 pub fn open_run<'a>(which: &str, settings: &'a Settings) -> Result<Opened<'a>> {
     let data_sets = DataSets::new(settings);
     let known = Known::named(which, &settings.places.runs)?;
-    let data = data_sets.of_run(&known.run)?;
+    let data = known.data(&data_sets)?;
     ensure!(
         data.validation > 0,
         "{} has no hold-out, on which the thresholds of exits are found; train it with `validation` above 0",

@@ -17,6 +17,9 @@ pub struct Began {
     pub date: String,
     /// Threads that it is trained with.
     pub threads: usize,
+    /// Whether it is trained without the images that cannot be read; it stays so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_broken: bool,
     /// `cpu`, or `cuda` with the GPU's name and how it computes.
     pub device: String,
     /// Element type of the convolutions.

@@ -87,7 +87,7 @@ impl RunFolder {
         self.path.join(format!("predictions-{split}.parquet"))
     }
 
-    /// Why the last training failed; not there after one that did not.
+    /// Why the last training failed; not there after one that ended well or was interrupted.
     pub fn failed_txt(&self) -> PathBuf {
         self.path.join("failed.txt")
     }
@@ -97,6 +97,7 @@ impl RunFolder {
     /// # Errors
     /// Names the file.
     pub fn keep_failure(&self, reason: &str) -> Result<()> {
+        atomic::create_folder(&self.path)?;
         atomic::write(&self.failed_txt(), format!("{reason}\n").as_bytes())
     }
 
@@ -151,7 +152,7 @@ impl RunFolder {
     /// set aside and the one before it is used.
     ///
     /// # Errors
-    /// When a damaged file cannot be set aside.
+    /// When a file cannot be read, or a damaged one cannot be set aside.
     pub fn load(&self) -> Result<(Option<Loaded>, Vec<String>)> {
         let mut complaints = Vec::new();
         for path in [self.checkpoint(), self.previous_checkpoint()] {
@@ -162,6 +163,8 @@ impl RunFolder {
                 Ok((progress, tensors)) => {
                     return Ok((Some(Loaded { progress, tensors }), complaints));
                 }
+                // What is in it is not known.
+                Err(error) if error.root_cause().is::<std::io::Error>() => return Err(error),
                 Err(error) => match set_aside(&path, "damaged") {
                     Ok(aside) => complaints
                         .push(format!("{error:#}; it is set aside as {}", aside.display())),

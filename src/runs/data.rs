@@ -15,8 +15,11 @@ use crate::models::Input;
 pub struct DataSets<'a> {
     /// How to compute.
     pub settings: &'a Settings,
-    read: RefCell<Vec<(Dataset, Rc<Splits>)>>,
+    read: RefCell<Vec<(Key, Rc<Splits>)>>,
 }
+
+/// A data set, and whether it is without its broken images.
+type Key = (Dataset, bool);
 
 #[derive(Default)]
 struct Splits {
@@ -65,12 +68,14 @@ impl<'a> DataSets<'a> {
         dataset: &Dataset,
         validation: Option<usize>,
         training_images: Option<usize>,
+        skip_broken: bool,
     ) -> Result<Data<'a>> {
         let facts = dataset.facts()?;
         Ok(Data {
             dataset: dataset.clone(),
             settings: self.settings,
-            splits: self.splits(dataset),
+            splits: self.splits(dataset, skip_broken),
+            skip_broken,
             input: input_from(&facts),
             normalisation: Normalisation { mean: facts.mean, std: facts.std },
             validation: validation.unwrap_or(facts.default_validation),
@@ -80,36 +85,40 @@ impl<'a> DataSets<'a> {
 
     /// The data of an experiment.
     pub fn of_experiment(&self, experiment: &Experiment) -> Result<Data<'a>> {
-        self.of(&experiment.dataset, experiment.validation, experiment.training_images)
+        let skip = self.settings.skip_broken;
+        self.of(&experiment.dataset, experiment.validation, experiment.training_images, skip)
     }
 
-    /// The data of a run. An imported run has the data set's usual hold-out.
-    pub fn of_run(&self, run: &Run) -> Result<Data<'a>> {
+    /// The data of a run, without its broken images where `skip_broken` says so here or in the
+    /// settings. An imported run has the data set's usual hold-out.
+    pub(super) fn of_run(&self, run: &Run, skip_broken: bool) -> Result<Data<'a>> {
         let validation = run.training.as_ref().map(|_| run.validation);
-        self.of(&run.dataset, validation, run.training_images)
+        let skip = skip_broken || self.settings.skip_broken;
+        self.of(&run.dataset, validation, run.training_images, skip)
     }
 
     /// Digest of the training images of `run`; none where they cannot be read.
-    pub fn training_digest(&self, run: &Run) -> Option<String> {
-        let splits = self.splits(&run.dataset);
+    pub(super) fn training_digest(&self, run: &Run, skip_broken: bool) -> Option<String> {
+        let data = self.of_run(run, skip_broken).ok()?;
+        let splits = &data.splits;
         if splits.is_unreadable.get().is_some() {
             return None;
         }
-        let data = self.of_run(run).ok();
-        let digest = data.and_then(|data| Some(data.images(Split::Train).ok()?.digest.clone()));
+        let digest = data.images(Split::Train).ok().map(|loaded| loaded.digest.clone());
         if digest.is_none() {
             splits.is_unreadable.get_or_init(|| ());
         }
         digest
     }
 
-    fn splits(&self, dataset: &Dataset) -> Rc<Splits> {
+    fn splits(&self, dataset: &Dataset, skip_broken: bool) -> Rc<Splits> {
         let mut read = self.read.borrow_mut();
-        if let Some((_, splits)) = read.iter().find(|(known, _)| known == dataset) {
+        let key = (dataset.clone(), skip_broken);
+        if let Some((_, splits)) = read.iter().find(|(known, _)| *known == key) {
             return splits.clone();
         }
         let splits = Rc::new(Splits::default());
-        read.push((dataset.clone(), splits.clone()));
+        read.push((key, splits.clone()));
         splits
     }
 }
@@ -125,6 +134,8 @@ pub struct Data<'a> {
     pub normalisation: Normalisation,
     /// Images held out of the training set.
     pub validation: usize,
+    /// Whether the images that cannot be read are left out.
+    pub skip_broken: bool,
     training_images: Option<usize>,
 }
 
@@ -144,7 +155,7 @@ impl Data<'_> {
             return Ok(loaded);
         }
         let folder = &self.settings.places.data;
-        let source = if self.settings.skip_broken {
+        let source = if self.skip_broken {
             let (source, broken) = Source::open_whole(&self.dataset, split, folder)?;
             if broken > 0 {
                 tell(format!("warning: {broken} broken {} images are left out", split.name()));

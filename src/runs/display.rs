@@ -107,9 +107,7 @@ impl Display {
         let Some(total) = &self.total else { return };
         let mut sum = self.sum();
         change(&mut sum);
-        let left = sum.time_left(self.started.elapsed());
-        let left =
-            left.map_or("time left unknown".to_string(), |t| format!("{} left", readable(t)));
+        let left = told(sum.time_left(self.started.elapsed()));
         let share = 1.0 - sum.left.max(0.0) / self.whole.max(1.0);
         total.set_position((share * 1000.0) as u64);
         total.set_message(format!("{} of {} trained, {left}", sum.finished, self.runs));
@@ -145,12 +143,11 @@ impl Shown<'_> {
     /// Shows what happened.
     pub fn show(&mut self, event: &Event) {
         match event {
-            Event::Resumed { epoch } => {
-                self.before = f64::from(*epoch);
-                self.done = self.before;
+            Event::Resumed { done } => {
+                (self.before, self.done) = (*done, *done);
                 let before = self.share(self.before);
                 self.display.count(|sum| sum.left -= before);
-                self.line(format!("goes on after epoch {epoch} of {}", self.epochs));
+                self.line(format!("goes on after epoch {} of {}", done.floor(), self.epochs));
             }
             Event::Step { done, loss } => {
                 self.advance(*done);
@@ -207,12 +204,9 @@ impl Shown<'_> {
     }
 
     fn left(&self) -> String {
-        let progressed = self.done - self.before;
-        if progressed <= 0.0 {
-            return "time left unknown".to_string();
-        }
-        let left = (f64::from(self.epochs) - self.done).max(0.0) / progressed;
-        format!("{} left", readable(self.started.elapsed().mul_f64(left)))
+        let left = f64::from(self.epochs) - self.done;
+        let here = Sum { left, done: self.done - self.before, finished: 0 };
+        told(here.time_left(self.started.elapsed()))
     }
 }
 
@@ -238,6 +232,10 @@ fn describe(row: &LogRow, images_per_second: f64) -> String {
     )
 }
 
+fn told(left: Option<Duration>) -> String {
+    left.map_or("time left unknown".to_string(), |t| format!("{} left", readable(t)))
+}
+
 /// A duration for people: 4 s, 3 min 20 s, 2 h 05 min.
 pub fn readable(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -259,5 +257,18 @@ mod tests {
         assert_eq!(sum(30.0, 10.0).time_left(minute), Some(3 * minute));
         assert_eq!(sum(30.0, 0.0).time_left(minute), None);
         assert_eq!(sum(-1.0, 10.0).time_left(minute), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_was_done_of_an_epoch_before_is_not_counted_as_done_here() {
+        let run = r#"{"network":{"resnet":{"blocks_per_stage":1}},"dataset":"synthetic",
+                      "validation":0,"training":{"epochs":10},"seed":0}"#;
+        let task = Task { name: "ResNet".to_string(), run: serde_json::from_str(run).unwrap() };
+        let display = Display::new(true, std::slice::from_ref(&task));
+        let mut shown = display.add(&task);
+        shown.show(&Event::Resumed { done: 1.75 });
+        assert_eq!(shown.left(), "time left unknown");
+        shown.show(&Event::Step { done: 2.0, loss: 1.0 });
+        assert_eq!((shown.before, shown.done), (1.75, 2.0));
     }
 }

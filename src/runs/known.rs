@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use tch::{Device, Kind};
 
 use super::context::Places;
-use super::data::DataSets;
+use super::data::{Data, DataSets};
 use crate::data::Split;
 use crate::eval::Predictions;
 use crate::experiment::{Progress, Run};
 use crate::nn::{Network, Weights};
-use crate::results::runfiles::read_run_yaml;
+use crate::results::runfiles::{read_began, read_run_yaml};
 use crate::results::{RunFolder, checkpoint, find_run, list_runs};
 use crate::train::without_momentum;
 
@@ -113,6 +113,18 @@ impl Known {
         self.run.training.as_ref().map_or(0, |training| training.epochs)
     }
 
+    /// The data of the run, without its broken images where it is trained so.
+    ///
+    /// # Errors
+    /// When a data set's folder cannot be looked at.
+    pub fn data<'a>(&self, data_sets: &DataSets<'a>) -> Result<Data<'a>> {
+        data_sets.of_run(&self.run, self.skips_broken())
+    }
+
+    fn skips_broken(&self) -> bool {
+        read_began(&self.folder.run_yaml()).is_some_and(|began| began.skip_broken)
+    }
+
     /// The state of the run, as its files say now. The training images are read only where the
     /// checkpoint says that the run is finished.
     pub fn state(&self, data_sets: &DataSets) -> State {
@@ -164,7 +176,7 @@ impl Known {
 
     fn usable(&self, progress: &Progress, data_sets: &DataSets) -> Usable {
         let is_imported = progress.run.training.is_none();
-        let digest = || data_sets.training_digest(&self.run);
+        let digest = || data_sets.training_digest(&self.run, self.skips_broken());
         if !is_imported && digest().is_some_and(|digest| digest != progress.data) {
             return Usable::OtherData;
         }
@@ -184,7 +196,7 @@ impl Known {
     /// # Errors
     /// When no whole checkpoint is there, or it is of another network.
     pub fn network(&self, data_sets: &DataSets) -> Result<(Network, Weights)> {
-        let network = self.run.network.build(data_sets.of_run(&self.run)?.input)?;
+        let network = self.run.network.build(self.data(data_sets)?.input)?;
         let (found, complaints) = self.folder.load()?;
         // The checkpoint before has other weights, which must not pass for the last one's.
         if let Some(complaint) = complaints.first() {

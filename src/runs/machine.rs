@@ -87,6 +87,7 @@ fn fresh(training: &Training, settings: &Settings) -> Result<Began> {
         command: command(),
         date: utc(SystemTime::now()),
         threads: settings.threads,
+        skip_broken: settings.skip_broken,
         device: describe(settings.device, settings.numerics),
         precision: training.precision,
         processor: Processor::here(),

@@ -38,7 +38,7 @@ impl Known {
         self.ensure_done(data_sets)?;
         let (_, weights) =
             self.folder.progress().with_context(|| format!("{shown} is not trained"))?;
-        let data = data_sets.of_run(&self.run)?;
+        let data = self.data(data_sets)?;
         let part = data.images(split).with_context(context)?;
         let made = Made {
             format: FORMAT,
@@ -77,7 +77,7 @@ impl Known {
                 found.map_or("damaged", |(found, _)| difference(&found, made))
             )),
         }
-        let data = data_sets.of_run(&self.run)?;
+        let data = self.data(data_sets)?;
         let (network, weights) = self.network(data_sets)?;
         // Those of the training, so that its predictions are the same whoever asks first.
         let began = runfiles::read_began(&folder.run_yaml());
@@ -113,7 +113,7 @@ impl Known {
         self.ensure_done(&data_sets)?;
         let (network, weights) = self.network(&data_sets)?;
         let engine = Engine::new(&network, &weights, precision)?;
-        let data = data_sets.of_run(&self.run)?;
+        let data = self.data(&data_sets)?;
         let (source, indices) = images_of(&data, split, Device::Cpu)?;
         predict_with_engine(&engine, source, &indices, &data.normalisation, settings.threads)
     }

@@ -82,8 +82,8 @@ pub enum End {
 pub enum Event {
     /// It goes on from a checkpoint.
     Resumed {
-        /// Finished epochs.
-        epoch: u32,
+        /// Epochs done, with fractions.
+        done: f64,
     },
     /// A step is done.
     Step {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::context::{Saving, Settings};
+use super::context::{Saving, Settings, tell};
 use super::data::DataSets;
 use super::known::Known;
 use super::machine::{self, Threads};
@@ -14,6 +14,7 @@ use crate::cuda::{Trouble, plain, trouble};
 use crate::data::Split;
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::results::RunFolder;
+use crate::results::began::Began;
 use crate::results::folder::{Loaded, Lock};
 use crate::results::tables::Table;
 use crate::results::{atomic, runfiles};
@@ -38,7 +39,7 @@ impl Known {
     ///
     /// # Errors
     /// When data, folder or training fail; what was saved stays. The reason stays in the run's
-    /// folder until a later training succeeds.
+    /// folder until a later training goes on without one. An imported run is not trained.
     pub fn train(
         &self,
         name: &str,
@@ -51,14 +52,19 @@ impl Known {
         if watch_signals()?.is_asked() {
             return Ok(Outcome::Interrupted);
         }
+        let own = RunFolder::of(&data_sets.settings.places.runs, &self.run);
+        ensure!(
+            self.folder == own,
+            "{} is imported and damaged: `repro import --force` replaces it; without the folder the run is trained",
+            self.folder.path().display()
+        );
         let Some(lock) = self.folder.try_lock()? else {
             return Ok(Outcome::Busy);
         };
         let result = train_locked(self, data_sets, watch, &lock)
             .with_context(|| format!("{name}, seed {}", self.run.seed));
         match &result {
-            Ok(Outcome::Finished) => self.folder.forget_failure(),
-            Ok(_) => {}
+            Ok(_) => self.folder.forget_failure(),
             // On a full disk it cannot be kept; the error that counts is the training's.
             Err(error) => drop(self.folder.keep_failure(&plain(&format!("{error:#}")))),
         }
@@ -73,7 +79,7 @@ fn train_locked(
     _lock: &Lock,
 ) -> Result<Outcome> {
     let (run, folder, settings) = (&known.run, &known.folder, data_sets.settings);
-    let data = data_sets.of_run(run)?;
+    let data = known.data(data_sets)?;
     let training = run.training.as_ref().context("an imported run cannot be trained")?;
     atomic::remove_temporaries(folder.path());
     let train = data.images(Split::Train)?;
@@ -82,7 +88,12 @@ fn train_locked(
         settings.say(format!("warning: {complaint}"));
     }
     let found = fitting(found, run, &train.digest, folder, settings)?;
+    if found.is_none() {
+        // The times of a training that is given up are not this one's.
+        let _ = std::fs::remove_file(folder.timing_csv());
+    }
     let began = machine::began(folder, training, found.is_some(), settings)?;
+    let began = Began { skip_broken: data.skip_broken, ..began };
     let _threads = Threads::of(began.threads);
     let network = run.network.build(data.input)?;
     let split = data.hold_out()?;
@@ -108,9 +119,9 @@ fn train_locked(
     drop(found);
     // A kill between the log and the checkpoint leaves the log ahead.
     write_log(folder, trainer.progress())?;
-    let progress = trainer.progress();
-    if progress.epoch > 0 || progress.step > 0 {
-        watch(Event::Resumed { epoch: progress.epoch });
+    let done = trainer.epochs_done();
+    if done > 0.0 {
+        watch(Event::Resumed { done });
     }
     finish(&mut trainer, folder, settings, watch)
 }
@@ -159,8 +170,7 @@ fn finish(
         // A GPU waits for whoever reads a loss; where all is quiet nobody does.
         if !settings.quiet && shown.elapsed() > SHOW_EVERY && step.row.is_none() {
             shown = Instant::now();
-            let done = f64::from(step.epoch) + step.done as f64 / step.of as f64;
-            watch(Event::Step { done, loss: trainer.look()? });
+            watch(Event::Step { done: trainer.epochs_done(), loss: trainer.look()? });
         }
         let finished = trainer.progress().is_finished();
         let stopping = stop.is_asked() && !finished;
@@ -193,7 +203,8 @@ fn finish(
 pub fn slim_run(folder: &RunFolder) -> Result<bool> {
     let lock = folder.try_lock()?;
     ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
-    let (found, _) = folder.load()?;
+    let (found, complaints) = folder.load()?;
+    complaints.iter().for_each(|complaint| tell(format!("warning: {complaint}")));
     let Some(loaded) = found.filter(|loaded| loaded.progress.is_finished()) else {
         return Ok(false);
     };

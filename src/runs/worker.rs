@@ -95,13 +95,13 @@ pub fn carry_out(
     let known = Known::of(&task.run, &data_sets.settings.places);
     if !data_sets.settings.only_train {
         // Before the training, which is of no use without it.
-        data_sets.of_run(&task.run)?.images(Split::Test)?;
+        known.data(data_sets)?.images(Split::Test)?;
     }
     let outcome = known.train(&task.name, data_sets, watch)?;
     if outcome != Outcome::Finished || data_sets.settings.only_train {
         return Ok(outcome);
     }
-    for &split in data_sets.of_run(&task.run)?.splits() {
+    for &split in known.data(data_sets)?.splits() {
         match known.predictions(split, data_sets) {
             Err(error) if error.is::<Interrupted>() => return Ok(Outcome::Interrupted),
             result => result.with_context(|| task.label())?,

@@ -197,7 +197,10 @@ fn keep_busy(index: usize, shared: &Shared) -> Result<()> {
         };
         match worker.train(&task, &shared.display, &shared.stop) {
             Ok(End::Finished) => idle = Some(worker),
-            Ok(End::Interrupted) => break,
+            Ok(End::Interrupted) if shared.stop.is_asked() => break,
+            Ok(End::Interrupted) => {
+                failed(&task, "its process was told to stop; the same command goes on", shared);
+            }
             Ok(End::Busy) => {
                 idle = Some(worker);
                 put_back(task, shared);
@@ -214,7 +217,8 @@ fn keep_busy(index: usize, shared: &Shared) -> Result<()> {
                 // The worker died and could not say so itself.
                 let reason = format!("{}: {error:#}", task.label());
                 let runs = &shared.settings.places.runs;
-                RunFolder::standing_for(runs, &task.run).keep_failure(&reason)?;
+                // On a full disk it cannot be kept; it is said anyway.
+                drop(RunFolder::standing_for(runs, &task.run).keep_failure(&reason));
                 failed(&task, &reason, shared);
             }
         }

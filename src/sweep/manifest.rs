@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::{Run, read_text};
-use crate::runs::{Known, Settings, Task};
+use crate::runs::Task;
 
 /// One line of a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,26 +50,6 @@ pub fn manifest_text(lines: &[Line]) -> Result<String> {
 /// Reads a manifest; `-` is standard input.
 pub fn read_manifest(path: &str) -> Result<Vec<Line>> {
     parse(&read_text(path)?).with_context(|| format!("in the manifest {path}"))
-}
-
-/// The runs that have a folder under the settings' runs, as if they were a manifest without costs.
-pub fn lines_of_runs(settings: &Settings) -> Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for known in Known::all(&settings.places.runs)? {
-        let run = known.run;
-        lines.push(Line {
-            index: lines.len(),
-            id: run.folder_name(),
-            name: run.network.short_name(),
-            experiments: Vec::new(),
-            changes: Vec::new(),
-            run,
-            multiply_adds: 0,
-            parameters: 0,
-            seconds: 0.0,
-        });
-    }
-    Ok(lines)
 }
 
 fn parse(text: &str) -> Result<Vec<Line>> {

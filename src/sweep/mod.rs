@@ -7,8 +7,8 @@ mod run;
 mod slurm;
 mod status;
 
-pub use manifest::{Line, lines_of_runs, manifest_text, read_manifest};
+pub use manifest::{Line, manifest_text, read_manifest};
 pub use plan::manifest;
 pub use run::run_sweep;
 pub use slurm::{Slurm, submit};
-pub use status::{Status, describe_status, status_of};
+pub use status::{Status, describe_status, status_of, status_of_all};

@@ -33,7 +33,7 @@ pub fn run_sweep(lines: &[Line], index: Option<usize>, settings: &Settings) -> R
 fn has_everything(task: &Task, data_sets: &DataSets) -> bool {
     let known = Known::of(&task.run, &data_sets.settings.places);
     let is_there = |split: &Split| known.folder.predictions(split.name()).is_file();
-    let data = || data_sets.of_run(&task.run);
-    let is_predicted = || data().is_ok_and(|data| data.splits().iter().all(is_there));
+    let is_predicted =
+        || known.data(data_sets).is_ok_and(|data| data.splits().iter().all(is_there));
     known.is_done(data_sets) && (data_sets.settings.only_train || is_predicted())
 }

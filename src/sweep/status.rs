@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use anyhow::Result;
 use serde::Serialize;
 
 use super::manifest::Line;
@@ -10,7 +11,7 @@ use crate::data::plural;
 use crate::results::RunFolder;
 use crate::results::runfiles::timings;
 use crate::runs::display::readable;
-use crate::runs::{DataSets, Known, Settings, State};
+use crate::runs::{DataSets, Known, State};
 
 /// A run's line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,11 +39,12 @@ pub struct Status {
 }
 
 /// The state of every run of a manifest at `path`, which leads to its Slurm job.
-pub fn status_of(lines: &[Line], path: Option<&str>, settings: &Settings) -> Vec<Status> {
-    let queue = path.map(queue_of).unwrap_or_default();
-    let data_sets = DataSets::new(settings);
+pub fn status_of(lines: &[Line], path: &str, data_sets: &DataSets) -> Vec<Status> {
+    let queue = queue_of(path);
     let told = |line: &Line| {
-        let mut status = one(line, &data_sets);
+        let known = Known::of(&line.run, &data_sets.settings.places);
+        let mut status = one(line.index, &known, Some(line.seconds), data_sets);
+        (status.id, status.name) = (line.id.clone(), line.name.clone());
         if status.state != State::Done.name() {
             status.slurm = queue.get(&line.index).cloned();
         }
@@ -51,21 +53,30 @@ pub fn status_of(lines: &[Line], path: Option<&str>, settings: &Settings) -> Vec
     lines.iter().map(told).collect()
 }
 
-fn one(line: &Line, data_sets: &DataSets) -> Status {
-    let known = Known::of(&line.run, &data_sets.settings.places);
+/// The state of every run that has a folder.
+///
+/// # Errors
+/// When the folder of the runs cannot be read.
+pub fn status_of_all(data_sets: &DataSets) -> Result<Vec<Status>> {
+    let all = Known::all(&data_sets.settings.places.runs)?;
+    Ok(all.iter().enumerate().map(|(index, known)| one(index, known, None, data_sets)).collect())
+}
+
+/// `estimate`: seconds of the whole training.
+fn one(index: usize, known: &Known, estimate: Option<f64>, data_sets: &DataSets) -> Status {
     let state = known.state(data_sets);
     let (epochs, name) = (known.epochs(), state.name());
     let epoch = state.epoch(epochs);
     let is_running = matches!(state, State::Running { .. });
     Status {
-        index: line.index,
-        id: line.id.clone(),
-        name: line.name.clone(),
-        seed: line.run.seed,
+        index,
+        id: known.folder.name(),
+        name: known.run.network.short_name(),
+        seed: known.run.seed,
         state: name,
         epoch,
         epochs,
-        seconds_left: is_running.then(|| seconds_left(&known.folder, line, epoch, epochs)),
+        seconds_left: seconds_left(&known.folder, estimate, epoch, epochs).filter(|_| is_running),
         reason: match state {
             State::Failed { reason, .. } => Some(reason),
             _ => None,
@@ -74,16 +85,18 @@ fn one(line: &Line, data_sets: &DataSets) -> Status {
     }
 }
 
-/// By this run's own clock where it has run an epoch, else by the manifest's estimate.
-fn seconds_left(folder: &RunFolder, line: &Line, epoch: u32, epochs: u32) -> f64 {
-    let clock = timings(&folder.timing_csv());
-    let each = match clock.len() {
-        0 => line.seconds / f64::from(epochs.max(1)),
-        n => clock.iter().map(|t| t.seconds).sum::<f64>() / n as f64,
+/// By this run's own clock where it has run an epoch, else by the estimate.
+fn seconds_left(folder: &RunFolder, estimate: Option<f64>, epoch: u32, epochs: u32) -> Option<f64> {
+    let mut clock = timings(&folder.timing_csv());
+    // The median: of an epoch with an interruption the clock has the end alone.
+    clock.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    let each = match clock.get(clock.len() / 2) {
+        Some(middle) => middle.seconds,
+        None => estimate? / f64::from(epochs.max(1)),
     };
     let since = age(folder).unwrap_or_default().as_secs_f64().min(each);
     let left = each * f64::from(epochs.saturating_sub(epoch)) - since;
-    (left.max(0.0) * 10.0).round() / 10.0
+    Some((left.max(0.0) * 10.0).round() / 10.0)
 }
 
 /// Time since the last epoch ended.

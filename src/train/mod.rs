@@ -45,12 +45,6 @@ pub struct Job<'a> {
 /// What a step did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// Epoch, from 0.
-    pub epoch: u32,
-    /// Steps done in this epoch.
-    pub done: usize,
-    /// Steps of this epoch.
-    pub of: usize,
     /// Images of this step.
     pub images: usize,
     /// The log's row, where the step ended the epoch.
@@ -130,6 +124,12 @@ impl<'a> Trainer<'a> {
         &self.progress
     }
 
+    /// Epochs done, with fractions.
+    pub fn epochs_done(&self) -> f64 {
+        let step = self.progress.step as f64 / self.batches.len() as f64;
+        f64::from(self.progress.epoch) + step
+    }
+
     /// The present weights.
     pub fn weights(&self) -> &Weights {
         &self.weights
@@ -169,7 +169,7 @@ impl<'a> Trainer<'a> {
         }
         let images = self.batches.size(step);
         let row = if done == of { Some(self.end_epoch()?) } else { None };
-        Ok(Some(Step { epoch, done, of, images, row }))
+        Ok(Some(Step { images, row }))
     }
 
     fn update(&mut self, images: &Tensor, labels: &Tensor, rate: f64) -> Result<Tensor> {

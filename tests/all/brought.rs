@@ -366,3 +366,40 @@ fn surroundings_that_are_not_there_are_told() {
     let comma = refused(at, &["classify", "x", "y.jpg", "--threshold", "0,5"], 1);
     assert!(comma.contains("decimals have a point"), "{comma}");
 }
+
+#[test]
+fn a_run_without_broken_images_stays_finished_for_commands_that_are_not_told_to_skip_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    pets(&at.join("pets"), "val");
+    fs::write(at.join("pets/train/dog/broken.jpg"), "no image").unwrap();
+    fs::write(at.join("p.yaml"), on("pets")).unwrap();
+    succeed(at, &["anytime", "p.yaml", "--threads", "1", "--skip-broken"]);
+    let listed = succeed(at, &["runs", "list"]);
+    assert!(listed.contains("finished, 1 epoch"), "{listed}");
+    succeed(at, &["predict", "msdnet", "--split", "test", "--out", "p.csv", "--threads", "1"]);
+    let again = repro(at, &["sweep", "collect", "p.yaml", "--threads", "1"]);
+    assert!(text(&again.stdout).contains("all 1 runs are finished"), "{}", text(&again.stdout));
+}
+
+#[test]
+fn a_damaged_imported_run_is_not_trained_over() {
+    let folder = with_runs(1);
+    let at = folder.path();
+    let run = fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().path();
+    let checkpoint = run.join("checkpoint.safetensors");
+    let whole = fs::read(&checkpoint).unwrap();
+    let half = &whole[..whole.len() - 10];
+    fs::write(&checkpoint, half).unwrap();
+    let experiment = format!(
+        "figure: anytime\ndataset: synthetic\ntraining: {{ epochs: 1, batch_size: 50, learning_rate: 0.1 }}\n\
+         seeds: [0]\nnetworks:\n  - name: D\n    {NETWORK}"
+    );
+    fs::write(at.join("e.yaml"), experiment).unwrap();
+    let error = refused(at, &["anytime", "e.yaml", "--threads", "1"], 1);
+    assert!(error.contains("is imported and damaged: `repro import --force`"), "{error}");
+    assert_eq!(fs::read(&checkpoint).unwrap(), half);
+    let again = ["import", "w", "--network", "net.yaml", "--dataset", "synthetic", "--force"];
+    succeed(at, &again);
+    succeed(at, &["anytime", "e.yaml", "--threads", "1"]);
+}

@@ -9,7 +9,7 @@ use repro::data::files::Files;
 use repro::data::{Augmentation, Split, folder};
 use repro::experiment::Run;
 use repro::import;
-use repro::runs::{Places, Settings};
+use repro::runs::{DataSets, Places, Settings};
 use repro::sweep;
 use serde_json::Value;
 
@@ -230,7 +230,7 @@ fn read_manifest(path: &Path, runs: &Path, bytes: &[u8]) -> bool {
     let Ok(lines) = sweep::read_manifest(path) else {
         return false;
     };
-    let statuses = sweep::status_of(&lines, Some(path), &settings(runs));
+    let statuses = sweep::status_of(&lines, path, &DataSets::new(&settings(runs)));
     assert_eq!(statuses.len(), lines.len());
     !sweep::describe_status(&statuses, true).is_empty()
 }

@@ -7,7 +7,7 @@ use repro::results::{RunFolder, checkpoint};
 use serde_json::Value;
 
 use super::fixtures::EXPERIMENT;
-use super::session::{finish, folder_with, run_folder, succeed, words};
+use super::session::{copy_tree, finish, folder_with, run_folder, succeed, words};
 
 /// The state of the one run, as `--plan`, `sweep status` and `runs list` tell it.
 fn told(folder: &Path) -> [(String, u64); 3] {
@@ -72,6 +72,30 @@ fn every_command_gives_the_same_answer_about_a_run() {
     fs::write(run.checkpoint(), whole).unwrap();
     let _lock = run.try_lock().unwrap();
     assert_all(path, "done", 3);
+}
+
+#[test]
+fn every_folder_is_told_of_by_its_own_name() {
+    let (folder, run) = trained();
+    copy_tree(run.path(), &folder.path().join("runs/a-copy"));
+    let told = succeed(folder.path(), &["sweep", "status", "--json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let of = |key: &str| -> Vec<&str> {
+        told.as_array().unwrap().iter().map(|row| row[key].as_str().unwrap()).collect()
+    };
+    assert_eq!(of("id"), ["a-copy", &run.name()]);
+    assert_eq!(of("state"), ["done", "done"]);
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_stays_where_it_is() {
+    let (_folder, run) = trained();
+    // Root may read every file; a folder in its place nobody can.
+    fs::remove_file(run.checkpoint()).unwrap();
+    fs::create_dir(run.checkpoint()).unwrap();
+    let error = format!("{:#}", run.load().unwrap_err());
+    assert!(error.contains("cannot read"), "{error}");
+    assert!(run.checkpoint().is_dir());
 }
 
 #[test]

@@ -89,6 +89,29 @@ fn a_parent_that_is_told_to_stop_saves_in_its_workers_and_ends_with_75() {
     assert!(workers.iter().all(|&pid| parent_of(pid).is_none()));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_worker_that_alone_is_told_to_stop_is_no_success_and_the_other_goes_on() {
+    let place = folder_with("x.yaml", &anytime("[0]", 60, "0.1"));
+    let folder = place.path();
+    fs::write(folder.join("m.jsonl"), succeed(folder, &words("sweep plan x.yaml"))).unwrap();
+    let call = "sweep run --manifest m.jsonl --workers 2 --threads 1";
+    let parent = program(folder).args(words(call)).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("both runs are past an epoch", 90, || {
+        let runs = run_folders(folder);
+        runs.len() == 2 && runs.iter().all(|run| !epochs(run).is_empty())
+    });
+    let kill = format!("kill -TERM {}", children_of(parent.id())[0]);
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    let output = parent.wait_with_output().unwrap();
+    let said = complaint(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("its process was told to stop"), "{said}");
+    assert!(run_folders(folder).iter().any(|run| epochs(run).len() == 60));
+    succeed(folder, &words(call));
+    assert_every_epoch_once(folder, 2, 60);
+}
+
 #[test]
 fn two_calls_at_once_train_each_run_once_and_draw_what_one_process_draws() {
     let place = folder_with("x.yaml", &anytime("[0, 1]", 2, "0.1"));
