@@ -9,8 +9,10 @@ use serde_json::Value;
 use super::super::claims;
 use super::super::kinds::KINDS;
 use crate::data::plural;
+use crate::eval::claims as judging;
+use crate::eval::judge::Verdict;
 use crate::eval::named::unique;
-use crate::experiment::{BUILT_IN, Experiment, FORMAT, Plan, Run};
+use crate::experiment::{BUILT_IN, Experiment, FORMAT, Plan, Run, claims_yaml};
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
 use crate::runs::data::input_of;
@@ -259,21 +261,27 @@ fn load(folder: &Path) -> Result<Shown> {
     let run: Value = serde_json::from_str(&text("run.json")?).context("run.json")?;
     let claims = read(&folder.join("claims.csv"))?;
     let figure = effective["figure"].as_str().unwrap_or("FIGURE");
-    check(&run, &claims, &format!("`repro {figure} {name}` writes them anew"))?;
+    let again = format!("`repro {figure} {name}` writes them anew");
+    check(&run, &claims, &again)?;
     let optional = |name: &str| -> Result<Option<Rows>> {
         let path = folder.join(name);
         path.is_file().then(|| read(&path)).transpose()
     };
+    let (curves, summary) = (read(&folder.join("figure.csv"))?, optional("summary.csv")?);
+    curves.text("curve")?;
+    if let Some(summary) = &summary {
+        summary.text("network")?;
+    }
     let exits = optional("exits.csv")?;
     let trained = exits.map(|exits| exits.column("network").map(String::from).collect());
     Ok(Shown {
         experiment: serde_json::from_value(effective).context("experiment.yaml")?,
         run,
-        claims: rows(&claims).context("claims.csv")?,
-        curves: read(&folder.join("figure.csv"))?,
+        claims: rows(&claims).with_context(|| format!("claims.csv ({again})"))?,
+        curves,
         costs: read(&folder.join("costs.csv"))?,
         positions: optional("positions.csv")?,
-        summary: optional("summary.csv")?,
+        summary,
         trained,
         folder: folder.to_path_buf(),
         name,
@@ -297,14 +305,20 @@ fn check(run: &Value, found: &Rows, again: &str) -> Result<()> {
 
 /// The rows of a table with the columns of `claims.csv`.
 pub(super) fn rows(claims: &Rows) -> Result<Vec<ClaimRow>> {
+    let all = judging::parse(claims_yaml()).context("claims.yaml")?;
+    let known: HashSet<&str> = all.iter().map(|claim| claim.id.as_str()).collect();
     let row = |i: usize| {
         let cell = |name: &str| claims.column(name).nth(i).unwrap_or_default();
         let text = |name| cell(name).to_string();
+        let wrong = |name: &str| format!("line {}, column {name}: {}", i + 2, cell(name));
         let number = |name: &str| -> Result<Option<f64>> {
             let given = Some(cell(name)).filter(|cell| !cell.is_empty());
-            let parse = |cell: &str| cell.parse().with_context(|| format!("column {name}: {cell}"));
-            given.map(parse).transpose()
+            let finite = |cell: &str| cell.parse().ok().filter(|number: &f64| number.is_finite());
+            given.map(|cell| finite(cell).with_context(|| wrong(name))).transpose()
         };
+        let verdict = cell("verdict");
+        ensure!(verdict.is_empty() || verdict.parse::<Verdict>().is_ok(), wrong("verdict"));
+        ensure!(known.contains(cell("claim")), "{}, no claim of this program", wrong("claim"));
         Ok(ClaimRow {
             claim: text("claim"),
             verdict: text("verdict"),

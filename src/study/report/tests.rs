@@ -275,6 +275,21 @@ fn an_empty_folder_has_the_exact_claims_and_says_that_no_figure_is_in() {
 }
 
 #[test]
+fn a_claim_that_cannot_be_read_is_refused_before_anything_is_written() {
+    for (right, wrong, told) in [
+        ("holds", "hodls", "line 2, column verdict: hodls"),
+        ("0.05,", "NaN,", "line 2, column value: NaN"),
+        ("final-resnet-loses-early", "final", "line 2, column claim: final, no claim"),
+    ] {
+        let folder = results(&LOSES.replacen(right, wrong, 1));
+        let out = folder.path().join("results");
+        let error = format!("{:#}", write_report(&out).unwrap_err());
+        assert!(error.contains(told) && error.contains("writes them anew"), "{error}");
+        assert!(!out.join("README.md").exists() && !out.join("claims.svg").exists());
+    }
+}
+
+#[test]
 fn results_of_another_version_are_refused_with_the_command_that_writes_them_anew() {
     let folder = results(LOSES);
     let out = folder.path().join("results");
