@@ -1,5 +1,6 @@
 //! `repro draw`
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
@@ -42,18 +43,15 @@ pub fn run(args: &DrawArgs) -> Result<()> {
     if let Some(side) = args.side {
         input.side = side as usize;
     }
-    for (place, (name, config)) in (1..).zip(&networks) {
+    let own = file_names(networks.iter().map(|(name, _)| name.as_str()));
+    for ((place, (name, config)), own) in (1..).zip(&networks).zip(own) {
         let picture = match &args.output {
             Some(output) if networks.len() == 1 => output.clone(),
             Some(output) => {
                 let stem = with_ending(output, "").display().to_string();
                 PathBuf::from(format!("{}-{place}", stem.trim_end_matches('.')))
             }
-            None => {
-                let own = file_name(name);
-                let twins = networks.iter().filter(|(other, _)| file_name(other) == own).count();
-                PathBuf::from(if twins > 1 { format!("{own}-{place}") } else { own })
-            }
+            None => PathBuf::from(own),
         };
         let (svg, png) = (with_ending(&picture, "svg"), with_ending(&picture, "png"));
         diagram(name, config, input)?.draw(&svg, &png)?;
@@ -63,11 +61,24 @@ pub fn run(args: &DrawArgs) -> Result<()> {
     Ok(())
 }
 
-/// A name as a file's: words and numbers, joined by dashes.
+/// Names as those of files, each once: where two would be the same, numbers tell them apart.
+fn file_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let own: Vec<String> = names.map(file_name).collect();
+    let is_single = |name: &String| own.iter().filter(|other| *other == name).count() == 1;
+    let mut taken: HashSet<String> = own.iter().filter(|name| is_single(name)).cloned().collect();
+    let mut numbered = |name: &String| {
+        let mut candidates = (1..).map(|number| format!("{name}-{number}"));
+        let free = candidates.find(|name| taken.insert(name.clone()));
+        free.unwrap_or_default()
+    };
+    own.iter().map(|name| if is_single(name) { name.clone() } else { numbered(name) }).collect()
+}
+
+/// A name as a file's: words and numbers, joined by dashes; `network` where there are none.
 fn file_name(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric() && c != '.');
     let words: Vec<String> = words.filter(|w| !w.is_empty()).map(str::to_lowercase).collect();
-    words.join("-")
+    if words.is_empty() { "network".to_string() } else { words.join("-") }
 }
 
 #[cfg(test)]
@@ -78,5 +89,13 @@ mod tests {
     fn a_network_gives_a_plain_file_name() {
         assert_eq!(file_name("ResNet (6 classifiers)"), "resnet-6-classifiers");
         assert_eq!(file_name("../a b/c"), "..-a-b-c");
+        assert_eq!(file_name("***"), "network");
+    }
+
+    #[test]
+    fn every_network_has_a_file_of_its_own() {
+        let names = |names: &[&str]| file_names(names.iter().copied());
+        assert_eq!(names(&["N", "n", "n 1"]), ["n-2", "n-3", "n-1"]);
+        assert_eq!(names(&["a", "b"]), ["a", "b"]);
     }
 }
