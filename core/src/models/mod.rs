@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cost::multiply_adds;
 use crate::nn::Network;
 
 /// What a network reads and how many classes it tells apart.
@@ -217,6 +218,12 @@ impl NetworkConfig {
             widest <= Some(MOST_CHANNELS),
             "a layer of {} channels, more than {MOST_CHANNELS}: is a number mistyped?",
             widest.unwrap_or(0)
+        );
+        let nodes = 0..network.nodes().len();
+        let sum: u128 = nodes.map(|id| u128::from(multiply_adds(&network, id))).sum();
+        ensure!(
+            u64::try_from(sum).is_ok(),
+            "{sum} multiply-adds, more than can be counted: is a number mistyped?"
         );
         Ok(network)
     }

@@ -200,9 +200,15 @@ impl<'a> Grid<'a> {
         *entry += 1;
         let (config, number) = (self.config, self.layer);
         if !config.multi_scale {
-            let place = grid_place(number, finest);
+            let (place, x) = (grid_place(number, finest), scales[0]);
+            ensure!(
+                !(config.dense && drops && x.side % 2 == 1),
+                "multi_scale: false halves a map of {0}x{0} pixels, whose side must be even for that; take images of \
+                 another side, fewer scales, or dense: false",
+                x.side
+            );
             return Ok(vec![
-                net.at(name, place, |net| chain_layer(net, config, scales[0], finest, drops)),
+                net.at(name, place, |net| chain_layer(net, config, x, finest, drops)),
             ]);
         }
         let scales = net.scope(name, |net| layer(net, config, scales, number, (finest, drops)));
