@@ -115,6 +115,7 @@ fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
         "dataset": known.map(|known| known.run.dataset.to_string()),
         "seed": known.map(|known| known.run.seed),
         "state": state.as_ref().map(State::name),
+        "imported": known.map(|known| known.run.training.is_none()),
         "finished": state == Some(State::Done),
         "epoch": state.map(|state| state.epoch(epochs.unwrap_or(0))),
         "epochs": epochs,
@@ -126,6 +127,9 @@ fn state(row: &Value) -> String {
     let number = |key: &str| row[key].as_u64();
     match (row["state"].as_str(), number("epoch"), number("epochs")) {
         (Some("done"), _, None) => "imported".to_string(),
+        (Some(_), ..) if row["imported"] == true => {
+            "imported and damaged; `repro import --force` replaces it".to_string()
+        }
         (Some("done"), _, Some(epochs)) => {
             format!("finished, {}", plural(epochs as usize, "epoch"))
         }
@@ -160,8 +164,9 @@ fn size_of(folder: &Path) -> u64 {
 }
 
 fn show(which: &str, json: bool, data_sets: &DataSets) -> Result<()> {
-    let folder = Known::named(which, &data_sets.settings.places.runs)?.folder;
-    let row = describe(&folder, data_sets);
+    let known = Known::named(which, &data_sets.settings.places.runs)?;
+    let folder = &known.folder;
+    let row = describe(folder, data_sets);
     let progress = folder.progress().map(|(progress, _)| progress);
     let last = progress.as_ref().and_then(|p| p.log.last());
     let value = json!({
@@ -170,8 +175,8 @@ fn show(which: &str, json: bool, data_sets: &DataSets) -> Result<()> {
         "bytes": row["bytes"],
         "files": files(folder.path())?,
         "last_epoch": last,
-        "run": progress.as_ref().map(|p| &p.run),
-        "summary": summary_of(&folder),
+        "run": known.run,
+        "summary": summary_of(folder),
         "source": progress.as_ref().and_then(|p| p.source.clone()),
     });
     let text = if json { format!("{value:#}\n") } else { serde_yaml::to_string(&value)? };

@@ -143,7 +143,8 @@ impl Entry {
             (None, Some(members), None) => Ok(named(Member::Ensemble(members.clone()))),
             (None, None, Some(members)) => Ok(named(Member::Joined(members.clone()))),
             (None, None, None) => bail!(
-                "networks: \"{}\" says nothing of its network; give one of {}, ensemble, joined",
+                "networks: \"{}\" says nothing of its network; give one of {}, ensemble, joined \
+                 (with nothing to set: `mobilenet: {{}}`)",
                 self.name,
                 KEYS.join(", ")
             ),

@@ -17,9 +17,12 @@ const EXPECTED: &[(&str, &str)] = &[
     ("struct variant", "a mapping, such as { cosine: {} }"),
     ("newtype variant", "a mapping, such as { even: 2 }"),
     ("struct Training", "a mapping, such as { epochs: 3 }"),
+    ("struct Augmentation", "a mapping, such as { crop: 4, flip: true }"),
+    ("struct Entry", "a mapping, such as { name: A, resnet: { blocks_per_stage: 3 } }"),
     ("struct Config", "a mapping of the network's keys"),
     ("a sequence", "a list, as in [1, 2] or with a dash before each entry"),
-    ("u32", "a whole number from 0"),
+    ("any YAML value", "a number that fits"),
+    ("u32", "a whole number from 0 to 4294967295"),
     ("u64", "a whole number from 0"),
     ("usize", "a whole number from 0"),
     ("f64", "a number"),
@@ -31,7 +34,7 @@ pub fn explain(message: &str) -> String {
     for (program, file) in EXPECTED {
         text = text.replace(&format!("expected {program}"), &format!("expected {file}"));
     }
-    text = text.replace("unit variant", "a name alone");
+    text = text.replace("unit variant", "a name alone").replace("` as u128", "`");
     match way_out(message) {
         Some(way) => format!("{text}; {way}"),
         None => text,
@@ -45,7 +48,10 @@ fn way_out(message: &str) -> Option<String> {
     let unknown = message.contains("unknown ");
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (wrong, right) = quoted.split_first().filter(|_| unknown)?;
-    if !wrong.is_empty() && wrong.chars().all(|c| c.is_ascii_digit()) {
+    if message.contains("unknown field")
+        && !wrong.is_empty()
+        && wrong.chars().all(|c| c.is_ascii_digit())
+    {
         return Some("a decimal number has a point, such as 0.1, not a comma".to_string());
     }
     if right.contains(&"dataset") && keys_of_training().iter().any(|key| key == wrong) {

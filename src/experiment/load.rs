@@ -162,8 +162,14 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
         return Ok((networks.collect(), Some(experiment.dataset)));
     }
     let bare: Bare = parse(text)?;
+    ensure!(
+        bare.name.as_ref().is_none_or(|name| !name.trim().is_empty()),
+        "name: it is empty; leave the key out, or name the network"
+    );
     let config = bare.network()?;
-    let config = config.with_context(|| format!("expected one of {}", KEYS.join(", ")))?;
+    let config = config.with_context(|| {
+        format!("expected one of {} (with nothing to set: `mobilenet: {{}}`)", KEYS.join(", "))
+    })?;
     Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
 }
 

@@ -156,10 +156,11 @@ impl Plan {
             } else {
                 None
             };
-            let runs = experiment
-                .seeds
-                .iter()
-                .map(|&seed| run(experiment, config, validation, seed + named.seed_offset));
+            let runs = experiment.seeds.iter().map(|&seed| {
+                let own = seed.checked_add(named.seed_offset);
+                let own = own.context("seed_offset: its sum with a seed is 2^64 or more")?;
+                run(experiment, config, validation, own)
+            });
             networks.push(Trained {
                 name: named.name.clone(),
                 curve: named.name.clone(),

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use super::combines::Combines;
 use super::entry::{Entry, Member, Named};
 use super::file::{Budgeted, Experiment, Figure};
-use crate::data::nearest;
+use crate::data::{Dataset, nearest};
 use crate::eval::optimise::check_lambda;
 use crate::eval::policy::Policy;
 use crate::eval::policy::target::check_confidence;
@@ -38,6 +38,7 @@ impl Experiment {
         ensure!(!self.networks.is_empty(), "networks: none");
         ensure!(self.training_images != Some(0), "training_images: 0 leaves nothing to train on");
         self.validate_training()?;
+        self.check_counts()?;
         let members = self.members()?;
         self.check_names(&members)?;
         if self.figure == Figure::BudgetedBatch {
@@ -57,6 +58,28 @@ impl Experiment {
         for entry in &self.networks {
             self.validate_curves(entry).with_context(|| format!("networks: \"{}\"", entry.name))?;
         }
+        Ok(())
+    }
+
+    /// The data set, where its size is known, has as many training images as are asked for.
+    fn check_counts(&self) -> Result<()> {
+        if matches!(self.dataset, Dataset::Folder(_)) {
+            return Ok(());
+        }
+        let all = self.dataset.training_images()?;
+        let held_out = self.validation.unwrap_or(0);
+        ensure!(
+            held_out < all,
+            "validation: {held_out} images cannot be held out of {all} training images; at most {} can",
+            all.saturating_sub(1)
+        );
+        let left = all - held_out;
+        let asked = self.training_images.unwrap_or(left);
+        ensure!(
+            asked <= left,
+            "training_images: {asked} are more than the {left} that {} has beside its hold-out",
+            self.dataset
+        );
         Ok(())
     }
 
@@ -136,6 +159,7 @@ impl Experiment {
                 a.name
             );
             ensure!(!names.is_empty(), "networks: \"{}\": {kind}: names no network", a.name);
+            once(kind, names).with_context(|| format!("networks: \"{}\"", a.name))?;
             for name in names {
                 let networks = members.iter().filter(|m| m.network().is_some());
                 let known = networks.clone().any(|m| m.name == *name);

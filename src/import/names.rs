@@ -123,6 +123,9 @@ fn best_prefix(wanted: &[String], known: &HashSet<&str>, names: &[String]) -> (S
 }
 
 fn no_name(wanted: &[String], states: &[State]) -> String {
+    if states.iter().all(|state| state.tensors.is_empty()) {
+        return "the file holds no tensors".to_string();
+    }
     let named = states.iter().map(|state| {
         let names = state.tensors.iter().map(|(name, _)| name.as_str());
         let of =

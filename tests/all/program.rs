@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use super::session::{program, refused, repro, rows, text};
+use super::session::{anytime, folder_with, program, refused, repro, rows, text};
 
 fn costs(folder: &Path, yaml: &str, arguments: &[&str]) -> Output {
     use std::io::Write;
@@ -87,12 +87,56 @@ fn wrong_networks_are_refused_with_the_key_that_is_wrong() {
             "too small for the classifier",
         ),
         ("msdnet: { channels: 8 ".into(), "line"),
+        ("mobilenet:".into(), "`mobilenet: {}`"),
+        ("name: ''\nmobilenet: {}".into(), "name: it is empty"),
+        ("mobilenet: { width: 99999999999999999999999 }".into(), "999`, expected a number that fits"),
         (String::new(), "empty"),
     ];
     for (yaml, expected) in cases {
         let output = costs(folder.path(), &yaml, &[]);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{yaml}");
+        assert!(error.contains(expected), "{yaml}: {error}");
+    }
+}
+
+#[test]
+fn networks_that_do_not_fit_the_images_are_refused_with_the_key_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        (
+            "msdnet: { channels: 8, growth: 4, scale_growth: [1, 2, 4], bottleneck: [1, 2, 4], exits: [9], \
+             multi_scale: false }",
+            "33",
+            "multi_scale: false halves a map of 33x33 pixels",
+        ),
+        ("resnet: { blocks_per_stage: 2000, channels: 16384 }", "4096", "is a number mistyped?"),
+    ];
+    for (yaml, side, expected) in cases {
+        let output = costs(folder.path(), yaml, &["--side", side]);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{yaml}: {error}");
+        assert!(error.contains(expected), "{yaml}: {error}");
+    }
+}
+
+#[test]
+fn wrong_experiments_are_refused_before_they_are_planned() {
+    let whole = anytime("[0]", 1, "0.1");
+    let both = "  - name: Both\n    ensemble: [ResNet, ResNet]\n";
+    let cases = [
+        (whole.replace("validation: 100", "validation: 2000"), "at most 1999 can"),
+        (whole.replace("images: 200", "images: 1901"), "more than the 1900 that synthetic has"),
+        (format!("{whole}{both}"), "\"Both\": ensemble: ResNet occurs twice"),
+        (
+            format!("{whole}    seed_offset: 18446744073709551615\n").replace("[0]", "[1]"),
+            "seed_offset: its sum",
+        ),
+        (format!("{whole}  - ResNet\n"), "expected a mapping, such as { name: A"),
+    ];
+    for (yaml, expected) in cases {
+        let folder = folder_with("x.yaml", &yaml);
+        let error = refused(folder.path(), &["sweep", "plan", "x.yaml"], 1);
         assert!(error.contains(expected), "{yaml}: {error}");
     }
 }

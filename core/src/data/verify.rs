@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::digest::{digest, for_each_chunk};
 use super::raw::grouped;
@@ -39,6 +39,11 @@ pub struct Report {
 /// # Errors
 /// Those of [`load`].
 pub fn verify(dataset: &Dataset, data_dir: &Path) -> Result<Report> {
+    ensure!(
+        !matches!(dataset, Dataset::Folder(_)),
+        "{dataset}: an image folder has no published counts to verify; whatever trains on it names the files \
+         that it cannot read"
+    );
     let one = |split| report(split, &load(dataset, split, data_dir)?);
     let parts = [one(Split::Train)?, one(Split::Test)?];
     let mut problems = Vec::new();
