@@ -94,7 +94,10 @@ fn is_here(dataset: &Dataset, data_dir: &Path) -> bool {
 fn verify_all(name: Option<&Dataset>, data_dir: &Path, out: &mut impl Write) -> Result<()> {
     let datasets = match name {
         Some(dataset) => vec![dataset.clone()],
-        None => Dataset::named().into_iter().filter(|d| is_here(d, data_dir)).collect(),
+        None => {
+            let is_file = |d: &Dataset| d.image_folder(data_dir).is_none();
+            Dataset::named().into_iter().filter(|d| is_here(d, data_dir) && is_file(d)).collect()
+        }
     };
     let mut wrong = Vec::new();
     for dataset in datasets {

@@ -78,7 +78,11 @@ fn file_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 fn file_name(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric() && c != '.');
     let words: Vec<String> = words.filter(|w| !w.is_empty()).map(str::to_lowercase).collect();
-    if words.is_empty() { "network".to_string() } else { words.join("-") }
+    let joined = words.join("-");
+    // What an ending is taken for, and what hides a file.
+    let bare = joined.trim_end_matches(".svg").trim_end_matches(".png");
+    let bare = bare.trim_start_matches(['.', '-']);
+    if bare.is_empty() { "network".to_string() } else { bare.to_string() }
 }
 
 #[cfg(test)]
@@ -88,7 +92,8 @@ mod tests {
     #[test]
     fn a_network_gives_a_plain_file_name() {
         assert_eq!(file_name("ResNet (6 classifiers)"), "resnet-6-classifiers");
-        assert_eq!(file_name("../a b/c"), "..-a-b-c");
+        assert_eq!(file_name("../a b/c"), "a-b-c");
+        assert_eq!(file_name(".."), "network");
         assert_eq!(file_name("***"), "network");
     }
 
@@ -96,6 +101,7 @@ mod tests {
     fn every_network_has_a_file_of_its_own() {
         let names = |names: &[&str]| file_names(names.iter().copied());
         assert_eq!(names(&["N", "n", "n 1"]), ["n-2", "n-3", "n-1"]);
+        assert_eq!(names(&["N", "N.svg"]), ["n-1", "n-2"]);
         assert_eq!(names(&["a", "b"]), ["a", "b"]);
     }
 }

@@ -41,7 +41,8 @@ pub struct Compute {
     threads: Option<usize>,
     #[command(flatten)]
     gpu: Gpu,
-    /// Leave out image files that cannot be read, and say how many; a run begun so keeps to it
+    /// Leave out image files that cannot be read, and say how many; a run begun so keeps to
+    /// it, and commands that look at it read all of its images
     #[arg(long)]
     skip_broken: bool,
     /// No progress on standard error

@@ -91,7 +91,7 @@ pub fn run(args: &RunsArgs) -> Result<()> {
         Command::Export { named, format } => export(named, *format, &args.runs),
         Command::Slim { named } => slim(named, &args.runs),
         Command::Clean { named, unfinished, older, yes } => {
-            let chosen = chosen(named, *unfinished, *older, &data_sets)?;
+            let chosen = chosen(named, *unfinished, *older, &args.runs)?;
             clean(&chosen, *yes, &data_sets)
         }
     }
@@ -115,7 +115,7 @@ fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
         "dataset": known.map(|known| known.run.dataset.to_string()),
         "seed": known.map(|known| known.run.seed),
         "state": state.as_ref().map(State::name),
-        "imported": known.map(|known| known.run.training.is_none()),
+        "trained": is_finished(folder),
         "finished": state == Some(State::Done),
         "epoch": state.map(|state| state.epoch(epochs.unwrap_or(0))),
         "epochs": epochs,
@@ -127,11 +127,12 @@ fn state(row: &Value) -> String {
     let number = |key: &str| row[key].as_u64();
     match (row["state"].as_str(), number("epoch"), number("epochs")) {
         (Some("done"), _, None) => "imported".to_string(),
-        (Some(_), ..) if row["imported"] == true => {
-            "imported and damaged; `repro import --force` replaces it".to_string()
-        }
+        (Some("failed"), _, None) => "imported, damaged".to_string(),
         (Some("done"), _, Some(epochs)) => {
             format!("finished, {}", plural(epochs as usize, "epoch"))
+        }
+        (Some("waiting"), Some(0), _) if row["trained"] == true => {
+            "trained, but on other data or damaged".to_string()
         }
         (Some("waiting"), Some(0), _) | (None, ..) => "not begun".to_string(),
         (Some("waiting"), epoch, epochs) => of(epoch, epochs),
@@ -203,23 +204,30 @@ fn files(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// A run to delete.
+#[derive(Debug, Clone, PartialEq)]
+struct Chosen {
+    folder: RunFolder,
+    /// By its name: then even where it is finished.
+    is_named: bool,
+}
+
 /// The runs to delete: those named, and the unfinished ones that an option covers.
 fn chosen(
     named: &[String],
     unfinished: bool,
     older: Option<u32>,
-    data_sets: &DataSets,
-) -> Result<Vec<RunFolder>> {
-    let runs = &data_sets.settings.places.runs;
+    runs: &Path,
+) -> Result<Vec<Chosen>> {
     ensure!(
         !named.is_empty() || unfinished || older.is_some(),
         "nothing to clean: name runs, or give --unfinished or --older DAYS"
     );
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<Chosen> = Vec::new();
     for name in named {
         let folder = named_run(name, runs)?;
-        if !chosen.contains(&folder) {
-            chosen.push(folder);
+        if !chosen.iter().any(|known| known.folder == folder) {
+            chosen.push(Chosen { folder, is_named: true });
         }
     }
     if !unfinished && older.is_none() {
@@ -228,8 +236,9 @@ fn chosen(
     let age = Duration::from_secs(u64::from(older.unwrap_or(0)) * 86_400);
     for folder in list_runs(runs)? {
         let is_old = older.is_none() || untouched(folder.path()).is_some_and(|time| time >= age);
-        if !is_finished(&folder) && is_old && !chosen.contains(&folder) {
-            chosen.push(folder);
+        let is_new = !chosen.iter().any(|known| known.folder == folder);
+        if is_old && is_new && !is_finished(&folder) {
+            chosen.push(Chosen { folder, is_named: false });
         }
     }
     Ok(chosen)
@@ -271,22 +280,21 @@ fn named_run(name: &str, runs: &Path) -> Result<RunFolder> {
     find_named_run(name, runs)
 }
 
-fn clean(chosen: &[RunFolder], yes: bool, data_sets: &DataSets) -> Result<()> {
+fn clean(chosen: &[Chosen], yes: bool, data_sets: &DataSets) -> Result<()> {
     if chosen.is_empty() {
         tell("nothing to clean");
         return Ok(());
     }
-    let finished: Vec<bool> = chosen.iter().map(is_finished).collect();
-    for folder in chosen {
+    for Chosen { folder, .. } in chosen {
         tell(format!("{}: {}", folder.path().display(), state(&describe(folder, data_sets))));
     }
     if !yes && !agreed(chosen.len())? {
         bail!("nothing was deleted");
     }
     let mut staying = Vec::new();
-    for (folder, was_finished) in chosen.iter().zip(finished) {
-        match delete(folder, was_finished) {
-            Ok(()) => print_path(folder.path()),
+    for one in chosen {
+        match delete(one) {
+            Ok(()) => print_path(one.folder.path()),
             Err(error) => staying.push(format!("{error:#}")),
         }
     }
@@ -324,12 +332,13 @@ fn slim(named: &[String], runs: &Path) -> Result<()> {
     Ok(())
 }
 
-fn delete(folder: &RunFolder, was_finished: bool) -> Result<()> {
+fn delete(chosen: &Chosen) -> Result<()> {
+    let folder = &chosen.folder;
     // Held until the folder is gone, so that no training begins in it meanwhile.
     let lock = folder.try_lock()?;
     ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
     let name = folder.path().display();
-    ensure!(was_finished || !is_finished(folder), "{name} is finished by now; it stays");
+    ensure!(chosen.is_named || !is_finished(folder), "{name} is finished by now; it stays");
     std::fs::remove_dir_all(folder.path())
         .with_context(|| format!("cannot delete {}", folder.path().display()))
 }
@@ -364,8 +373,7 @@ mod tests {
 
     #[test]
     fn cleaning_without_saying_what_is_an_error() {
-        let error =
-            chosen(&[], false, None, &DataSets::new(&settings(Path::new("nowhere")))).unwrap_err();
+        let error = chosen(&[], false, None, Path::new("nowhere")).unwrap_err();
         assert!(error.to_string().contains("--unfinished"));
     }
 
@@ -374,9 +382,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let runs = dir.path().join("runs");
         let run = folder(&runs, "msdnet-a");
-        let settings = settings(&runs);
-        let data_sets = DataSets::new(&settings);
-        let named = |name: &str| chosen(&[name.to_string()], false, None, &data_sets);
+        let named = |name: &str| chosen(&[name.to_string()], false, None, &runs);
+        let run = Chosen { folder: run, is_named: true };
         assert_eq!(named("msdnet-a").unwrap(), std::slice::from_ref(&run));
         assert_eq!(named("msd").unwrap(), [run]);
         let path = |path: &str| runs.join(path).display().to_string();
@@ -396,18 +403,18 @@ mod tests {
             assert!(error.contains(told), "{wrong:?}: {error}");
         }
         let twice = ["msd".to_string(), "msdnet-a".to_string()];
-        assert_eq!(chosen(&twice, false, None, &data_sets).unwrap().len(), 1);
+        assert_eq!(chosen(&twice, false, None, &runs).unwrap().len(), 1);
     }
 
     #[test]
     fn a_run_that_was_touched_today_is_not_older_than_a_day() {
         let dir = tempfile::tempdir().unwrap();
         let run = folder(dir.path(), "msdnet-a");
-        let settings = settings(dir.path());
-        let data_sets = DataSets::new(&settings);
-        assert_eq!(chosen(&[], true, None, &data_sets).unwrap(), std::slice::from_ref(&run));
-        assert!(chosen(&[], false, Some(1), &data_sets).unwrap().is_empty());
-        assert_eq!(chosen(&[], false, Some(0), &data_sets).unwrap(), [run]);
+        let run = Chosen { folder: run, is_named: false };
+        let chosen = |unfinished, older| chosen(&[], unfinished, older, dir.path()).unwrap();
+        assert_eq!(chosen(true, None), std::slice::from_ref(&run));
+        assert!(chosen(false, Some(1)).is_empty());
+        assert_eq!(chosen(false, Some(0)), [run]);
     }
 
     #[test]
@@ -415,13 +422,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = folder(dir.path(), "msdnet-a");
         let lock = run.try_lock().unwrap();
+        let run = Chosen { folder: run, is_named: true };
         let settings = settings(dir.path());
         let data_sets = DataSets::new(&settings);
         assert!(clean(std::slice::from_ref(&run), true, &data_sets).is_err());
-        assert!(run.path().is_dir());
+        assert!(run.folder.path().is_dir());
         drop(lock);
         clean(std::slice::from_ref(&run), true, &data_sets).unwrap();
-        assert!(!run.path().exists());
+        assert!(!run.folder.path().exists());
     }
 
     #[test]
@@ -430,7 +438,8 @@ mod tests {
         let run = folder(dir.path(), "msdnet-a");
         if !std::io::stdin().is_terminal() {
             let settings = settings(dir.path());
-            let error = clean(std::slice::from_ref(&run), false, &DataSets::new(&settings));
+            let chosen = [Chosen { folder: run.clone(), is_named: true }];
+            let error = clean(&chosen, false, &DataSets::new(&settings));
             assert!(error.unwrap_err().to_string().contains("--yes"));
         }
         assert!(run.path().is_dir());

@@ -67,7 +67,10 @@ impl Experiment {
             return Ok(());
         }
         let all = self.dataset.training_images()?;
-        let held_out = self.validation.unwrap_or(0);
+        let held_out = match self.validation {
+            Some(held_out) => held_out,
+            None => self.dataset.facts()?.default_validation,
+        };
         ensure!(
             held_out < all,
             "validation: {held_out} images cannot be held out of {all} training images; at most {} can",

@@ -28,10 +28,12 @@ impl RunFolder {
         RunFolder { path: runs.join(run.folder_name()) }
     }
 
-    /// The folder that stands for `run`: an imported run's where there is one, else its own.
+    /// The folder that stands for `run`: an imported run's where there is one, damaged or not, else
+    /// its own.
     pub fn standing_for(runs: &Path, run: &Run) -> RunFolder {
         let imported = RunFolder::of(runs, &run.imported());
-        if imported.checkpoint().is_file() { imported } else { RunFolder::of(runs, run) }
+        let is_there = imported.checkpoint().is_file() || imported.run_yaml().is_file();
+        if is_there { imported } else { RunFolder::of(runs, run) }
     }
 
     /// An existing folder by path.

@@ -71,6 +71,8 @@ impl<'a> DataSets<'a> {
         skip_broken: bool,
     ) -> Result<Data<'a>> {
         let facts = dataset.facts()?;
+        // Other data sets are whole or an error.
+        let skip_broken = skip_broken && dataset.image_folder(&self.settings.places.data).is_some();
         Ok(Data {
             dataset: dataset.clone(),
             settings: self.settings,
@@ -83,9 +85,10 @@ impl<'a> DataSets<'a> {
         })
     }
 
-    /// The data of an experiment.
-    pub fn of_experiment(&self, experiment: &Experiment) -> Result<Data<'a>> {
-        let skip = self.settings.skip_broken;
+    /// The data of an experiment, without its broken images where `skip_broken` says so here or in the
+    /// settings.
+    pub fn of_experiment(&self, experiment: &Experiment, skip_broken: bool) -> Result<Data<'a>> {
+        let skip = skip_broken || self.settings.skip_broken;
         self.of(&experiment.dataset, experiment.validation, experiment.training_images, skip)
     }
 

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind};
 
 use super::context::Places;
@@ -62,6 +62,9 @@ impl State {
         }
     }
 }
+
+/// Why an imported run that is not done is of no use.
+const DAMAGED: &str = "imported and damaged; `repro import --force` replaces it, and without its folder the run is trained";
 
 /// A run, its folder, and what has been read of it.
 #[derive(Debug)]
@@ -121,7 +124,8 @@ impl Known {
         data_sets.of_run(&self.run, self.skips_broken())
     }
 
-    fn skips_broken(&self) -> bool {
+    /// Whether it is trained without the images that cannot be read.
+    pub fn skips_broken(&self) -> bool {
         read_began(&self.folder.run_yaml()).is_some_and(|began| began.skip_broken)
     }
 
@@ -143,10 +147,18 @@ impl Known {
         if self.folder.is_locked() {
             return State::Running { epoch };
         }
+        if self.is_imported() {
+            return State::Failed { epoch, reason: DAMAGED.to_string() };
+        }
         match self.folder.failure() {
             Some(reason) => State::Failed { epoch, reason },
             None => State::Waiting { epoch },
         }
+    }
+
+    /// Whether weights from elsewhere stand in for a training.
+    pub(super) fn is_imported(&self) -> bool {
+        self.run.training.is_none() || self.folder.name() == self.run.imported().folder_name()
     }
 
     /// Whether the run is finished.
@@ -162,6 +174,7 @@ impl Known {
             State::Waiting { epoch: 0 } => {
                 bail!("{shown} is not trained; the command of its experiment trains it")
             }
+            State::Failed { reason, .. } if self.is_imported() => bail!("{shown}: {reason}"),
             State::Running { epoch } => bail!(
                 "{shown} is being trained (epoch {epoch} of {}); wait for its end",
                 self.epochs()
@@ -200,6 +213,7 @@ impl Known {
         let (found, complaints) = self.folder.load()?;
         // The checkpoint before has other weights, which must not pass for the last one's.
         if let Some(complaint) = complaints.first() {
+            ensure!(!self.is_imported(), "{complaint}: {DAMAGED}");
             bail!(
                 "{complaint}; the command that trains the run goes on from the checkpoint before"
             );

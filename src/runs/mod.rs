@@ -25,6 +25,6 @@ pub use crate::data::Split;
 pub use context::{Places, Saving, Settings, tell};
 pub use data::{Data, DataSets};
 pub use known::{Known, State};
-pub use protocol::Task;
+pub use protocol::{Event, Task};
 pub use stop::{Interrupted, watch_signals};
 pub use train::Outcome;

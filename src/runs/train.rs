@@ -52,12 +52,9 @@ impl Known {
         if watch_signals()?.is_asked() {
             return Ok(Outcome::Interrupted);
         }
-        let own = RunFolder::of(&data_sets.settings.places.runs, &self.run);
-        ensure!(
-            self.folder == own,
-            "{} is imported and damaged: `repro import --force` replaces it; without the folder the run is trained",
-            self.folder.path().display()
-        );
+        if self.is_imported() {
+            self.ensure_done(data_sets)?;
+        }
         let Some(lock) = self.folder.try_lock()? else {
             return Ok(Outcome::Busy);
         };

@@ -60,9 +60,13 @@ impl<'a> Study<'a> {
     /// Everything that can be checked without training.
     pub fn new(name: &str, experiment: &Experiment, settings: &'a Settings) -> Result<Study<'a>> {
         let data_sets = DataSets::new(settings);
-        let data = data_sets.of_experiment(experiment)?;
+        let data = data_sets.of_experiment(experiment, false)?;
         let plan = Plan::new(experiment, data.input, data.validation)
             .with_context(|| format!("in experiment {name}"))?;
+        let skips = |run: &&Run| Known::of(run, &settings.places).skips_broken();
+        let is_folder = experiment.dataset.image_folder(&settings.places.data).is_some();
+        let skip_broken = is_folder && plan.runs().iter().any(skips);
+        let data = data_sets.of_experiment(experiment, skip_broken)?;
         let networks: Vec<_> =
             plan.networks.iter().map(|n| (n.name.clone(), n.config.clone())).collect();
         let costs = cost_rows(&networks, data.input)?;

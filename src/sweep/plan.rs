@@ -31,7 +31,7 @@ pub fn manifest(
                  rename one of the two files, or plan them apart"
             ),
         }
-        let data = data_sets.of_experiment(&experiment)?;
+        let data = data_sets.of_experiment(&experiment, false)?;
         let plan = Plan::new(&experiment, data.input, data.validation)
             .with_context(|| format!("in experiment {name}"))?;
         for task in Task::all(&plan) {

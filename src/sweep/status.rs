@@ -76,7 +76,9 @@ fn one(index: usize, known: &Known, estimate: Option<f64>, data_sets: &DataSets)
         state: name,
         epoch,
         epochs,
-        seconds_left: seconds_left(&known.folder, estimate, epoch, epochs).filter(|_| is_running),
+        seconds_left: is_running
+            .then(|| seconds_left(&known.folder, estimate, epoch, epochs))
+            .flatten(),
         reason: match state {
             State::Failed { reason, .. } => Some(reason),
             _ => None,

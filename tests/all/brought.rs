@@ -372,14 +372,27 @@ fn a_run_without_broken_images_stays_finished_for_commands_that_are_not_told_to_
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     pets(&at.join("pets"), "val");
-    fs::write(at.join("pets/train/dog/broken.jpg"), "no image").unwrap();
+    for (part, content) in [("train", "no image"), ("train", ""), ("val", "")] {
+        fs::write(at.join("pets").join(part).join(format!("dog/{}.jpg", content.len())), content)
+            .unwrap();
+    }
     fs::write(at.join("p.yaml"), on("pets")).unwrap();
     succeed(at, &["anytime", "p.yaml", "--threads", "1", "--skip-broken"]);
     let listed = succeed(at, &["runs", "list"]);
     assert!(listed.contains("finished, 1 epoch"), "{listed}");
     succeed(at, &["predict", "msdnet", "--split", "test", "--out", "p.csv", "--threads", "1"]);
     let again = repro(at, &["sweep", "collect", "p.yaml", "--threads", "1"]);
-    assert!(text(&again.stdout).contains("all 1 runs are finished"), "{}", text(&again.stdout));
+    assert!(text(&again.stdout).contains("all 1 runs are finished"), "{}", text(&again.stderr));
+    let digest = |path: &Path, before: &str| {
+        let written = fs::read_to_string(path).unwrap();
+        let line = written.lines().find(|line| line.trim().starts_with(before)).unwrap();
+        line.trim_start().trim_start_matches(before).trim_matches([' ', '"', ',']).to_string()
+    };
+    let run = fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(
+        digest(&at.join("results/p/run.json"), "\"training_data\":"),
+        digest(&run.join("run.yaml"), "training_data:")
+    );
 }
 
 #[test]
@@ -397,7 +410,7 @@ fn a_damaged_imported_run_is_not_trained_over() {
     );
     fs::write(at.join("e.yaml"), experiment).unwrap();
     let error = refused(at, &["anytime", "e.yaml", "--threads", "1"], 1);
-    assert!(error.contains("is imported and damaged: `repro import --force`"), "{error}");
+    assert!(error.contains("imported and damaged; `repro import --force`"), "{error}");
     assert_eq!(fs::read(&checkpoint).unwrap(), half);
     let again = ["import", "w", "--network", "net.yaml", "--dataset", "synthetic", "--force"];
     succeed(at, &again);

@@ -127,6 +127,10 @@ fn wrong_experiments_are_refused_before_they_are_planned() {
     let cases = [
         (whole.replace("validation: 100", "validation: 2000"), "at most 1999 can"),
         (whole.replace("images: 200", "images: 1901"), "more than the 1900 that synthetic has"),
+        (
+            whole.replace("validation: 100\n", "").replace("images: 200", "images: 2000"),
+            "beside its hold-out",
+        ),
         (format!("{whole}{both}"), "\"Both\": ensemble: ResNet occurs twice"),
         (
             format!("{whole}    seed_offset: 18446744073709551615\n").replace("[0]", "[1]"),

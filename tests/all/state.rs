@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use repro::results::{RunFolder, checkpoint};
+use repro::runs::{DataSets, Event, Known, Places, Settings};
 use serde_json::Value;
 
 use super::fixtures::EXPERIMENT;
-use super::session::{copy_tree, finish, folder_with, run_folder, succeed, words};
+use super::session::{copy_tree, epochs, finish, folder_with, run_folder, succeed, words};
 
 /// The state of the one run, as `--plan`, `sweep status` and `runs list` tell it.
 fn told(folder: &Path) -> [(String, u64); 3] {
@@ -51,7 +52,11 @@ fn every_command_gives_the_same_answer_about_a_run() {
     progress.data = "of other images".to_string();
     checkpoint::save(&run.checkpoint(), &progress, &tensors).unwrap();
     assert_all(path, "waiting", 0);
+    succeed(path, &["runs", "clean", "--unfinished", "--yes"]);
+    finish(path);
+    assert_eq!(epochs(run.path()), [1, 2, 3], "the clock is that of the new training");
 
+    fs::remove_file(run.predictions("test")).unwrap();
     // Damaged weights: the checkpoint before is gone on from.
     let mut damaged = whole.clone();
     *damaged.last_mut().unwrap() ^= 1;
@@ -72,6 +77,26 @@ fn every_command_gives_the_same_answer_about_a_run() {
     fs::write(run.checkpoint(), whole).unwrap();
     let _lock = run.try_lock().unwrap();
     assert_all(path, "done", 3);
+}
+
+#[test]
+fn a_training_that_goes_on_within_an_epoch_says_how_much_of_it_was_done() {
+    let (folder, run) = trained();
+    let (mut progress, tensors) = checkpoint::load(&run.previous_checkpoint()).unwrap();
+    let epoch = f64::from(progress.epoch);
+    progress.step = 1;
+    checkpoint::save(&run.checkpoint(), &progress, &tensors).unwrap();
+    let [out, runs, data] = ["out", "runs", "data"].map(|place| folder.path().join(place));
+    let settings = Settings::on_one_core(Places { out, runs, data });
+    let mut resumed = None;
+    let mut watch = |event| {
+        if let Event::Resumed { done } = event {
+            resumed = Some(done);
+        }
+    };
+    let known = Known::read(run).unwrap();
+    known.train("tiny", &DataSets::new(&settings), &mut watch).unwrap();
+    assert!(resumed.is_some_and(|done| epoch < done && done < epoch + 1.0), "{resumed:?}");
 }
 
 #[test]

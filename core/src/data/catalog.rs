@@ -263,7 +263,7 @@ impl Dataset {
     }
 
     /// The place of a data set that is an image folder.
-    pub(super) fn image_folder(&self, data_dir: &Path) -> Option<PathBuf> {
+    pub fn image_folder(&self, data_dir: &Path) -> Option<PathBuf> {
         let is_one = self.row().is_none_or(|row| matches!(row.reader, Reader::Folder));
         self.place(data_dir).filter(|_| is_one)
     }

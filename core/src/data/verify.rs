@@ -40,9 +40,9 @@ pub struct Report {
 /// Those of [`load`].
 pub fn verify(dataset: &Dataset, data_dir: &Path) -> Result<Report> {
     ensure!(
-        !matches!(dataset, Dataset::Folder(_)),
-        "{dataset}: an image folder has no published counts to verify; whatever trains on it names the files \
-         that it cannot read"
+        dataset.image_folder(data_dir).is_none(),
+        "{dataset}: an image folder has no published counts to verify; a training stops at the first image that \
+         it cannot read and names it, and --skip-broken leaves such images out"
     );
     let one = |split| report(split, &load(dataset, split, data_dir)?);
     let parts = [one(Split::Train)?, one(Split::Test)?];
