@@ -31,7 +31,7 @@ enum Command {
     },
     /// Count records, check sizes and labels, print class balance, mean and standard deviation
     Verify {
-        /// A data set; all that are here if left out
+        /// A data set; all that are here, image folders apart, if left out
         name: Option<Dataset>,
     },
     /// Download a data set from its official address

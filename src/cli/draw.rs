@@ -79,9 +79,11 @@ fn file_name(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric() && c != '.');
     let words: Vec<String> = words.filter(|w| !w.is_empty()).map(str::to_lowercase).collect();
     let joined = words.join("-");
-    // What an ending is taken for, and what hides a file.
-    let bare = joined.trim_end_matches(".svg").trim_end_matches(".png");
-    let bare = bare.trim_start_matches(['.', '-']);
+    // What hides a file, and what is taken for an ending.
+    let mut bare = joined.trim_start_matches(['.', '-']);
+    while let Some(rest) = bare.strip_suffix(".svg").or(bare.strip_suffix(".png")) {
+        bare = rest;
+    }
     if bare.is_empty() { "network".to_string() } else { bare.to_string() }
 }
 
@@ -101,7 +103,7 @@ mod tests {
     fn every_network_has_a_file_of_its_own() {
         let names = |names: &[&str]| file_names(names.iter().copied());
         assert_eq!(names(&["N", "n", "n 1"]), ["n-2", "n-3", "n-1"]);
-        assert_eq!(names(&["N", "N.svg"]), ["n-1", "n-2"]);
+        assert_eq!(names(&["N", "N.svg.png"]), ["n-1", "n-2"]);
         assert_eq!(names(&["a", "b"]), ["a", "b"]);
     }
 }

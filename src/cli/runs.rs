@@ -115,7 +115,7 @@ fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
         "dataset": known.map(|known| known.run.dataset.to_string()),
         "seed": known.map(|known| known.run.seed),
         "state": state.as_ref().map(State::name),
-        "trained": is_finished(folder),
+        "trained": epochs.is_some() && is_finished(folder),
         "finished": state == Some(State::Done),
         "epoch": state.map(|state| state.epoch(epochs.unwrap_or(0))),
         "epochs": epochs,

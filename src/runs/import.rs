@@ -112,16 +112,17 @@ fn write_run(config: &RunConfig, weights: &Weights, runs: &Path, force: bool) ->
         bail!("{}: another process is writing it", folder.path().display());
     };
     let tensors = weights.named()?;
-    if is_there(&folder, &tensors, force)? {
+    let yaml = folder.run_yaml();
+    if is_there(&folder, &tensors, force)? && yaml.is_file() {
         return Ok(folder);
     }
+    // First: a folder with `run.yaml` alone is one whose weights were damaged.
+    checkpoint::save(&folder.checkpoint(), progress, &tensors)?;
     let source = progress.source.as_deref();
-    let yaml = folder.run_yaml();
     runfiles::write_run_yaml(&yaml, &progress.run, &progress.data, source, began.as_ref())?;
     if !progress.log.is_empty() {
         atomic::write(&folder.train_csv(), &runfiles::train_csv(&progress.log)?)?;
     }
-    checkpoint::save(&folder.checkpoint(), progress, &tensors)?;
     Ok(folder)
 }
 

@@ -63,9 +63,6 @@ impl State {
     }
 }
 
-/// Why an imported run that is not done is of no use.
-const DAMAGED: &str = "imported and damaged; `repro import --force` replaces it, and without its folder the run is trained";
-
 /// A run, its folder, and what has been read of it.
 #[derive(Debug)]
 pub struct Known {
@@ -148,7 +145,7 @@ impl Known {
             return State::Running { epoch };
         }
         if self.is_imported() {
-            return State::Failed { epoch, reason: DAMAGED.to_string() };
+            return State::Failed { epoch, reason: self.damaged().to_string() };
         }
         match self.folder.failure() {
             Some(reason) => State::Failed { epoch, reason },
@@ -159,6 +156,15 @@ impl Known {
     /// Whether weights from elsewhere stand in for a training.
     pub(super) fn is_imported(&self) -> bool {
         self.run.training.is_none() || self.folder.name() == self.run.imported().folder_name()
+    }
+
+    /// Why an imported run that is not done is of no use.
+    fn damaged(&self) -> &'static str {
+        if self.folder.name() == self.run.imported().folder_name() {
+            "imported and damaged; `repro import --force` replaces it, and without its folder the run is trained"
+        } else {
+            "imported and damaged"
+        }
     }
 
     /// Whether the run is finished.
@@ -175,6 +181,9 @@ impl Known {
                 bail!("{shown} is not trained; the command of its experiment trains it")
             }
             State::Failed { reason, .. } if self.is_imported() => bail!("{shown}: {reason}"),
+            State::Running { .. } if self.is_imported() => {
+                bail!("{shown} is being written by another process; wait for its end")
+            }
             State::Running { epoch } => bail!(
                 "{shown} is being trained (epoch {epoch} of {}); wait for its end",
                 self.epochs()
@@ -213,7 +222,7 @@ impl Known {
         let (found, complaints) = self.folder.load()?;
         // The checkpoint before has other weights, which must not pass for the last one's.
         if let Some(complaint) = complaints.first() {
-            ensure!(!self.is_imported(), "{complaint}: {DAMAGED}");
+            ensure!(!self.is_imported(), "{complaint}: {}", self.damaged());
             bail!(
                 "{complaint}; the command that trains the run goes on from the checkpoint before"
             );

@@ -53,7 +53,11 @@ impl Known {
             return Ok(Outcome::Interrupted);
         }
         if self.is_imported() {
+            if self.folder.is_locked() {
+                return Ok(Outcome::Busy);
+            }
             self.ensure_done(data_sets)?;
+            return Ok(Outcome::Finished);
         }
         let Some(lock) = self.folder.try_lock()? else {
             return Ok(Outcome::Busy);

@@ -412,6 +412,10 @@ fn a_damaged_imported_run_is_not_trained_over() {
     let error = refused(at, &["anytime", "e.yaml", "--threads", "1"], 1);
     assert!(error.contains("imported and damaged; `repro import --force`"), "{error}");
     assert_eq!(fs::read(&checkpoint).unwrap(), half);
+    assert!(succeed(at, &["runs", "list"]).contains("imported, damaged"));
+    // Set aside, it still stands for its run.
+    fs::rename(&checkpoint, run.join("checkpoint.damaged")).unwrap();
+    assert_eq!(refused(at, &["anytime", "e.yaml", "--threads", "1"], 1), error);
     let again = ["import", "w", "--network", "net.yaml", "--dataset", "synthetic", "--force"];
     succeed(at, &again);
     succeed(at, &["anytime", "e.yaml", "--threads", "1"]);

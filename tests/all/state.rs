@@ -52,7 +52,10 @@ fn every_command_gives_the_same_answer_about_a_run() {
     progress.data = "of other images".to_string();
     checkpoint::save(&run.checkpoint(), &progress, &tensors).unwrap();
     assert_all(path, "waiting", 0);
+    let listed = succeed(path, &["runs", "list"]);
+    assert!(listed.contains("trained, but on other data"), "{listed}");
     succeed(path, &["runs", "clean", "--unfinished", "--yes"]);
+    assert!(run.checkpoint().is_file());
     finish(path);
     assert_eq!(epochs(run.path()), [1, 2, 3], "the clock is that of the new training");
 
