@@ -94,8 +94,9 @@ fn by_budget(study: &Study, outputs: &Outputs) -> Result<Measured> {
 
 fn by_position(study: &Study, outputs: &Outputs) -> Result<Measured> {
     let figure = study.plan.figure;
-    let networks = positional::networks(study)?;
-    let (rows, left_out) = relate(&networks, figure);
+    let (networks, mut left_out) = positional::referred(study, positional::networks(study)?);
+    let (rows, of_seeds) = relate(&networks, figure);
+    left_out.extend(of_seeds);
     for left_out in &left_out {
         study.settings.say(format!("left out: {left_out}"));
     }
@@ -105,7 +106,7 @@ fn by_position(study: &Study, outputs: &Outputs) -> Result<Measured> {
     positional::table(&rows).write(&outputs.file("figure.csv"))?;
     let losses = pooled::positions(&networks, figure);
     claims::positions_table(&losses).write(&outputs.file("positions.csv"))?;
-    Ok(Measured::Positions(networks))
+    Ok(Measured::Positions(positional::whole(study, networks)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::eval::combine::Combine;
 use crate::eval::figure::Figure;
 use crate::eval::judge::Network;
 use crate::eval::relative::RelativeRow;
+use crate::experiment::Trained;
 use crate::results::tables::Table;
 use crate::runs::Split;
 
@@ -34,6 +35,39 @@ pub fn networks(study: &Study) -> Result<Vec<Network>> {
         }
     }
     Ok(networks)
+}
+
+/// Leaves out the families whose reference is not trained with any seed, and tells each of them. On the left a
+/// position before the last would otherwise be taken for it.
+pub fn referred(study: &Study, networks: Vec<Network>) -> (Vec<Network>, Vec<String>) {
+    let is_left = study.plan.figure == Figure::FigIntermediate;
+    let last = |curve: &str| {
+        let own = study.plan.networks.iter().filter(|network| network.curve == curve);
+        own.filter_map(|network| network.position.map(|position| position.depth)).max()
+    };
+    let lacks = |network: &&Trained| {
+        let position = network.position.map(|position| position.depth);
+        let reference = if is_left { last(&network.curve) } else { None };
+        position == reference && study.runs_of(network).is_empty()
+    };
+    let lacking: Vec<&Trained> = study.plan.networks.iter().filter(lacks).collect();
+    let told = lacking.iter().map(|network| {
+        format!("curve `{}`: its reference, {}, is not trained", network.curve, network.name)
+    });
+    let is_referred = |network: &Network| lacking.iter().all(|other| other.curve != network.curve);
+    (networks.into_iter().filter(is_referred).collect(), told.collect())
+}
+
+/// The networks that are judged: those of families of which every network is trained with some seed, since a
+/// missing position would change what a mean over positions says. On the left only positions count.
+pub fn whole(study: &Study, networks: Vec<Network>) -> Vec<Network> {
+    let is_left = study.plan.figure == Figure::FigIntermediate;
+    let counts = |network: &&Trained| network.position.is_some() || !is_left;
+    let own = study.plan.networks.iter().filter(counts);
+    let missing = own.filter(|network| study.runs_of(network).is_empty());
+    let missing: Vec<&str> = missing.map(|network| network.curve.as_str()).collect();
+    let is_whole = |network: &Network| !missing.contains(&network.curve.as_str());
+    networks.into_iter().filter(is_whole).collect()
 }
 
 /// The rows as `figure.csv` has them.

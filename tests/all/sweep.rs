@@ -221,6 +221,45 @@ fn a_figure_is_drawn_without_the_curve_whose_reference_is_missing() {
 }
 
 #[test]
+fn a_family_that_lacks_a_position_is_not_judged() {
+    let experiment = |figure: &str| {
+        format!(
+            "figure: {figure}\n{TRAINING}seeds: [0]\n\
+             training: {{ epochs: 1, batch_size: 50, learning_rate: 0.1 }}\n\
+             networks:\n  \
+             - name: ResNet\n    \
+               resnet: {{ blocks_per_stage: 1, channels: 4 }}\n    \
+               positions: [1, 2]\n  \
+             - name: DenseNet\n    \
+               densenet: {{ layers_per_block: 1, growth: 4 }}\n    \
+               positions: [1, 2]\n"
+        )
+    };
+    let place = folder_with("left.yaml", &experiment("fig-intermediate"));
+    let folder = place.path();
+    fs::write(folder.join("right.yaml"), experiment("fig-final-degradation")).unwrap();
+    let manifest = succeed(folder, &words("sweep plan left.yaml right.yaml"));
+    fs::write(folder.join("m.jsonl"), &manifest).unwrap();
+    let trained = manifest.lines().enumerate().filter(|(_, run)| !run.contains("ResNet at 2"));
+    for (index, _) in trained {
+        let args = format!("sweep run --manifest m.jsonl --index {index} --threads 1 -q");
+        succeed(folder, &words(&args));
+    }
+    let output = repro(folder, &words("sweep collect left.yaml right.yaml --threads 1"));
+    assert!(output.status.success(), "{}", complaint(&output));
+    let said = complaint(&output);
+    let told = "left out: curve `ResNet`: its reference, ResNet at 2, is not trained";
+    assert!(said.contains(told), "{said}");
+    let file = |path: &str| fs::read_to_string(folder.join("results").join(path)).unwrap();
+    // On the left the last position is the reference, on the right the network without a classifier.
+    assert!(!file("left/figure.csv").contains("ResNet"));
+    assert!(file("right/figure.csv").contains("ResNet at 1"));
+    for claims in [file("left/claims.csv"), file("right/claims.csv")] {
+        assert!(claims.contains("-densenet-") && !claims.contains("-resnet-"), "{claims}");
+    }
+}
+
+#[test]
 fn a_line_of_several_networks_is_judged_once_all_of_them_are_there() {
     let experiment = format!(
         "figure: budgeted-batch\n{TRAINING}seeds: [0]\n\

@@ -113,6 +113,9 @@ impl<'a> Curve<'a> {
         let mut findings = Vec::new();
         for label in self.labels(curve) {
             let lines = self.lines(label)?;
+            if lines.iter().any(|(_, line)| line.begun() >= line.end()) {
+                return Err(format!("{label}: a line of one point has no range of budgets"));
+            }
             let gained = |(_, line): &(u64, Lines<'a>)| {
                 let (from, to) = (line.begun(), line.end());
                 Some(line.at(to)?.minus(line.at(from + part * (to - from))?))
