@@ -118,7 +118,7 @@ struct CollectArgs {
     #[command(flatten)]
     folders: Folders,
     #[command(flatten)]
-    training: Training,
+    compute: Compute,
 }
 
 #[derive(Debug, clap::Args)]
@@ -272,7 +272,7 @@ fn watch(now: impl Fn() -> Result<Vec<Status>>) -> Result<()> {
 
 fn collect(args: &CollectArgs) -> Result<()> {
     let places = args.folders.places(&args.out);
-    let settings = args.training.settings(places, Some(1))?;
+    let settings = args.compute.settings(places, Some(1))?;
     let (experiments, changes) = match &args.which[..] {
         [only] if is_manifest(only) => experiments_of(&read_manifest(only)?)?,
         all => (all.to_vec(), Vec::new()),

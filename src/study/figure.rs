@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::kinds::{Kind, kind};
@@ -107,13 +107,17 @@ pub fn finish_figure(
     Ok(format!("{}{elsewhere}\n{}\n", claims::describe(&judgements), picture.display()))
 }
 
-/// Writes `summary.csv` where a network can exit early.
+/// Writes `summary.csv` where a network can exit early; elsewhere that of an earlier figure goes.
 fn write_summary(study: &Study, outputs: &Outputs) -> Result<()> {
     if study.plan.figure.is_positional() {
         return Ok(());
     }
+    let path = outputs.file("summary.csv");
     match summary::table(study)? {
-        Some(table) => table.write(&outputs.file("summary.csv")),
+        Some(table) => table.write(&path),
+        None if path.is_file() => {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())
+        }
         None => Ok(()),
     }
 }

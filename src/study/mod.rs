@@ -176,7 +176,7 @@ impl<'a> Study<'a> {
     }
 
     /// The rows that are judged: of networks that are joined to one line only the seeds for which all of
-    /// them are there, since the network that lacks would change what is said of the line.
+    /// them are trained, since a missing network would change the line.
     ///
     /// # Errors
     /// Those of [`Study::entries`].

@@ -116,11 +116,11 @@ fn curves(figure: &Shown) -> Result<String> {
 }
 
 fn hours(figures: &[Shown]) -> String {
-    let runs = stages::seconds_of_runs(figures);
+    let trainings = stages::seconds_of_trainings(figures);
     format!(
         "{:.1} hours of one process for {}, each counted once.",
-        runs.values().sum::<f64>() / 3600.0,
-        plural(runs.len(), "run")
+        trainings.iter().sum::<f64>() / 3600.0,
+        plural(trainings.len(), "training")
     )
 }
 

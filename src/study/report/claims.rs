@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use super::load::{ClaimRow, Shown};
 use crate::data::grouped;
-use crate::eval::claims::{self, Claim, Kind};
+use crate::eval::claims::{self, Claim, Kind, Rule};
 use crate::experiment::claims_yaml;
 
 /// Why a claim may fail here, by its id; shown beside one that does.
@@ -32,10 +32,12 @@ pub(super) struct Decided {
 }
 
 impl Decided {
-    /// The verdict for people; of harmlessness also whether there is even a gain.
+    /// The verdict for people; of harmlessness also whether there is even a gain. What a line gains
+    /// to its end is judged as a harm as well, and below 0 it is a loss.
     pub(super) fn verdict(&self) -> String {
-        let gains =
-            self.claim.kind == Kind::Harmless && self.row.high.is_some_and(|high| high < 0.0);
+        let is_harm =
+            self.claim.kind == Kind::Harmless && !matches!(self.claim.rule, Rule::Gain { .. });
+        let gains = is_harm && self.row.high.is_some_and(|high| high < 0.0);
         match self.row.verdict.as_str() {
             "holds" if gains => "holds (a gain)".to_string(),
             _ => verdict(&self.row),

@@ -145,7 +145,7 @@ fn scale(figures: &[Shown]) -> Result<String> {
         return Ok(runs);
     }
     Ok(format!(
-        "{runs} Images seen in training and the cost of the largest network of the paper's families, as shares of those of the `-paper` experiments: {}.",
+        "{runs} Their scale as shares of that of the `-paper` experiments, first images seen in training, then the cost of the largest MSDNet, ResNet or DenseNet: {}.",
         shares.join("; ")
     ))
 }
@@ -178,7 +178,10 @@ fn judges(figures: &[Shown]) -> impl Iterator<Item = &Shown> {
 
 /// All but the harmless and the equal that hold as the paper has them.
 fn is_shown(decided: &Decided) -> bool {
-    decided.claim.kind == claims::Kind::Direction || decided.verdict() != "holds"
+    let row = &decided.row;
+    let papers_harm = row.paper.zip(row.margin).is_some_and(|(paper, margin)| paper > margin);
+    let is_direction = decided.claim.kind == claims::Kind::Direction;
+    is_direction || papers_harm || decided.verdict() != "holds"
 }
 
 /// The README with `text` between its markers; none where it has none.

@@ -132,8 +132,11 @@ impl Shown {
         let names = |key| self.listed(key).into_iter().filter_map(Value::as_str);
         let known: HashSet<&str> = names("runs").chain(names("missing")).collect();
         let mut missing: Vec<String> = names("missing").map(String::from).collect();
-        let shipped = self.shipped().map_or_else(Vec::new, |shipped| folders(&shipped));
-        missing.extend(shipped.into_iter().filter(|run| !known.contains(run.as_str())));
+        let shipped = self.shipped().map_or_else(Vec::new, |shipped| runs(&shipped));
+        let is_known = |run: &Run| {
+            [run, &run.imported()].iter().any(|run| known.contains(run.folder_name().as_str()))
+        };
+        missing.extend(shipped.iter().filter(|run| !is_known(run)).map(Run::folder_name));
         missing
     }
 
@@ -141,8 +144,9 @@ impl Shown {
     fn shipped(&self) -> Option<Experiment> {
         let (_, yaml) = BUILT_IN.iter().find(|(name, _)| *name == self.name)?;
         let shipped: Experiment = serde_yaml::from_str(yaml).ok()?;
-        let there: HashSet<String> = folders(&shipped).into_iter().collect();
-        folders(&self.experiment).iter().all(|run| there.contains(run)).then_some(shipped)
+        let folders = |experiment| runs(experiment).iter().map(Run::folder_name).collect();
+        let (there, own): (HashSet<_>, HashSet<_>) = (folders(&shipped), folders(&self.experiment));
+        own.is_subset(&there).then_some(shipped)
     }
 
     /// A run's folder in `runs/`, if it is published there.
@@ -193,10 +197,10 @@ impl Shown {
     }
 }
 
-/// The folders' names of an experiment's runs; none where it has no plan.
-fn folders(experiment: &Experiment) -> Vec<String> {
+/// The runs of an experiment; none where it has no plan.
+fn runs(experiment: &Experiment) -> Vec<Run> {
     let networks = plan(experiment).map_or_else(|_| Vec::new(), |plan| plan.networks);
-    networks.iter().flat_map(|network| &network.runs).map(Run::folder_name).collect()
+    networks.into_iter().flat_map(|network| network.runs).collect()
 }
 
 /// Training images of an experiment, where they can be counted.

@@ -118,9 +118,10 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
              interval lies below the margin and fails where it lies above. Equality holds where the 90 % interval lies \
              within the margin on both sides of 0, and fails where the 95 % interval lies outside. All else is undecided, \
              except a direction whose 90 % interval lies within the margin: that is no effect. Words such as 'much' and \
-             percentages are the paper's and are not judged. The last column says how many seeds would decide an undecided \
-             claim in four of five repetitions, were the effect the paper's. Where that many are trained already, the effect \
-             here lies nearer the margin than the paper's, and more are needed.\n\n\
+             percentages are the paper's and are not judged. The last column says with how many seeds the power is \
+             80 % for an undecided claim, if the effect is the paper's (without a number in the paper: a direction at its \
+             margin, a harm of 0). If that many are trained already, the effect here is nearer its bound (0 or the margin), \
+             and more are needed.\n\n\
              {}\n\n\
              {} effects are measured with three seeds or more, with no correction for their number. Were every effect 0, \
              {:.1} of the {directions} directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\

@@ -62,10 +62,11 @@ fn learning_tables(figures: &[Shown]) -> Vec<(PathBuf, String)> {
     figures.iter().map(table).filter(|(path, _)| path.is_file()).collect()
 }
 
-/// What the pictures take as 1: the paper's effect, or twice the margin where the margin is larger.
+/// What the pictures take as 1: the paper's effect, or twice the margin where the margin is larger. It is below
+/// 0 where the paper's effect is: less than no harm.
 fn unit(row: &ClaimRow) -> Option<f64> {
     let margin = row.margin?;
-    let paper = row.paper.map(f64::abs).filter(|&paper| paper >= margin);
+    let paper = row.paper.filter(|paper| paper.abs() >= margin);
     Some(paper.unwrap_or(2.0 * margin))
 }
 
@@ -136,7 +137,7 @@ pub(super) fn trend_of(judged: &ClaimRow, figures: &[&Shown]) -> Option<Trend> {
     let point = |figure: &&Shown| {
         let row = figure.claims.iter().find(|row| row.claim == judged.claim)?;
         let half = (row.high? - row.low?) / 2.0;
-        Some((figure.image_passes()?, row.value? / unit, half / unit, row.seeds as usize))
+        Some((figure.image_passes()?, row.value? / unit, half / unit.abs(), row.seeds as usize))
     };
     let points: Vec<_> = figures.iter().filter_map(point).collect();
     let paper = judged.paper.map(|paper| paper / unit);

@@ -1,5 +1,6 @@
 //! A figure's own section of the page.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
@@ -100,23 +101,27 @@ fn accuracy_table(page: &mut String, figure: &Shown) -> Result<()> {
     Ok(())
 }
 
-/// The highest point of every curve, mean over seeds.
+/// The highest point of every network on its curve, mean over seeds. A seed may lack a network of a curve
+/// that joins several, so the curve itself has no mean.
 fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
-    let curves = &figure.curves;
-    let accuracies = curves.numbers("accuracy")?;
+    let (curves, networks) = (figure.curves.text("curve")?, figure.curves.text("network")?);
+    let seeds = figure.curves.text("seed")?;
+    let accuracies = figure.curves.numbers("accuracy")?;
+    let places: Vec<(&str, &str)> =
+        curves.iter().zip(&networks).map(|(c, n)| (c.as_str(), n.as_str())).collect();
+    let lines = unique(places.iter().copied());
     let mut means = Vec::new();
-    for label in unique(curves.column("curve")) {
-        let mut best: Vec<(&str, f64)> = Vec::new();
-        let rows = curves.column("curve").zip(curves.column("seed"));
-        for ((curve, seed), &accuracy) in rows.zip(&accuracies) {
-            match best.iter_mut().find(|(s, _)| *s == seed) {
-                _ if curve != label => {}
-                Some((_, found)) => *found = found.max(accuracy),
-                None => best.push((seed, accuracy)),
-            }
+    for line in &lines {
+        let mut best: BTreeMap<&str, f64> = BTreeMap::new();
+        for i in (0..places.len()).filter(|&i| places[i] == *line) {
+            let found = best.entry(&seeds[i]).or_insert(accuracies[i]);
+            *found = found.max(accuracies[i]);
         }
-        let mean = best.iter().map(|(_, a)| a).sum::<f64>() / best.len() as f64;
-        means.push([cell(label), format!("{:.1} %", 100.0 * mean), best.len().to_string()]);
+        let mean = best.values().sum::<f64>() / best.len() as f64;
+        let (curve, network) = *line;
+        let is_joined = lines.iter().filter(|(other, _)| *other == curve).count() > 1;
+        let name = if is_joined { format!("{curve}: {network}") } else { curve.to_string() };
+        means.push([cell(&name), format!("{:.1} %", 100.0 * mean), best.len().to_string()]);
     }
     page.push_str(&table(
         "curve | its highest point on the test images, mean over seeds | seeds",

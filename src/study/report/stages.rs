@@ -1,6 +1,5 @@
 //! What made each figure: hours, machine, and the commit that began its runs.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use super::load::Shown;
 use super::plain;
 use crate::data::plural;
 use crate::eval::claims::{self, Claim};
+use crate::eval::named::unique;
 use crate::experiment::claims_yaml;
 use crate::results::markdown;
 
@@ -33,12 +33,12 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
         [markdown::heading_link(&figure.name), commits(figure), stood, hours, machine(figure)]
     };
     page.push_str(&markdown::table(head, figures.iter().map(row)));
-    let runs = seconds_of_runs(figures);
+    let trainings = seconds_of_trainings(figures);
     writeln!(
         page,
         "\nTraining took {:.1} hours of one process in all, {}, each counted once though several figures share it.",
-        runs.values().sum::<f64>() / 3600.0,
-        plural(runs.len(), "run")
+        trainings.iter().sum::<f64>() / 3600.0,
+        plural(trainings.len(), "training")
     )?;
     Ok(())
 }
@@ -92,6 +92,7 @@ fn stood(out: &Path, figure: &Shown, now: &[Claim]) -> String {
     let judged = |claim: &&Claim| figure.claims.iter().any(|row| row.claim == claim.id);
     let own: Vec<&Claim> = now.iter().filter(judged).collect();
     match standing::exploratory(out, &commits, &own) {
+        _ if own.is_empty() => "none measured".to_string(),
         None => "unknown".to_string(),
         Some(others) if others.is_empty() => "yes".to_string(),
         Some(others) if others.len() == own.len() => "no: exploratory".to_string(),
@@ -99,16 +100,16 @@ fn stood(out: &Path, figure: &Shown, now: &[Claim]) -> String {
     }
 }
 
-/// Seconds of every run's training.
-pub(super) fn seconds_of_runs(figures: &[Shown]) -> BTreeMap<&str, f64> {
-    let mut seconds = BTreeMap::new();
+/// Seconds of every training. A run that was trained again elsewhere is two of one name.
+pub(super) fn seconds_of_trainings(figures: &[Shown]) -> Vec<f64> {
+    let mut trainings = Vec::new();
     for figure in figures {
         let list = |key: &str| figure.run[key].as_array().map_or(&[][..], Vec::as_slice);
         for (name, time) in list("runs").iter().zip(list("seconds_of_runs")) {
             if let (Some(name), Some(time)) = (name.as_str(), time.as_f64()) {
-                seconds.insert(name, time);
+                trainings.push((name, time));
             }
         }
     }
-    seconds
+    unique(trainings).into_iter().map(|(_, time)| time).collect()
 }
