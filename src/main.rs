@@ -6,7 +6,7 @@ fn main() -> ExitCode {
     repro::cli::main()
 }
 
-/// What runs before the libraries begin. LibTorch's do not in a folder that is gone, and blame one of
+/// Runs before the libraries load. In a folder that is gone LibTorch's do not load, and blame one of
 /// their files.
 // SAFETY: functions in this section are called with the arguments of C's `main`; this one takes none.
 #[cfg(target_os = "linux")]

@@ -59,7 +59,7 @@ pub fn multiply_adds(network: &Network, id: NodeId) -> u64 {
     }
 }
 
-/// What the authors' PyTorch port counts of all layers that exits 1 to k (from 0) depend on, for
+/// What the authors' PyTorch port counts of all layers that the exits up to `exit` (from 0) depend on, for
 /// one image: multiply-adds, the elements of ReLUs, those that pooling reads, and the biases of
 /// linear layers. On the paper's ImageNet axis (Fig. 5, left) one reads up to 3 % more than this count.
 pub fn port_operations(network: &Network, exit: usize) -> u64 {

@@ -1,4 +1,4 @@
-//! What computes: networks as graphs ([`models`], [`nn`]), what they cost ([`cost`]), the engine that runs them
+//! The numerical code: networks as graphs ([`models`], [`nn`]), what they cost ([`cost`]), the engine that runs them
 //! for inference ([`engine`]), images ([`data`]), predictions ([`predict`]) and the evaluation of early exit
 //! ([`eval`]). It is a package of its own because only this part is optimised: the program around it runs once a
 //! command, and optimising it took longer than all else of this code.

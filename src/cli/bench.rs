@@ -30,7 +30,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [64])]
     batch: Vec<usize>,
     /// Arithmetic of matrix products, trainings and inference [default: fp32 and bf16; of inference
-    /// auto, which is bf16 where it is faster, on AMD's processors that have it]
+    /// auto, which is bf16 on AMD processors that have it, else fp32]
     #[arg(long, value_enum, value_name = "TYPE,..", value_delimiter = ',')]
     precision: Vec<Arithmetic>,
     /// cpu, cuda or cuda:N; on a GPU matmul, train, inference and early are measured

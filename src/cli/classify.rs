@@ -33,9 +33,9 @@ pub struct ClassifyArgs {
     /// all exits, or one for every exit but the last, with commas between them
     #[arg(long, value_name = "T,T..", value_delimiter = ',', group = "leave", value_parser = number, allow_hyphen_values = true)]
     threshold: Vec<f64>,
-    /// What the policy is swept by, as in figure.csv: the ratio of the exits' shares, exits that
-    /// agree (patience), a target (target-accuracy) or lambda [default, without any of these four:
-    /// every image goes to the last exit]
+    /// The policy's setting, as in figure.csv: the ratio of the exits' shares, exits that agree
+    /// (patience), a target (target-accuracy) or lambda. Without --budget, --threshold, --ratio
+    /// and --guarantee every image goes to the last exit
     #[arg(long, group = "leave", value_parser = number)]
     ratio: Option<f64>,
     /// Largest loss by leaving early, such as 0.02, as the run's hold-out certifies it by the
@@ -50,7 +50,8 @@ pub struct ClassifyArgs {
     risk: Risk,
     #[arg(long, default_value_t = Policy::PAPER, help = policy_help())]
     policy: Policy,
-    /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
+    /// Policy target-accuracy: a lower bound on accuracy must reach the target. This is the bound's
+    /// confidence, above 0 and below 1
     #[arg(long, value_name = "PROBABILITY", value_parser = number)]
     target_bound: Option<f64>,
     /// How exits are combined before they are asked: single, mean, mie, product, caching or
@@ -68,7 +69,7 @@ pub struct ClassifyArgs {
     /// Classify image after image on one thread, for the latency of each; else in batches
     #[arg(long)]
     one_by_one: bool,
-    /// Arithmetic of the network; auto = bf16 where it is faster, on AMD's processors that have it
+    /// Arithmetic of the network; auto takes bf16 on AMD processors that have it, else fp32
     #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
     precision: Arithmetic,
     /// Threads; 0 = all cores

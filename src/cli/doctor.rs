@@ -11,7 +11,7 @@ use crate::look::agreement::examine_numbers;
 use crate::look::doctor::{Check, State, examine};
 use crate::runs::device::{device_name, parse_device, set_threads};
 
-/// Look whether this machine can run the experiments, and how to mend it.
+/// Check whether this machine can run the experiments, and say how to mend what is wrong.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
     /// Folder for figures and tables

@@ -52,7 +52,8 @@ pub struct BudgetedArgs {
     combine: CombineArgs,
     #[arg(long, value_name = "POLICY,..", value_delimiter = ',', help = policy_help())]
     policy: Vec<Policy>,
-    /// How sure target-accuracy has to be: a lower bound of this confidence has to reach the target
+    /// Policy target-accuracy: a lower bound on accuracy must reach the target. This is the bound's
+    /// confidence, above 0 and below 1
     #[arg(long, value_name = "PROBABILITY", value_parser = number)]
     target_bound: Option<f64>,
     /// Draw every policy that asks how sure an exit is (all but patience and oracle) once more,

@@ -19,8 +19,8 @@ while the threshold falls, which these risks do only nearly, so it stops at the 
 that fails. betting (the bound of Waudby-Smith and Ramdas) and ltt (Learn-then-Test with \
 Hoeffding-Bentkus) keep the risk within RISK with the given PROBABILITY; \
 betting takes the images in a random order, always the same, and may let the hold-out's own risk be \
-a little above RISK (then marked). All three promise for \
-images that come from where the hold-out comes from.";
+a little above RISK (then marked). All three hold only for \
+images from the hold-out's distribution.";
 
 /// How much leaving early may cost, and how sure that is.
 #[derive(Debug, clap::Args)]

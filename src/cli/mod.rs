@@ -40,7 +40,7 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// A claim failed under --require-claims.
 const CLAIM_FAILED: u8 = 3;
-/// Interrupted and saved, or the GPU was lost; the same command goes on (EX_TEMPFAIL of sysexits.h).
+/// Interrupted and saved, or the GPU was lost; the same command, run again, goes on (EX_TEMPFAIL of sysexits.h).
 const RESUMABLE: u8 = 75;
 
 /// Reproduces "Multi-Scale Dense Networks for Resource Efficient Image Classification"
@@ -53,7 +53,7 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "Exit codes: 0 done; 1 error; 2 usage; 3 a claim failed under --require-claims; \
-75 interrupted or the GPU was lost, the same command goes on.";
+75 interrupted or the GPU was lost: run the same command again to go on.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -67,11 +67,11 @@ enum Command {
     FigFinalDegradation(figure::FigureArgs),
     /// MSDNet without its parts, one after another (Fig. 10)
     Ablation(figure::FigureArgs),
-    /// Gather what is in the results folder into its README.md
+    /// Gather the results into results/README.md, and the findings into the README beside that folder
     Report(report::ReportArgs),
     /// Multiply-adds and parameters of every exit, as CSV
     Costs(costs::CostsArgs),
-    /// Make a finished run of weights from elsewhere, or of a published run
+    /// Take weights from elsewhere, or a published run, in as a finished run
     Import(import::ImportArgs),
     /// Write a run's weights, an ONNX model, or a folder for model hubs
     Export(import::ExportArgs),
@@ -97,7 +97,7 @@ enum Command {
     Explore(explore::ExploreArgs),
     /// Draw a network: scales as rows, layers as columns (Figs. 2 and 9)
     Draw(draw::DrawArgs),
-    /// Look whether this machine can run the experiments
+    /// Check whether this machine can run the experiments
     Doctor(doctor::DoctorArgs),
     /// The JSON Schema of experiment files
     Config(shell::ConfigArgs),

@@ -41,8 +41,8 @@ pub struct Compute {
     threads: Option<usize>,
     #[command(flatten)]
     gpu: Gpu,
-    /// Leave out image files that cannot be read, and say how many; a run begun so keeps to
-    /// it, and commands that look at it read all of its images
+    /// Leave out image files that cannot be read, and count them; the run keeps this, and commands
+    /// that look at it decode every image to find them
     #[arg(long)]
     skip_broken: bool,
     /// No progress on standard error
@@ -147,7 +147,7 @@ impl Arithmetic {
 #[derive(Debug, clap::Args)]
 pub struct Workers {
     /// Processes that train side by side; several may share a GPU, and the first GPU is the one that
-    /// --device names [default: one a core, 1 with --threads; as many as a GPU's memory holds, up to 4]
+    /// --device names [default: on the CPU one a core, or 1 with --threads; on a GPU as many as its memory holds, up to 4]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub workers: Option<usize>,
 }

@@ -28,8 +28,8 @@ pub struct PredictArgs {
     /// Also write all logits, [exits, images, classes]
     #[arg(long, value_name = "FILE.safetensors")]
     logits: Option<PathBuf>,
-    /// Arithmetic; bf16 is the engine's, on the CPU, and is not kept with the run; auto = bf16 where
-    /// it is faster, on AMD's processors that have it
+    /// Arithmetic. bf16 runs in the CPU engine, and its predictions are not kept with the run; auto
+    /// takes bf16 on AMD processors that have it, else fp32
     #[arg(long, value_enum, default_value_t = Arithmetic::Fp32)]
     precision: Arithmetic,
     #[command(flatten)]

@@ -140,8 +140,8 @@ fn no_name(wanted: &[String], states: &[State]) -> String {
     )
 }
 
-/// What is missing and what is left over in one line; none where all names fit or only one of the
-/// two is the matter.
+/// What is missing and what is left over in one line; none where nothing is left over, or nothing is missing
+/// and no file has other tensors.
 pub fn difference(
     wanted: &[String],
     named: &[(String, Tensor)],

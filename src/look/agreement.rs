@@ -49,8 +49,8 @@ const SINGLE: Bounds = Bounds { logits: 5e-4, gradients: 5e-3 };
 const TF32: Bounds = Bounds { logits: 3e-2, gradients: 1e-1 };
 
 /// How far a training may be from the processor's: the first step's loss, the mean loss of all
-/// [`STEPS`], and the length of the weights' way, which is 1 less where nothing was trained. (Where the
-/// way leads is no measure: rounding alone turns that of a deep network with few channels.)
+/// [`STEPS`], and how far the weights moved, which is off by 1 where nothing was trained. (Their
+/// direction is no measure: rounding alone turns that of a deep network with few channels.)
 fn step_bounds(precision: Precision, numerics: Numerics) -> [f64; 3] {
     match (precision, numerics.tf32) {
         (Precision::Fp32, false) => [1e-4, 1e-4, 1e-2],

@@ -66,8 +66,8 @@ pub fn training_threads(asked: Option<usize>, workers: usize) -> usize {
     }
 }
 
-/// Number of processes that train side by side: the number asked for; else one a GPU, one alone
-/// where threads were asked for, or one a core.
+/// Number of processes that train side by side: the number asked for; else one a GPU (which the memory of each may
+/// raise later), one alone where threads were asked for, or one a core.
 pub fn worker_count(workers: Option<usize>, threads_asked: bool, device: Device) -> usize {
     let gpus = || usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
     match (workers, device) {

@@ -13,7 +13,9 @@ pub struct Interrupted;
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("interrupted; everything is saved, the same command goes on from here")
+        f.write_str(
+            "interrupted; everything is saved, run the same command again to go on from here",
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use indicatif::TermLike;
 use terminal_size::{Height, Width, terminal_size_of};
 
 /// After each drawing the cursor stands 3 columns before the end of the last bar: the `^C` that a
-/// terminal adds there must not begin a line, of which the bars know nothing, so that one would stay.
+/// terminal adds there must not begin a line that the bars do not know, or a bar would stay.
 const BACK: &str = "\x1b[3D";
 
 /// Standard error; what is written goes out with the next flush.

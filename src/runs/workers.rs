@@ -199,7 +199,11 @@ fn keep_busy(index: usize, shared: &Shared) -> Result<()> {
             Ok(End::Finished) => idle = Some(worker),
             Ok(End::Interrupted) if shared.stop.is_asked() => break,
             Ok(End::Interrupted) => {
-                failed(&task, "its process was told to stop; the same command goes on", shared);
+                failed(
+                    &task,
+                    "its process was told to stop; run the same command again to go on",
+                    shared,
+                );
             }
             Ok(End::Busy) => {
                 idle = Some(worker);

@@ -9,7 +9,7 @@ use crate::results::runfiles::{timing_seconds, timings};
 use crate::runs::Settings;
 
 /// Multiply-adds a second of one present-day processor core in training, counted as those of the
-/// forward pass alone: small convolutions in 32-bit floats gave 3 to 10 thousand million.
+/// forward pass alone: small convolutions in 32-bit floats gave 3e9 to 1e10.
 const STATED: f64 = 5e9;
 
 /// Multiply-adds of the forward pass a second, in training.

@@ -36,7 +36,7 @@ pub struct Slurm {
 }
 
 impl Slurm {
-    /// Refuses what would be no option of sbatch, or lines of its own.
+    /// Refuses counts of 0, empty values, and values that would add lines to the script.
     fn check(&self) -> Result<()> {
         ensure!(self.cpus > 0, "--cpus: a task needs at least 1 processor");
         ensure!(self.parallel != Some(0), "--parallel: at least 1 task at a time");

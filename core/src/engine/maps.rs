@@ -11,8 +11,8 @@ use std::ptr::NonNull;
 use super::places::{Pool, Slice};
 use crate::heap::prefer_huge_pages;
 
-/// Words behind the last map: so far may a vector of a single image's pixels, or of every second one,
-/// reach beyond it.
+/// Words behind the last map: a vector of a single image's pixels, or of every second one, may reach
+/// this far beyond it.
 const SLACK: usize = 32;
 
 /// The values of one group of images.

@@ -52,7 +52,7 @@ impl Stem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Classifier {
-    /// Global average pooling and a linear layer, as the paper's baselines have (Fig. 5's costs).
+    /// Global average pooling and a linear layer, as the costs of the paper's baselines suggest (Fig. 5).
     #[default]
     Pooled,
     /// MSDNet's: two strided 3x3 convolutions of 128 channels, pooling, a linear layer.

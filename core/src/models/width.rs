@@ -11,7 +11,7 @@ use super::Stem;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Width multiplier (the paper's alpha), above 0 and at most 16: every number of channels is
-    /// multiplied by it and rounded down; in V2 to multiples of 8, never below 90 %.
+    /// multiplied by it and rounded: in V1 down, in V2 to the nearest multiple of 8, never below 90 %.
     #[serde(default = "one")]
     pub width: f64,
     /// Stride of the first convolution, and in V2 of the second row: 1 for CIFAR, 2 for ImageNet.

@@ -21,7 +21,7 @@ use crate::eval::probabilities::Certainty;
 const PAGE: &str = include_str!("page.html");
 /// Where the template takes the data.
 const PLACE: &str = "\"DATA\"";
-/// Test images that the page carries: enough for every exit, and with all policies below 2 MB.
+/// Test images that the page carries: enough for every exit, and with all policies below 5 MB.
 const IMAGES: usize = 400;
 /// Images in a row of the sprite.
 const COLUMNS: usize = 20;

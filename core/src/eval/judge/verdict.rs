@@ -75,7 +75,7 @@ impl Magnitude {
     }
 }
 
-/// Seeds that a verdict would take; fewer are less.
+/// Seeds that a verdict would take, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Needed {
     /// This number.
@@ -295,7 +295,7 @@ impl Bound {
     }
 }
 
-/// The seeds that the place needs which needs most, since each must hold.
+/// The most seeds that any place needs, since each must hold.
 fn most_needed(claim: &Claim, bound: &Bound, findings: &[Finding]) -> Option<Needed> {
     findings.iter().filter_map(|finding| needed(claim, bound, &finding.estimate)).max()
 }

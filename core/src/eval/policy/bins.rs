@@ -32,8 +32,8 @@ impl Bins {
         self.tops[..BINS - 1].partition_point(|&top| top < confidence)
     }
 
-    /// The threshold above which the bins from `bin` on lie: infinite where no bin or every bin
-    /// does.
+    /// The threshold above which the bins from `bin` on lie: infinity where no bin does, minus infinity
+    /// where every bin does.
     pub fn threshold_below(&self, bin: usize) -> f64 {
         match bin {
             0 => f64::NEG_INFINITY,

@@ -41,8 +41,8 @@ pub struct Config {
     pub growth: usize,
     /// Factor of each scale; its length is the number of scales (`grFactor`).
     pub scale_growth: Vec<usize>,
-    /// How many times the channels of its branch's output a 1x1 bottleneck has, at most as many as it
-    /// reads: a number for each scale that is read (`bnFactor`).
+    /// Channels of a 1x1 bottleneck as a multiple of its branch's output, at most as many as its input
+    /// has: a number for each scale that is read (`bnFactor`).
     pub bottleneck: Vec<usize>,
     /// How many exits, or after which layers (`nBlocks`).
     pub exits: Exits,
