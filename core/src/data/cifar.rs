@@ -35,6 +35,11 @@ impl Labels {
             Labels::Fine => (&[(20, "coarse label"), (100, "fine label")], 1),
         }
     }
+
+    /// Bytes of a record: the labels and pixels of an image.
+    pub(super) fn record(self) -> usize {
+        self.layout().0.len() + PIXELS
+    }
 }
 
 /// The files of a split in the official archive, in order.
@@ -54,7 +59,7 @@ pub(super) fn files(labels: Labels, split: Split) -> Vec<String> {
 /// and what was found.
 pub fn parse(bytes: &[u8], name: &str, labels: Labels) -> Result<Raw> {
     let (label_bytes, wanted) = labels.layout();
-    let record = label_bytes.len() + PIXELS;
+    let record = labels.record();
     check_size(bytes, name, record)?;
     let images = bytes.len() / record;
     let mut raw = Raw {

@@ -4,6 +4,7 @@
 mod download;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod unpack;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::catalog::{Published, Reader};
 use super::{Dataset, Split, cifar, idx};
 use download::{Download, Progress, check, get};
+use turn::Turn;
 use unpack::unpack;
 
 /// Where a data set ended up.
@@ -67,6 +69,7 @@ pub fn fetch(
         Reader::Cifar(labels) => {
             let needed =
                 [Split::Train, Split::Test].map(|split| cifar::files(labels, split)).concat();
+            let needed = Needed { files: needed, record: labels.record() as u64 };
             fetch_archive(&downloads[0], data_dir, &place, &needed, progress)
         }
         _ => fetch_files(&downloads, place, progress),
@@ -108,12 +111,16 @@ fn downloads(published: &Published, mirror: &Mirror) -> Result<Vec<Download>> {
 
 /// Files that stay as they are, each renamed when it is whole.
 fn fetch_files(downloads: &[Download], folder: PathBuf, progress: Progress) -> Result<Fetched> {
+    let is_missing =
+        |download: &&Download| idx::find(&folder, download.name.trim_end_matches(".gz")).is_err();
+    if !downloads.iter().any(|download| is_missing(&download)) {
+        return Ok(Fetched::AlreadyThere(folder));
+    }
+    create(&folder)?;
+    let _turn = Turn::take(&folder)?;
     let mut any = false;
-    for download in downloads {
-        if idx::find(&folder, download.name.trim_end_matches(".gz")).is_ok() {
-            continue;
-        }
-        create(&folder)?;
+    // Another program may have fetched them meanwhile.
+    for download in downloads.iter().filter(is_missing) {
         let part = folder.join(format!("{}.part", download.name));
         get(download, &part, &folder, progress)?;
         rename(&part, &folder.join(&download.name))?;
@@ -122,26 +129,53 @@ fn fetch_files(downloads: &[Download], folder: PathBuf, progress: Progress) -> R
     Ok(if any { Fetched::New(folder) } else { Fetched::AlreadyThere(folder) })
 }
 
+/// The files of an archive, each of whole records of so many bytes.
+struct Needed {
+    files: Vec<String>,
+    record: u64,
+}
+
+impl Needed {
+    /// Whether they are at `place`, as many images as they may have.
+    ///
+    /// # Errors
+    /// When something else is there: it may be somebody's own.
+    fn are_at(&self, place: &Path) -> Result<bool> {
+        if !place.exists() {
+            return Ok(false);
+        }
+        let is_whole = |file: &PathBuf| {
+            let bytes = std::fs::metadata(file).map_or(0, |found| found.len());
+            file.is_file() && bytes > 0 && bytes.is_multiple_of(self.record)
+        };
+        match self.files.iter().map(|name| place.join(name)).find(|file| !is_whole(file)) {
+            None => Ok(true),
+            Some(file) => bail!(
+                "{} is missing or cut short in a folder that is there; move {} away and run this again",
+                file.display(),
+                place.display()
+            ),
+        }
+    }
+}
+
 /// An archive, unpacked to `place`. One that was put into `data_dir` by hand is used.
 fn fetch_archive(
     download: &Download,
     data_dir: &Path,
     place: &Path,
-    needed: &[String],
+    needed: &Needed,
     progress: Progress,
 ) -> Result<Fetched> {
-    if place.exists() {
-        let missing = needed.iter().map(|name| place.join(name)).find(|file| !file.is_file());
-        if let Some(file) = missing {
-            bail!(
-                "{} is missing from a folder that is there; move {} away and run this again",
-                file.display(),
-                place.display()
-            );
-        }
+    if needed.are_at(place)? {
         return Ok(Fetched::AlreadyThere(place.to_path_buf()));
     }
     create(data_dir)?;
+    let _turn = Turn::take(place)?;
+    // Another program may have fetched it meanwhile.
+    if needed.are_at(place)? {
+        return Ok(Fetched::AlreadyThere(place.to_path_buf()));
+    }
     let archive = data_dir.join(&download.name);
     let by_hand = archive.is_file();
     if by_hand {
@@ -152,7 +186,7 @@ fn fetch_archive(
         rename(&part, &archive)?;
     }
     let folder = place.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    unpack(&archive, data_dir, folder, needed)?;
+    unpack(&archive, data_dir, folder, &needed.files)?;
     if !by_hand {
         std::fs::remove_file(&archive)
             .with_context(|| format!("cannot remove {}", archive.display()))?;

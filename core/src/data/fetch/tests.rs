@@ -122,6 +122,45 @@ fn an_archive_is_fetched_unpacked_and_not_fetched_again() {
 }
 
 #[test]
+fn a_second_fetch_leaves_the_first_alone() {
+    let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
+    let (url, ranges) = serve(body.clone(), vec![Answer::Obey]);
+    let md5 = md5(&body);
+    let first = Turn::take(&dir.path().join("cifar-100-binary")).unwrap();
+    let error = format!("{:#}", fetch_cifar(dir.path(), &url, &md5).unwrap_err());
+    assert!(error.contains("is being fetched by another program"), "{error}");
+    drop(first);
+    let fetched = std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| fetch_cifar(dir.path(), &url, &md5)));
+        both.map(|fetch| fetch.join().unwrap())
+    });
+    let is_new = |fetched: &&Result<Fetched>| matches!(fetched, Ok(Fetched::New(_)));
+    assert_eq!(fetched.iter().filter(is_new).count(), 1, "{fetched:?}");
+    assert_eq!(*ranges.lock().unwrap(), [""]);
+    assert_eq!(names(dir.path()), ["cifar-100-binary"]);
+}
+
+#[test]
+fn a_file_that_is_cut_short_is_told_and_a_smaller_set_is_left() {
+    let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
+    let (url, _) = serve(body.clone(), vec![]);
+    let place = dir.path().join("cifar-100-binary");
+    std::fs::create_dir(&place).unwrap();
+    for bytes in [2 * 3074, 3073, 0] {
+        std::fs::write(place.join("train.bin"), vec![0; bytes]).unwrap();
+        std::fs::write(place.join("test.bin"), [0; 3074]).unwrap();
+        let fetched = fetch_cifar(dir.path(), &url, &md5(&body));
+        match bytes {
+            6148 => assert_eq!(fetched.unwrap(), Fetched::AlreadyThere(place.clone())),
+            _ => {
+                let error = format!("{:#}", fetched.unwrap_err());
+                assert!(error.contains("train.bin is missing or cut short"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_cut_connection_is_gone_on_from_where_it_was_cut() {
     let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
     let (url, ranges) =
