@@ -6,9 +6,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -56,7 +56,7 @@ pub fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> Result<()> {
 
 /// What a path stands for.
 enum Place {
-    /// A file, there or not yet, which no link stands before.
+    /// A file, existing or not, that is no link.
     File(PathBuf),
     /// A device, a pipe, a socket, or an open file of a process such as `/dev/stdout`.
     Stream,
@@ -97,19 +97,28 @@ const LINKS: usize = 40;
 fn place_of(path: &Path) -> Result<Place> {
     let mut place = path.to_path_buf();
     for _ in 0..LINKS {
-        // What such a link says is not where it leads.
-        let is_open_file = ["/dev", "/proc"].iter().any(|folder| place.starts_with(folder));
+        if is_open_file(&place) {
+            return Ok(Place::Stream);
+        }
         let Ok(target) = fs::read_link(&place) else {
             let kind = fs::metadata(&place).map(|found| found.file_type());
             let is_stream = kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir());
             return Ok(if is_stream { Place::Stream } else { Place::File(place) });
         };
-        if is_open_file {
-            return Ok(Place::Stream);
-        }
         place = place.parent().unwrap_or(Path::new("")).join(target);
     }
     anyhow::bail!("its links lead around in a circle")
+}
+
+/// Whether `path` names a file that a process has open. It is a link, but what it says is not where it leads.
+fn is_open_file(path: &Path) -> bool {
+    let parts: Vec<&str> = path.iter().filter_map(OsStr::to_str).collect();
+    matches!(
+        parts[..],
+        ["/", "dev", "stdin" | "stdout" | "stderr"]
+            | ["/", "dev", "fd", _]
+            | ["/", "proc", .., "fd", _]
+    )
 }
 
 fn put(
@@ -117,13 +126,15 @@ fn put(
     fill: impl FnOnce(&mut File) -> Result<()>,
     place: impl FnOnce(&Path) -> std::io::Result<()>,
 ) -> Result<()> {
-    let temporary = temporary_name(path);
+    let (temporary, mut file) = create_locked(|| temporary_name(path))?;
     let result =
-        fill_and_sync(&temporary, fill).and_then(|()| place(&temporary).map_err(Into::into));
+        fill_and_sync(&mut file, fill).and_then(|()| place(&temporary).map_err(Into::into));
     if result.is_err() {
         // Best effort: the error that counts is the first one.
         let _ = fs::remove_file(&temporary);
     }
+    // Only now: what is not locked and has no final name is taken for left over.
+    drop(file);
     result?;
     sync_folder(path);
     Ok(())
@@ -137,11 +148,10 @@ pub fn remove_temporaries(folder: &Path) {
     };
     for entry in entries.flatten() {
         let is_part = entry.file_name().to_string_lossy().ends_with(".part");
+        // It stays locked until it is gone, so that who has just made it does not write into it.
         if is_part
-            && File::options()
-                .write(true)
-                .open(entry.path())
-                .is_ok_and(|file| file.try_lock().is_ok())
+            && let Ok(file) = File::options().write(true).open(entry.path())
+            && file.try_lock().is_ok()
         {
             // One that stays is only untidy.
             let _ = fs::remove_file(entry.path());
@@ -153,13 +163,13 @@ pub fn remove_temporaries(folder: &Path) {
 /// a file system takes, however long the name is.
 const KEPT: usize = 40;
 
-/// A name beside `path` that does not end in its extension and that nobody else uses.
+/// A name beside `path` that does not end in its extension. It is drawn by chance: processes in two
+/// containers may have the same number.
 fn temporary_name(path: &Path) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let chance = RandomState::new().hash_one(std::process::id());
     let name = path.file_name().unwrap_or(OsStr::new("")).to_string_lossy();
     let name = start_of(&name, KEPT);
-    path.with_file_name(format!(".{name}.{}-{count}.part", std::process::id()))
+    path.with_file_name(format!(".{name}.{chance:016x}.part"))
 }
 
 /// A name with an `ending` behind it, cut and told apart by a digest where no file system would take
@@ -186,22 +196,25 @@ fn start_of(name: &str, bytes: usize) -> &str {
 /// Bytes of a name that file systems take.
 const LONGEST_NAME: usize = 255;
 
-fn fill_and_sync(temporary: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
-    let mut file = create_locked(temporary)?;
-    fill(&mut file)?;
+fn fill_and_sync(file: &mut File, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    fill(file)?;
     file.sync_all()?;
     Ok(())
 }
 
-/// A new file, locked for as long as it is open.
-fn create_locked(path: &Path) -> std::io::Result<File> {
+/// A new file by the first of the names that is free, locked for as long as it is open.
+fn create_locked(mut name: impl FnMut() -> PathBuf) -> std::io::Result<(PathBuf, File)> {
     loop {
-        let file = File::create(path)?;
+        let path = name();
+        let file = match File::options().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            file => file?,
+        };
         // Some file systems have no locks; nobody else can lock a file there either.
         let _ = file.lock();
         // Another process may have removed it in the instant before it was locked.
         if path.exists() {
-            return Ok(file);
+            return Ok((path, file));
         }
     }
 }
@@ -274,6 +287,57 @@ mod tests {
     }
 
     #[test]
+    fn a_temporary_name_that_another_process_uses_is_left_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [taken, free] = [".a.1-0.part", ".a.1-1.part"].map(|name| folder.path().join(name));
+        fs::write(&taken, "another's").unwrap();
+        let mut names = [&taken, &free].into_iter();
+        let (found, _) = create_locked(|| names.next().unwrap().clone()).unwrap();
+        assert_eq!(found, free);
+        assert_eq!(fs::read_to_string(&taken).unwrap(), "another's");
+        let path = folder.path().join("a");
+        assert_ne!(temporary_name(&path), temporary_name(&path));
+    }
+
+    #[test]
+    fn a_file_is_not_taken_for_left_over_before_it_has_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let place = |temporary: &Path| {
+            remove_temporaries(folder.path());
+            fs::rename(temporary, &path)
+        };
+        put(&path, |file| Ok(file.write_all(b"x")?), place).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+    }
+
+    #[test]
+    fn only_the_open_files_of_a_process_are_streams_by_their_path() {
+        for path in ["/dev/stdout", "/dev//fd/3", "/proc/self/fd/1", "/proc/7/task/7/fd/1"] {
+            assert!(is_open_file(Path::new(path)), "{path}");
+        }
+        for path in ["/dev/shm/stdout", "/dev/shm/fd/3", "/proc/self/cwd/fd", "dev/stdout", "fd/1"]
+        {
+            assert!(!is_open_file(Path::new(path)), "{path}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_link_in_shared_memory_leads_to_a_file_that_is_replaced_whole() {
+        let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
+            println!("skipped: there is no /dev/shm here");
+            return;
+        };
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "a text that is longer").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        write(&link, b"short").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"short");
+        assert!(link.is_symlink());
+    }
+
+    #[test]
     fn every_name_that_the_file_system_takes_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         for letter in ["a", "\u{e4}", "\u{1f600}"] {
@@ -300,7 +364,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"three");
         assert_eq!(fs::read(&previous).unwrap(), b"two");
         let count = || fs::read_dir(folder.path()).unwrap().count();
-        let being_written = create_locked(&temporary_name(&path)).unwrap();
+        let (_, being_written) = create_locked(|| temporary_name(&path)).unwrap();
         remove_temporaries(folder.path());
         assert_eq!(count(), 3);
         drop(being_written);
