@@ -135,6 +135,8 @@ pub struct TensorRef {
     pub size: Vec<usize>,
     /// Elements from one index to the next, by dimension.
     pub stride: Vec<usize>,
+    /// What is still to be done to the storage's numbers, as PyTorch calls it: `neg`, `conj`.
+    pub mark: Option<String>,
 }
 
 enum Container {
@@ -418,13 +420,27 @@ impl<'a> Reader<'a> {
                 }
                 Ok(self.keep(Container::Dict(pairs)))
             }
-            (Value::Global(Global::RebuildTensor), [storage, offset, size, stride, ..]) => {
-                self.tensor(storage, offset, (size, stride), None)
+            // After the strides: whether it wants a gradient, its hooks, and what else there is to it.
+            (Value::Global(Global::RebuildTensor), [storage, offset, size, stride, rest @ ..]) => {
+                let mark = self.mark(rest.get(2));
+                self.tensor(storage, offset, (size, stride), None, mark)
             }
             (
                 Value::Global(Global::RebuildTyped),
-                [storage, offset, size, stride, _, _, Value::Global(Global::Type(element)), ..],
-            ) => self.tensor(storage, offset, (size, stride), Some(*element)),
+                [
+                    storage,
+                    offset,
+                    size,
+                    stride,
+                    _,
+                    _,
+                    Value::Global(Global::Type(element)),
+                    rest @ ..,
+                ],
+            ) => {
+                let mark = self.mark(rest.first());
+                self.tensor(storage, offset, (size, stride), Some(*element), mark)
+            }
             (Value::Global(Global::RebuildParameter), [tensor @ Value::Tensor(_), ..]) => {
                 Ok(tensor.clone())
             }
@@ -445,6 +461,7 @@ impl<'a> Reader<'a> {
         offset: &Value,
         (size, stride): (&Value, &Value),
         element: Option<Element>,
+        mark: Option<String>,
     ) -> Result<Value> {
         let Value::Storage(storage) = storage else { bail!("a tensor without a storage") };
         Ok(Value::Tensor(Rc::new(TensorRef {
@@ -453,7 +470,17 @@ impl<'a> Reader<'a> {
             offset: natural(offset)?,
             size: self.naturals(size)?.context("a tensor's size")?,
             stride: self.naturals(stride)?.context("a tensor's stride")?,
+            mark,
         })))
+    }
+
+    /// The first entry of a tensor's metadata that is true.
+    fn mark(&self, metadata: Option<&Value>) -> Option<String> {
+        let Some(Value::Dict(place)) = metadata else { return None };
+        let Container::Dict(pairs) = &self.arena[*place] else { return None };
+        let (key, _) = pairs.iter().find(|(_, value)| matches!(value, Value::Bool(true)))?;
+        let Value::Text(name) = key else { return Some(String::new()) };
+        Some(name.to_string())
     }
 
     /// `('storage', type, key, location, length)`, and in old files one entry more.

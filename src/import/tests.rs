@@ -91,6 +91,42 @@ fn a_checkpoint_with_another_object_is_refused_by_its_name() {
     assert!(text.contains("nothing was executed"), "{text}");
 }
 
+/// An old file of one tensor `w`, made of 1 and -2. `metadata` is the pickle of the last argument
+/// that rebuilds it.
+fn with_metadata(metadata: &[u8]) -> Vec<u8> {
+    let numbers = [1.0f32, -2.0].map(f32::to_le_bytes).concat();
+    let parts: [&[u8]; 10] = [
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
+        b"\x80\x02M\xe9\x03.\x80\x02}.",
+        b"\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_tensor_v2\n(",
+        b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x02tQ",
+        b"K\x00K\x02\x85K\x01\x85\x89ccollections\nOrderedDict\n)R",
+        metadata,
+        b"tRs.",
+        b"\x80\x02]X\x01\x00\x00\x000a.",
+        &2u64.to_le_bytes(),
+        &numbers,
+    ];
+    parts.concat()
+}
+
+#[test]
+fn a_tensor_whose_sign_is_turned_when_it_is_read_is_refused() {
+    for metadata in [b"N".as_slice(), b"}", b"}X\x03\x00\x00\x00neg\x89s"] {
+        let states = torch_file::parse(&with_metadata(metadata)).unwrap();
+        let (name, tensor) = &states[0].tensors[0];
+        assert_eq!(name, "w");
+        assert_eq!(Vec::<f32>::try_from(tensor).unwrap(), [1.0, -2.0]);
+    }
+    for mark in ["neg", "conj"] {
+        let length = [mark.len() as u8, 0, 0, 0];
+        let metadata = [b"}X", &length[..], mark.as_bytes(), b"\x88s"].concat();
+        let text = message(&with_metadata(&metadata));
+        assert!(text.contains("w: it is marked") && text.contains(mark), "{text}");
+        assert!(text.contains("tensor.resolve_neg()"), "{text}");
+    }
+}
+
 #[test]
 fn a_file_of_another_kind_is_told() {
     assert!(message(b"\x89PNG").contains("neither safetensors nor a file of torch.save"));

@@ -178,7 +178,13 @@ fn with_tensors(
 
 /// A tensor in its own memory, whatever its strides were; its bytes are taken from those `left`.
 fn tensor_of(tensor: &TensorRef, data: &[u8], left: &mut usize) -> Result<Tensor> {
-    let TensorRef { offset, size, stride, element, .. } = tensor;
+    let TensorRef { offset, size, stride, element, mark, .. } = tensor;
+    if let Some(mark) = mark {
+        bail!(
+            "it is marked {mark:?}, so its numbers are not those that the file holds; refused. In Python, \
+             tensor.resolve_neg() (or tensor.resolve_conj()) gives it with its own numbers, to be saved anew"
+        );
+    }
     ensure!(size.len() == stride.len(), "size {size:?}, stride {stride:?}");
     let width = element.width;
     let elements = data.len() / width;

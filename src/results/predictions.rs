@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::atomic;
-use crate::data::hex;
+use crate::data::{Split, hex};
 use crate::eval::Predictions;
 use crate::nn::Precision;
 
@@ -30,7 +30,7 @@ pub struct Made {
     pub weights: String,
     /// Digest of the data.
     pub data: String,
-    /// Number of images held out; it decides which images a split has.
+    /// Number of training images held out; it decides which images a split has, the test images apart.
     pub validation: usize,
     /// Where they were computed: `cpu`, or the GPU's name and how it computes. Only the last digits
     /// depend on it.
@@ -40,12 +40,12 @@ pub struct Made {
 }
 
 impl Made {
-    /// Whether both are predictions of the same weights on the same images, wherever they were
-    /// computed.
-    pub fn is_of_the_same(&self, other: &Made) -> bool {
+    /// Whether both are predictions of the same weights on the same images of `split`, wherever they
+    /// were computed.
+    pub fn is_of_the_same(&self, other: &Made, split: Split) -> bool {
         let Made { format, weights, data, validation, device: _, precision: _ } = self;
-        (*format, weights, data, *validation)
-            == (other.format, &other.weights, &other.data, other.validation)
+        let is_held_out_alike = split == Split::Test || *validation == other.validation;
+        is_held_out_alike && (*format, weights, data) == (other.format, &other.weights, &other.data)
     }
 }
 
@@ -243,4 +243,28 @@ fn answers(predictions: &Predictions) -> (Vec<u32>, Vec<f32>) {
         (best, softmax[best as usize])
     })
     .unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predictions_on_the_test_images_serve_whatever_is_held_out() {
+        let made = |validation| Made {
+            format: 1,
+            weights: "w".to_string(),
+            data: "d".to_string(),
+            validation,
+            device: "cpu".to_string(),
+            precision: Precision::Fp32,
+        };
+        let other_weights = Made { weights: "v".to_string(), ..made(5) };
+        for split in [Split::Train, Split::Validation, Split::Test] {
+            let is_test = split == Split::Test;
+            assert!(made(5).is_of_the_same(&made(5), split));
+            assert_eq!(made(5).is_of_the_same(&made(0), split), is_test);
+            assert!(!made(5).is_of_the_same(&other_weights, split));
+        }
+    }
 }

@@ -36,6 +36,7 @@ impl Known {
         let shown = self.folder.path().display();
         let context = || format!("predicting {} with {shown}", split.name());
         self.ensure_done(data_sets)?;
+        self.ensure_own_classes().with_context(context)?;
         let (_, weights) =
             self.folder.progress().with_context(|| format!("{shown} is not trained"))?;
         let data = self.data(data_sets)?;
@@ -50,7 +51,7 @@ impl Known {
         };
         let path = self.folder.predictions(split.name());
         let predictions = match predictions::load(&path) {
-            Ok((found, predictions)) if found.is_of_the_same(&made) => predictions,
+            Ok((found, predictions)) if found.is_of_the_same(&made, split) => predictions,
             _ => self.predict(split, &made, data_sets).with_context(context)?,
         };
         Ok(cell.get_or_init(|| Rc::new(predictions)).clone())
@@ -69,7 +70,9 @@ impl Known {
         }
         let path = folder.predictions(split.name());
         match predictions::load(&path) {
-            Ok((found, predictions)) if found.is_of_the_same(made) => return Ok(predictions),
+            Ok((found, predictions)) if found.is_of_the_same(made, split) => {
+                return Ok(predictions);
+            }
             Err(_) if !path.exists() => {}
             found => settings.say(format!(
                 "{}: {}; predicting again",

@@ -121,7 +121,7 @@ fn train_locked(
     // A kill between the log and the checkpoint leaves the log ahead.
     write_log(folder, trainer.progress())?;
     let done = trainer.epochs_done();
-    if done > 0.0 {
+    if done > 0.0 && !trainer.progress().is_finished() {
         watch(Event::Resumed { done });
     }
     finish(&mut trainer, folder, settings, watch)
@@ -193,6 +193,10 @@ fn finish(
         if stopping {
             return Ok(Outcome::Interrupted);
         }
+    }
+    // The last checkpoint was found as the one before: a kill fell between two renames.
+    if !folder.checkpoint().exists() {
+        save(trainer, folder)?;
     }
     Ok(Outcome::Finished)
 }

@@ -103,6 +103,17 @@ fn a_training_that_goes_on_within_an_epoch_says_how_much_of_it_was_done() {
 }
 
 #[test]
+fn a_finished_run_that_has_only_the_checkpoint_before_is_finished_again() {
+    let (folder, run) = trained();
+    let whole = fs::read(run.checkpoint()).unwrap();
+    // What `runs slim` leaves that is killed between its two renames.
+    fs::rename(run.checkpoint(), run.previous_checkpoint()).unwrap();
+    finish(folder.path());
+    assert!(fs::read(run.checkpoint()).unwrap() == whole, "the checkpoint is another one");
+    assert_all(folder.path(), "done", 3);
+}
+
+#[test]
 fn every_folder_is_told_of_by_its_own_name() {
     let (folder, run) = trained();
     copy_tree(run.path(), &folder.path().join("runs/a-copy"));
