@@ -161,7 +161,7 @@ pub fn plain(text: &str) -> String {
 }
 
 const LOST: &str =
-    "the GPU was lost, what was saved is kept, and the same command goes on from there";
+    "the GPU was lost and what was saved is kept; run the same command again to go on from there";
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ mod training;
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use tch::Device;
 
@@ -207,7 +207,15 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
             rest::data(&source, &normalisation, threads, bench.clock, tell)?;
         }
         for (name, config) in &bench.networks {
-            let network = config.build(input)?;
+            let network = config.build(input).with_context(|| {
+                let size = format!("{name}, measured on images of {side} x {side} pixels");
+                let sides = "only matmul, inference and memory take another size (--side)";
+                if bench.side.is_some() {
+                    size
+                } else {
+                    format!("{size}, as CIFAR-100 has; {sides}")
+                }
+            })?;
             let multiply_adds = cost::by_exit(&network);
             let (source, normalisation) = (&source, &normalisation);
             let subject = Subject {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::options::{Arithmetic, Folders, number, threads};
 use super::output::{Unread, is_open, print};
 use crate::data::folder::EXTENSIONS;
-use crate::data::picture;
+use crate::data::{picture, plural};
 use crate::eval::combine::Combine;
 use crate::eval::guarantee::{Risk, Tolerance};
 use crate::eval::policy::{Decide, Policy};
@@ -120,7 +120,18 @@ impl ClassifyArgs {
     }
 }
 
-/// Classifies images. Those that cannot be read are named and passed over.
+/// The images to classify. The files of a folder that are no images are told, as training tells them.
+fn images(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let (images, left_out) = picture::find(named)?;
+    if let Some(told) = left_out.describe() {
+        tell(format!("warning: {told}"));
+    }
+    ensure!(!images.is_empty(), "no image (.{}) is there", EXTENSIONS.join(", ."));
+    Ok(images)
+}
+
+/// Classifies images. Those that cannot be read are told and passed over; where a person has named
+/// one of them, that is an error once the others are classified.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
     let letting = args.letting()?;
     let settings = Settings {
@@ -129,8 +140,7 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
         skip_broken: args.skip_broken,
         ..Settings::on_one_core(args.folders.places(PathBuf::new()))
     };
-    let images = picture::find(&args.images)?;
-    ensure!(!images.is_empty(), "no image (.{}) is there", EXTENSIONS.join(", ."));
+    let images = images(&args.images)?;
     let precision = args.precision.chosen();
     let classifier = Classifier::open(&args.run, &letting, precision, &settings)?;
     let width = images.iter().map(|path| path.display().to_string().chars().count()).max();
@@ -138,12 +148,16 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
     if !args.json {
         print(format!("{}\n", header(width)));
     }
-    let mut read = 0;
+    let (mut read, mut unread) = (0, 0);
+    // They are shown in this order.
+    let mut paths = images.iter();
     let mut show = |found: Result<Classified>| {
+        let path = paths.next();
         let found = match found {
             Ok(found) => found,
             Err(error) => {
                 tell(format!("passed over: {error:#}"));
+                unread += usize::from(path.is_some_and(|path| args.images.contains(path)));
                 return Ok(());
             }
         };
@@ -166,6 +180,7 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
         shown => shown?,
     }
     ensure!(read > 0, "none of {} images could be read", images.len());
+    ensure!(unread == 0, "{} named on the command line could not be read", plural(unread, "file"));
     Ok(())
 }
 

@@ -66,6 +66,9 @@ pub struct ExportArgs {
     /// Also write the predictions on the test images beside the card
     #[arg(long, requires = "card")]
     predictions: bool,
+    /// Leave out test images that cannot be read, and count them
+    #[arg(long, requires = "card")]
+    skip_broken: bool,
     #[command(flatten)]
     folders: Folders,
 }
@@ -115,16 +118,18 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     );
     let known = Known::named(&args.run, &args.folders.runs)?;
     if let Some(card) = &args.card {
-        let settings = Settings::on_one_core(args.folders.places(""));
+        let settings = Settings {
+            skip_broken: args.skip_broken,
+            ..Settings::on_one_core(args.folders.places(""))
+        };
         export_card(&known, card, &args.license, args.predictions, &DataSets::new(&settings))?;
         print_path(card);
         return Ok(());
     }
-    let folder = known.folder;
     let out = args.out.as_deref();
     let written = match args.format {
-        Format::Safetensors => export_run(&folder, out)?,
-        Format::Onnx => export_onnx(&folder, args.exit, &args.folders.data, out)?,
+        Format::Safetensors => export_run(&known.folder, out)?,
+        Format::Onnx => export_onnx(&known, args.exit, &args.folders.data, out)?,
     };
     print_path(&written);
     Ok(())

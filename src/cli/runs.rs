@@ -13,7 +13,7 @@ use crate::look::summary::summary;
 use crate::look::tracking::{csv, jsonl, rows};
 use crate::results::{RunFolder, find_named_run, find_run, list_runs};
 use crate::runs::train::slim_run;
-use crate::runs::{DataSets, Known, Places, Settings, State, tell};
+use crate::runs::{DataSets, Known, OTHER_OR_DAMAGED, Places, Settings, State, tell};
 
 /// Trained and half-trained runs.
 #[derive(Debug, clap::Args)]
@@ -115,7 +115,7 @@ fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
         "dataset": known.map(|known| known.run.dataset.to_string()),
         "seed": known.map(|known| known.run.seed),
         "state": state.as_ref().map(State::name),
-        "trained": epochs.is_some() && is_finished(folder),
+        "trained": known.is_some_and(Known::is_trained),
         "finished": state == Some(State::Done),
         "epoch": state.map(|state| state.epoch(epochs.unwrap_or(0))),
         "epochs": epochs,
@@ -131,9 +131,7 @@ fn state(row: &Value) -> String {
         (Some("done"), _, Some(epochs)) => {
             format!("finished, {}", plural(epochs as usize, "epoch"))
         }
-        (Some("waiting"), Some(0), _) if row["trained"] == true => {
-            "trained, but on other data or damaged".to_string()
-        }
+        (Some("waiting"), Some(0), _) if row["trained"] == true => OTHER_OR_DAMAGED.to_string(),
         (Some("waiting"), Some(0), _) | (None, ..) => "not begun".to_string(),
         (Some("waiting"), epoch, epochs) => of(epoch, epochs),
         (Some(state), epoch, epochs) => format!("{state}, {}", of(epoch, epochs)),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cost;
-use crate::data::{plural, terms};
+use crate::data::{Dataset, plural, terms};
 use crate::eval::exits::{ExitScore, score};
 use crate::experiment::Run;
 use crate::results::markdown::text;
@@ -42,13 +42,15 @@ pub fn export_card(
         );
     }
     known.ensure_done(data_sets)?;
+    let classes = known.classes(&data_sets.settings.places.data);
+    let classes = matches!(known.run.dataset, Dataset::Folder(_)).then_some(classes);
     let test = known.predictions(Split::Test, data_sets)?;
     let costs = cost::table(&known.run.network.build(known.data(data_sets)?.input)?);
     let exits: Vec<Exit> = costs.into_iter().map(|c| c.multiply_adds).zip(score(&test)?).collect();
     let (progress, _) = known.folder.progress().context("the run has no whole checkpoint")?;
     let began = runfiles::read_began(&known.folder.run_yaml());
     let page = readme(&known.folder.name(), &known.run, &exits, license)?;
-    let run = serde_json::to_vec_pretty(&RunConfig { progress, began })?;
+    let run = serde_json::to_vec_pretty(&RunConfig { progress, classes, began })?;
     atomic::create_folder(folder)?;
     // Another run's answers must not stay beside this one's card.
     if answers.exists() {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::letting::{Letting, rule};
 use crate::cost;
-use crate::data::{Facts, Normalisation, class_names, picture};
+use crate::data::{Facts, Normalisation, picture};
 use crate::engine::Engine;
 use crate::eval::policy::Rule;
 use crate::nn::Precision;
@@ -71,15 +71,16 @@ impl Classifier {
         let data_sets = DataSets::new(settings);
         let known = Known::named(which, &settings.places.runs)?;
         known.ensure_done(&data_sets)?;
+        let classes = known.classes(&settings.places.data);
         let (network, weights) = known.network(&data_sets)?;
         let multiply_adds = cost::by_exit(&network);
         let rule = rule(letting, &known, &data_sets, &multiply_adds)?;
-        let run = &known.run;
+        let facts = known.facts()?;
         Ok(Classifier {
             engine: Engine::new(&network, &weights, precision)?,
-            facts: run.dataset.facts()?,
-            classes: class_names(&run.dataset, &settings.places.data),
-            normalisation: known.data(&data_sets)?.normalisation,
+            normalisation: Normalisation::from(&facts),
+            facts,
+            classes,
             multiply_adds,
             rule,
         })

@@ -13,6 +13,7 @@ use crate::eval::guarantee::{Method, Risk, Tolerance};
 use crate::figures::guarantee::draw;
 use crate::results::atomic;
 use crate::results::tables::Table;
+use crate::runs::IMPORTED_DOUBT;
 
 /// The table for people, and the files that were written.
 #[derive(Debug, Clone)]
@@ -48,10 +49,11 @@ pub fn guarantee(run: &Opened, risk: Risk, tolerance: Tolerance, out: &Path) -> 
     table(risk, &rows).write(&files[0])?;
     draw(&files[0], &files[1], &files[2])?;
     let asked = rows.iter().filter(|row| row.tolerance == tolerance);
-    Ok(Guarantee {
-        text: describe(asked, risk, tolerance, hold_out.images()),
-        files: files.to_vec(),
-    })
+    let mut text = describe(asked, risk, tolerance, hold_out.images());
+    if run.run.training.is_none() {
+        let _ = writeln!(text, "\nNot certain here: {IMPORTED_DOUBT}.");
+    }
+    Ok(Guarantee { text, files: files.to_vec() })
 }
 
 /// The tolerances of the picture and the one asked for, ascending.

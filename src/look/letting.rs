@@ -9,8 +9,7 @@ use crate::eval::guarantee::{Method, Risk, Tolerance, certify};
 use crate::eval::policy::{Gate, Policy, Rule};
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::Thresholds;
-use crate::runs::Split;
-use crate::runs::{DataSets, Known};
+use crate::runs::{DataSets, IMPORTED_DOUBT, Known, Split, tell};
 
 /// When a picture leaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +65,9 @@ pub(super) fn rule(
             "{} has no hold-out, and only --threshold works without one",
             known.folder.path().display()
         );
+        if known.is_imported() {
+            tell(format!("warning: {IMPORTED_DOUBT}"));
+        }
         known.predictions(Split::Validation, data_sets)
     };
     let common = |threshold: f64| Thresholds::by_hand(vec![threshold; exits - 1], exits);

@@ -7,7 +7,7 @@ use image::RgbImage;
 use tch::{Device, Kind};
 
 use crate::cost;
-use crate::data::{Normalisation, Split, class_names};
+use crate::data::{Normalisation, Split};
 use crate::eval::{Predictions, budgeted};
 use crate::experiment::Run;
 use crate::runs::{Data, DataSets, Known, Settings};
@@ -47,7 +47,7 @@ pub fn open_run<'a>(which: &str, settings: &'a Settings) -> Result<Opened<'a>> {
         hold_out: known.predictions(Split::Validation, &data_sets)?,
         test: known.predictions(Split::Test, &data_sets)?,
         multiply_adds: cost::by_exit(&known.run.network.build(data.input)?),
-        classes: class_names(&known.run.dataset, &settings.places.data),
+        classes: known.classes(&settings.places.data),
         data,
         run: known.run,
     })

@@ -19,11 +19,14 @@ struct RunFile<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<&'a [String]>,
+    /// The last one: what a clock says comes at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     began: Option<&'a Began>,
 }
 
-/// Writes the configuration as people read it, what `source` it was imported from, and what
-/// `began` it.
+/// Writes the configuration as people read it, what `source` it was imported from, what `began` it,
+/// and the names of the classes of an image folder, which is here.
 ///
 /// # Errors
 /// Names the path.
@@ -34,7 +37,23 @@ pub fn write_run_yaml(
     source: Option<&str>,
     began: Option<&Began>,
 ) -> Result<()> {
-    let file = RunFile { format: FORMAT, run, training_data, source, began };
+    let classes = run.dataset.folder_classes();
+    write_run_yaml_with(path, run, training_data, source, began, classes.as_deref())
+}
+
+/// The same with `classes` as the names of an image folder's classes, which need not be here.
+///
+/// # Errors
+/// Names the path.
+pub fn write_run_yaml_with(
+    path: &Path,
+    run: &Run,
+    training_data: &str,
+    source: Option<&str>,
+    began: Option<&Began>,
+    classes: Option<&[String]>,
+) -> Result<()> {
+    let file = RunFile { format: FORMAT, run, training_data, source, classes, began };
     // Through JSON's model, which writes enums as plain mappings and not as YAML tags.
     let text = serde_yaml::to_string(&serde_json::to_value(file)?)?;
     atomic::write(path, text.as_bytes())
@@ -48,6 +67,12 @@ pub fn read_run_yaml(path: &Path) -> Option<Run> {
 /// What began the run, as `run.yaml` at `path` says; none where it does not.
 pub fn read_began(path: &Path) -> Option<Began> {
     read_key(path, "began")
+}
+
+/// The names of the classes, by label, that `run.yaml` at `path` keeps; none of a data set with a
+/// name, and of runs from before they were kept.
+pub fn read_classes(path: &Path) -> Option<Vec<String>> {
+    read_key(path, "classes")
 }
 
 /// Through JSON's model, as it was written.
@@ -136,7 +161,12 @@ mod tests {
             "training":{"epochs":2,"schedule":{"cosine":{"warm_up":0.5}}}}"#;
         let run: Run = serde_json::from_str(run).unwrap();
         write_run_yaml(&path, &run, "digest", None, None).unwrap();
-        assert_eq!((read_run_yaml(&path), read_began(&path)), (Some(run), None));
+        assert_eq!((read_run_yaml(&path), read_began(&path)), (Some(run.clone()), None));
+        assert_eq!(read_classes(&path), None);
+        // Names that YAML would take for something else.
+        let names = ["1", "no", "null", "a: b", "\u{e9}t\u{e9}"].map(String::from);
+        write_run_yaml_with(&path, &run, "digest", None, None, Some(&names)).unwrap();
+        assert_eq!((read_run_yaml(&path), read_classes(&path)), (Some(run), Some(names.to_vec())));
         std::fs::write(&path, "run: 3").unwrap();
         assert_eq!(read_run_yaml(&path), None);
     }

@@ -11,6 +11,10 @@ use crate::data::{Dataset, Facts, HoldOut, Normalisation, Source, Split, hold_ou
 use crate::experiment::{Experiment, Run};
 use crate::models::Input;
 
+/// What nobody can say of the hold-out of an imported run.
+pub const IMPORTED_DOUBT: &str = "the weights are imported, and may have been trained on the held-out images; \
+thresholds and guarantees are then too optimistic";
+
 /// The data sets of a command; each split is read, and its digest computed, at most once.
 pub struct DataSets<'a> {
     /// How to compute.

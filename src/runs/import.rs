@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 
+use super::classes;
 use super::context::tell;
-use super::data::input_of;
-use crate::data::{Dataset, hex};
+use super::data::input_from;
+use crate::data::{Dataset, hex, plural};
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::import::{fit, read_states};
 use crate::models::NetworkConfig;
@@ -42,7 +43,8 @@ pub struct Import<'a> {
 /// are there already.
 pub fn import_run(import: &Import) -> Result<RunFolder> {
     let run = Run::of_weights(import.network, import.dataset, import.seed)?;
-    let weights = weights_of(&run, import.weights)?;
+    let weights = weights_of(&run, None, import.weights)?;
+    let classes = run.dataset.folder_classes();
     let progress = Progress {
         format: FORMAT,
         run,
@@ -53,7 +55,7 @@ pub fn import_run(import: &Import) -> Result<RunFolder> {
         log: Vec::new(),
         source: Some(source(import.weights)?),
     };
-    write_run(&RunConfig { progress, began: None }, &weights, import.runs, import.force)
+    write_run(&RunConfig { progress, classes, began: None }, &weights, import.runs, import.force)
 }
 
 /// `config.json` of a published run: all that is known of it but its weights.
@@ -62,6 +64,9 @@ pub struct RunConfig {
     /// The run, how far it came, and its log.
     #[serde(flatten)]
     pub progress: Progress,
+    /// The names of the classes of an image folder, by label; cards from before have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
     /// What began it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began: Option<Began>,
@@ -88,13 +93,15 @@ pub fn import_card(card: &Path, runs: &Path, force: bool) -> Result<RunFolder> {
         "{shown}: epoch: {epoch}, with {} in the log; only a finished run is imported",
         log.len()
     );
-    let weights = weights_of(&config.progress.run, &card.join("model.safetensors"))?;
+    let (run, kept) = (&config.progress.run, config.classes.as_deref());
+    let weights = weights_of(run, kept, &card.join("model.safetensors"))?;
     write_run(&config, &weights, runs, force)
 }
 
-/// The weights in a file, as those of a run's network.
-fn weights_of(run: &Run, file: &Path) -> Result<Weights> {
-    let network = run.network.build(input_of(&run.dataset)?)?;
+/// The weights in a file, as those of a run's network; `kept` are the classes of its image folder.
+fn weights_of(run: &Run, kept: Option<&[String]>, file: &Path) -> Result<Weights> {
+    let facts = classes::facts(&run.dataset, kept)?;
+    let network = run.network.build(input_from(&facts))?;
     let shown = file.display();
     let fitted = fit(&network, read_states(file)?)
         .with_context(|| format!("{shown}, as a network for {}", run.dataset))?;
@@ -106,20 +113,24 @@ fn weights_of(run: &Run, file: &Path) -> Result<Weights> {
 
 /// Writes a finished run, unless it is there already.
 fn write_run(config: &RunConfig, weights: &Weights, runs: &Path, force: bool) -> Result<RunFolder> {
-    let RunConfig { progress, began } = config;
+    let RunConfig { progress, classes, began } = config;
     let folder = RunFolder::of(runs, &progress.run);
     let Some(_lock) = folder.try_lock()? else {
         bail!("{}: another process is writing it", folder.path().display());
     };
     let tensors = weights.named()?;
     let yaml = folder.run_yaml();
-    if is_there(&folder, &tensors, force)? && yaml.is_file() {
+    // A run from before the names of classes were kept gets them from a later card.
+    let has_classes = || classes.is_none() || runfiles::read_classes(&yaml) == *classes;
+    if is_there(&folder, &tensors, force)? && yaml.is_file() && has_classes() {
         return Ok(folder);
     }
     // First: a folder with `run.yaml` alone is one whose weights were damaged.
     checkpoint::save(&folder.checkpoint(), progress, &tensors)?;
     let source = progress.source.as_deref();
-    runfiles::write_run_yaml(&yaml, &progress.run, &progress.data, source, began.as_ref())?;
+    let (began, classes) = (began.as_ref(), classes.as_deref());
+    let Progress { run, data, .. } = progress;
+    runfiles::write_run_yaml_with(&yaml, run, data, source, began, classes)?;
     if !progress.log.is_empty() {
         atomic::write(&folder.train_csv(), &runfiles::train_csv(&progress.log)?)?;
     }
@@ -174,9 +185,17 @@ pub fn export_run(folder: &RunFolder, out: Option<&Path>) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// How far a run has come, and its state dict, without momentum.
+/// What a run that is trained to its end says of itself, and its state dict, without momentum.
 pub(super) fn state_of(folder: &RunFolder) -> Result<(Progress, Vec<(String, Tensor)>)> {
     let (progress, tensors) = checkpoint::load(&folder.checkpoint())?;
+    // Where they are imported, nobody could tell them from weights that were trained to the end.
+    ensure!(
+        progress.is_finished(),
+        "{} is trained for {} of {}, and is exported after the last; the command that trains it goes on from there",
+        folder.path().display(),
+        progress.epoch,
+        plural(progress.run.training.as_ref().map_or(0, |t| t.epochs) as usize, "epoch")
+    );
     Ok((progress, without_momentum(tensors)))
 }
 

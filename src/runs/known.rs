@@ -7,15 +7,19 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind};
 
+use super::classes;
 use super::context::Places;
-use super::data::{Data, DataSets};
-use crate::data::Split;
+use super::data::{Data, DataSets, input_from};
+use crate::data::{Facts, Split, class_names};
 use crate::eval::Predictions;
 use crate::experiment::{Progress, Run};
 use crate::nn::{Network, Weights};
-use crate::results::runfiles::{read_began, read_run_yaml};
+use crate::results::runfiles::{read_began, read_classes, read_run_yaml};
 use crate::results::{RunFolder, checkpoint, find_run, list_runs};
 use crate::train::without_momentum;
+
+/// What a run is called that was trained to its end and is not done.
+pub const OTHER_OR_DAMAGED: &str = "trained, but on other data or damaged";
 
 /// State of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +122,37 @@ impl Known {
     /// # Errors
     /// When a data set's folder cannot be looked at.
     pub fn data<'a>(&self, data_sets: &DataSets<'a>) -> Result<Data<'a>> {
-        data_sets.of_run(&self.run, self.skips_broken())
+        let data = data_sets.of_run(&self.run, self.skips_broken());
+        data.with_context(|| classes::needed(&self.run.dataset))
+    }
+
+    /// The facts of its data set; where its image folder is not here, by the classes that it keeps.
+    ///
+    /// # Errors
+    /// When the folder is not here and the run keeps no classes.
+    pub fn facts(&self) -> Result<Facts> {
+        classes::facts(&self.run.dataset, self.kept_classes().as_deref())
+    }
+
+    /// The names of the classes by label: those that the run keeps, else those of the data set as it
+    /// is in the folder `data`.
+    pub fn classes(&self, data: &Path) -> Vec<String> {
+        self.kept_classes().unwrap_or_else(|| class_names(&self.run.dataset, data))
+    }
+
+    /// An error where the labels of its image folder would mean other classes than the run's.
+    pub(super) fn ensure_own_classes(&self) -> Result<()> {
+        let kept = self.kept_classes();
+        match kept.and_then(|kept| classes::difference(&self.run.dataset, &kept)) {
+            None => Ok(()),
+            Some(told) => bail!(
+                "{told}; put the folder of its training there, or run this in another working directory"
+            ),
+        }
+    }
+
+    fn kept_classes(&self) -> Option<Vec<String>> {
+        read_classes(&self.folder.run_yaml())
     }
 
     /// Whether it is trained without the images that cannot be read.
@@ -154,7 +188,7 @@ impl Known {
     }
 
     /// Whether weights from elsewhere stand in for a training.
-    pub(super) fn is_imported(&self) -> bool {
+    pub fn is_imported(&self) -> bool {
         self.run.training.is_none() || self.folder.name() == self.run.imported().folder_name()
     }
 
@@ -167,6 +201,35 @@ impl Known {
         }
     }
 
+    /// Whether it was trained to its end, on whatever data.
+    pub fn is_trained(&self) -> bool {
+        let is_finished = || self.folder.progress().is_some_and(|(found, _)| found.is_finished());
+        self.run.training.is_some() && is_finished()
+    }
+
+    /// Why a run that was trained to its end is not done, and the ways out.
+    fn hindrance(&self, data_sets: &DataSets) -> String {
+        let progress = self.folder.progress().map(|(progress, _)| progress);
+        let usable = progress.map(|progress| self.usable(&progress, data_sets));
+        if !matches!(usable, Some(Usable::OtherData)) {
+            return format!(
+                "{} is damaged; put a copy of it back, import its card again with --force, or train it anew by the \
+                 command of its experiment",
+                self.folder.checkpoint().display()
+            );
+        }
+        let dataset = &self.run.dataset;
+        let place = dataset.place(&data_sets.settings.places.data);
+        let place = place.map_or_else(|| dataset.to_string(), |place| place.display().to_string());
+        let kept = self.kept_classes();
+        let class = kept.and_then(|kept| classes::difference(dataset, &kept));
+        let class = class.map_or(String::new(), |told| format!(" ({told})"));
+        format!(
+            "the images in {place} are not those of its training{class}; put those back, or train it anew by the \
+             command of its experiment"
+        )
+    }
+
     /// Whether the run is finished.
     pub fn is_done(&self, data_sets: &DataSets) -> bool {
         self.state(data_sets) == State::Done
@@ -177,6 +240,9 @@ impl Known {
         let shown = self.folder.path().display();
         match self.state(data_sets) {
             State::Done => Ok(()),
+            State::Waiting { epoch: 0 } if self.is_trained() => {
+                bail!("{shown} is trained, but {}", self.hindrance(data_sets))
+            }
             State::Waiting { epoch: 0 } => {
                 bail!("{shown} is not trained; the command of its experiment trains it")
             }
@@ -218,7 +284,7 @@ impl Known {
     /// # Errors
     /// When no whole checkpoint is there, or it is of another network.
     pub fn network(&self, data_sets: &DataSets) -> Result<(Network, Weights)> {
-        let network = self.run.network.build(self.data(data_sets)?.input)?;
+        let network = self.run.network.build(input_from(&self.facts()?))?;
         let (found, complaints) = self.folder.load()?;
         // The checkpoint before has other weights, which must not pass for the last one's.
         if let Some(complaint) = complaints.first() {

@@ -2,6 +2,7 @@
 //! train side by side and what they say to each other.
 
 mod child;
+mod classes;
 pub mod context;
 pub mod costs;
 pub mod data;
@@ -23,8 +24,8 @@ pub mod workers;
 
 pub use crate::data::Split;
 pub use context::{Places, Saving, Settings, tell};
-pub use data::{Data, DataSets};
-pub use known::{Known, State};
+pub use data::{Data, DataSets, IMPORTED_DOUBT};
+pub use known::{Known, OTHER_OR_DAMAGED, State};
 pub use protocol::{Event, Task};
 pub use stop::{Interrupted, watch_signals};
 pub use train::Outcome;

@@ -7,28 +7,30 @@ use serde_json::json;
 
 use super::data::input_from;
 use super::import::{named_after, state_of};
+use super::known::Known;
 use crate::cost;
-use crate::data::{Facts, class_names};
+use crate::data::Facts;
 use crate::import::{State, fit, onnx};
 use crate::nn::Network;
-use crate::results::{RunFolder, atomic};
+use crate::results::atomic;
 
 /// Writes a run's network and weights as an ONNX model and returns where: `out`, or a file here that
 /// has the run's name. With `exit` (from 1) the model ends there; else every exit is an output.
 /// `data` is the folder with the data sets.
 ///
 /// # Errors
-/// When the run has no whole checkpoint, has no such exit, or the file cannot be written.
+/// When the run has no whole checkpoint or is not trained to its end, has no such exit, or the file cannot
+/// be written.
 pub fn export_onnx(
-    folder: &RunFolder,
+    known: &Known,
     exit: Option<usize>,
     data: &Path,
     out: Option<&Path>,
 ) -> Result<PathBuf> {
-    let (progress, state) = state_of(folder)?;
-    let run = progress.run;
-    let facts = run.dataset.facts()?;
-    let network = run.network.build(input_from(&facts))?;
+    let classes = known.classes(data);
+    let (progress, state) = state_of(&known.folder)?;
+    let facts = known.facts()?;
+    let network = progress.run.network.build(input_from(&facts))?;
     let count = network.exits().len();
     let exits = match exit {
         None => (0..count).collect(),
@@ -39,10 +41,9 @@ pub fn export_onnx(
     };
     let state = State { key: String::new(), tensors: state };
     let weights = fit(&network, vec![state])?.weights;
-    let classes = class_names(&run.dataset, data);
     let metadata = metadata(&network, &exits, &facts, &classes);
     let bytes = onnx::model(&network, &weights, &exits, &metadata)?;
-    let out = named_after(folder, out, "onnx")?;
+    let out = named_after(&known.folder, out, "onnx")?;
     atomic::write(&out, &bytes)?;
     Ok(out)
 }

@@ -106,7 +106,11 @@ fn by_position(study: &Study, outputs: &Outputs) -> Result<Measured> {
     positional::table(&rows).write(&outputs.file("figure.csv"))?;
     let losses = pooled::positions(&networks, figure);
     claims::positions_table(&losses).write(&outputs.file("positions.csv"))?;
-    Ok(Measured::Positions(positional::whole(study, networks)))
+    let (networks, missing) = positional::whole(study, networks);
+    for missing in missing {
+        study.settings.say(missing);
+    }
+    Ok(Measured::Positions(networks))
 }
 
 #[cfg(test)]

@@ -23,12 +23,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::eval::Predictions;
 use crate::eval::anytime::{Member as Evaluated, ensemble};
+use crate::eval::figure::Figure;
 use crate::eval::judge;
 use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained};
 use crate::runs::Split;
 use crate::runs::costs::{CostRow, cost_rows};
 use crate::runs::workers::train_tasks;
-use crate::runs::{Data, DataSets, Known, Settings, State, Task};
+use crate::runs::{Data, DataSets, IMPORTED_DOUBT, Known, Settings, State, Task};
 
 pub use collect::collect_figures;
 pub use figure::{Ask, ClaimFailed, make_figure};
@@ -234,7 +235,14 @@ impl<'a> Study<'a> {
         split: Split,
     ) -> Result<Rc<Predictions>> {
         let run = &network.runs[seed];
-        let known = || Rc::new(Known::of(run, &self.settings.places));
+        let known = || {
+            let known = Rc::new(Known::of(run, &self.settings.places));
+            if self.plan.figure == Figure::BudgetedBatch && known.is_imported() {
+                let name = format!("{}, seed {}", network.name, run.seed);
+                self.settings.say(format!("warning: {name}: {IMPORTED_DOUBT}"));
+            }
+            known
+        };
         let known = self.known.borrow_mut().entry(run.digest()).or_insert_with(known).clone();
         let predictions = known.predictions(split, &self.data_sets)?;
         let expected = self.multiply_adds(&network.name).len();

@@ -59,15 +59,20 @@ pub fn referred(study: &Study, networks: Vec<Network>) -> (Vec<Network>, Vec<Str
 }
 
 /// The networks that are judged: those of families of which every network is trained with some seed, since a
-/// missing position would change what a mean over positions says. On the left only positions count.
-pub fn whole(study: &Study, networks: Vec<Network>) -> Vec<Network> {
+/// missing position would change what a mean over positions says. On the left only positions count. Tells
+/// what is missing.
+pub fn whole(study: &Study, networks: Vec<Network>) -> (Vec<Network>, Vec<String>) {
     let is_left = study.plan.figure == Figure::FigIntermediate;
     let counts = |network: &&Trained| network.position.is_some() || !is_left;
     let own = study.plan.networks.iter().filter(counts);
-    let missing = own.filter(|network| study.runs_of(network).is_empty());
-    let missing: Vec<&str> = missing.map(|network| network.curve.as_str()).collect();
-    let is_whole = |network: &Network| !missing.contains(&network.curve.as_str());
-    networks.into_iter().filter(is_whole).collect()
+    let missing: Vec<&Trained> = own.filter(|n| study.runs_of(n).is_empty()).collect();
+    let is_drawn = |network: &&&Trained| networks.iter().any(|other| other.curve == network.curve);
+    let told = missing.iter().filter(is_drawn).map(|network| {
+        format!("claims about `{}` are not judged: {} is not trained", network.curve, network.name)
+    });
+    let told = told.collect();
+    let is_whole = |network: &Network| missing.iter().all(|other| other.curve != network.curve);
+    (networks.into_iter().filter(is_whole).collect(), told)
 }
 
 /// The rows as `figure.csv` has them.

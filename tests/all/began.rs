@@ -47,6 +47,13 @@ fn a_training_that_is_gone_on_with_keeps_its_threads() {
     stopped(folder, &["--threads", "2"]);
     let before = run_yaml(folder);
     assert_eq!(before["began"]["threads"], 2);
+    for format in ["safetensors", "onnx"] {
+        let output = program(folder).args(["export", "densenet", "--format", format]).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let error = complaint(&output);
+        assert!(error.contains("of 12 epochs, and is exported after the last"), "{error}");
+    }
     let refused = go_on(folder, &["--threads", "1"]);
     assert_eq!(refused.status.code(), Some(1));
     let error = complaint(&refused);

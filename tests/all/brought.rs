@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fixtures;
-use crate::session::{refused, repro, succeed, text};
+use crate::session::{copy_tree, refused, repro, succeed, text, words};
 
 const NETWORK: &str = "densenet: { layers_per_block: 1, growth: 2, exits_after: [1] }\n";
 
@@ -298,6 +299,9 @@ fn a_test_part_that_cannot_serve_is_told_before_the_training() {
         assert!(error.contains("neither test/ nor val/"), "{error}");
         assert!(!error.contains("epoch 1/1"), "{error}");
     }
+    fs::write(at.join("p.yaml"), on("pets").replace("validation: 2", "validation: 8")).unwrap();
+    let error = refused(at, &["anytime", "p.yaml", "--plan"], 1);
+    assert!(error.contains("validation: 8 images cannot be held out of 8"), "{error}");
 }
 
 #[test]
@@ -331,6 +335,174 @@ fn a_folder_is_one_data_set_and_its_classes_keep_their_names() {
     let named =
         |line: &str| line.contains("\"class\":\"my_cat\"") || line.contains("\"class\":\"dog\"");
     assert!(said.lines().count() == 5 && said.lines().all(named), "{said}");
+}
+
+/// A folder with `pets`, a run trained on them, and a photograph.
+fn trained_on_pets() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    pets(&at.join("pets"), "val");
+    fs::copy(at.join("pets/val/dog/0.jpg"), at.join("photo.jpg")).unwrap();
+    fs::write(at.join("p.yaml"), on("pets")).unwrap();
+    succeed(at, &words("anytime p.yaml --threads 1 -q"));
+    folder
+}
+
+/// The one run in `folder`.
+fn only_run(folder: &Path) -> PathBuf {
+    fs::read_dir(folder.join("runs")).unwrap().next().unwrap().unwrap().path()
+}
+
+#[test]
+fn a_run_whose_images_have_changed_is_trained_and_of_other_data_in_every_command() {
+    let folder = trained_on_pets();
+    let at = folder.path();
+    let commands = [
+        "classify msdnet photo.jpg --threads 1",
+        "predict msdnet --split test --threads 1",
+        "export msdnet --card card",
+        "examples msdnet --threads 1",
+        "guarantee msdnet --threads 1",
+        "explore msdnet --threads 1",
+    ];
+    let added = at.join("pets/train/dog/9.jpg");
+    fs::copy(at.join("photo.jpg"), &added).unwrap();
+    let same = "trained, but on other data or damaged";
+    let listed = succeed(at, &["runs", "list"]);
+    assert!(listed.contains(same), "{listed}");
+    let told = "is trained, but the images in pets are not those of its training; put those back";
+    for command in commands {
+        let error = refused(at, &words(command), 1);
+        assert!(error.contains(told), "{command}: {error}");
+    }
+    fs::remove_file(added).unwrap();
+    succeed(at, &words(commands[0]));
+
+    let run = only_run(at);
+    for file in ["predictions-test.parquet", "checkpoint-previous.safetensors"] {
+        // The second one is there only where a training was saved twice.
+        let _ = fs::remove_file(run.join(file));
+    }
+    let checkpoint = run.join("checkpoint.safetensors");
+    let mut bytes = fs::read(&checkpoint).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&checkpoint, bytes).unwrap();
+    let listed = succeed(at, &["runs", "list"]);
+    assert!(listed.contains(same), "{listed}");
+    for command in commands {
+        let error = refused(at, &words(command), 1);
+        let told = "is trained, but ";
+        let damaged = "checkpoint.safetensors is damaged";
+        assert!(error.contains(told) && error.contains(damaged), "{command}: {error}");
+    }
+}
+
+/// The names of the classes in a run's `run.yaml`, or in a card's `config.json`.
+fn kept_classes(file: &Path) -> Value {
+    let file: Value = serde_yaml::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    file["classes"].clone()
+}
+
+/// A folder with the card of a run on `pets` in `card`, and a photograph.
+fn with_card_of_pets() -> TempDir {
+    let folder = trained_on_pets();
+    let at = folder.path();
+    succeed(at, &words("export msdnet --card card"));
+    for file in [only_run(at).join("run.yaml"), at.join("card/config.json")] {
+        assert_eq!(kept_classes(&file), json!(["dog", "my_cat"]));
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    copy_tree(&at.join("card"), &elsewhere.path().join("card"));
+    fs::copy(at.join("photo.jpg"), elsewhere.path().join("photo.jpg")).unwrap();
+    elsewhere
+}
+
+/// The folder of class `from` in `pets` is called `to` from now on.
+fn rename_class(folder: &Path, from: &str, to: &str) {
+    for part in ["train", "val"] {
+        let part = folder.join("pets").join(part);
+        fs::rename(part.join(from), part.join(to)).unwrap();
+    }
+}
+
+const CLASSIFY: &str = "classify msdnet photo.jpg --json --threads 1";
+const TO_ONNX: &str = "export msdnet --format onnx --out net.onnx";
+
+/// The class that a run sees in the photograph.
+fn class_of_photo(folder: &Path) -> String {
+    let said: Value = serde_json::from_str(&succeed(folder, &words(CLASSIFY))).unwrap();
+    said["class"].as_str().unwrap().to_string()
+}
+
+#[test]
+fn a_card_of_an_image_folder_is_used_where_that_folder_is_not() {
+    let folder = with_card_of_pets();
+    let at = folder.path();
+    succeed(at, &words("import card"));
+    assert_eq!(kept_classes(&only_run(at).join("run.yaml")), json!(["dog", "my_cat"]));
+    let class = class_of_photo(at);
+    assert!(["dog", "my_cat"].contains(&class.as_str()), "{class}");
+    succeed(at, &words("classify msdnet photo.jpg --threshold 0.5 --threads 1"));
+    succeed(at, &words(TO_ONNX));
+    let (model, names) = (fs::read(at.join("net.onnx")).unwrap(), b"[\"dog\",\"my_cat\"]");
+    assert!(model.windows(names.len()).any(|part| part == names));
+    for needs_images in [
+        "predict msdnet --split test --threads 1",
+        "classify msdnet photo.jpg --ratio 1 --threads 1",
+        "export msdnet --card again",
+    ] {
+        let error = refused(at, &words(needs_images), 1);
+        let told =
+            "needs the image folder of its training: pets, relative to the working directory";
+        assert!(error.contains(told), "{needs_images}: {error}");
+    }
+    pets(&at.join("pets"), "val");
+    assert_eq!(class_of_photo(at), class);
+    succeed(at, &words("export msdnet --card again"));
+    let [card, again] = ["card", "again"].map(|card| fs::read(at.join(card).join("config.json")));
+    assert_eq!(card.unwrap(), again.unwrap());
+}
+
+#[test]
+fn a_folder_with_other_classes_than_the_run_gives_it_no_names() {
+    let folder = with_card_of_pets();
+    let at = folder.path();
+    succeed(at, &words("import card"));
+    let class = class_of_photo(at);
+    pets(&at.join("pets"), "val");
+    rename_class(at, "my_cat", "puma");
+    assert_eq!(class_of_photo(at), class);
+    succeed(at, &words(TO_ONNX));
+    succeed(at, &words("import card --run other"));
+    let told = "class 1 is \"my_cat\" in the run and \"puma\" in pets/train";
+    for command in ["predict msdnet --split test --threads 1", "export msdnet --card other"] {
+        let error = refused(at, &words(command), 1);
+        assert!(error.contains(told), "{command}: {error}");
+    }
+    rename_class(at, "puma", "my_cat");
+    // In another order the images have other labels.
+    rename_class(at, "dog", "zebra");
+    let error = refused(at, &words(CLASSIFY), 1);
+    let told = "not those of its training (class 0 is \"dog\" in the run and \"my_cat\" in";
+    assert!(error.contains(told), "{error}");
+    rename_class(at, "zebra", "dog");
+    assert_eq!(class_of_photo(at), class);
+
+    // A run from before the names were kept has those of its folder, and needs it.
+    let file = only_run(at).join("run.yaml");
+    let mut yaml: Value = serde_yaml::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    yaml.as_object_mut().unwrap().remove("classes").unwrap();
+    fs::write(&file, serde_yaml::to_string(&yaml).unwrap()).unwrap();
+    let whole = fs::read(&file).unwrap();
+    succeed(at, &words("import card"));
+    assert_eq!(kept_classes(&file), json!(["dog", "my_cat"]));
+    fs::write(&file, whole).unwrap();
+    rename_class(at, "dog", "old_dog");
+    rename_class(at, "my_cat", "old_my_cat");
+    assert_eq!(class_of_photo(at), format!("old_{class}"));
+    fs::remove_dir_all(at.join("pets")).unwrap();
+    let error = refused(at, &words(CLASSIFY), 1);
+    assert!(error.contains("of its training: pets, relative to the working directory"), "{error}");
 }
 
 #[test]
@@ -393,6 +565,21 @@ fn a_run_without_broken_images_stays_finished_for_commands_that_are_not_told_to_
         digest(&at.join("results/p/run.json"), "\"training_data\":"),
         digest(&run.join("run.yaml"), "training_data:")
     );
+}
+
+#[test]
+fn a_card_is_made_without_test_images_that_cannot_be_read_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    pets(&at.join("pets"), "val");
+    fs::write(at.join("pets/val/dog/bad.jpg"), "no image").unwrap();
+    fs::write(at.join("p.yaml"), on("pets")).unwrap();
+    let error = refused(at, &["anytime", "p.yaml", "--threads", "1"], 1);
+    assert!(error.contains("bad.jpg"), "{error}");
+    let error = refused(at, &["export", "msdnet", "--card", "card"], 1);
+    assert!(error.contains("--skip-broken leaves such files out"), "{error}");
+    succeed(at, &["export", "msdnet", "--card", "card", "--skip-broken"]);
+    assert!(at.join("card/README.md").is_file());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::session::{TINY, complaint, picture, refused, repro, succeed, text, trained};
+use super::session::{TINY, complaint, picture, refused, repro, succeed, text, trained, words};
 
 #[test]
 fn own_images_are_classified_and_broken_ones_named_and_passed_over() {
@@ -54,6 +54,33 @@ fn own_images_are_classified_and_broken_ones_named_and_passed_over() {
     assert!(none.contains("none of 1 images could be read"), "{none}");
     let wrong = ["classify", "msdnet", "pictures", "--threshold", "1,1,1"];
     assert!(refused(at, &wrong, 1).contains("3 thresholds given"));
+}
+
+#[test]
+fn files_that_are_no_images_are_told_and_named_ones_that_cannot_be_read_are_an_error() {
+    let folder = trained();
+    let at = folder.path();
+    std::fs::create_dir(at.join("pictures")).unwrap();
+    picture(&at.join("pictures"), "a.png", 10);
+    for other in ["b.HEIC", "c.tif", "d.tif", "notes"] {
+        std::fs::write(at.join("pictures").join(other), "x").unwrap();
+    }
+    let start = "classify msdnet --json --threads 1";
+    let output = repro(at, &words(&format!("{start} pictures")));
+    let told = complaint(&output);
+    assert!(output.status.success(), "{told}");
+    let left_out = "4 files are left out (.HEIC: 1, .tif: 2, no extension: 1); images are .jpg";
+    assert!(told.contains(left_out), "{told}");
+    for options in ["", "--one-by-one"] {
+        let line = format!("{start} {options} pictures/a.png nofile.jpg pictures/c.tif pictures");
+        let output = repro(at, &words(&line));
+        let told = complaint(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert_eq!(text(&output.stdout).lines().count(), 2, "{told}");
+        assert!(told.contains("passed over: cannot read nofile.jpg"), "{told}");
+        let error = "2 files named on the command line could not be read";
+        assert!(told.contains(error), "{told}");
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::session::{TINY, picture, refused, rows, succeed, trained, words};
+use super::fixtures;
+use super::session::{TINY, complaint, picture, refused, repro, rows, succeed, trained, words};
 
 #[test]
 fn exits_are_combined_as_the_command_line_says_each_a_curve_of_its_own() {
@@ -118,6 +119,27 @@ fn a_guarantee_is_a_table_a_csv_and_a_picture_and_classify_keeps_to_it() {
     // Ten images in a bin are never sure to be right 19 times of 20.
     let bound = ["--policy", "target-accuracy", "--ratio", "0.95", "--target-bound", "0.9"];
     assert!(of(&bound).iter().all(|(exit, _)| *exit == 3));
+}
+
+#[test]
+fn a_guarantee_on_imported_weights_says_what_nobody_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("w"), fixtures::state_dict_file()).unwrap();
+    let network = "densenet: { layers_per_block: 1, growth: 2, exits_after: [1] }\n";
+    std::fs::write(at.join("net.yaml"), network).unwrap();
+    succeed(at, &words("import w --network net.yaml --dataset synthetic"));
+    let doubt = "may have been trained on the held-out images";
+    let text = succeed(at, &words("guarantee densenet --at-most 0.5 --threads 1"));
+    assert!(text.contains(doubt), "{text}");
+    std::fs::create_dir(at.join("pictures")).unwrap();
+    picture(&at.join("pictures"), "a.png", 10);
+    for (options, warns) in [("--ratio 1", true), ("--threshold 0.5", false)] {
+        let asked = format!("classify densenet pictures --threads 1 {options}");
+        let output = repro(at, &words(&asked));
+        assert!(output.status.success());
+        assert_eq!(complaint(&output).contains(doubt), warns, "{options}");
+    }
 }
 
 #[test]

@@ -250,6 +250,8 @@ fn a_family_that_lacks_a_position_is_not_judged() {
     let said = complaint(&output);
     let told = "left out: curve `ResNet`: its reference, ResNet at 2, is not trained";
     assert!(said.contains(told), "{said}");
+    let told = "claims about `ResNet` are not judged: ResNet at 2 is not trained";
+    assert!(said.contains(told), "{said}");
     let file = |path: &str| fs::read_to_string(folder.join("results").join(path)).unwrap();
     // On the left the last position is the reference, on the right the network without a classifier.
     assert!(!file("left/figure.csv").contains("ResNet"));

@@ -218,6 +218,12 @@ impl Facts {
         let (mean, std) = (pixels.mean.to_vec(), pixels.std.to_vec());
         Facts { classes, channels: mean.len(), side: pixels.side, mean, std, default_validation }
     }
+
+    /// Those of an image folder of so many classes that is not here. Its usual hold-out depends on
+    /// its images: 0 stands for it.
+    pub fn of_absent_folder(classes: usize) -> Facts {
+        Facts::new(classes, &OF_IMAGENET, 0)
+    }
 }
 
 impl Dataset {
@@ -252,6 +258,13 @@ impl Dataset {
         }
         let row = self.row().context("a data set without a row")?;
         Ok(Facts::new(row.classes, row.pixels, row.default_validation))
+    }
+
+    /// The names of the classes, by label, of `{folder: PATH}`; `None` where it is not here, and of a
+    /// data set with a name.
+    pub fn folder_classes(&self) -> Option<Vec<String>> {
+        let Dataset::Folder(path) = self else { return None };
+        folder::classes(path).ok()
     }
 
     /// Where the files lie; `None` for what is compiled in or made up.
@@ -491,6 +504,11 @@ mod tests {
         let facts = dataset.facts().unwrap();
         assert_eq!((facts.classes, facts.side, facts.default_validation), (2, 224, 2));
         assert_eq!(class_names(&dataset, Path::new("data")), ["rose", "tulip"]);
+        assert_eq!(dataset.folder_classes().unwrap(), ["rose", "tulip"]);
+        let absent = Facts::of_absent_folder(2);
+        assert_eq!(Facts { default_validation: 2, ..absent }, facts);
+        assert_eq!(Dataset::Folder("no/such".into()).folder_classes(), None);
+        assert_eq!(Dataset::Cifar10.folder_classes(), None);
     }
 
     #[test]

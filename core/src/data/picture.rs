@@ -6,8 +6,9 @@ use anyhow::Result;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
+use super::Facts;
 use super::files::transform;
-use super::{Facts, folder};
+use super::folder::{self, LeftOut};
 
 /// A picture as bytes `[C, H, W]`, as the images of a data set with these facts. First a photograph is
 /// turned as its camera says; the flag says whether it was. For colour images of 224 pixels a side it is
@@ -60,16 +61,17 @@ fn square(picture: &RgbImage, side: u32) -> RgbImage {
     imageops::resize(&*cut, side, side, FilterType::Triangle)
 }
 
-/// The image files among `paths`, and in the folders among them at any depth, in order. Hidden ones are
-/// taken where they are named.
+/// The image files among `paths`, and in the folders among them at any depth, in order; and the files in
+/// those folders that are no images by their extensions. Files that are named are all taken, hidden ones
+/// too.
 ///
 /// # Errors
 /// A folder that cannot be listed.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+pub fn find(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, LeftOut)> {
+    let (mut found, mut left_out) = (Vec::new(), LeftOut::default());
     for path in paths {
         if path.is_dir() {
-            let mut inside = folder::below(path, &mut folder::LeftOut::default())?;
+            let mut inside = folder::below(path, &mut left_out)?;
             inside.retain(|path| path.is_file());
             inside.sort();
             found.extend(inside);
@@ -77,7 +79,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             found.push(path.clone());
         }
     }
-    Ok(found)
+    Ok((found, left_out))
 }
 
 #[cfg(test)]
@@ -97,7 +99,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(at("elsewhere"), at("photos/2024")).unwrap();
         std::os::unix::fs::symlink(at("photos"), at("photos/again")).unwrap();
-        let found = find(&[at("photos")]).unwrap();
+        let (found, _) = find(&[at("photos")]).unwrap();
         assert_eq!(found, [at("photos/2024/a.jpg"), at("photos/b.png")]);
     }
 
@@ -134,16 +136,19 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_found_in_folders_in_order_and_other_files_are_not() {
+    fn pictures_are_found_in_folders_in_order_and_other_files_are_counted() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("b")).unwrap();
         for name in ["c.jpg", "b/a.PNG", "b/notes.txt", "d.webp", "._c.jpg", "b/.x.png"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let hidden = folder.path().join("._c.jpg");
-        let found = find(&[folder.path().to_path_buf(), PathBuf::from("x.txt"), hidden]).unwrap();
+        let paths = [folder.path().to_path_buf(), PathBuf::from("x.txt"), hidden];
+        let (found, left_out) = find(&paths).unwrap();
         let names: Vec<_> =
             found.iter().map(|p| p.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["a.PNG", "c.jpg", "d.webp", "x.txt", "._c.jpg"]);
+        let told = left_out.describe().unwrap();
+        assert!(told.starts_with("1 file is left out (.txt: 1)"), "{told}");
     }
 }

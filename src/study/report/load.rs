@@ -38,7 +38,7 @@ pub(super) struct Shown {
 }
 
 /// A row of `claims.csv`.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct ClaimRow {
     pub claim: String,
     pub verdict: String,

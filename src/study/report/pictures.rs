@@ -143,3 +143,17 @@ pub(super) fn trend_of(judged: &ClaimRow, figures: &[&Shown]) -> Option<Trend> {
     let paper = judged.paper.map(|paper| paper / unit);
     (points.len() > 1).then(|| Trend { label: judged.claim.clone(), points, paper })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_effect_is_1_also_where_it_is_below_0() {
+        let row = |paper| ClaimRow { margin: Some(0.02), paper, ..ClaimRow::default() };
+        assert_eq!(unit(&row(Some(-0.05))), Some(-0.05));
+        assert_eq!(unit(&row(Some(0.05))), Some(0.05));
+        assert_eq!(unit(&row(Some(-0.01))), Some(0.04));
+        assert_eq!(unit(&row(None)), Some(0.04));
+    }
+}

@@ -71,7 +71,7 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "Seeds 10, 11, 12: 2 runs. Not trained yet: ResNet at 1 (1 run). |",
         "Trained on 45000 training images; 5000 others are held out",
         "learning.csv has 1 training of 2 epochs. |",
-        "| 2.0 hours of one process for 2 runs, each counted once. |",
+        "| 2.0 hours of one process for 2 trainings, each counted once. |",
         "0 of 1 effects have fewer than three seeds",
         "commit 0123456789 with uncommitted changes, results of format 3, LibTorch 2. |",
         "cifar100, licence: none stated by its authors; SHA-256 of the training data 0123456789ab..., of the test data unknown",
@@ -92,6 +92,53 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
     write_report(&out).unwrap();
     assert_eq!(fs::read_to_string(&written[0]).unwrap(), page);
     assert_eq!(fs::read(out.join("claims.svg")).unwrap(), forest);
+}
+
+#[test]
+fn networks_of_a_joined_line_and_trainings_of_one_name_are_kept_apart() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let figure = out.join("anytime-two");
+    fs::create_dir_all(&figure).unwrap();
+    let write = |name: &str, text: &str| fs::write(figure.join(name), text).unwrap();
+    let network = |name: &str, width| {
+        format!("- {{ name: {name}, mobilenet: {{ width: {width}, stem: cifar }} }}\n")
+    };
+    write(
+        "experiment.yaml",
+        &format!(
+            "figure: anytime\ndataset: cifar100\nvalidation: 5000\nseeds: [10, 11]\n\
+             training: {{ epochs: 10, batch_size: 64, learning_rate: 0.1 }}\nnetworks:\n{}{}\
+             - {{ name: Line, joined: [A, B] }}\n",
+            network("A", 0.25),
+            network("B", 0.5)
+        ),
+    );
+    write("claims.csv", &format!("{}\n", table(&[]).names().join(",")));
+    write(
+        "figure.csv",
+        "curve,network,seed,exit,multiply_adds,accuracy,combine\nLine,A,10,1,5,0.2,single\nLine,A,11,1,5,0.4,single\nLine,B,10,1,9,0.6,single\n",
+    );
+    write(
+        "costs.csv",
+        "network,exit,multiply_adds,multiply_adds_single,multiply_adds_eager,parameters\nA,1,5,5,5,1\nB,1,9,9,9,2\n",
+    );
+    let run = serde_json::json!({
+        "program": "repro", "format": FORMAT, "libtorch": "2", "ended": "2026-01-01T00:00:00Z",
+        "training_seconds": 5400.0, "runs": ["b", "a"], "seconds_of_runs": [3600.0, 1800.0],
+    });
+    write("run.json", &run.to_string());
+    write_report(&out).unwrap();
+    let page = fs::read_to_string(out.join("README.md")).unwrap();
+    for part in [
+        "| Line: A | 30.0 % | 2 |",
+        "| Line: B | 60.0 % | 1 |",
+        "| unknown | none measured |",
+        // `b` is one training that two figures have, `a` was trained twice.
+        "2.5 hours of one process in all, 3 trainings,",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
 }
 
 #[test]
@@ -238,7 +285,7 @@ fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
         text.contains(
             "1 hold, 0 fail. Not measured yet: Fig. 3, left; 8 of 9 effects of Fig. 3, right; Fig. 5"
         ) && text.contains("Runs not trained yet: 1 of 3 (")
-            && text.contains("as shares of those of the `-paper` experiments: 3.3 % and 32 % (Fig. 3, right)."),
+            && text.contains("of the largest MSDNet, ResNet or DenseNet: 3.3 % and 32 % (Fig. 3, right)."),
         "{text}"
     );
     assert!(text.contains("| 0.066 ln | 0.050 [0.030, 0.070] ln | holds |"), "{text}");
