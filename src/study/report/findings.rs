@@ -70,6 +70,9 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         writeln!(text, "{}\n", control::confounded(figures))?;
     }
     text.push_str(&markdown::table("claim | the paper says | paper | here | verdict", shown));
+    for reason in judged.reasons() {
+        writeln!(text, "\n{reason}")?;
+    }
     let rest = judged.effects().filter(|decided| !is_shown(decided));
     let rest: Vec<String> = rest.map(|decided| format!("`{}`", decided.claim.id)).collect();
     if !rest.is_empty() {

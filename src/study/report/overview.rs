@@ -134,6 +134,9 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
         )?;
         let head = "claim | the paper says | paper | here [95 %] | margin | share of the paper's | verdict | seeds | seeds for 80 %";
         page.push_str(&markdown::table(head, judged.effects().map(effect_row)));
+        for reason in judged.reasons() {
+            writeln!(page, "\n{reason}")?;
+        }
     }
     let list = |names: Vec<String>| names.join(", ");
     if !judged.not_measurable.is_empty() {
