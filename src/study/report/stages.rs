@@ -24,7 +24,7 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
          did not stand there yet when a figure's runs began is exploratory for it. So is one that was made when runs of one side \
          had been seen, even if it stood there. `yes` is said of rule, margin and the \
          paper's number; the words may have changed since. The verdicts are those of the program that drew the figure last. \
-         Hours count wherever a run went on. \
+         Hours count wherever a run went on; of an interrupted epoch only the last part. \
          Where several devices trained, device, seed and network change together, so their effects cannot be told apart.\n"
     )?;
     let head = "figure | runs began at commit | did its claims stand there | hours of one process | machine";
@@ -36,7 +36,8 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
     let trainings = seconds_of_trainings(figures);
     writeln!(
         page,
-        "\nTraining took {:.1} hours of one process in all, {}, each counted once though several figures share it.",
+        "\nTraining took {:.1} hours of one process, {}, each counted once though several figures share it. Trainings \
+         whose results are not shown any more are not counted.",
         trainings.iter().sum::<f64>() / 3600.0,
         plural(trainings.len(), "training")
     )?;

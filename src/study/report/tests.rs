@@ -135,7 +135,7 @@ fn networks_of_a_joined_line_and_trainings_of_one_name_are_kept_apart() {
         "| Line: B | 60.0 % | 1 |",
         "| unknown | none measured |",
         // `b` is one training that two figures have, `a` was trained twice.
-        "2.5 hours of one process in all, 3 trainings,",
+        "2.5 hours of one process, 3 trainings,",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
