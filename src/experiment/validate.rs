@@ -65,11 +65,14 @@ impl Experiment {
     /// files are counted; what is wrong with the folder itself is told by the command that reads it.
     fn check_counts(&self) -> Result<()> {
         let is_folder = matches!(self.dataset, Dataset::Folder(_));
-        let (all, facts) = match (self.dataset.training_images(), self.dataset.facts()) {
-            (Err(_) | Ok(0), _) | (_, Err(_)) if is_folder => return Ok(()),
-            (all, facts) => (all?, facts?),
+        let all = match self.dataset.training_images() {
+            Err(_) | Ok(0) if is_folder => return Ok(()),
+            all => all?,
         };
-        let held_out = self.validation.unwrap_or(facts.default_validation);
+        let held_out = match self.validation {
+            Some(held_out) => held_out,
+            None => self.dataset.facts()?.default_validation,
+        };
         ensure!(
             held_out < all,
             "validation: {held_out} images cannot be held out of {all} training images; at most {} can",
