@@ -25,8 +25,8 @@ struct RunFile<'a> {
     began: Option<&'a Began>,
 }
 
-/// Writes the configuration as people read it, what `source` it was imported from, what `began` it,
-/// and the names of the classes of an image folder, which is here.
+/// Writes the configuration as people read it, what `source` it was imported from, the names of the
+/// `classes` of an image folder, and what `began` it.
 ///
 /// # Errors
 /// Names the path.
@@ -35,23 +35,8 @@ pub fn write_run_yaml(
     run: &Run,
     training_data: &str,
     source: Option<&str>,
-    began: Option<&Began>,
-) -> Result<()> {
-    let classes = run.dataset.folder_classes();
-    write_run_yaml_with(path, run, training_data, source, began, classes.as_deref())
-}
-
-/// The same with `classes` as the names of an image folder's classes, which need not be here.
-///
-/// # Errors
-/// Names the path.
-pub fn write_run_yaml_with(
-    path: &Path,
-    run: &Run,
-    training_data: &str,
-    source: Option<&str>,
-    began: Option<&Began>,
     classes: Option<&[String]>,
+    began: Option<&Began>,
 ) -> Result<()> {
     let file = RunFile { format: FORMAT, run, training_data, source, classes, began };
     // Through JSON's model, which writes enums as plain mappings and not as YAML tags.
@@ -160,12 +145,12 @@ mod tests {
             "dataset":{"folder":"pets"},"validation":3,"seed":1,
             "training":{"epochs":2,"schedule":{"cosine":{"warm_up":0.5}}}}"#;
         let run: Run = serde_json::from_str(run).unwrap();
-        write_run_yaml(&path, &run, "digest", None, None).unwrap();
+        write_run_yaml(&path, &run, "digest", None, None, None).unwrap();
         assert_eq!((read_run_yaml(&path), read_began(&path)), (Some(run.clone()), None));
         assert_eq!(read_classes(&path), None);
         // Names that YAML would take for something else.
         let names = ["1", "no", "null", "a: b", "\u{e9}t\u{e9}"].map(String::from);
-        write_run_yaml_with(&path, &run, "digest", None, None, Some(&names)).unwrap();
+        write_run_yaml(&path, &run, "digest", None, Some(&names), None).unwrap();
         assert_eq!((read_run_yaml(&path), read_classes(&path)), (Some(run), Some(names.to_vec())));
         std::fs::write(&path, "run: 3").unwrap();
         assert_eq!(read_run_yaml(&path), None);

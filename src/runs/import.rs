@@ -130,7 +130,7 @@ fn write_run(config: &RunConfig, weights: &Weights, runs: &Path, force: bool) ->
     let source = progress.source.as_deref();
     let (began, classes) = (began.as_ref(), classes.as_deref());
     let Progress { run, data, .. } = progress;
-    runfiles::write_run_yaml_with(&yaml, run, data, source, began, classes)?;
+    runfiles::write_run_yaml(&yaml, run, data, source, classes, began)?;
     if !progress.log.is_empty() {
         atomic::write(&folder.train_csv(), &runfiles::train_csv(&progress.log)?)?;
     }

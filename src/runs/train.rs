@@ -98,7 +98,8 @@ fn train_locked(
     let _threads = Threads::of(began.threads);
     let network = run.network.build(data.input)?;
     let split = data.hold_out()?;
-    runfiles::write_run_yaml(&folder.run_yaml(), run, &train.digest, None, Some(&began))?;
+    let (yaml, classes) = (folder.run_yaml(), run.dataset.folder_classes());
+    runfiles::write_run_yaml(&yaml, run, &train.digest, None, classes.as_deref(), Some(&began))?;
     let held_out = Table::default().count("image", split.validation.iter().copied());
     held_out.write(&folder.holdout_csv())?;
     let job = Job {
