@@ -15,6 +15,7 @@ built_in![
     "anytime-cifar10-paper",
     "anytime-cifar100-cpu",
     "anytime-cifar100-growth16-paper",
+    "anytime-cifar100-long-cpu",
     "anytime-cifar100-paper",
     "anytime-cifar100-public-cpu",
     "anytime-imagenet-paper",
