@@ -133,6 +133,12 @@ impl Entry {
     pub(super) fn expand(&self) -> Result<Vec<Named>> {
         let context = || format!("networks: \"{}\"", self.name);
         ensure!(!self.name.trim().is_empty(), "networks: an entry without a name");
+        // Nobody sees in a table or a legend that two such names differ.
+        ensure!(
+            self.name.trim() == self.name,
+            "networks: \"{}\": the name begins or ends with white space; take it away",
+            self.name
+        );
         let network = self.network().with_context(context)?;
         let named = |member| vec![self.named(self.name.clone(), member)];
         match (network, &self.ensemble, &self.joined) {

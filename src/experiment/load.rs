@@ -25,8 +25,32 @@ pub fn load(which: &str, changes: &[String]) -> Result<(String, Experiment)> {
     let (name, text) = find(which)?;
     let experiment =
         parse_changed(&text, changes).with_context(|| format!("in experiment {which}"))?;
-    experiment.validate().with_context(|| format!("in experiment {which}"))?;
+    experiment
+        .validate()
+        .and_then(|()| check_beside(&name, &experiment))
+        .with_context(|| format!("in experiment {which}"))?;
     Ok((name, experiment))
+}
+
+/// What the experiment called `name` stands beside is another one, of the same figure where it is built in. Any
+/// other name may be that of somebody's own results.
+fn check_beside(name: &str, experiment: &Experiment) -> Result<()> {
+    let Some(judge) = experiment.beside.as_deref() else {
+        return Ok(());
+    };
+    ensure!(
+        judge != name,
+        "beside: \"{judge}\" is this experiment itself; name the one that judges the claims, or leave the key out"
+    );
+    let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == judge) else {
+        return Ok(());
+    };
+    let (other, own) = (parse::<Experiment>(text)?.figure, experiment.figure);
+    ensure!(
+        other == own,
+        "beside: \"{judge}\" is an experiment for {other}, and this one is for {own}; name one for {own}"
+    );
+    Ok(())
 }
 
 /// The file that `which` names: a path, or a name in `experiments/`; none for a built-in experiment.
@@ -210,6 +234,21 @@ networks:
         assert_eq!((channels(0), channels(1)), (6, 8));
         let both = experiment.networks[2].joined.as_deref();
         assert_eq!(both, Some(&["0.5".to_string(), "0.50".to_string()][..]));
+    }
+
+    #[test]
+    fn an_experiment_stands_beside_another_one_of_its_figure() {
+        let said = |judge: &str| {
+            let experiment = parse::<Experiment>(&format!("beside: {judge}\n{NAMED}")).unwrap();
+            check_beside("own", &experiment).err().map_or(String::new(), |e| e.to_string())
+        };
+        assert!(said("own").contains("\"own\" is this experiment itself"), "{}", said("own"));
+        let other = said("fig-intermediate-quick");
+        assert!(other.contains("is an experiment for fig-intermediate"), "{other}");
+        assert!(other.contains("name one for anytime"), "{other}");
+        for fine in ["smoke", "somebodys-own"] {
+            assert_eq!(said(fine), "");
+        }
     }
 
     #[test]

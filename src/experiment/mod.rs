@@ -5,6 +5,7 @@ mod combines;
 mod entry;
 mod explain;
 mod file;
+pub mod labels;
 mod load;
 mod plan;
 mod progress;

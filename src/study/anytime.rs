@@ -6,7 +6,7 @@ use super::Study;
 use crate::eval::anytime;
 use crate::eval::combine::Combine;
 use crate::eval::judge;
-use crate::experiment::{Member, Named};
+use crate::experiment::labels;
 use crate::results::tables::Table;
 use crate::runs::Split;
 
@@ -25,11 +25,12 @@ pub struct Row {
 
 /// All rows: a curve for each way in which the exits of a network or the members of an ensemble
 /// are combined. A network of one exit that is there for an ensemble alone is no curve;
-/// `exits.csv` has its accuracy. Networks that are joined are one curve.
+/// `exits.csv` has its accuracy. Networks that are joined are one curve, in ensembles or not.
 pub fn rows(study: &Study) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (named, place, seed) in study.entries()? {
-        if serves_an_ensemble(study, &named.name) {
+        let own_exits = study.multiply_adds(&named.name).len();
+        if labels::is_for_an_ensemble_alone(&study.plan.members, named, own_exits) {
             continue;
         }
         let (predictions, costs) = study.answers(named, place, Split::Test)?;
@@ -37,8 +38,8 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
         let is_joined = study.curve_of(named) != named.name && study.data.validation > 0;
         let split = is_joined.then_some(Split::Validation);
         let hold_out = split.map(|split| study.answers(named, place, split)).transpose()?;
-        for combine in combines(named, predictions.exits) {
-            let curve = label(study.curve_of(named), combine);
+        for combine in labels::rules_of(named, predictions.exits) {
+            let curve = labels::by_exit(study.curve_of(named), combine);
             let on_hold_out = match &hold_out {
                 Some((predictions, _)) => anytime::points(predictions, combine, &costs)?,
                 None => Vec::new(),
@@ -54,35 +55,6 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
         }
     }
     Ok(rows)
-}
-
-fn serves_an_ensemble(study: &Study, name: &str) -> bool {
-    let mut members = study.plan.members.iter().map(|named| &named.member);
-    study.multiply_adds(name).len() == 1
-        && members.any(
-            |member| matches!(member, Member::Ensemble(names) if names.iter().any(|n| n == name)),
-        )
-}
-
-/// The ways to combine exits that an entry's curves are drawn with.
-fn combines(named: &Named, exits: usize) -> Vec<Combine> {
-    let for_early_exit = named.network().is_some_and(|config| config.is_for_early_exit());
-    match &named.combine {
-        _ if exits == 1 => vec![Combine::Single],
-        Some(rules) => rules.clone(),
-        // The paper does not say which of the two it plots.
-        None if for_early_exit => vec![Combine::Single, Combine::Mean],
-        None => vec![Combine::Single],
-    }
-}
-
-/// The curve's name, which says how exits are combined.
-fn label(name: &str, rule: Combine) -> String {
-    match rule {
-        Combine::Single => name.to_string(),
-        Combine::Mean => format!("{name}, averaged"),
-        other => format!("{name}, {other}"),
-    }
 }
 
 /// The rows as `figure.csv` has them.

@@ -11,7 +11,7 @@ use crate::eval::combine::{self, Combine};
 use crate::eval::judge::{self, Answered, Leavers};
 use crate::eval::policy::{Knobs, Policy};
 use crate::eval::temperature;
-use crate::experiment::Named;
+use crate::experiment::{Named, labels};
 use crate::results::tables::Table;
 use crate::runs::{Split, tell};
 
@@ -58,14 +58,13 @@ fn of_entry(study: &Study, named: &Named, place: usize, seed: u64) -> Result<Vec
     if multiply_adds.len() == 1 {
         return fixed_points(curve, network, seed, &both);
     }
-    let dynamic =
-        if named.fixed { format!("{curve} with dynamic evaluation") } else { curve.to_string() };
+    let dynamic = labels::dynamic(curve, named.fixed);
     let mut rows = Vec::new();
     for setting in settings(study, named) {
         rows.extend(swept(&dynamic, network, seed, &both, &setting)?);
     }
     if named.fixed {
-        let without = format!("{curve} without dynamic evaluation");
+        let without = labels::without_dynamic(curve);
         rows.extend(fixed_points(&without, network, seed, &both)?);
     }
     Ok(rows)

@@ -25,7 +25,7 @@ use crate::eval::Predictions;
 use crate::eval::anytime::{Member as Evaluated, ensemble};
 use crate::eval::figure::Figure;
 use crate::eval::judge;
-use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained};
+use crate::experiment::{Experiment, Member, Named, Plan, Run, Trained, labels};
 use crate::runs::Split;
 use crate::runs::costs::{CostRow, cost_rows};
 use crate::runs::workers::train_tasks;
@@ -106,11 +106,7 @@ impl<'a> Study<'a> {
 
     /// The label of an entry's curve: the name of the curve that joins it with others, or its own.
     pub fn curve_of<'n>(&'n self, named: &'n Named) -> &'n str {
-        let joins = |other: &&Named| match &other.member {
-            Member::Joined(names) => names.contains(&named.name),
-            _ => false,
-        };
-        &self.plan.members.iter().find(joins).unwrap_or(named).name
+        labels::curve_of(&self.plan.members, named)
     }
 
     /// Trains every run that is not finished.

@@ -27,6 +27,22 @@ impl Default for Augmentation {
     }
 }
 
+impl Augmentation {
+    /// Checks that the crop fits images of `height` x `width` pixels.
+    ///
+    /// # Errors
+    /// More pixels of padding than an image has on a side.
+    pub fn check(&self, height: usize, width: usize) -> Result<()> {
+        let most = height.min(width);
+        ensure!(
+            self.crop <= most,
+            "crop: {} pixels of padding around images of {height}x{width}; at most {most} fit",
+            self.crop
+        );
+        Ok(())
+    }
+}
+
 /// What is subtracted from each channel, and what it is then divided by; of pixels from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Normalisation {
@@ -102,16 +118,13 @@ impl Gather {
             return Ok(Gather { order, crop: 0, places: None, coins: None });
         };
         let (_, c, h, w) = images.pixels.size4()?;
+        augmentation.check(h as usize, w as usize).context("augmentation")?;
         let draws: Vec<Vec<Draw>> = batches
             .iter()
             .map(|batch| batch.iter().map(|&i| draw(&augmentation, seed, epoch, i)).collect())
             .collect();
         let crop = augmentation.crop;
         let places = if crop > 0 {
-            ensure!(
-                crop as i64 <= h && crop as i64 <= w,
-                "augmentation: crop: {crop} pixels of padding around images of {h}x{w}"
-            );
             let places = draws.iter().flat_map(|draws| places(draws, crop as i64, [c, h, w]));
             Some(Tensor::f_from_slice(&places.collect::<Vec<i64>>())?.f_to(home)?)
         } else {
