@@ -14,14 +14,15 @@ use crate::results::tables;
 /// Draws the `learning.csv` of several figures: a panel a family, a thin line a run, and the mean of
 /// the runs of one network and of as many epochs; in Fig. 3 the networks of a curve are one whatever
 /// their position. Each table has words that tell its networks from those of the others. A run that
-/// several figures share is drawn once. Writes nothing where no run has a hold-out.
+/// several figures share is drawn once. Writes nothing where no run has a hold-out, and returns whether there
+/// was something to draw.
 ///
 /// Columns read: network, seed, epoch, exit, accuracy.
 ///
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
 /// written.
-pub fn draw(tables: &[(PathBuf, String)], svg: &Path, png: &Path) -> Result<()> {
+pub fn draw(tables: &[(PathBuf, String)], svg: &Path, png: &Path) -> Result<bool> {
     let mut families: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
     for (path, apart) in tables {
         for mut run in read(path)? {
@@ -35,9 +36,18 @@ pub fn draw(tables: &[(PathBuf, String)], svg: &Path, png: &Path) -> Result<()> 
     }
     let charts: Vec<Chart> = families.into_iter().map(|(place, runs)| panel(place, runs)).collect();
     if charts.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    chart::draw(&charts, svg, png)
+    chart::draw(&charts, svg, png)?;
+    Ok(true)
+}
+
+/// Refuses a table that [`draw`] could not read.
+///
+/// # Errors
+/// As [`draw`].
+pub fn check(path: &Path) -> Result<()> {
+    read(path).map(drop)
 }
 
 /// The family that a network's name begins with; the last place is for all others.
@@ -145,7 +155,7 @@ fn panel(place: usize, runs: Vec<Run>) -> Chart {
 mod tests {
     use super::*;
 
-    fn drawn(rows: &str) -> (Result<()>, String) {
+    fn drawn(rows: &str) -> (Result<bool>, String) {
         let header = "network,seed,epoch,learning_rate,loss,exit,accuracy\n";
         let (folder, csv) = tables::written(&format!("{header}{rows}"));
         let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
@@ -161,7 +171,7 @@ mod tests {
                     ResNet without,0,1,0.1,4,1,0.1\nResNet without,0,2,0.1,4,1,0.3\n\
                     MSDNet,0,1,0.1,4,1,0.1\n";
         let (done, svg) = drawn(rows);
-        done.unwrap();
+        assert!(done.unwrap());
         for text in ["\nResNet\n", "\nMSDNet\n", "\nResNet, 2 epochs\n", "\nMSDNet, 1 epoch\n"] {
             assert_eq!(svg.matches(text).count(), 1, "{text}");
         }
@@ -175,7 +185,7 @@ mod tests {
         let (_other, other) = tables::written(&format!("{header}ResNet,0,1,0.1,4,1,0.2\n"));
         let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
         let tables = [(main, ", Fig. 3".to_owned()), (other, String::new())];
-        draw(&tables, &svg, &png).unwrap();
+        assert!(draw(&tables, &svg, &png).unwrap());
         let svg = std::fs::read_to_string(svg).unwrap();
         for text in ["\nResNet, Fig. 3, 1 epoch\n", "\nResNet, 1 epoch\n"] {
             assert_eq!(svg.matches(text).count(), 1, "{text}");
@@ -193,7 +203,7 @@ mod tests {
     #[test]
     fn without_a_hold_out_nothing_is_drawn() {
         let (done, svg) = drawn("MSDNet,0,1,0.1,4,1,\n");
-        done.unwrap();
+        assert!(!done.unwrap());
         assert!(svg.is_empty());
     }
 }

@@ -3,10 +3,11 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use polars::prelude::{Column, CsvReadOptions, CsvWriter, DataFrame, SerReader, SerWriter};
 
 use super::atomic;
+use crate::data::plural;
 
 /// A table that grows a column at a time.
 #[derive(Debug, Default)]
@@ -116,6 +117,19 @@ impl Rows {
         Ok(self.column(column).map(|cell| cell.trim().to_owned()).collect())
     }
 
+    /// Refuses a table that lacks one of these columns, or has an empty cell in one.
+    ///
+    /// # Errors
+    /// Names the column or the cell.
+    pub fn check_filled(&self, columns: &[&str]) -> Result<()> {
+        for column in columns {
+            if let Some(row) = self.text(column)?.iter().position(String::is_empty) {
+                bail!("{}: it is empty", self.cell(column, row));
+            }
+        }
+        Ok(())
+    }
+
     /// A column of finite numbers, one in each row.
     ///
     /// # Errors
@@ -164,13 +178,14 @@ impl Rows {
 /// Reads a CSV with a header, every cell as it stands.
 ///
 /// # Errors
-/// Names the path.
+/// Names the path, and the line that has more or fewer cells than the header.
 pub fn read(path: &Path) -> Result<Rows> {
     let context = || format!("cannot read {}", path.display());
     let bytes = std::fs::read(path).with_context(context)?;
+    check_widths(&bytes).with_context(context)?;
     let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
     let frame = options.into_reader_with_file_handle(Cursor::new(bytes)).finish();
-    let frame = anyhow::Context::with_context(frame, context)?;
+    let frame = frame.map_err(|error| first_line(&error.to_string())).with_context(context)?;
     let mut rows = Rows { path: path.to_owned(), names: Vec::new(), columns: Vec::new() };
     for column in frame.columns() {
         let cells = anyhow::Context::with_context(column.str(), context)?;
@@ -178,6 +193,36 @@ pub fn read(path: &Path) -> Result<Rows> {
         rows.columns.push(cells.iter().map(|cell| cell.unwrap_or_default().to_string()).collect());
     }
     Ok(rows)
+}
+
+/// What is wrong, without the advice for programmers that polars puts below it.
+fn first_line(told: &str) -> anyhow::Error {
+    anyhow!("{}", told.lines().next().unwrap_or_default())
+}
+
+/// Refuses a row that is not as wide as the header, such as the last one of a file that was cut: polars
+/// takes the cells that a row lacks for empty ones.
+fn check_widths(bytes: &[u8]) -> Result<()> {
+    let rows = (1..).zip(split(bytes, b'\n')).filter(|(_, row)| !row.trim_ascii().is_empty());
+    let mut widths = rows.map(|(line, row)| (line, split(row, b',').count()));
+    let Some((_, head)) = widths.next() else {
+        return Ok(());
+    };
+    match widths.find(|(_, cells)| *cells != head) {
+        Some((line, cells)) => {
+            bail!("line {line} has {}, and the head {head}", plural(cells, "cell"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Splits at a byte, but not within quotes.
+fn split(bytes: &[u8], at: u8) -> impl Iterator<Item = &[u8]> {
+    let mut is_quoted = false;
+    bytes.split(move |&byte| {
+        is_quoted ^= byte == b'"';
+        byte == at && !is_quoted
+    })
 }
 
 /// A CSV in a folder of its own.
@@ -246,5 +291,25 @@ mod tests {
         }
         let absent = Path::new("/nowhere/figure.csv");
         assert!(message(read(absent)).contains("/nowhere/figure.csv"));
+    }
+
+    #[test]
+    fn a_row_that_is_not_as_wide_as_the_header_is_told_in_one_line() {
+        let quoted = "x,y\n\"a, \"\"b\"\"\nc\",2\n";
+        assert_eq!(table(quoted).unwrap().text("y").unwrap(), ["2"]);
+        for (row, cells) in [("3", "1 cell,"), ("3,4,5", "3 cells,"), ("\"3,4", "1 cell,")] {
+            let error = message(table(&format!("{quoted}{row}")));
+            assert!(error.contains(&format!(": line 3 has {cells} and the head 2")), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_cell_is_named_where_there_must_be_none() {
+        let rows = table("x,y\na,b\nc,\n").unwrap();
+        rows.check_filled(&["x"]).unwrap();
+        let error = message(rows.check_filled(&["x", "y"]));
+        assert!(error.contains("figure.csv, column `y`, line 3: it is empty"), "{error}");
+        assert!(message(rows.check_filled(&["z"])).contains("no column `z`"));
     }
 }

@@ -114,7 +114,7 @@ fn not_trained(figures: &[Shown]) -> String {
     match missing.len() {
         0 => String::new(),
         all => format!(
-            "\nRuns not trained yet: {} of {}{drawn} (`results/README.md` names them).",
+            "\nRuns of these figures not trained yet: {} of {}{drawn} (`results/README.md` names them).",
             all - kept,
             all + there.len()
         ),

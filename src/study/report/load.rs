@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::super::claims;
 use super::super::kinds::KINDS;
+use super::rows::{ClaimRow, check_judged, rows};
+use super::run;
 use crate::data::plural;
-use crate::eval::claims as judging;
-use crate::eval::judge::Verdict;
+use crate::eval::figure::Figure;
 use crate::eval::named::unique;
-use crate::experiment::{BUILT_IN, Experiment, FORMAT, Plan, Run, claims_yaml};
+use crate::experiment::{BUILT_IN, Experiment, FORMAT, Plan, Run};
+use crate::figures::learning;
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
 use crate::runs::data::input_of;
@@ -35,32 +37,6 @@ pub(super) struct Shown {
     pub summary: Option<Rows>,
     /// Networks with a trained run; none where `exits.csv` is missing.
     trained: Option<HashSet<String>>,
-}
-
-/// A row of `claims.csv`.
-#[derive(Clone, Default)]
-pub(super) struct ClaimRow {
-    pub claim: String,
-    pub verdict: String,
-    pub magnitude: String,
-    pub value: Option<f64>,
-    pub low: Option<f64>,
-    pub high: Option<f64>,
-    pub unit: String,
-    pub margin: Option<f64>,
-    pub paper: Option<f64>,
-    pub ratio: Option<f64>,
-    pub ratio_low: Option<f64>,
-    pub ratio_high: Option<f64>,
-    pub seeds: u64,
-    pub needed: String,
-    pub note: String,
-}
-
-impl ClaimRow {
-    pub(super) fn is_measured(&self) -> bool {
-        self.verdict != "not-measurable"
-    }
 }
 
 /// A row of `positions.csv`, as people read it.
@@ -187,6 +163,11 @@ impl Shown {
         format!("repro {} {}", self.experiment.figure.name(), self.name)
     }
 
+    /// An error of its files, with the way out.
+    pub(super) fn broken(&self, error: &Error) -> Error {
+        broken(&self.folder, &self.command(), error)
+    }
+
     /// A list of `run.json`, or its one value.
     pub(super) fn listed(&self, key: &str) -> Vec<&Value> {
         match &self.run[key] {
@@ -232,20 +213,20 @@ pub(super) fn plan(experiment: &Experiment) -> Result<Plan> {
 /// behind it.
 ///
 /// # Errors
-/// Names the file that is missing or broken, and of results of another version the command that
-/// writes them anew.
+/// Names the file that is missing or broken, and the command that writes the results anew.
 pub(super) fn figures(out: &Path) -> Result<Vec<Shown>> {
     let context = || format!("cannot read {}", out.display());
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(out).with_context(context)? {
         let path = entry.with_context(context)?.path();
-        let name = path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
-        if path.join("run.json").is_file() && !is_scratch(&name) {
+        if is_figure(&path) && !is_scratch(&name_of(&path)) {
             folders.push(path);
         }
     }
     folders.sort();
-    let load = |folder: &PathBuf| load(folder).with_context(|| format!("in {}", folder.display()));
+    let load = |folder: &PathBuf| {
+        load(folder).map_err(|error| broken(folder, &command_of(folder), &error))
+    };
     let mut figures = folders.iter().map(load).collect::<Result<Vec<Shown>>>()?;
     figures.sort_by_key(|figure| {
         let place = KINDS.iter().position(|kind| kind.figure == figure.experiment.figure);
@@ -254,92 +235,121 @@ pub(super) fn figures(out: &Path) -> Result<Vec<Shown>> {
     Ok(figures)
 }
 
+fn name_of(folder: &Path) -> String {
+    folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned())
+}
+
+/// Whether a folder is a figure's. One that has lost its `run.json` still is: it is refused, not left out.
+fn is_figure(folder: &Path) -> bool {
+    // The exact claims need no figure.
+    let is_exact = name_of(folder) == "exact";
+    let has = |file: &str| folder.join(file).is_file();
+    has("run.json") || (!is_exact && (has("figure.csv") || has("claims.csv")))
+}
+
+/// An error of a figure's files, in one line with the way out.
+fn broken(folder: &Path, command: &str, error: &Error) -> Error {
+    anyhow!("in {}: {error:#}; `{command}` writes them anew", folder.display())
+}
+
+/// The command that writes the results in a folder anew. Where `experiment.yaml` does not say which figure they
+/// are of, the shipped experiment of that name does.
+fn command_of(folder: &Path) -> String {
+    let figure_of = |yaml: &str| -> Option<Figure> {
+        let experiment: Value = serde_yaml::from_str(yaml).ok()?;
+        experiment["figure"].as_str()?.parse().ok()
+    };
+    let name = name_of(folder);
+    let own = std::fs::read_to_string(folder.join("experiment.yaml")).unwrap_or_default();
+    let shipped = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
+    let figure = figure_of(&own).or_else(|| figure_of(shipped?.1));
+    format!("repro {} {name}", figure.map_or("FIGURE", Figure::name))
+}
+
 fn load(folder: &Path) -> Result<Shown> {
     let text = |name: &str| -> Result<String> {
         let path = folder.join(name);
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let name = folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     let effective: Value =
         serde_yaml::from_str(&text("experiment.yaml")?).context("experiment.yaml")?;
     let run: Value = serde_json::from_str(&text("run.json")?).context("run.json")?;
-    let claims = read(&folder.join("claims.csv"))?;
-    let figure = effective["figure"].as_str().unwrap_or("FIGURE");
-    let again = format!("`repro {figure} {name}` writes them anew");
-    check(&run, &claims, &again)?;
-    let optional = |name: &str| -> Result<Option<Rows>> {
-        let path = folder.join(name);
-        path.is_file().then(|| read(&path)).transpose()
-    };
-    let (curves, summary) = (read(&folder.join("figure.csv"))?, optional("summary.csv")?);
-    curves.text("curve")?;
-    if let Some(summary) = &summary {
-        summary.text("network")?;
+    let claims = table(&folder.join("claims.csv"), &[], &[])?;
+    check_version(&run, &claims)?;
+    run::check(&run)?;
+    let experiment: Experiment = serde_json::from_value(effective).context("experiment.yaml")?;
+    let claims = rows(&claims, Some(experiment.figure)).context("claims.csv")?;
+    if experiment.beside.is_none() {
+        check_judged(&claims)?;
     }
-    let exits = optional("exits.csv")?;
+    let optional = |name: &str, texts: &[&str], numbers: &[&str]| -> Result<Option<Rows>> {
+        let path = folder.join(name);
+        path.is_file().then(|| table(&path, texts, numbers)).transpose()
+    };
+    if optional("learning.csv", &["network", "seed", "loss"], &[])?.is_some() {
+        learning::check(&folder.join("learning.csv"))?;
+    }
+    let exits = optional("exits.csv", &["network"], &[])?;
     let trained = exits.map(|exits| exits.column("network").map(String::from).collect());
     Ok(Shown {
-        experiment: serde_json::from_value(effective).context("experiment.yaml")?,
+        curves: curves(folder, experiment.figure)?,
+        costs: table(&folder.join("costs.csv"), &["network"], &["multiply_adds", "parameters"])?
+            .filled()?,
+        positions: experiment.figure.is_positional().then(|| positions(folder)).transpose()?,
+        summary: optional("summary.csv", &["network", "measure"], &[])?,
+        experiment,
         run,
-        claims: rows(&claims).with_context(|| format!("claims.csv ({again})"))?,
-        curves,
-        costs: read(&folder.join("costs.csv"))?,
-        positions: optional("positions.csv")?,
-        summary,
+        claims,
         trained,
         folder: folder.to_path_buf(),
-        name,
+        name: name_of(folder),
     })
 }
 
+/// Reads a table whose `texts` are columns without an empty cell, and whose `numbers` have one in each row.
+fn table(path: &Path, texts: &[&str], numbers: &[&str]) -> Result<Rows> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    // A cut within the last cell leaves a row that is as wide as the others.
+    ensure!(bytes.ends_with(b"\n"), "{} is cut: its last line does not end", path.display());
+    let rows = read(path)?;
+    rows.check_filled(texts)?;
+    for column in numbers {
+        rows.numbers(column)?;
+    }
+    Ok(rows)
+}
+
+/// `figure.csv`; there is no figure without a point.
+fn curves(folder: &Path, figure: Figure) -> Result<Rows> {
+    let (own, numbers): (&[&str], &[&str]) = match figure {
+        Figure::FigIntermediate | Figure::FigFinalDegradation => {
+            (&[], &["relative_depth", "accuracy", "reference_accuracy"])
+        }
+        Figure::Anytime => (&["exit", "combine"], &["accuracy"]),
+        Figure::BudgetedBatch | Figure::Ablation => (&[], &["accuracy"]),
+    };
+    let texts = [&["curve", "network", "seed"][..], own].concat();
+    table(&folder.join("figure.csv"), &texts, numbers)?.filled()
+}
+
+/// `positions.csv`, which every figure by position has.
+fn positions(folder: &Path) -> Result<Rows> {
+    let texts = ["curve", "reference", "seeds"];
+    let numbers = ["relative_depth", "loss", "low", "high"];
+    table(&folder.join("positions.csv"), &texts, &numbers)
+}
+
 /// Refuses results of another version of this program, whose numbers and claims mean something else.
-fn check(run: &Value, found: &Rows, again: &str) -> Result<()> {
+fn check_version(run: &Value, found: &Rows) -> Result<()> {
     let format = run["format"].as_u64();
     ensure!(
         format == Some(u64::from(FORMAT)),
-        "run.json: the results are of format {}, and this program's is {FORMAT}; {again}",
+        "run.json: the results are of format {}, and this program's is {FORMAT}",
         format.map_or("unknown".to_string(), |format| format.to_string())
     );
     ensure!(
         found.names() == claims::table(&[]).names(),
-        "claims.csv: the columns are those of another version of this program; {again}"
+        "claims.csv: the columns are those of another version of this program"
     );
     Ok(())
-}
-
-/// The rows of a table with the columns of `claims.csv`.
-pub(super) fn rows(claims: &Rows) -> Result<Vec<ClaimRow>> {
-    let all = judging::parse(claims_yaml()).context("claims.yaml")?;
-    let known: HashSet<&str> = all.iter().map(|claim| claim.id.as_str()).collect();
-    let row = |i: usize| {
-        let cell = |name: &str| claims.column(name).nth(i).unwrap_or_default();
-        let text = |name| cell(name).to_string();
-        let wrong = |name: &str| format!("line {}, column {name}: {}", i + 2, cell(name));
-        let number = |name: &str| -> Result<Option<f64>> {
-            let given = Some(cell(name)).filter(|cell| !cell.is_empty());
-            let finite = |cell: &str| cell.parse().ok().filter(|number: &f64| number.is_finite());
-            given.map(|cell| finite(cell).with_context(|| wrong(name))).transpose()
-        };
-        let verdict = cell("verdict");
-        ensure!(verdict.is_empty() || verdict.parse::<Verdict>().is_ok(), wrong("verdict"));
-        ensure!(known.contains(cell("claim")), "{}, no claim of this program", wrong("claim"));
-        Ok(ClaimRow {
-            claim: text("claim"),
-            verdict: text("verdict"),
-            magnitude: text("magnitude"),
-            value: number("value")?,
-            low: number("low")?,
-            high: number("high")?,
-            unit: text("unit"),
-            margin: number("margin")?,
-            paper: number("paper")?,
-            ratio: number("ratio")?,
-            ratio_low: number("ratio_low")?,
-            ratio_high: number("ratio_high")?,
-            seeds: number("seeds")?.unwrap_or(0.0) as u64,
-            needed: text("needed"),
-            note: text("note"),
-        })
-    };
-    (0..claims.column("claim").count()).map(row).collect()
 }

@@ -11,13 +11,15 @@ mod load;
 mod overview;
 mod pictures;
 mod published;
+mod rows;
+mod run;
 mod section;
 mod stages;
 mod summary;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::claims::{exact_judgements, table};
@@ -40,29 +42,42 @@ pub fn write_report(out: &Path) -> Result<Vec<PathBuf>> {
     atomic::create_folder(&exact)?;
     let exact = exact.join("claims.csv");
     table(&exact_judgements()?).write(&exact)?;
-    let judged = Judged::of(&figures, &load::rows(&read(&exact)?)?)?;
-    pictures::draw(out, &figures, &judged)?;
-    let page = out.join("README.md");
-    let mut text = overview::page(out, &figures, &judged)?;
+    let judged = Judged::of(&figures, &rows::rows(&read(&exact)?, None)?)?;
+    // All that may find fault with the figures' files comes before the first picture is touched.
+    let mut sections = String::new();
     for figure in &figures {
-        section::write(&mut text, figure, &judged)?;
+        let told = section::write(&mut sections, figure, &judged);
+        told.map_err(|error| figure.broken(&error))?;
     }
-    checklist::write(&mut text, &figures, &judged)?;
+    checklist::write(&mut sections, &figures, &judged)?;
+    let readme = with_findings(out, &figures, &judged)?;
+    pictures::draw(out, &figures, &judged)?;
+    // Its beginning shows the pictures that are there.
+    let text = overview::page(out, &figures, &judged)? + &sections;
+    let page = out.join("README.md");
     atomic::write(&page, text.as_bytes())?;
     let mut written = vec![page];
-    written.extend(write_findings(out, &figures, &judged)?);
+    if let Some((path, text)) = readme {
+        atomic::write(&path, text.as_bytes())?;
+        written.push(path);
+    }
     Ok(written)
 }
 
 /// The findings of the figures under `out`, as the README beside it has them between its markers.
 pub fn findings(out: &Path) -> Result<String> {
-    let exact = load::rows(&read(&out.join("exact/claims.csv"))?)?;
+    let exact = rows::rows(&read(&out.join("exact/claims.csv"))?, None)?;
     let figures = load::figures(out)?;
     findings::text(&figures, &Judged::of(&figures, &exact)?)
 }
 
-/// Puts the findings between the markers of the README beside the folder; it need not be there.
-fn write_findings(out: &Path, figures: &[load::Shown], judged: &Judged) -> Result<Option<PathBuf>> {
+/// The README beside the folder, which need not be there: its place, and its text with the findings between its
+/// markers.
+fn with_findings(
+    out: &Path,
+    figures: &[load::Shown],
+    judged: &Judged,
+) -> Result<Option<(PathBuf, String)>> {
     let out = std::path::absolute(out)?;
     let Some(path) = out.parent().map(|folder| folder.join("README.md")) else {
         return Ok(None);
@@ -70,12 +85,8 @@ fn write_findings(out: &Path, figures: &[load::Shown], judged: &Judged) -> Resul
     let Ok(readme) = std::fs::read_to_string(&path) else {
         return Ok(None);
     };
-    let Some(replaced) = findings::replace(&readme, &findings::text(figures, judged)?) else {
-        return Ok(None);
-    };
-    atomic::write(&path, replaced.as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Some(path))
+    let replaced = findings::replace(&readme, &findings::text(figures, judged)?);
+    Ok(replaced.map(|text| (path, text)))
 }
 
 fn plain(value: &Value) -> String {

@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use super::super::kinds::{KINDS, kind};
 use super::claims::{Decided, Judged, effect, papers_and_margin};
-use super::load::{ClaimRow, Shown, training_images};
+use super::load::{Shown, training_images};
+use super::rows::ClaimRow;
 use super::{cell, control, differences, stages};
 use crate::eval::claims::Kind;
 use crate::experiment::Experiment;
@@ -17,7 +18,7 @@ use crate::results::markdown;
 /// Everything before the figures' sections.
 pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<String> {
     let mut page = String::from(
-        "# Results\n\nMade by `repro report` from the tables beside it; no number in its tables is typed by hand.\n\n",
+        "# Results\n\nMade by `repro report` from the tables beside it. Only the likely reasons of what fails are written by hand.\n\n",
     );
     contents(&mut page, figures)?;
     effects(&mut page, judged)?;

@@ -5,40 +5,45 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::super::kinds::{KINDS, Kind as Figure, kind};
-use super::claims::{Decided, Judged, verdict};
+use super::claims::{Decided, Judged};
 use super::differences::{self, CONVOLUTIONAL, classifiers};
-use super::load::{ClaimRow, Shown, training_images};
+use super::load::{Shown, training_images};
+use super::rows::ClaimRow;
 use crate::eval::claims::Kind;
 use crate::eval::named::unique;
 use crate::figures::forest::{self, Claim as Drawn, Outcome};
 use crate::figures::learning;
 use crate::figures::trend::{self, Trend};
 
-/// Draws what there is something to draw for.
+/// Draws what there is something to draw for. A picture of an earlier report stays until its successor is
+/// written, so that a failure takes none away; one that has no successor goes.
 pub(super) fn draw(out: &Path, figures: &[Shown], judged: &Judged) -> Result<()> {
-    let place = |name: &str| (out.join(format!("{name}.svg")), out.join(format!("{name}.png")));
-    // What an earlier report drew and this one does not is not to be shown.
-    for (svg, png) in ["claims", "trend", "learning"].map(place) {
-        for picture in [svg, png].into_iter().filter(|picture| picture.is_file()) {
-            std::fs::remove_file(&picture).with_context(|| picture.display().to_string())?;
-        }
-    }
+    let place = |name: &str| [out.join(format!("{name}.svg")), out.join(format!("{name}.png"))];
     let group = |kind: &Figure| {
         let own = judged.effects().filter(|decided| decided.claim.figure == kind.figure);
         (kind.in_the_paper.to_string(), own.filter_map(drawn).collect())
     };
     let groups: Vec<(String, Vec<Drawn>)> = KINDS.iter().map(group).collect();
-    if groups.iter().any(|(_, claims)| !claims.is_empty()) {
-        let (svg, png) = place("claims");
-        forest::draw(&groups, &svg, &png)?;
-    }
     let panels = trends(figures, judged)?;
-    if !panels.is_empty() {
-        let (svg, png) = place("trend");
-        trend::draw(&panels, &svg, &png)?;
+    let [svg, png] = place("learning");
+    if !learning::draw(&learning_tables(figures), &svg, &png)? {
+        remove([svg, png])?;
     }
-    let (svg, png) = place("learning");
-    learning::draw(&learning_tables(figures), &svg, &png)?;
+    let [svg, png] = place("claims");
+    if groups.iter().any(|(_, claims)| !claims.is_empty()) {
+        forest::draw(&groups, &svg, &png)?;
+    } else {
+        remove([svg, png])?;
+    }
+    let [svg, png] = place("trend");
+    if panels.is_empty() { remove([svg, png]) } else { trend::draw(&panels, &svg, &png) }
+}
+
+/// Removes the pictures of an earlier report that this one does not draw.
+fn remove(pictures: [PathBuf; 2]) -> Result<()> {
+    for picture in pictures.iter().filter(|picture| picture.is_file()) {
+        std::fs::remove_file(picture).with_context(|| picture.display().to_string())?;
+    }
     Ok(())
 }
 
@@ -79,7 +84,7 @@ fn drawn(decided: &Decided) -> Option<Drawn> {
     let within = |a: f64, b: f64| (scaled(a).min(scaled(b)), scaled(a).max(scaled(b)));
     Some(Drawn {
         label: decided.claim.id.clone(),
-        verdict: verdict(row),
+        verdict: decided.verdict(),
         outcome: match row.verdict.as_str() {
             "holds" => Outcome::Holds,
             "fails" => Outcome::Fails,
@@ -95,11 +100,11 @@ fn drawn(decided: &Decided) -> Option<Drawn> {
     })
 }
 
-/// A panel for each figure by position that was trained for several lengths: the figure that judges a
-/// claim, and those that stand beside it with the same data and classifiers.
+/// A panel for each figure that was trained for several lengths: the figure that judges a claim, and those that
+/// stand beside it with the same data and classifiers.
 fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>, f64)>> {
     let mut panels = Vec::new();
-    for judge in figures.iter().filter(|shown| shown.experiment.figure.is_positional()) {
+    for judge in figures {
         let is_point = |shown: &&Shown| {
             let (own, other) = (&judge.experiment, &shown.experiment);
             let is_beside = other.beside.as_ref() == Some(&judge.name) || shown.name == judge.name;

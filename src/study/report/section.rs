@@ -6,7 +6,8 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 
 use super::claims::{Judged, effect, papers_and_margin, verdict};
-use super::load::{ClaimRow, Loss, Shown, images};
+use super::load::{Loss, Shown, images};
+use super::rows::ClaimRow;
 use super::{cell, differences, plain, published, stages, summary};
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;

@@ -34,7 +34,7 @@ fn results(rows: &str) -> tempfile::TempDir {
         "processor": [{"name": "some processor"}], "threads": [1], "device": ["cpu"],
         "training_seconds": 7200.0, "runs": ["a", "b"], "seconds_of_runs": [3600.0, 3600.0],
         "missing": ["resnet-20-2exits-c16-cifar100-seed12-669aeb0fb4116fa5"],
-        "runs_by_device": [{"device": "cpu", "processor": "some processor", "runs": 2, "seeds": [10, 11], "training_seconds": 5400.0}], "commit": ["0123456789abcdef"], "dirty": true, "training_data": "0123456789abcdef",
+        "runs_by_device": [{"device": "cpu", "processor": "some processor", "runs": 2, "seeds": [10, 11], "training_seconds": 5400.0}], "commit": ["0123456789abcdef"], "dirty": true, "training_data": "0123456789abcdef", "test_data": "fedcba9876543210",
     });
     write("run.json", &run.to_string());
     folder
@@ -74,7 +74,7 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
         "| 2.0 hours of one process for 2 trainings, each counted once. |",
         "0 of 1 effects have fewer than three seeds",
         "commit 0123456789 with uncommitted changes, results of format 3, LibTorch 2. |",
-        "cifar100, licence: none stated by its authors; SHA-256 of the training data 0123456789ab..., of the test data unknown",
+        "cifar100, licence: none stated by its authors; SHA-256 of the training data 0123456789ab..., of the test data fedcba987654...",
         "epochs 10 (the paper: 300)",
         "positions 4, at 0.11 to 0.78 of the depth (the paper: 6, at ",
         "cifar100: training images 45000, 5000 others held out; 10 epochs,",
@@ -126,6 +126,8 @@ fn networks_of_a_joined_line_and_trainings_of_one_name_are_kept_apart() {
     let run = serde_json::json!({
         "program": "repro", "format": FORMAT, "libtorch": "2", "ended": "2026-01-01T00:00:00Z",
         "training_seconds": 5400.0, "runs": ["b", "a"], "seconds_of_runs": [3600.0, 1800.0],
+        "commit": [], "device": [], "processor": [], "threads": [],
+        "training_data": "0123456789abcdef", "test_data": "fedcba9876543210",
     });
     write("run.json", &run.to_string());
     write_report(&out).unwrap();
@@ -171,7 +173,7 @@ fn published_weights_are_counted_where_they_are_the_figures_own() {
     let page = page();
     let told = "**Trained and in runs/, but not yet in the figure: ResNet at 1 (1 run).**";
     assert!(page.contains(told) && !page.contains("Not trained yet:"), "{page}");
-    let told = "Runs not trained yet: 0 of 3; 1 more is trained but not yet in the figures (";
+    let told = "Runs of these figures not trained yet: 0 of 3; 1 more is trained but not yet in the figures (";
     assert!(findings(&out).unwrap().contains(told), "{}", findings(&out).unwrap());
 }
 
@@ -219,6 +221,7 @@ fn networks_that_the_experiment_has_gained_since_are_not_trained_yet() {
     let plan = load::plan(&earlier).unwrap();
     let runs = plan.networks.iter().flat_map(|network| &network.runs);
     run["runs"] = runs.map(Run::folder_name).collect();
+    run["seconds_of_runs"] = run["runs"].as_array().unwrap().iter().map(|_| 60.0).collect();
     write("run.json", &run.to_string());
     let page = fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
     assert!(page.contains(&format!("**Not trained yet: {gained} at 1; {gained} at 3;")), "{page}");
@@ -284,7 +287,7 @@ fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
     assert!(
         text.contains(
             "1 hold, 0 fail. Not measured yet: Fig. 3, left; 8 of 9 effects of Fig. 3, right; Fig. 5"
-        ) && text.contains("Runs not trained yet: 1 of 3 (")
+        ) && text.contains("Runs of these figures not trained yet: 1 of 3 (")
             && text.contains("of the largest MSDNet, ResNet or DenseNet: 3.3 % and 32 % (Fig. 3, right)."),
         "{text}"
     );
@@ -327,6 +330,22 @@ fn a_claim_that_cannot_be_read_is_refused_before_anything_is_written() {
         ("holds", "hodls", "line 2, column verdict: hodls"),
         ("0.05,", "NaN,", "line 2, column value: NaN"),
         ("final-resnet-loses-early", "final", "line 2, column claim: final, no claim"),
+        (
+            "final-resnet-loses-early",
+            "intermediate-resnet-early-is-bad",
+            "line 2, column claim: intermediate-resnet-early-is-bad, a claim of fig-intermediate",
+        ),
+        ("final-resnet-loses-early", "exact-imagenet-costs", "a claim of no figure"),
+        ("as-paper", "as-papr", "line 2, column magnitude: as-papr"),
+        ("ln,", "points,", "line 2, column unit: points"),
+        ("ln,", ",", "line 2, column unit: an effect has a unit"),
+        ("0.05,", ",", "line 2, column value: an effect that is measured has one"),
+        ("3,5,1,ResNet", "-3,5,1,ResNet", "line 2, column seeds: -3"),
+        ("3,5,1,ResNet", "2.5,5,1,ResNet", "line 2, column seeds: 2.5"),
+        ("holds,as-paper", ",", "final-resnet-loses-early has 3 seeds and no verdict"),
+        ("1,ResNet\n", "1,ResNet\nfinal-resnet-keeps-late,holds", "claims.csv is cut"),
+        (",1,ResNet\n", ",1\n", "line 2 has 15 cells, and the head 16"),
+        ("\n", "\nfinal-resnet-loses-early,,,0,0,0,ln,1,,,,,1,,1,\n", "a second time"),
     ] {
         let folder = results(&LOSES.replacen(right, wrong, 1));
         let out = folder.path().join("results");
@@ -356,4 +375,57 @@ fn results_of_another_version_are_refused_with_the_command_that_writes_them_anew
         fs::write(figure.join("run.json"), run).unwrap();
         fails(expected);
     }
+}
+
+#[test]
+fn a_damaged_file_is_refused_in_one_line_with_the_way_out_and_what_was_drawn_stays() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let figure = out.join("fig-final-degradation-cifar100-cpu");
+    fs::write(figure.join("exits.csv"), "network,seed\nResNet without,10\n").unwrap();
+    write_report(&out).unwrap();
+    let drawn = ["README.md", "claims.svg", "claims.png", "learning.svg", "learning.png"];
+    let bytes = || drawn.map(|name| fs::read(out.join(name)).unwrap());
+    let before = bytes();
+    let fails = |told: &str| {
+        let error = format!("{:#}", write_report(&out).unwrap_err());
+        let again =
+            "; `repro fig-final-degradation fig-final-degradation-cifar100-cpu` writes them anew";
+        assert!(error.contains(told) && error.ends_with(again), "{told}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(bytes() == before, "{told}");
+    };
+    for (file, right, wrong, told) in [
+        ("learning.csv", "1,0.1\n", "1,0.1,7\n", "line 2 has 8 cells, and the head 7"),
+        ("learning.csv", ",1,0.1,4.0", ",2,0.1,4.0", "do not ascend"),
+        ("figure.csv", "0.53,0.94\n", "0.53,0.9", "figure.csv is cut"),
+        ("figure.csv", ",0.94\n", "\n", "line 2 has 8 cells, and the head 9"),
+        ("figure.csv", "ResNet at 1", "", "column `network`, line 2: it is empty"),
+        ("figure.csv", "0.53", "half", "column `reference_accuracy`, line 2"),
+        ("costs.csv", "8000000,10000\n", "8000000,many\n", "column `parameters`, line 3"),
+        ("positions.csv", "0.03,0.07", "0.03,", "column `high`, line 2: no number"),
+        ("exits.csv", "network", "name", "exits.csv has no column `network`"),
+        ("run.json", "{", "", "run.json: "),
+        ("run.json", "\"ended\"", "\"end\"", "run.json: key `ended` is missing"),
+        ("run.json", "7200.0", "\"7200\"", "key `training_seconds` is not a number of seconds"),
+        ("run.json", "[3600.0,3600.0]", "[3600.0]", "key `seconds_of_runs` has 1 of 2 runs"),
+        ("experiment.yaml", "figure: ", "figures: ", "experiment.yaml: "),
+        ("experiment.yaml", "positions: [1, 3, 5, 7]", "positions: [1, 99]", "experiment.yaml: "),
+    ] {
+        let path = figure.join(file);
+        let whole = fs::read_to_string(&path).unwrap();
+        let damaged = whole.replacen(right, wrong, 1);
+        assert_ne!(whole, damaged, "{file}: {right}");
+        fs::write(&path, damaged).unwrap();
+        fails(told);
+        fs::write(&path, whole).unwrap();
+    }
+    for file in ["experiment.yaml", "run.json", "costs.csv", "figure.csv", "positions.csv"] {
+        let (path, aside) = (figure.join(file), folder.path().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        fails(file);
+        fs::rename(&aside, &path).unwrap();
+    }
+    write_report(&out).unwrap();
+    assert!(bytes() == before);
 }
