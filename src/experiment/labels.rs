@@ -60,7 +60,8 @@ pub fn without_dynamic(curve: &str) -> String {
     format!("{curve} without dynamic evaluation")
 }
 
-/// Refuses an experiment of which two curves would have one label: tables would take them for one.
+/// Refuses an experiment of which two curves would have one label: tables would take them for one. What
+/// pictures add to a label, such as the policy, is not looked at: tables have it in columns of its own.
 pub(super) fn check(experiment: &Experiment, members: &[Named]) -> Result<()> {
     // A figure by position finds labels that differ by itself.
     if experiment.figure.is_positional() {
@@ -100,7 +101,7 @@ fn labels_of(experiment: &Experiment, members: &[Named], named: &Named) -> Vec<S
 }
 
 /// Exits of an entry; none for a joined line, whose curves are those of its networks, and for a
-/// network that is wrong, which is told once it is built.
+/// wrong network, which is reported when it is built.
 fn exits_of(named: &Named) -> Option<usize> {
     match &named.member {
         Member::Network(config) => Some(config.exits().ok()?.len() + 1),

@@ -78,7 +78,7 @@ impl Experiment {
 
     /// The crop fits the images. Those of an image folder are cut in another way, whatever the number.
     fn check_crop(&self) -> Result<()> {
-        // The same wherever the data lie.
+        // Whether it is a folder does not depend on where the data lie.
         if self.dataset.image_folder(Path::new("")).is_some() {
             return Ok(());
         }
@@ -281,7 +281,7 @@ fn check_copies(members: &[Named]) -> Result<()> {
         };
         let mut known: Vec<(&Named, NetworkConfig)> = Vec::new();
         for named in members.iter().filter(|named| names.contains(&named.name)) {
-            // A network that is wrong is told once it is built.
+            // A wrong network is reported when it is built.
             let Some(Ok(config)) = named.network().map(NetworkConfig::canonical) else {
                 continue;
             };

@@ -210,7 +210,7 @@ fn check_widths(bytes: &[u8]) -> Result<()> {
     };
     match widths.find(|(_, cells)| *cells != head) {
         Some((line, cells)) => {
-            bail!("line {line} has {}, and the head {head}", plural(cells, "cell"))
+            bail!("line {line} has {}, and the header {head}", plural(cells, "cell"))
         }
         None => Ok(()),
     }
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(table(quoted).unwrap().text("y").unwrap(), ["2"]);
         for (row, cells) in [("3", "1 cell,"), ("3,4,5", "3 cells,"), ("\"3,4", "1 cell,")] {
             let error = message(table(&format!("{quoted}{row}")));
-            assert!(error.contains(&format!(": line 3 has {cells} and the head 2")), "{error}");
+            assert!(error.contains(&format!(": line 3 has {cells} and the header 2")), "{error}");
             assert_eq!(error.lines().count(), 1, "{error}");
         }
     }

@@ -98,11 +98,7 @@ fn settings(figure: &Shown) -> Result<String> {
 }
 
 fn curves(figure: &Shown) -> Result<String> {
-    let path = figure.folder.join("learning.csv");
-    if !path.is_file() {
-        return Ok("learning.csv is missing.".to_string());
-    }
-    let rows = read(&path)?;
+    let rows = read(&figure.folder.join("learning.csv"))?;
     let mut trainings: Vec<(&str, &str)> =
         rows.column("network").zip(rows.column("seed")).collect();
     trainings.sort_unstable();

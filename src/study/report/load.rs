@@ -35,8 +35,8 @@ pub(super) struct Shown {
     pub positions: Option<Rows>,
     /// `summary.csv`, where the figure has networks that can exit early.
     pub summary: Option<Rows>,
-    /// Networks with a trained run; none where `exits.csv` is missing.
-    trained: Option<HashSet<String>>,
+    /// Networks with a trained run.
+    trained: HashSet<String>,
 }
 
 /// A row of `positions.csv`, as people read it.
@@ -83,7 +83,7 @@ impl Shown {
 
     /// Whether a network of its plan has a trained run.
     pub(super) fn is_trained(&self, network: &str) -> bool {
-        self.trained.as_ref().is_none_or(|names| names.contains(network))
+        self.trained.contains(network)
     }
 
     /// What the figure lacks, in words: runs that are not trained yet, and runs that are trained and
@@ -158,7 +158,7 @@ impl Shown {
         groups.collect::<Vec<_>>().join("; ")
     }
 
-    /// The command that writes the results anew.
+    /// The command that makes the results again.
     pub(super) fn command(&self) -> String {
         format!("repro {} {}", self.experiment.figure.name(), self.name)
     }
@@ -213,7 +213,7 @@ pub(super) fn plan(experiment: &Experiment) -> Result<Plan> {
 /// behind it.
 ///
 /// # Errors
-/// Names the file that is missing or broken, and the command that writes the results anew.
+/// Names the file that is missing or broken, and the command that makes the results again.
 pub(super) fn figures(out: &Path) -> Result<Vec<Shown>> {
     let context = || format!("cannot read {}", out.display());
     let mut folders = Vec::new();
@@ -239,7 +239,8 @@ fn name_of(folder: &Path) -> String {
     folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned())
 }
 
-/// Whether a folder is a figure's. One that has lost its `run.json` still is: it is refused, not left out.
+/// Whether a folder is a figure's. One without its `run.json`, which is written last, still is: it is refused, not
+/// left out.
 fn is_figure(folder: &Path) -> bool {
     // The exact claims need no figure.
     let is_exact = name_of(folder) == "exact";
@@ -249,10 +250,13 @@ fn is_figure(folder: &Path) -> bool {
 
 /// An error of a figure's files, in one line with the way out.
 fn broken(folder: &Path, command: &str, error: &Error) -> Error {
-    anyhow!("in {}: {error:#}; `{command}` writes them anew", folder.display())
+    anyhow!(
+        "in {}: {error:#}; `{command}` makes these results again and trains what is missing",
+        folder.display()
+    )
 }
 
-/// The command that writes the results in a folder anew. Where `experiment.yaml` does not say which figure they
+/// The command that makes the results in a folder again. Where `experiment.yaml` does not say which figure they
 /// are of, the shipped experiment of that name does.
 fn command_of(folder: &Path) -> String {
     let figure_of = |yaml: &str| -> Option<Figure> {
@@ -273,7 +277,8 @@ fn load(folder: &Path) -> Result<Shown> {
     };
     let effective: Value =
         serde_yaml::from_str(&text("experiment.yaml")?).context("experiment.yaml")?;
-    let run: Value = serde_json::from_str(&text("run.json")?).context("run.json")?;
+    let run = text("run.json").context("the figure was not finished")?;
+    let run: Value = serde_json::from_str(&run).context("run.json")?;
     let claims = table(&folder.join("claims.csv"), &[], &[])?;
     check_version(&run, &claims)?;
     run::check(&run)?;
@@ -282,25 +287,22 @@ fn load(folder: &Path) -> Result<Shown> {
     if experiment.beside.is_none() {
         check_judged(&claims)?;
     }
-    let optional = |name: &str, texts: &[&str], numbers: &[&str]| -> Result<Option<Rows>> {
-        let path = folder.join(name);
-        path.is_file().then(|| table(&path, texts, numbers)).transpose()
-    };
-    if optional("learning.csv", &["network", "seed", "loss"], &[])?.is_some() {
-        learning::check(&folder.join("learning.csv"))?;
-    }
-    let exits = optional("exits.csv", &["network"], &[])?;
-    let trained = exits.map(|exits| exits.column("network").map(String::from).collect());
+    let learned = folder.join("learning.csv");
+    table(&learned, &["network", "seed", "loss"], &[])?;
+    learning::check(&learned)?;
+    let exits = table(&folder.join("exits.csv"), &["network"], &[])?;
+    let summary = folder.join("summary.csv");
+    let summary = summary.is_file().then(|| table(&summary, &["network", "measure"], &[]));
     Ok(Shown {
         curves: curves(folder, experiment.figure)?,
         costs: table(&folder.join("costs.csv"), &["network"], &["multiply_adds", "parameters"])?
             .filled()?,
         positions: experiment.figure.is_positional().then(|| positions(folder)).transpose()?,
-        summary: optional("summary.csv", &["network", "measure"], &[])?,
+        summary: summary.transpose()?,
         experiment,
         run,
         claims,
-        trained,
+        trained: exits.column("network").map(String::from).collect(),
         folder: folder.to_path_buf(),
         name: name_of(folder),
     })

@@ -34,8 +34,7 @@ use claims::Judged;
 /// was written for people.
 ///
 /// # Errors
-/// Names the file that is missing or broken, or the command that writes results of another version
-/// anew.
+/// Names the file that is missing or broken, and the command that makes its figure again.
 pub fn write_report(out: &Path) -> Result<Vec<PathBuf>> {
     let figures = load::figures(out)?;
     let exact = out.join("exact");

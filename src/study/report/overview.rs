@@ -31,7 +31,8 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
         page.push_str(
             "\n## With longer training\n\n![Each claim's effect against the images seen in training](trend.svg)\n\n\
              Effects are in units of the paper's; where the paper's effect is below the margin, the unit is twice the margin. The \
-             hollow marks are the paper's own: larger networks, another schedule, other positions. So no line leads to them.\n",
+             hollow marks are the paper's (of `anytime-averaged-above-single` a public run's), with other networks and schedules, in \
+             Fig. 3 also at other positions. So no line leads to them.\n",
         );
     }
     if out.join("learning.svg").is_file() {

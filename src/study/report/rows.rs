@@ -118,8 +118,8 @@ impl Line<'_> {
     /// Refuses a row that no judgement gives: of another figure's claim, or an effect without its numbers.
     fn check(&self, row: &ClaimRow, claim: &Claim, figure: Option<Figure>) -> Result<()> {
         let own = (claim.kind != Kind::Exact).then_some(claim.figure);
-        let whose = own.map_or("no figure", Figure::name);
-        ensure!(own == figure, "{}, a claim of {whose}", self.wrong("claim"));
+        let whose = own.map_or("the counts", Figure::name);
+        ensure!(own == figure, "{}, which belongs to {whose}", self.wrong("claim"));
         // A count has no unit, and where there are fewer than the paper's no number.
         if own.is_none() {
             return Ok(());

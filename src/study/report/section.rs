@@ -73,16 +73,16 @@ fn difference_table(page: &mut String, figure: &Shown) -> Result<()> {
 fn accuracy_table(page: &mut String, figure: &Shown) -> Result<()> {
     let text = |name| figure.curves.text(name);
     let (curves, seeds) = (text("curve")?, text("seed")?);
-    let number = |name| figure.curves.optional_numbers(name);
+    let number = |name| figure.curves.numbers(name);
     let (depths, accuracy) = (number("relative_depth")?, number("accuracy")?);
     let reference = number("reference_accuracy")?;
     let has_reference = figure.experiment.figure == Figure::FigFinalDegradation;
     // Curve and depth, seed, accuracy; every position repeats its reference.
     let mut all: Vec<([String; 2], &str, f64)> = Vec::new();
     for i in 0..curves.len() {
-        let depth = depths[i].map_or(String::new(), |depth| format!("{depth:.2}"));
-        let reference = reference[i].filter(|_| has_reference).map(|a| ("none".to_string(), a));
-        for (depth, accuracy) in reference.into_iter().chain(accuracy[i].map(|a| (depth, a))) {
+        let own = (format!("{:.2}", depths[i]), accuracy[i]);
+        let reference = has_reference.then(|| ("none".to_string(), reference[i]));
+        for (depth, accuracy) in reference.into_iter().chain([own]) {
             all.push(([curves[i].clone(), depth], &seeds[i], accuracy));
         }
     }

@@ -29,6 +29,8 @@ fn results(rows: &str) -> tempfile::TempDir {
         "learning.csv",
         "network,seed,epoch,learning_rate,loss,exit,accuracy\nResNet without,10,1,0.1,4.0,1,0.1\nResNet without,10,2,0.05,3.0,1,0.2\n",
     );
+    let trained = ["without", "at 1", "at 3", "at 5", "at 7"].map(|at| format!("ResNet {at},10\n"));
+    write("exits.csv", &format!("network,seed\n{}", trained.concat()));
     let run = serde_json::json!({
         "program": "repro", "format": FORMAT, "libtorch": "2", "ended": "2026-01-01T00:00:00Z",
         "processor": [{"name": "some processor"}], "threads": [1], "device": ["cpu"],
@@ -94,11 +96,9 @@ fn the_page_has_scope_claims_pictures_and_what_made_them_and_is_the_same_twice()
     assert_eq!(fs::read(out.join("claims.svg")).unwrap(), forest);
 }
 
-#[test]
-fn networks_of_a_joined_line_and_trainings_of_one_name_are_kept_apart() {
-    let folder = results(LOSES);
-    let out = folder.path().join("results");
-    let figure = out.join("anytime-two");
+/// An anytime figure called `name` under `out`: two networks that are joined, trained for so many epochs.
+fn anytime(out: &Path, name: &str, beside: &str, epochs: u32, rows: &str) {
+    let figure = out.join(name);
     fs::create_dir_all(&figure).unwrap();
     let write = |name: &str, text: &str| fs::write(figure.join(name), text).unwrap();
     let network = |name: &str, width| {
@@ -107,14 +107,14 @@ fn networks_of_a_joined_line_and_trainings_of_one_name_are_kept_apart() {
     write(
         "experiment.yaml",
         &format!(
-            "figure: anytime\ndataset: cifar100\nvalidation: 5000\nseeds: [10, 11]\n\
-             training: {{ epochs: 10, batch_size: 64, learning_rate: 0.1 }}\nnetworks:\n{}{}\
+            "figure: anytime\n{beside}dataset: cifar100\nvalidation: 5000\nseeds: [10, 11]\n\
+             training: {{ epochs: {epochs}, batch_size: 64, learning_rate: 0.1 }}\nnetworks:\n{}{}\
              - {{ name: Line, joined: [A, B] }}\n",
             network("A", 0.25),
             network("B", 0.5)
         ),
     );
-    write("claims.csv", &format!("{}\n", table(&[]).names().join(",")));
+    write("claims.csv", &format!("{}\n{rows}", table(&[]).names().join(",")));
     write(
         "figure.csv",
         "curve,network,seed,exit,multiply_adds,accuracy,combine\nLine,A,10,1,5,0.2,single\nLine,A,11,1,5,0.4,single\nLine,B,10,1,9,0.6,single\n",
@@ -130,6 +130,15 @@ fn networks_of_a_joined_line_and_trainings_of_one_name_are_kept_apart() {
         "training_data": "0123456789abcdef", "test_data": "fedcba9876543210",
     });
     write("run.json", &run.to_string());
+    write("exits.csv", "network\nA\nB\n");
+    write("learning.csv", "network,seed,epoch,learning_rate,loss,exit,accuracy\n");
+}
+
+#[test]
+fn networks_of_a_joined_line_and_trainings_of_one_name_are_kept_apart() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    anytime(&out, "anytime-two", "", 10, "");
     write_report(&out).unwrap();
     let page = fs::read_to_string(out.join("README.md")).unwrap();
     for part in [
@@ -203,6 +212,24 @@ fn the_trend_has_every_claim_that_was_measured_at_two_lengths() {
     let keeps = pictures::trend_of(&figures[0].claims[1], &both).unwrap();
     assert_eq!(keeps.points[0], (450_000.0, 0.01 / 0.066, 0.02 / 0.066, 0));
     assert_eq!((keeps.points[1].0, keeps.paper), (90_000.0, Some(-0.003 / 0.066)));
+}
+
+#[test]
+fn a_figure_by_exit_has_a_trend_and_the_reason_for_what_fails_in_it_alone() {
+    const FAILS: &str = "anytime-ensemble-competes-at-lowest,fails,,0.05,0.03,0.07,accuracy,0.02,0.011,,,,3,7,1,MSDNet\n";
+    let folder = tempfile::tempdir().unwrap();
+    let page = || fs::read_to_string(&write_report(folder.path()).unwrap()[0]).unwrap();
+    anytime(folder.path(), "anytime-other", "", 10, FAILS);
+    assert!(!page().contains("Likely reason"), "{}", page());
+    anytime(folder.path(), "anytime-cifar100-cpu", "", 10, FAILS);
+    fs::remove_dir_all(folder.path().join("anytime-other")).unwrap();
+    assert!(page().contains("Likely reason: our MSDNet's first exit"), "{}", page());
+    assert!(!folder.path().join("trend.svg").exists());
+    let beside = "beside: anytime-cifar100-cpu\n";
+    anytime(folder.path(), "anytime-cifar100-long-cpu", beside, 30, FAILS);
+    page();
+    let trend = fs::read_to_string(folder.path().join("trend.svg")).unwrap();
+    assert_eq!(trend.matches("anytime-ensemble-competes-at-lowest").count(), 1, "{trend}");
 }
 
 #[test]
@@ -333,9 +360,9 @@ fn a_claim_that_cannot_be_read_is_refused_before_anything_is_written() {
         (
             "final-resnet-loses-early",
             "intermediate-resnet-early-is-bad",
-            "line 2, column claim: intermediate-resnet-early-is-bad, a claim of fig-intermediate",
+            "line 2, column claim: intermediate-resnet-early-is-bad, which belongs to fig-intermediate",
         ),
-        ("final-resnet-loses-early", "exact-imagenet-costs", "a claim of no figure"),
+        ("final-resnet-loses-early", "exact-imagenet-costs", "which belongs to the counts"),
         ("as-paper", "as-papr", "line 2, column magnitude: as-papr"),
         ("ln,", "points,", "line 2, column unit: points"),
         ("ln,", ",", "line 2, column unit: an effect has a unit"),
@@ -344,13 +371,13 @@ fn a_claim_that_cannot_be_read_is_refused_before_anything_is_written() {
         ("3,5,1,ResNet", "2.5,5,1,ResNet", "line 2, column seeds: 2.5"),
         ("holds,as-paper", ",", "final-resnet-loses-early has 3 seeds and no verdict"),
         ("1,ResNet\n", "1,ResNet\nfinal-resnet-keeps-late,holds", "claims.csv is cut"),
-        (",1,ResNet\n", ",1\n", "line 2 has 15 cells, and the head 16"),
+        (",1,ResNet\n", ",1\n", "line 2 has 15 cells, and the header 16"),
         ("\n", "\nfinal-resnet-loses-early,,,0,0,0,ln,1,,,,,1,,1,\n", "a second time"),
     ] {
         let folder = results(&LOSES.replacen(right, wrong, 1));
         let out = folder.path().join("results");
         let error = format!("{:#}", write_report(&out).unwrap_err());
-        assert!(error.contains(told) && error.contains("writes them anew"), "{error}");
+        assert!(error.contains(told) && error.contains("makes these results again"), "{error}");
         assert!(!out.join("README.md").exists() && !out.join("claims.svg").exists());
     }
 }
@@ -360,7 +387,7 @@ fn results_of_another_version_are_refused_with_the_command_that_writes_them_anew
     let folder = results(LOSES);
     let out = folder.path().join("results");
     let figure = out.join("fig-final-degradation-cifar100-cpu");
-    let again = "`repro fig-final-degradation fig-final-degradation-cifar100-cpu` writes them anew";
+    let again = "`repro fig-final-degradation fig-final-degradation-cifar100-cpu` makes these results again";
     let fails = |expected: &str| {
         let error = format!("{:#}", write_report(&out).unwrap_err());
         assert!(error.contains(expected) && error.contains(again), "{error}");
@@ -382,24 +409,22 @@ fn a_damaged_file_is_refused_in_one_line_with_the_way_out_and_what_was_drawn_sta
     let folder = results(LOSES);
     let out = folder.path().join("results");
     let figure = out.join("fig-final-degradation-cifar100-cpu");
-    fs::write(figure.join("exits.csv"), "network,seed\nResNet without,10\n").unwrap();
     write_report(&out).unwrap();
     let drawn = ["README.md", "claims.svg", "claims.png", "learning.svg", "learning.png"];
     let bytes = || drawn.map(|name| fs::read(out.join(name)).unwrap());
     let before = bytes();
     let fails = |told: &str| {
         let error = format!("{:#}", write_report(&out).unwrap_err());
-        let again =
-            "; `repro fig-final-degradation fig-final-degradation-cifar100-cpu` writes them anew";
+        let again = "; `repro fig-final-degradation fig-final-degradation-cifar100-cpu` makes these results again and trains what is missing";
         assert!(error.contains(told) && error.ends_with(again), "{told}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
         assert!(bytes() == before, "{told}");
     };
     for (file, right, wrong, told) in [
-        ("learning.csv", "1,0.1\n", "1,0.1,7\n", "line 2 has 8 cells, and the head 7"),
+        ("learning.csv", "1,0.1\n", "1,0.1,7\n", "line 2 has 8 cells, and the header 7"),
         ("learning.csv", ",1,0.1,4.0", ",2,0.1,4.0", "do not ascend"),
         ("figure.csv", "0.53,0.94\n", "0.53,0.9", "figure.csv is cut"),
-        ("figure.csv", ",0.94\n", "\n", "line 2 has 8 cells, and the head 9"),
+        ("figure.csv", ",0.94\n", "\n", "line 2 has 8 cells, and the header 9"),
         ("figure.csv", "ResNet at 1", "", "column `network`, line 2: it is empty"),
         ("figure.csv", "0.53", "half", "column `reference_accuracy`, line 2"),
         ("costs.csv", "8000000,10000\n", "8000000,many\n", "column `parameters`, line 3"),
@@ -420,7 +445,8 @@ fn a_damaged_file_is_refused_in_one_line_with_the_way_out_and_what_was_drawn_sta
         fails(told);
         fs::write(&path, whole).unwrap();
     }
-    for file in ["experiment.yaml", "run.json", "costs.csv", "figure.csv", "positions.csv"] {
+    let files = ["experiment.yaml", "run.json", "costs.csv", "figure.csv", "positions.csv"];
+    for file in files.into_iter().chain(["exits.csv", "learning.csv"]) {
         let (path, aside) = (figure.join(file), folder.path().join("aside"));
         fs::rename(&path, &aside).unwrap();
         fails(file);
