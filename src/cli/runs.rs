@@ -116,6 +116,8 @@ fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
         "seed": known.map(|known| known.run.seed),
         "state": state.as_ref().map(State::name),
         "trained": known.is_some_and(Known::is_trained),
+        "readable": folder.is_readable(),
+        "failure": folder.failure(),
         "finished": state == Some(State::Done),
         "epoch": state.map(|state| state.epoch(epochs.unwrap_or(0))),
         "epochs": epochs,
@@ -132,6 +134,10 @@ fn state(row: &Value) -> String {
             format!("finished, {}", plural(epochs as usize, "epoch"))
         }
         (Some("waiting"), Some(0), _) if row["trained"] == true => OTHER_OR_DAMAGED.to_string(),
+        (Some("waiting"), Some(0), _) | (None, ..) if row["readable"] == false => {
+            "its checkpoint cannot be read".to_string()
+        }
+        (None, ..) if row["failure"].is_string() => "failed, not begun".to_string(),
         (Some("waiting"), Some(0), _) | (None, ..) => "not begun".to_string(),
         (Some("waiting"), epoch, epochs) => of(epoch, epochs),
         (Some(state), epoch, epochs) => format!("{state}, {}", of(epoch, epochs)),
@@ -235,11 +241,22 @@ fn chosen(
     for folder in list_runs(runs)? {
         let is_old = older.is_none() || untouched(folder.path()).is_some_and(|time| time >= age);
         let is_new = !chosen.iter().any(|known| known.folder == folder);
-        if is_old && is_new && !is_finished(&folder) {
-            chosen.push(Chosen { folder, is_named: false });
+        if !is_old || !is_new {
+            continue;
+        }
+        match folder.may_be_finished()? {
+            None => chosen.push(Chosen { folder, is_named: false }),
+            Some(why) if !is_finished(&folder) => tell(staying(&folder, &why)),
+            Some(_) => {}
         }
     }
     Ok(chosen)
+}
+
+/// What is said of a run that is not deleted unless it is named.
+fn staying(folder: &RunFolder, why: &str) -> String {
+    let name = folder.name();
+    format!("{}: {why}; it stays (`repro runs clean {name}` deletes it)", folder.path().display())
 }
 
 /// Whether a training came to its end, on whatever data.
@@ -335,8 +352,11 @@ fn delete(chosen: &Chosen) -> Result<()> {
     // Held until the folder is gone, so that no training begins in it meanwhile.
     let lock = folder.try_lock()?;
     ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
-    let name = folder.path().display();
-    ensure!(chosen.is_named || !is_finished(folder), "{name} is finished by now; it stays");
+    if !chosen.is_named
+        && let Some(why) = folder.may_be_finished()?
+    {
+        bail!("{}", staying(folder, &why));
+    }
     std::fs::remove_dir_all(folder.path())
         .with_context(|| format!("cannot delete {}", folder.path().display()))
 }

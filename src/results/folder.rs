@@ -199,6 +199,38 @@ impl RunFolder {
         let paths = [self.checkpoint(), self.previous_checkpoint()];
         paths.iter().find_map(|path| checkpoint::load_progress(path).ok())
     }
+
+    /// Whether a checkpoint can be read, where there is one.
+    pub fn is_readable(&self) -> bool {
+        let paths = [self.checkpoint(), self.previous_checkpoint()];
+        !paths.iter().any(|path| path.exists()) || self.progress().is_some()
+    }
+
+    /// Why a training that came to its end may be lost with the folder: one of its checkpoints, or of
+    /// those set aside, is of the end or cannot be read. None where all are of unfinished trainings.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn may_be_finished(&self) -> Result<Option<String>> {
+        let context = || format!("cannot read {}", self.path.display());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).with_context(context)? {
+            names.push(entry.with_context(context)?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        let why = |name: &String| match checkpoint::load_progress(&self.path.join(name)) {
+            Ok((progress, _)) => {
+                progress.is_finished().then(|| format!("{name} is of a finished training"))
+            }
+            Err(_) => Some(format!("{name} cannot be read")),
+        };
+        Ok(names.iter().filter(|name| is_checkpoint(name)).find_map(why))
+    }
+}
+
+/// Whether a file is a checkpoint, one set aside too, by its name; one that is being written is none.
+fn is_checkpoint(name: &str) -> bool {
+    name.starts_with("checkpoint") && !name.ends_with(".part")
 }
 
 /// Renames `path` to a name with the extension `why`, and a number where there is one already.
@@ -234,7 +266,8 @@ pub fn list_runs(runs: &Path) -> Result<Vec<RunFolder>> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(runs).with_context(context)? {
         let folder = RunFolder::at(entry.with_context(context)?.path());
-        if folder.run_yaml().is_file() || folder.checkpoint().is_file() {
+        let files = [folder.run_yaml(), folder.checkpoint(), folder.failed_txt()];
+        if files.iter().any(|file| file.is_file()) {
             folders.push(folder);
         }
     }

@@ -114,6 +114,25 @@ fn a_finished_run_that_has_only_the_checkpoint_before_is_finished_again() {
 }
 
 #[test]
+fn a_run_whose_checkpoint_cannot_be_read_is_deleted_only_by_its_name() {
+    let (folder, run) = trained();
+    let path = folder.path();
+    fs::remove_file(run.previous_checkpoint()).unwrap();
+    fs::write(run.checkpoint(), "of another version").unwrap();
+    let listed = succeed(path, &["runs", "list"]);
+    assert!(listed.contains("its checkpoint cannot be read"), "{listed}");
+    succeed(path, &["runs", "clean", "--unfinished", "--yes"]);
+    assert!(run.checkpoint().is_file());
+    // Set aside, as a training does that begins anew.
+    let aside = run.checkpoint().with_extension("damaged");
+    fs::rename(run.checkpoint(), &aside).unwrap();
+    succeed(path, &["runs", "clean", "--unfinished", "--yes"]);
+    assert!(aside.is_file());
+    succeed(path, &["runs", "clean", &run.name(), "--yes"]);
+    assert!(!run.path().exists());
+}
+
+#[test]
 fn every_folder_is_told_of_by_its_own_name() {
     let (folder, run) = trained();
     copy_tree(run.path(), &folder.path().join("runs/a-copy"));
