@@ -84,6 +84,10 @@ fn train_locked(
     let training = run.training.as_ref().context("an imported run cannot be trained")?;
     atomic::remove_temporaries(folder.path());
     let train = data.images(Split::Train)?;
+    if !settings.only_train {
+        // Without them the training is of no use.
+        data.images(Split::Test)?;
+    }
     let (found, complaints) = folder.load()?;
     for complaint in complaints {
         settings.say(format!("warning: {complaint}"));

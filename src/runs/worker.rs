@@ -17,7 +17,6 @@ use super::protocol::{End, Event, Order, Report, Task};
 use super::stop::{Interrupted, Stop, watch_signals};
 use super::train::Outcome;
 use crate::cuda::plain;
-use crate::data::Split;
 
 /// How long a worker may still save after its parent has gone.
 const GRACE: Duration = Duration::from_secs(5);
@@ -93,10 +92,6 @@ pub fn carry_out(
     watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
     let known = Known::of(&task.run, &data_sets.settings.places);
-    if !data_sets.settings.only_train {
-        // Before the training, which is of no use without it.
-        known.data(data_sets)?.images(Split::Test)?;
-    }
     let outcome = known.train(&task.name, data_sets, watch)?;
     if outcome != Outcome::Finished || data_sets.settings.only_train {
         return Ok(outcome);
