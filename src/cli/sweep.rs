@@ -8,9 +8,12 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::options::{Compute, Folders, SavingArgs, Workers, change};
 use super::output::{is_open, print};
+use crate::data::plural;
+use crate::results::RunFolder;
+use crate::results::runfiles::read_began;
 use crate::runs::device::{device_name, set_threads};
 use crate::runs::worker::serve;
-use crate::runs::{DataSets, Places, Settings, watch_signals};
+use crate::runs::{DataSets, Places, Settings, tell, watch_signals};
 use crate::study::collect_figures;
 use crate::sweep::{
     Line, Slurm, Status, describe_status, manifest, manifest_text, read_manifest, run_sweep,
@@ -275,7 +278,13 @@ fn collect(args: &CollectArgs) -> Result<()> {
     let settings = args.compute.settings(places, Some(1))?;
     let (experiments, changes) = match &args.which[..] {
         [only] if is_manifest(only) => experiments_of(&read_manifest(only)?)?,
-        all => (all.to_vec(), Vec::new()),
+        [only] if is_jsonl(only) => bail!("there is no manifest {only}"),
+        all => {
+            if let Some(manifest) = all.iter().find(|which| is_jsonl(which)) {
+                bail!("{manifest} is a manifest, and a manifest is given alone");
+            }
+            (all.to_vec(), Vec::new())
+        }
     };
     let (told, failures) = collect_figures(&experiments, &changes, &settings)?;
     print(told);
@@ -289,6 +298,10 @@ fn is_manifest(which: &str) -> bool {
     let is_yaml =
         path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     which == "-" || (path.is_file() && !is_yaml)
+}
+
+fn is_jsonl(which: &str) -> bool {
+    Path::new(which).extension().is_some_and(|extension| extension == "jsonl")
 }
 
 fn experiments_of(lines: &[Line]) -> Result<(Vec<String>, Vec<String>)> {
@@ -313,8 +326,22 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
     ensure!(path != "-", "Slurm's nodes read the manifest; give a file");
     let lines = read_manifest(&path)?;
     let statuses = status_of(&lines, &path, &DataSets::new(&settings));
-    let left = statuses.iter().filter(|s| s.state != "done");
+    let done = statuses.iter().filter(|s| s.state == "done").count();
+    let is_under_way = |s: &&Status| s.state == "running" || s.slurm.is_some();
+    let under_way = statuses.iter().filter(|s| s.state != "done").filter(is_under_way).count();
+    let left = statuses.iter().filter(|s| s.state != "done" && !is_under_way(s));
     let left: Vec<usize> = left.map(|s| s.index).collect();
+    if under_way > 0 {
+        ensure!(
+            !left.is_empty(),
+            "nothing to submit: {} done, {} running or in Slurm's queue; \
+             `repro sweep status {path}` shows them",
+            plural(done, "run"),
+            plural(under_way, "run")
+        );
+        tell(format!("left out: {} running or in Slurm's queue", plural(under_way, "run")));
+    }
+    ensure_threads(&lines, &left, args.cpus, &args.folders.runs)?;
     let absolute =
         |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
     let places = Places {
@@ -331,6 +358,25 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
         device: args.device.clone(),
     };
     print(submit(&args.manifest, &lines, &left, &places, &asked, args.dry_run)?);
+    Ok(())
+}
+
+/// A task's threads are its processors, and a training that goes on keeps those that it began with.
+fn ensure_threads(lines: &[Line], indices: &[usize], cpus: usize, runs: &Path) -> Result<()> {
+    for line in indices.iter().map(|&index| &lines[index]) {
+        let folder = RunFolder::standing_for(runs, &line.run);
+        let began = folder.progress().and_then(|_| read_began(&folder.run_yaml()));
+        if let Some(began) = began.filter(|began| began.threads != cpus) {
+            bail!(
+                "run {} was begun with {} threads, and --cpus {cpus} would go on with others, which changes its \
+                 numbers; give --cpus {}, or delete {} to start it again",
+                line.index,
+                began.threads,
+                began.threads,
+                folder.path().display()
+            );
+        }
+    }
     Ok(())
 }
 

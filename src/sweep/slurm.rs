@@ -78,6 +78,7 @@ fn max_array_size(line: &str) -> Option<usize> {
 /// The jobs of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Jobs {
+    /// The arrays' numbers, separated by commas.
     array: String,
     collect: String,
 }
@@ -125,6 +126,7 @@ pub fn submit(
     if dry_run {
         return Ok(format!("{array}\n{collect}"));
     }
+    let earlier = jobs_of(&manifest).filter(|jobs| !queued(jobs).is_empty());
     atomic::create_folder(&scripts.logs)?;
     let (array_sh, collect_sh) = (scripts.logs.join("array.sh"), scripts.logs.join("collect.sh"));
     atomic::write(&array_sh, array.as_bytes())?;
@@ -141,8 +143,15 @@ pub fn submit(
         manifest.display(),
         scripts.logs.display()
     );
-    let jobs = serde_json::to_string(&Jobs { array, collect })?;
-    atomic::write(&jobs_json(&manifest), format!("{jobs}\n").as_bytes())?;
+    let lost = || {
+        format!(
+            "jobs {array} and {collect} are submitted, but `repro sweep status` will not know them"
+        )
+    };
+    // Tasks that are still in the queue are asked for too.
+    let all = earlier.map_or(array.clone(), |earlier| format!("{array},{}", earlier.array));
+    let jobs = serde_json::to_string(&Jobs { array: all, collect: collect.clone() })?;
+    atomic::write(&jobs_json(&manifest), format!("{jobs}\n").as_bytes()).with_context(lost)?;
     Ok(told)
 }
 
@@ -278,19 +287,24 @@ fn ranges(indices: &[usize]) -> String {
 /// What Slurm's queue says of each index of a submitted manifest; nothing where it was not
 /// submitted or no queue can be asked.
 pub fn queue_of(manifest: &str) -> HashMap<usize, String> {
-    let jobs = std::fs::read_to_string(jobs_json(Path::new(manifest)));
-    let Some(jobs) = jobs.ok().and_then(|text| serde_json::from_str::<Jobs>(&text).ok()) else {
-        return HashMap::new();
-    };
+    jobs_of(Path::new(manifest)).map_or(HashMap::new(), |jobs| queued(&jobs))
+}
+
+fn jobs_of(manifest: &Path) -> Option<Jobs> {
+    let text = std::fs::read_to_string(jobs_json(manifest)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn queued(jobs: &Jobs) -> HashMap<usize, String> {
     let output = Command::new("squeue")
         .args(["--noheader", "--array", "--format=%K|%T|%r", "--jobs"])
         .arg(&jobs.array)
         .output();
     let text = output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned());
-    text.lines().filter_map(queued).collect()
+    text.lines().filter_map(task).collect()
 }
 
-fn queued(line: &str) -> Option<(usize, String)> {
+fn task(line: &str) -> Option<(usize, String)> {
     let mut fields = line.trim().split('|');
     let index = fields.next()?.parse().ok()?;
     let state = fields.next()?.to_lowercase();
@@ -326,9 +340,9 @@ mod tests {
 
     #[test]
     fn a_line_of_the_queue_names_the_index_and_why_it_waits() {
-        assert_eq!(queued("3|PENDING|Resources"), Some((3, "pending (Resources)".to_string())));
-        assert_eq!(queued("11|RUNNING|None"), Some((11, "running".to_string())));
-        assert_eq!(queued("N/A|PENDING|Priority"), None);
+        assert_eq!(task("3|PENDING|Resources"), Some((3, "pending (Resources)".to_string())));
+        assert_eq!(task("11|RUNNING|None"), Some((11, "running".to_string())));
+        assert_eq!(task("N/A|PENDING|Priority"), None);
     }
 
     fn scripts(folder: &str) -> Scripts {
