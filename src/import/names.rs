@@ -49,7 +49,11 @@ impl Chosen {
             .then(|| format!("of the tensors under {key}; also there: {others}"));
         let prefix = (!self.prefix.is_empty())
             .then(|| format!("without the prefix `{}` of their names", self.prefix));
-        let told: Vec<String> = [which, prefix].into_iter().flatten().collect();
+        let passed = (!self.left_over.is_empty()).then(|| {
+            let names = few(self.left_over.iter().map(String::as_str));
+            format!("without others beside them ({names})")
+        });
+        let told: Vec<String> = [which, prefix, passed].into_iter().flatten().collect();
         (!told.is_empty()).then(|| told.join(", "))
     }
 }
@@ -111,15 +115,18 @@ fn best_prefix(wanted: &[String], known: &HashSet<&str>, names: &[String]) -> (S
             }
         }
     }
-    let mut best = (String::new(), 0);
+    let mut best = ("", (0, false));
     for (_, prefix) in prefixes.into_iter().take(TRIED) {
         let bare = names.iter().filter_map(|name| name.strip_prefix(prefix));
         let found = bare.filter(|name| known.contains(name)).count();
-        if found > best.1 {
-            best = (prefix.to_string(), found);
+        // Of equals one that is not called an average, and then the shortest.
+        let score = (found, !prefix.contains("ema"));
+        if found > 0 && score > best.1 {
+            best = (prefix, score);
         }
     }
-    best
+    let (prefix, (found, _)) = best;
+    (prefix.to_string(), found)
 }
 
 fn no_name(wanted: &[String], states: &[State]) -> String {
@@ -140,8 +147,7 @@ fn no_name(wanted: &[String], states: &[State]) -> String {
     )
 }
 
-/// What is missing and what is left over in one line; none where nothing is left over, or nothing is missing
-/// and no file has other tensors.
+/// What is missing and what is left over in one line; none where nothing is missing or nothing is left over.
 pub fn difference(
     wanted: &[String],
     named: &[(String, Tensor)],
@@ -154,16 +160,18 @@ pub fn difference(
     let mut left: Vec<&str> =
         named.iter().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
     left.extend(other.iter().map(String::as_str));
-    if left.is_empty() || (missing.is_empty() && other.is_empty()) {
+    if left.is_empty() || missing.is_empty() {
         return None;
     }
     let (count, of) = (missing.len(), wanted.len());
-    let mut line =
-        format!("{} {} left over ({})", left.len(), are(left.len()), few(left.iter().copied()));
-    if count > 0 {
-        let missing = few(missing.into_iter());
-        line = format!("{count} of {of} tensors {} missing ({missing}), {line}", are(count));
-    }
+    let mut line = format!(
+        "{count} of {of} tensors {} missing ({}), {} {} left over ({})",
+        are(count),
+        few(missing.into_iter()),
+        left.len(),
+        are(left.len()),
+        few(left.iter().copied())
+    );
     let common = common_prefix(&left);
     if !common.is_empty() {
         let names = if left.len() == 1 { "name left over begins" } else { "names left over begin" };
@@ -252,6 +260,23 @@ mod tests {
         let told = found.describe().unwrap();
         assert!(told.contains("under `net`; also there: `model_ema`, `discriminator`"), "{told}");
         assert_eq!(chosen(vec![state("ema", &all)]).describe(), None);
+    }
+
+    #[test]
+    fn what_stands_beside_the_network_is_passed_over_and_told() {
+        let names = |prefix: &str| wanted().iter().map(|n| format!("{prefix}{n}")).collect();
+        let all: [Vec<String>; 3] =
+            [names("ema.module."), names("model."), vec!["criterion.weight".to_string()]];
+        let all: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
+        let found = chosen(vec![state("", &all)]);
+        assert_eq!(bare(&found), wanted());
+        assert_eq!(difference(&wanted(), &found.tensors, &found.left_over), None);
+        let told = found.describe().unwrap();
+        assert!(told.contains("the prefix `model.`"), "{told}");
+        assert!(
+            told.contains("without others beside them (`ema.module.blocks.0.weight`"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -344,8 +344,12 @@ impl Weights {
             let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
             let listed = &wrong[..wrong.len().min(LISTED)];
             bail!(
-                "{} tensors do not fit the network:\n  {}{more}",
-                wrong.len(),
+                "{} not fit the network:\n  {}{more}",
+                if wrong.len() == 1 {
+                    "1 tensor does".to_string()
+                } else {
+                    format!("{} tensors do", wrong.len())
+                },
                 listed.join("\n  ")
             );
         }
