@@ -5,19 +5,15 @@ use anyhow::{Context, Result};
 
 use crate::data::{Dataset, Facts};
 
-/// The facts of a data set; of an image folder that is not here those that the classes `kept` give.
+/// The facts of a data set; of an image folder those that the classes `kept` give, whatever lies there now.
 ///
 /// # Errors
-/// When it is not here and no classes were kept.
+/// When no classes were kept and the folder is not here.
 pub fn facts(dataset: &Dataset, kept: Option<&[String]>) -> Result<Facts> {
-    match kept {
-        Some(kept) if is_absent(dataset) => Ok(Facts::of_absent_folder(kept.len())),
+    match (kept, dataset) {
+        (Some(kept), Dataset::Folder(_)) => Ok(Facts::of_image_folder(kept.len())),
         _ => dataset.facts().with_context(|| needed(dataset)),
     }
-}
-
-fn is_absent(dataset: &Dataset) -> bool {
-    matches!(dataset, Dataset::Folder(_)) && dataset.folder_classes().is_none()
 }
 
 /// What is wrong where the images of a run are not here.
@@ -73,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_here_has_the_facts_of_the_classes_that_were_kept() {
+    fn an_image_folder_has_the_facts_of_the_classes_that_were_kept() {
         let dataset = Dataset::Folder("no/such".into());
         let kept = ["cat", "dog"].map(String::from);
         let found = facts(&dataset, Some(&kept)).unwrap();

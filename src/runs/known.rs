@@ -10,7 +10,7 @@ use tch::{Device, Kind};
 use super::classes;
 use super::context::Places;
 use super::data::{Data, DataSets, input_from};
-use crate::data::{Facts, Split, class_names};
+use crate::data::{Dataset, Facts, Split, class_names};
 use crate::eval::Predictions;
 use crate::experiment::{Progress, Run};
 use crate::nn::{Network, Weights};
@@ -126,10 +126,10 @@ impl Known {
         data.with_context(|| classes::needed(&self.run.dataset))
     }
 
-    /// The facts of its data set; where its image folder is not here, by the classes that it keeps.
+    /// The facts of its data set; of an image folder by the classes that the run keeps.
     ///
     /// # Errors
-    /// When the folder is not here and the run keeps no classes.
+    /// When the run keeps no classes and the folder is not here.
     pub fn facts(&self) -> Result<Facts> {
         classes::facts(&self.run.dataset, self.kept_classes().as_deref())
     }
@@ -224,9 +224,15 @@ impl Known {
         let kept = self.kept_classes();
         let class = kept.and_then(|kept| classes::difference(dataset, &kept));
         let class = class.map_or(String::new(), |told| format!(" ({told})"));
+        let elsewhere = match dataset {
+            Dataset::Folder(_) => {
+                "; `classify` without a policy needs no images: it works where no such folder is"
+            }
+            _ => "",
+        };
         format!(
             "the images in {place} are not those of its training{class}; put those back, or train it anew by the \
-             command of its experiment"
+             command of its experiment{elsewhere}"
         )
     }
 

@@ -114,6 +114,7 @@ impl Known {
         let settings = Settings { device: Device::Cpu, ..data_sets.settings.clone() };
         let data_sets = DataSets::new(&settings);
         self.ensure_done(&data_sets)?;
+        self.ensure_own_classes()?;
         let (network, weights) = self.network(&data_sets)?;
         let engine = Engine::new(&network, &weights, precision)?;
         let data = self.data(&data_sets)?;

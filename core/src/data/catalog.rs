@@ -219,9 +219,9 @@ impl Facts {
         Facts { classes, channels: mean.len(), side: pixels.side, mean, std, default_validation }
     }
 
-    /// Those of an image folder of so many classes that is not here. Its usual hold-out depends on
-    /// its images: 0 stands for it.
-    pub fn of_absent_folder(classes: usize) -> Facts {
+    /// Those of an image folder of so many classes, here or not. Its usual hold-out depends on its
+    /// images: 0 stands for it.
+    pub fn of_image_folder(classes: usize) -> Facts {
         Facts::new(classes, &OF_IMAGENET, 0)
     }
 }
@@ -505,7 +505,7 @@ mod tests {
         assert_eq!((facts.classes, facts.side, facts.default_validation), (2, 224, 2));
         assert_eq!(class_names(&dataset, Path::new("data")), ["rose", "tulip"]);
         assert_eq!(dataset.folder_classes().unwrap(), ["rose", "tulip"]);
-        let absent = Facts::of_absent_folder(2);
+        let absent = Facts::of_image_folder(2);
         assert_eq!(Facts { default_validation: 2, ..absent }, facts);
         assert_eq!(Dataset::Folder("no/such".into()).folder_classes(), None);
         assert_eq!(Dataset::Cifar10.folder_classes(), None);
