@@ -126,7 +126,13 @@ fn images(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if let Some(told) = left_out.describe() {
         tell(format!("warning: {told}"));
     }
-    ensure!(!images.is_empty(), "no image (.{}) is there", EXTENSIONS.join(", ."));
+    let named: Vec<String> = named.iter().map(|path| path.display().to_string()).collect();
+    ensure!(
+        !images.is_empty(),
+        "no image (.{}) is in {}",
+        EXTENSIONS.join(", ."),
+        named.join(", ")
+    );
     Ok(images)
 }
 

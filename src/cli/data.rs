@@ -65,7 +65,7 @@ fn list(data_dir: &Path, out: &mut impl Write) -> Result<()> {
     for dataset in Dataset::named() {
         let state = match dataset.place(data_dir) {
             None => "built in".to_string(),
-            Some(place) if place.is_dir() => format!("in {}", place.display()),
+            Some(place) if holds_files(&place) => format!("in {}", place.display()),
             Some(_) => "not here".to_string(),
         };
         writeln!(out, "{:<19} {:<58} {state}", dataset.to_string(), dataset.describe())?;
@@ -88,7 +88,12 @@ fn list_json(data_dir: &Path, out: &mut impl Write) -> Result<()> {
 }
 
 fn is_here(dataset: &Dataset, data_dir: &Path) -> bool {
-    dataset.place(data_dir).is_none_or(|place| place.is_dir())
+    dataset.place(data_dir).is_none_or(|place| holds_files(&place))
+}
+
+/// A download that failed may leave an empty folder.
+fn holds_files(place: &Path) -> bool {
+    std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn verify_all(name: Option<&Dataset>, data_dir: &Path, out: &mut impl Write) -> Result<()> {
@@ -238,7 +243,10 @@ mod tests {
     #[test]
     fn a_list_says_what_is_here() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("cifar-10-batches-bin")).unwrap();
+        for place in ["cifar-10-batches-bin", "cifar-100-binary"] {
+            std::fs::create_dir(dir.path().join(place)).unwrap();
+        }
+        std::fs::write(dir.path().join("cifar-10-batches-bin/test_batch.bin"), "").unwrap();
         let list = text(|out| list(dir.path(), out));
         let line =
             |name: &str| list.lines().find(|line| line.starts_with(name)).unwrap().to_string();

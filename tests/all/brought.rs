@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fixtures;
-use crate::session::{copy_tree, refused, repro, succeed, text, words};
+use crate::session::{copy_tree, folder_with, refused, repro, succeed, text, words};
 
 const NETWORK: &str = "densenet: { layers_per_block: 1, growth: 2, exits_after: [1] }\n";
 
@@ -248,6 +248,47 @@ fn a_manifest_beyond_slurms_largest_array_is_refused_with_its_name_and_value() {
     assert!(!at.join("submitted").exists());
     assert!(submit("0").status.success());
     assert_eq!(fs::read_to_string(at.join("submitted")).unwrap().lines().count(), 2);
+
+    // What is in the queue is not submitted again.
+    let with_queue = |queue: &str| {
+        let script = format!(
+            "PATH=$PWD/bin:$PATH; printf '#!/bin/sh\\nprintf \"{queue}\"\\n' >bin/squeue; chmod +x bin/squeue; \
+             \"$REPRO\" sweep slurm m.jsonl --dry-run"
+        );
+        bash(at, &script)
+    };
+    let some = with_queue("0|RUNNING|None");
+    assert!(
+        text(&some.stderr).contains("left out: 1 run running or in Slurm's queue"),
+        "{}",
+        text(&some.stderr)
+    );
+    assert!(text(&some.stdout).contains("--array=1"), "{}", text(&some.stdout));
+}
+
+#[test]
+fn weights_of_a_mobilenet_for_large_images_need_its_stem() {
+    let place = folder_with("v2.yaml", "mobilenet_v2: {}\n");
+    let command = "import v2.pth --network v2.yaml --dataset imagenet";
+    let error = refused(place.path(), &words(command), 1);
+    assert!(error.contains("give it `stem: imagenet`"), "{error}");
+}
+
+#[test]
+fn a_run_without_its_test_images_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    pets(&at.join("pets"), "val");
+    fs::write(at.join("p.yaml"), on("pets")).unwrap();
+    fs::write(at.join("m.jsonl"), succeed(at, &["sweep", "plan", "p.yaml"])).unwrap();
+    fs::remove_dir_all(at.join("pets/val")).unwrap();
+    let train = ["sweep", "run", "--manifest", "m.jsonl", "--index", "0", "--threads", "1", "-q"];
+    let error = refused(at, &train, 1);
+    assert!(error.contains("neither test/ nor val/"), "{error}");
+    let status = succeed(at, &["sweep", "status", "m.jsonl", "--once"]);
+    assert!(status.contains("1 failed, 0 waiting") && status.contains("neither test/"), "{status}");
+    let listed = succeed(at, &["runs", "list"]);
+    assert!(listed.contains("failed, not begun"), "{listed}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! ratio of 3/4 to 4/3, resizes it to 224x224 and mirrors half of the images.
 
 mod listing;
+mod memory;
 pub(super) mod transform;
 
 use std::borrow::Cow;
@@ -24,7 +25,8 @@ use super::folder::LeftOut;
 use super::{Change, Split};
 use transform::SIDE;
 
-/// Bytes of decoded images that a split keeps in memory, at most: 4 GiB.
+/// Bytes of decoded images that a split keeps in memory, at most: 4 GiB. Several processes may each
+/// hold as many, so none keeps more where little memory is left.
 const CACHE: u64 = 4 << 30;
 
 /// Bytes of an image as the network sees it.
@@ -226,7 +228,8 @@ impl Shared {
     /// Whether `bytes` more may be kept.
     fn take_room(&self, bytes: u64) -> bool {
         let less = |room: u64| room.checked_sub(bytes);
-        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+        memory::is_spare()
+            && self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 }
 

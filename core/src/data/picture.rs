@@ -72,7 +72,6 @@ pub fn find(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, LeftOut)> {
     for path in paths {
         if path.is_dir() {
             let mut inside = folder::below(path, &mut left_out)?;
-            inside.retain(|path| path.is_file());
             inside.sort();
             found.extend(inside);
         } else {
@@ -101,6 +100,9 @@ mod tests {
         std::os::unix::fs::symlink(at("photos"), at("photos/again")).unwrap();
         let (found, _) = find(&[at("photos")]).unwrap();
         assert_eq!(found, [at("photos/2024/a.jpg"), at("photos/b.png")]);
+        // One that leads nowhere is found, so that reading it says so.
+        std::os::unix::fs::symlink(at("gone.jpg"), at("photos/c.jpg")).unwrap();
+        assert_eq!(find(&[at("photos")]).unwrap().0.last(), Some(&at("photos/c.jpg")));
     }
 
     fn facts(channels: usize, side: usize) -> Facts {

@@ -77,13 +77,17 @@ fn place(root: &Path, split: Split) -> Result<PathBuf> {
     if split != Split::Test {
         return Ok(root.join("train"));
     }
-    for name in ["test", "val"] {
-        let place = root.join(name);
-        if place.is_dir() {
-            return Ok(place);
-        }
+    let mut places: Vec<PathBuf> = ["test", "val"].map(|name| root.join(name)).to_vec();
+    places.retain(|place| place.is_dir());
+    // ImageNet's own test/ has no classes.
+    let classed = places.iter().find(|place| folder::has_folders(place));
+    match classed.or(places.first()) {
+        Some(place) => Ok(place.clone()),
+        None => bail!(
+            "{} holds neither test/ nor val/, which the test images are read from",
+            root.display()
+        ),
     }
-    bail!("{} holds neither test/ nor val/, which the test images are read from", root.display())
 }
 
 /// Folders of more bytes than this are not read whole for their digest.

@@ -125,6 +125,17 @@ fn a_test_part_that_cannot_serve_is_named() {
 }
 
 #[test]
+fn a_test_part_without_classes_is_passed_over_for_one_with_them() {
+    let root = folder();
+    let test = root.path().join("test");
+    std::fs::create_dir(&test).unwrap();
+    std::fs::copy(root.path().join("val/red/0.jpg"), test.join("unlabelled.jpg")).unwrap();
+    assert_eq!(Files::open(root.path(), Split::Test).unwrap().len(), 4);
+    std::fs::remove_dir_all(root.path().join("val")).unwrap();
+    assert!(message(root.path(), Split::Test).contains("expected one folder a class"));
+}
+
+#[test]
 fn a_change_of_a_files_content_changes_the_digest() {
     let root = folder();
     let digest = || Files::open(root.path(), Split::Train).unwrap().digest().unwrap();
