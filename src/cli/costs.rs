@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::output::print;
 use crate::data::Dataset;
 use crate::experiment::load_networks;
-use crate::runs::costs::{cost_rows, costs_csv};
+use crate::runs::costs::{cost_rows, costs_table};
 use crate::runs::data::input_from;
 
 /// Multiply-adds and parameters of every exit, as CSV.
@@ -43,7 +43,7 @@ pub fn run(args: &CostsArgs) -> Result<()> {
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&rows)?).into_bytes()
     } else {
-        costs_csv(&rows)?
+        costs_table(&rows).to_csv()?
     };
     print(text);
     Ok(())

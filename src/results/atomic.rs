@@ -140,6 +140,17 @@ fn put(
     Ok(())
 }
 
+/// Removes a file that need not be there.
+///
+/// # Errors
+/// Names a file that stays.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.with_context(|| format!("cannot remove {}", path.display())),
+    }
+}
+
 /// Removes the files that processes which were killed while they wrote left in `folder`. A file that
 /// is being written is locked, so it stays.
 pub fn remove_temporaries(folder: &Path) {

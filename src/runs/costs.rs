@@ -31,7 +31,7 @@ pub fn cost_rows(networks: &[(String, NetworkConfig)], input: Input) -> Result<V
 }
 
 /// The same as CSV.
-pub fn costs_csv(rows: &[CostRow]) -> Result<Vec<u8>> {
+pub fn costs_table(rows: &[CostRow]) -> Table {
     Table::default()
         .text("network", rows.iter().map(|r| &r.network))
         .count("exit", rows.iter().map(|r| r.exit))
@@ -39,5 +39,4 @@ pub fn costs_csv(rows: &[CostRow]) -> Result<Vec<u8>> {
         .count("multiply_adds_single", rows.iter().map(|r| r.cost.multiply_adds_single))
         .count("multiply_adds_eager", rows.iter().map(|r| r.cost.multiply_adds_eager))
         .count("parameters", rows.iter().map(|r| r.cost.parameters))
-        .to_csv()
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::kinds::{Kind, kind};
+use super::kinds::{Found, Kind, kind};
 use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
 use super::{Origin, Study, claims, standing, summary};
@@ -78,19 +78,25 @@ pub fn finish_figure(
     began: SystemTime,
     ask: Ask,
 ) -> Result<String> {
-    outputs::write_experiment(study, outputs)?;
     let kind = kind(study.plan.figure);
-    // Before the common tables: where there is nothing to draw, older tables stay as they are.
-    let measured = (kind.measure)(study, outputs)?;
-    outputs::write_common(study, outputs)?;
+    // All is computed before a file is touched: where that fails, older results stay as they are.
+    let Found { measured, mut tables } = (kind.measure)(study)?;
+    tables.extend(outputs::common_tables(study)?);
+    let summary = if study.plan.figure.is_positional() { None } else { summary::table(study)? };
     let mut judgements = claims::judgements(kind.figure, &measured)?;
-    write_summary(study, outputs)?;
     let commits = outputs::commits(study);
     standing::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;
     if let Some(judge) = &study.experiment.beside {
         claims::leave_to(judge, &mut judgements);
     }
-    claims::table(&judgements).write(&outputs.file("claims.csv"))?;
+    tables.push(("claims.csv", claims::table(&judgements)));
+    outputs::begin(study, outputs)?;
+    for (name, table) in tables {
+        table.write(&outputs.file(name))?;
+    }
+    if let Some(summary) = summary {
+        summary.write(&outputs.file("summary.csv"))?;
+    }
     draw(study, outputs, kind)?;
     outputs::write_provenance(study, outputs, began)?;
     let failed = claims::failed(&judgements);
@@ -105,21 +111,6 @@ pub fn finish_figure(
     let elsewhere =
         elsewhere.map_or(String::new(), |judge| format!("claims are judged by {judge}\n"));
     Ok(format!("{}{elsewhere}\n{}\n", claims::describe(&judgements), picture.display()))
-}
-
-/// Writes `summary.csv` where a network can exit early; elsewhere that of an earlier figure goes.
-fn write_summary(study: &Study, outputs: &Outputs) -> Result<()> {
-    if study.plan.figure.is_positional() {
-        return Ok(());
-    }
-    let path = outputs.file("summary.csv");
-    match summary::table(study)? {
-        Some(table) => table.write(&path),
-        None if path.is_file() => {
-            std::fs::remove_file(&path).with_context(|| path.display().to_string())
-        }
-        None => Ok(()),
-    }
 }
 
 /// Draws the picture from the CSV just written, with the paper's curves beside ours.

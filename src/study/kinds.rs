@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
-use super::outputs::Outputs;
 use super::{Study, anytime, budgeted, claims, positional};
 use crate::eval::figure::Figure;
 use crate::eval::judge::{Measured, pooled};
 use crate::eval::relative::relate;
 use crate::figures::{self, PaperCurve};
+use crate::results::tables::Table;
 
 /// A figure.
 pub struct Kind {
@@ -20,10 +20,18 @@ pub struct Kind {
     pub panels: [&'static str; 2],
     /// Whether others' published networks are points of it.
     pub has_published: bool,
-    /// Writes `figure.csv` and the tables beside it, and returns what claims are judged by.
-    pub measure: fn(&Study, &Outputs) -> Result<Measured>,
+    /// Measures it from the predictions of its runs.
+    pub measure: fn(&Study) -> Result<Found>,
     /// Draws `figure.csv` with the paper's curves as SVG and PNG.
     pub draw: fn(&Path, &[PaperCurve], &Path, &Path) -> Result<()>,
+}
+
+/// What was measured for a figure.
+pub struct Found {
+    /// What claims are judged by.
+    pub measured: Measured,
+    /// `figure.csv` and the tables beside it that other figures do not have, by their files' names.
+    pub tables: Vec<(&'static str, Table)>,
 }
 
 /// Every figure, in the order of the paper.
@@ -75,42 +83,42 @@ pub fn kind(figure: Figure) -> &'static Kind {
     KINDS.iter().find(|kind| kind.figure == figure).expect("every figure has a row")
 }
 
-fn by_exit(study: &Study, outputs: &Outputs) -> Result<Measured> {
+fn by_exit(study: &Study) -> Result<Found> {
     let rows = anytime::rows(study)?;
     ensure!(
         !rows.is_empty(),
         "nothing can be drawn: every trained network is a member of an ensemble, and no ensemble has all of its members"
     );
-    anytime::table(&rows).write(&outputs.file("figure.csv"))?;
-    anytime::judged(study, rows)
+    let tables = vec![("figure.csv", anytime::table(&rows))];
+    Ok(Found { tables, measured: anytime::judged(study, rows)? })
 }
 
-fn by_budget(study: &Study, outputs: &Outputs) -> Result<Measured> {
+fn by_budget(study: &Study) -> Result<Found> {
     let rows = budgeted::rows(study)?;
-    budgeted::table(&rows).write(&outputs.file("figure.csv"))?;
-    budgeted::taken_table(&rows).write(&outputs.file("exits_taken.csv"))?;
-    budgeted::judged(study, rows)
+    let taken = budgeted::taken_table(&rows);
+    let tables = vec![("figure.csv", budgeted::table(&rows)), ("exits_taken.csv", taken)];
+    Ok(Found { tables, measured: budgeted::judged(study, rows)? })
 }
 
-fn by_position(study: &Study, outputs: &Outputs) -> Result<Measured> {
+fn by_position(study: &Study) -> Result<Found> {
     let figure = study.plan.figure;
     let (networks, mut left_out) = positional::referred(study, positional::networks(study)?);
     let (rows, of_seeds) = relate(&networks, figure);
     left_out.extend(of_seeds);
+    left_out.extend(positional::without_positions(&networks));
     for left_out in &left_out {
         study.settings.say(format!("left out: {left_out}"));
     }
     if rows.is_empty() {
         bail!("nothing can be drawn: {}", left_out.join("; "));
     }
-    positional::table(&rows).write(&outputs.file("figure.csv"))?;
-    let losses = pooled::positions(&networks, figure);
-    claims::positions_table(&losses).write(&outputs.file("positions.csv"))?;
+    let losses = claims::positions_table(&pooled::positions(&networks, figure));
+    let tables = vec![("figure.csv", positional::table(&rows)), ("positions.csv", losses)];
     let (networks, missing) = positional::whole(study, networks);
     for missing in missing {
         study.settings.say(missing);
     }
-    Ok(Measured::Positions(networks))
+    Ok(Found { tables, measured: Measured::Positions(networks) })
 }
 
 #[cfg(test)]

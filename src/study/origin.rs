@@ -35,7 +35,7 @@ impl Origin {
     /// same file with other settings will be replaced, and a message says so.
     ///
     /// # Errors
-    /// When the folder holds the results of another file that says something else.
+    /// Those of [`Origin::check`].
     pub fn claim(&self, folder: &Path, effective: &str) -> Result<()> {
         let replaces = self.check(folder, effective)?;
         if !folder.join("figure.csv").is_file() {
@@ -53,7 +53,7 @@ impl Origin {
     /// Writes `experiment.yaml`.
     ///
     /// # Errors
-    /// Those of [`Origin::claim`]: another process may have claimed the folder meanwhile.
+    /// Those of [`Origin::check`]: another process may have claimed the folder meanwhile.
     pub fn write(&self, folder: &Path, effective: &str) -> Result<()> {
         self.check(folder, effective)?;
         let text = format!("{MARK}{}\n{effective}", self.seen_from(folder)?);
@@ -61,7 +61,10 @@ impl Origin {
     }
 
     /// Whether other settings of the same file are in the folder.
-    fn check(&self, folder: &Path, effective: &str) -> Result<bool> {
+    ///
+    /// # Errors
+    /// When the folder holds the results of another file that says something else.
+    pub fn check(&self, folder: &Path, effective: &str) -> Result<bool> {
         let Ok(text) = fs::read_to_string(place(folder)) else {
             return Ok(false);
         };

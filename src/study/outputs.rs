@@ -14,7 +14,7 @@ use crate::experiment::{FORMAT, Run};
 use crate::results::began::Began;
 use crate::results::tables::{self, Table};
 use crate::results::{RunFolder, atomic, runfiles};
-use crate::runs::costs::costs_csv;
+use crate::runs::costs::costs_table;
 use crate::runs::device::cores;
 use crate::runs::machine;
 use crate::runs::provenance;
@@ -44,19 +44,27 @@ impl Outputs {
     }
 }
 
-/// The effective experiment, which also says whose results these are.
+/// Begins to replace what is in the folder. `experiment.yaml` says whose results these are. `run.json`
+/// is written last, so without it the results are unfinished. An earlier figure's summary goes, since
+/// not every figure has one.
 ///
 /// # Errors
-/// When another experiment of the same name has taken the folder meanwhile.
-pub fn write_experiment(study: &Study, outputs: &Outputs) -> Result<()> {
+/// When another experiment of the same name has taken the folder meanwhile, or a file stays.
+pub fn begin(study: &Study, outputs: &Outputs) -> Result<()> {
+    outputs.origin.check(&outputs.folder, &effective(study)?)?;
+    for name in ["run.json", "summary.csv"] {
+        atomic::remove(&outputs.file(name))?;
+    }
     outputs.origin.write(&outputs.folder, &effective(study)?)
 }
 
 /// Costs, learning curves, and scores of every exit.
-pub fn write_common(study: &Study, outputs: &Outputs) -> Result<()> {
-    atomic::write(&outputs.file("costs.csv"), &costs_csv(&study.costs)?)?;
-    learning_table(study)?.write(&outputs.file("learning.csv"))?;
-    exits_table(study)?.write(&outputs.file("exits.csv"))
+pub fn common_tables(study: &Study) -> Result<[(&'static str, Table); 3]> {
+    Ok([
+        ("costs.csv", costs_table(&study.costs)),
+        ("learning.csv", learning_table(study)?),
+        ("exits.csv", exits_table(study)?),
+    ])
 }
 
 /// The experiment with all that the command line changed, as YAML.

@@ -7,6 +7,7 @@ use crate::eval::anytime;
 use crate::eval::combine::Combine;
 use crate::eval::figure::Figure;
 use crate::eval::judge::Network;
+use crate::eval::named::unique;
 use crate::eval::relative::RelativeRow;
 use crate::experiment::Trained;
 use crate::results::tables::Table;
@@ -56,6 +57,20 @@ pub fn referred(study: &Study, networks: Vec<Network>) -> (Vec<Network>, Vec<Str
     });
     let is_referred = |network: &Network| lacking.iter().all(|other| other.curve != network.curve);
     (networks.into_iter().filter(is_referred).collect(), told.collect())
+}
+
+/// Tells the families of which nothing but the network without an intermediate classifier is trained.
+pub fn without_positions(networks: &[Network]) -> Vec<String> {
+    let curves = unique(networks.iter().map(|network| &network.curve));
+    let has_position = |curve: &&String| {
+        networks.iter().any(|network| network.curve == **curve && network.position.is_some())
+    };
+    let lacking = curves.into_iter().filter(|curve| !has_position(curve));
+    lacking
+        .map(|curve| {
+            format!("curve `{curve}`: no network with an intermediate classifier is trained")
+        })
+        .collect()
 }
 
 /// The networks that are judged: those of families of which every network is trained with some seed, since a

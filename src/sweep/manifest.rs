@@ -58,7 +58,9 @@ fn parse(text: &str) -> Result<Vec<Line>> {
         if line.trim().is_empty() {
             continue;
         }
-        let line: Line = serde_json::from_str(line).with_context(|| format!("line {number}"))?;
+        let line: Line = serde_json::from_str(line).with_context(|| {
+            format!("line {number} is not of a manifest; `repro sweep plan EXPERIMENT > FILE` writes one")
+        })?;
         ensure!(
             line.index == lines.len(),
             "line {number}: index {}, expected {}; a manifest is not to be cut or sorted",

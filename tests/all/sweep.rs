@@ -262,6 +262,43 @@ fn a_family_that_lacks_a_position_is_not_judged() {
 }
 
 #[test]
+fn a_figure_of_references_alone_says_what_is_missing() {
+    let experiment = format!(
+        "figure: fig-final-degradation\n{TRAINING}seeds: [0]\n\
+         training: {{ epochs: 1, batch_size: 50, learning_rate: 0.1 }}\n\
+         networks:\n  \
+         - name: ResNet\n    \
+           resnet: {{ blocks_per_stage: 1, channels: 4 }}\n    \
+           positions: [1]\n"
+    );
+    let place = folder_with("x.yaml", &experiment);
+    let folder = place.path();
+    let manifest = succeed(folder, &words("sweep plan x.yaml"));
+    let reference = manifest.lines().position(|line| line.contains("ResNet without")).unwrap();
+    fs::write(folder.join("m.jsonl"), &manifest).unwrap();
+    let args = format!("sweep run --manifest m.jsonl --index {reference} --threads 1 -q");
+    succeed(folder, &words(&args));
+    let said = refused(folder, &words("sweep collect m.jsonl --threads 1 -q"), 1);
+    let told = "curve `ResNet`: no network with an intermediate classifier is trained";
+    assert!(said.contains(told), "{said}");
+}
+
+#[test]
+fn what_is_no_manifest_is_refused_with_the_command_that_writes_one() {
+    let place = folder_with("x.yaml", &anytime("[0]", 1, "0.1"));
+    let folder = place.path();
+    fs::write(folder.join("m.jsonl"), succeed(folder, &words("sweep plan x.yaml"))).unwrap();
+    for (command, told) in [
+        ("sweep run --manifest x.yaml", "`repro sweep plan EXPERIMENT > FILE` writes one"),
+        ("sweep collect none.jsonl", "there is no manifest none.jsonl"),
+        ("sweep collect m.jsonl x.yaml", "m.jsonl is a manifest, and a manifest is given alone"),
+    ] {
+        let said = refused(folder, &words(command), 1);
+        assert!(said.contains(told), "{command}: {said}");
+    }
+}
+
+#[test]
 fn a_line_of_several_networks_is_judged_once_all_of_them_are_there() {
     let experiment = format!(
         "figure: budgeted-batch\n{TRAINING}seeds: [0]\n\
@@ -314,12 +351,16 @@ fn a_member_of_an_ensemble_that_is_not_whole_is_no_figure() {
     succeed(folder, &words("sweep run --manifest m.jsonl --index 0 --threads 1 -q"));
     let results = folder.join("results/x");
     fs::create_dir_all(&results).unwrap();
-    fs::write(results.join("costs.csv"), "of an earlier figure").unwrap();
+    let earlier = ["costs.csv", "experiment.yaml", "figure.csv", "run.json"];
+    for file in earlier {
+        fs::write(results.join(file), "of an earlier figure").unwrap();
+    }
     let said = refused(folder, &words("sweep collect m.jsonl --threads 1 -q"), 1);
     assert!(said.contains("nothing can be drawn"), "{said}");
-    // `experiment.yaml` takes the folder; no table was written.
-    assert_eq!(fs::read_to_string(results.join("costs.csv")).unwrap(), "of an earlier figure");
-    assert_eq!(fs::read_dir(&results).unwrap().count(), 2);
+    for file in earlier {
+        assert_eq!(fs::read_to_string(results.join(file)).unwrap(), "of an earlier figure");
+    }
+    assert_eq!(fs::read_dir(&results).unwrap().count(), earlier.len());
 }
 
 #[test]
