@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Out;
-use crate::data::catalog::{Dataset, class_names};
+use crate::data::catalog::{Dataset, class_names, holds_files};
 use crate::data::fetch::{Fetched, Mirror, fetch};
 use crate::data::verify::{Report, SplitReport, verify};
 
@@ -89,11 +89,6 @@ fn list_json(data_dir: &Path, out: &mut impl Write) -> Result<()> {
 
 fn is_here(dataset: &Dataset, data_dir: &Path) -> bool {
     dataset.place(data_dir).is_none_or(|place| holds_files(&place))
-}
-
-/// A download that failed may leave an empty folder.
-fn holds_files(place: &Path) -> bool {
-    std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn verify_all(name: Option<&Dataset>, data_dir: &Path, out: &mut impl Write) -> Result<()> {

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use super::options::Folders;
 use super::output::print_path;
 use crate::data::Dataset;
-use crate::experiment::load_networks;
+use crate::experiment::{network_text, networks_of};
 use crate::look::card::export_card;
+use crate::models::NetworkConfig;
 use crate::results::RunFolder;
 use crate::runs::data::input_of;
 use crate::runs::import::{Import, export_run, import_card, import_run};
@@ -95,11 +96,20 @@ pub fn import(args: &ImportArgs) -> Result<()> {
 }
 
 fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result<RunFolder> {
-    let (networks, _) = load_networks(network)?;
+    let text = network_text(network)?;
+    let (networks, _) = networks_of(&text).with_context(|| format!("in {network}"))?;
     let [(_, config)] = &networks[..] else {
         bail!("{network} holds {} networks; weights are those of one", networks.len());
     };
-    config.build(input_of(dataset)?).with_context(|| network.to_owned())?;
+    let input = input_of(dataset)?;
+    config.build(input).with_context(|| network.to_owned())?;
+    let has_stem = text.contains("stem");
+    ensure!(
+        has_stem || input.side <= SMALL || !takes_either_stem(config),
+        "{network}: `stem` is not given, and a {}'s weights fit with either; write `stem: imagenet` for torchvision's \
+         weights, or `stem: cifar` if they were trained so",
+        config.family()
+    );
     import_run(&Import {
         weights: &args.weights,
         network: config,
@@ -108,6 +118,14 @@ fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result
         runs: &args.run,
         force: args.force,
     })
+}
+
+/// Largest side, in pixels, of the images that a stem for small ones, the default, is made for.
+const SMALL: usize = 64;
+
+/// A stem of these networks differs by its strides alone, so the weights cannot say which one they are for.
+fn takes_either_stem(config: &NetworkConfig) -> bool {
+    matches!(config, NetworkConfig::Mobilenet(_) | NetworkConfig::MobilenetV2(_))
 }
 
 /// Exports a run and prints the file's name.

@@ -62,7 +62,7 @@ enum Command {
     Clean {
         /// Names of runs, or beginnings of them
         named: Vec<String>,
-        /// All runs that are not finished
+        /// All runs that are not finished; one with a checkpoint that cannot be read stays
         #[arg(long)]
         unfinished: bool,
         /// All runs that are not finished and were not touched for so many days
@@ -110,15 +110,16 @@ fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
     let known = known.as_ref();
     let state = known.map(|known| known.state(data_sets));
     let epochs = known.and_then(|known| Some(known.run.training.as_ref()?.epochs));
+    let is_read = folder.progress().is_some();
+    let kept = if is_read { None } else { folder.may_be_finished().unwrap_or_default() };
     json!({
         "run": folder.name(),
         "dataset": known.map(|known| known.run.dataset.to_string()),
         "seed": known.map(|known| known.run.seed),
         "state": state.as_ref().map(State::name),
         "trained": known.is_some_and(Known::is_trained),
-        "readable": folder.is_readable(),
-        "failure": folder.failure(),
         "finished": state == Some(State::Done),
+        "kept": kept,
         "epoch": state.map(|state| state.epoch(epochs.unwrap_or(0))),
         "epochs": epochs,
         "bytes": size_of(folder.path()),
@@ -134,11 +135,9 @@ fn state(row: &Value) -> String {
             format!("finished, {}", plural(epochs as usize, "epoch"))
         }
         (Some("waiting"), Some(0), _) if row["trained"] == true => OTHER_OR_DAMAGED.to_string(),
-        (Some("waiting"), Some(0), _) | (None, ..) if row["readable"] == false => {
-            "its checkpoint cannot be read".to_string()
+        (Some("waiting"), Some(0), _) | (None, ..) => {
+            row["kept"].as_str().unwrap_or("not begun").to_string()
         }
-        (None, ..) if row["failure"].is_string() => "failed, not begun".to_string(),
-        (Some("waiting"), Some(0), _) | (None, ..) => "not begun".to_string(),
         (Some("waiting"), epoch, epochs) => of(epoch, epochs),
         (Some(state), epoch, epochs) => format!("{state}, {}", of(epoch, epochs)),
     }
@@ -255,8 +254,12 @@ fn chosen(
 
 /// What is said of a run that is not deleted unless it is named.
 fn staying(folder: &RunFolder, why: &str) -> String {
-    let name = folder.name();
-    format!("{}: {why}; it stays (`repro runs clean {name}` deletes it)", folder.path().display())
+    let (path, name) = (folder.path(), folder.name());
+    let runs = path.parent().unwrap_or(Path::new("")).display();
+    format!(
+        "{}: {why}; the run stays, and `repro runs clean {name} --runs {runs}` deletes it",
+        path.display()
+    )
 }
 
 /// Whether a training came to its end, on whatever data.

@@ -9,8 +9,6 @@ use anyhow::{Context, Result, bail, ensure};
 use super::options::{Compute, Folders, SavingArgs, Workers, change};
 use super::output::{is_open, print};
 use crate::data::plural;
-use crate::results::RunFolder;
-use crate::results::runfiles::read_began;
 use crate::runs::device::{device_name, set_threads};
 use crate::runs::worker::serve;
 use crate::runs::{DataSets, Places, Settings, tell, watch_signals};
@@ -341,7 +339,6 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
         );
         tell(format!("left out: {} running or in Slurm's queue", plural(under_way, "run")));
     }
-    ensure_threads(&lines, &left, args.cpus, &args.folders.runs)?;
     let absolute =
         |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
     let places = Places {
@@ -358,25 +355,6 @@ fn slurm(args: &SlurmArgs) -> Result<()> {
         device: args.device.clone(),
     };
     print(submit(&args.manifest, &lines, &left, &places, &asked, args.dry_run)?);
-    Ok(())
-}
-
-/// A task's threads are its processors, and a training that goes on keeps those that it began with.
-fn ensure_threads(lines: &[Line], indices: &[usize], cpus: usize, runs: &Path) -> Result<()> {
-    for line in indices.iter().map(|&index| &lines[index]) {
-        let folder = RunFolder::standing_for(runs, &line.run);
-        let began = folder.progress().and_then(|_| read_began(&folder.run_yaml()));
-        if let Some(began) = began.filter(|began| began.threads != cpus) {
-            bail!(
-                "run {} was begun with {} threads, and --cpus {cpus} would go on with others, which changes its \
-                 numbers; give --cpus {}, or delete {} to start it again",
-                line.index,
-                began.threads,
-                began.threads,
-                folder.path().display()
-            );
-        }
-    }
     Ok(())
 }
 

@@ -161,9 +161,16 @@ pub type NamedNetworks = Vec<(String, NetworkConfig)>;
 /// # Errors
 /// Names the file, and the key and line in it.
 pub fn load_networks(path: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
+    networks_of(&network_text(path)?).with_context(|| format!("in {path}"))
+}
+
+/// The text of a file, of standard input (`-`), or of a built-in experiment.
+///
+/// # Errors
+/// Names what cannot be read.
+pub fn network_text(path: &str) -> Result<String> {
     let is_file = path == "-" || Path::new(path).is_file() || path.contains(['/', '.']);
-    let text = if is_file { read_text(path)? } else { find(path)?.1 };
-    networks_of(&text).with_context(|| format!("in {path}"))
+    if is_file { read_text(path) } else { Ok(find(path)?.1) }
 }
 
 /// As [`load_networks`], from the text itself.

@@ -41,12 +41,13 @@ pub fn read_states(path: &Path) -> Result<Vec<State>> {
 pub struct Fitted {
     /// The network's weights.
     pub weights: Weights,
-    /// Which key and which prefix, for people.
+    /// Which key and which prefix, and what is passed over, for people.
     pub taken: Option<String>,
 }
 
 /// The weights of `network` in the state dict whose names are most like the network's. Prefixes
-/// that wrappers add, and any prefix that all names have, are taken off.
+/// that wrappers add, and the prefix of the network's names, are taken off; tensors without that prefix
+/// are passed over.
 ///
 /// # Errors
 /// Says in one line which names are missing and which are left over, and lists tensors of another

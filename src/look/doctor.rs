@@ -8,6 +8,7 @@ use serde::Serialize;
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::cuda::{Gpu, plain};
+use crate::data::catalog::holds_files;
 use crate::data::verify::verify;
 use crate::data::{Dataset, plural};
 use crate::runs::provenance::libtorch_version;
@@ -256,7 +257,7 @@ fn data(dataset: &Dataset, data_dir: &Path, is_needed: bool) -> Check {
         _ => format!("`repro data fetch {dataset}`, or --data DIR if it is elsewhere"),
     };
     let place = dataset.place(data_dir);
-    if place.as_ref().is_some_and(|place| !place.is_dir()) {
+    if place.as_ref().is_some_and(|place| !holds_files(place)) {
         let state = if is_needed { State::Warn } else { State::Absent };
         return check(&name, state, "not here", &fetch);
     }

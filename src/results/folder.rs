@@ -200,12 +200,6 @@ impl RunFolder {
         paths.iter().find_map(|path| checkpoint::load_progress(path).ok())
     }
 
-    /// Whether a checkpoint can be read, where there is one.
-    pub fn is_readable(&self) -> bool {
-        let paths = [self.checkpoint(), self.previous_checkpoint()];
-        !paths.iter().any(|path| path.exists()) || self.progress().is_some()
-    }
-
     /// Why a training that came to its end may be lost with the folder: one of its checkpoints, or of
     /// those set aside, is of the end or cannot be read. None where all are of unfinished trainings.
     ///
@@ -266,8 +260,7 @@ pub fn list_runs(runs: &Path) -> Result<Vec<RunFolder>> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(runs).with_context(context)? {
         let folder = RunFolder::at(entry.with_context(context)?.path());
-        let files = [folder.run_yaml(), folder.checkpoint(), folder.failed_txt()];
-        if files.iter().any(|file| file.is_file()) {
+        if folder.run_yaml().is_file() || folder.checkpoint().is_file() {
             folders.push(folder);
         }
     }

@@ -30,7 +30,7 @@ pub fn cost_rows(networks: &[(String, NetworkConfig)], input: Input) -> Result<V
     Ok(rows)
 }
 
-/// The same as CSV.
+/// The same as a table.
 pub fn costs_table(rows: &[CostRow]) -> Table {
     Table::default()
         .text("network", rows.iter().map(|r| &r.network))

@@ -13,7 +13,7 @@ use super::data::input_from;
 use crate::data::{Dataset, Facts, hex, plural};
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::import::{fit, read_states};
-use crate::models::{NetworkConfig, Stem};
+use crate::models::NetworkConfig;
 use crate::nn::Weights;
 use crate::results::began::Began;
 use crate::results::{RunFolder, atomic, checkpoint, runfiles};
@@ -42,7 +42,6 @@ pub struct Import<'a> {
 /// When the weights cannot be read or do not fit (every tensor that does not is listed), or others
 /// are there already.
 pub fn import_run(import: &Import) -> Result<RunFolder> {
-    ensure_fitting_stem(import.network, &import.dataset.facts()?)?;
     let run = Run::of_weights(import.network, import.dataset, import.seed)?;
     let weights = weights_of(&run, None, import.weights)?;
     let classes = run.dataset.folder_classes();
@@ -62,31 +61,13 @@ pub fn import_run(import: &Import) -> Result<RunFolder> {
     Ok(folder)
 }
 
-/// Largest side, in pixels, of the images that a stem for small ones serves.
-const SMALL: usize = 64;
-
-/// A MobileNet's tensors have the same shapes with either stem, so weights cannot say which one they are for.
-fn ensure_fitting_stem(network: &NetworkConfig, facts: &Facts) -> Result<()> {
-    let (NetworkConfig::Mobilenet(config) | NetworkConfig::MobilenetV2(config)) = network else {
-        return Ok(());
-    };
-    ensure!(
-        config.stem == Stem::Imagenet || facts.side <= SMALL,
-        "{} has `stem: cifar`, its default, which is for images of at most {SMALL} pixels a side and not of {}; \
-         give it `stem: imagenet`",
-        network.family(),
-        facts.side
-    );
-    Ok(())
-}
-
 /// Nothing in the weights says how the images of their training were normalised.
 fn tell_normalisation(dataset: &Dataset, facts: &Facts) {
     let shown =
         |values: &[f64]| values.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(", ");
     tell(format!(
-        "images are normalised as those of {dataset}: mean {}, standard deviation {}; weights that were trained \
-         with others answer worse",
+        "images are normalised as those of {dataset}: mean {}, standard deviation {}; weights trained with other \
+         values will be less accurate",
         shown(&facts.mean),
         shown(&facts.std)
     ));

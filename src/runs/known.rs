@@ -226,7 +226,7 @@ impl Known {
         let class = class.map_or(String::new(), |told| format!(" ({told})"));
         let elsewhere = match dataset {
             Dataset::Folder(_) => {
-                "; `classify` without a policy needs no images: it works where no such folder is"
+                "; to classify without these images, run `classify` without a policy where there is no such folder"
             }
             _ => "",
         };

@@ -60,11 +60,12 @@ pub fn began(
     };
     if settings.threads_asked && settings.threads != before.threads {
         bail!(
-            "{} was begun with --threads {}; --threads {} would change its numbers. Leave --threads out, or delete \
-             the folder to start again",
+            "{} was begun with --threads {}; --threads {} would change its numbers. Leave --threads out (for Slurm, \
+             give --cpus {}), or delete the folder to start again",
             folder.path().display(),
             before.threads,
-            settings.threads
+            settings.threads,
+            before.threads
         );
     }
     let (processor, device) = (Processor::here(), describe(settings.device, settings.numerics));

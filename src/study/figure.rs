@@ -90,6 +90,8 @@ pub fn finish_figure(
         claims::leave_to(judge, &mut judgements);
     }
     tables.push(("claims.csv", claims::table(&judgements)));
+    // `run.json` has its digest.
+    study.data.images(Split::Train)?;
     outputs::begin(study, outputs)?;
     for (name, table) in tables {
         table.write(&outputs.file(name))?;

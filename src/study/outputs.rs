@@ -45,14 +45,13 @@ impl Outputs {
 }
 
 /// Begins to replace what is in the folder. `experiment.yaml` says whose results these are. `run.json`
-/// is written last, so without it the results are unfinished. An earlier figure's summary goes, since
-/// not every figure has one.
+/// is written last, so without it the results are unfinished. Tables that not every figure has go too.
 ///
 /// # Errors
 /// When another experiment of the same name has taken the folder meanwhile, or a file stays.
 pub fn begin(study: &Study, outputs: &Outputs) -> Result<()> {
     outputs.origin.check(&outputs.folder, &effective(study)?)?;
-    for name in ["run.json", "summary.csv"] {
+    for name in ["run.json", "summary.csv", "exits_taken.csv", "positions.csv"] {
         atomic::remove(&outputs.file(name))?;
     }
     outputs.origin.write(&outputs.folder, &effective(study)?)

@@ -59,7 +59,7 @@ fn parse(text: &str) -> Result<Vec<Line>> {
             continue;
         }
         let line: Line = serde_json::from_str(line).with_context(|| {
-            format!("line {number} is not of a manifest; `repro sweep plan EXPERIMENT > FILE` writes one")
+            format!("line {number} is not a line of a manifest; `repro sweep plan EXPERIMENT > FILE` writes one")
         })?;
         ensure!(
             line.index == lines.len(),

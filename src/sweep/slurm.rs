@@ -94,7 +94,7 @@ fn jobs_json(manifest: &Path) -> PathBuf {
 }
 
 /// Writes the scripts and, unless it is a `dry_run`, submits them. `indices` are those of the runs
-/// that are not done. Returns what is to be printed.
+/// that are neither done nor under way. Returns what is to be printed.
 ///
 /// # Errors
 /// When nothing is left to do, or a file cannot be written; what sbatch says when it refuses.

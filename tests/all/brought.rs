@@ -271,7 +271,7 @@ fn weights_of_a_mobilenet_for_large_images_need_its_stem() {
     let place = folder_with("v2.yaml", "mobilenet_v2: {}\n");
     let command = "import v2.pth --network v2.yaml --dataset imagenet";
     let error = refused(place.path(), &words(command), 1);
-    assert!(error.contains("give it `stem: imagenet`"), "{error}");
+    assert!(error.contains("write `stem: imagenet`"), "{error}");
 }
 
 #[test]
@@ -287,8 +287,6 @@ fn a_run_without_its_test_images_has_failed() {
     assert!(error.contains("neither test/ nor val/"), "{error}");
     let status = succeed(at, &["sweep", "status", "m.jsonl", "--once"]);
     assert!(status.contains("1 failed, 0 waiting") && status.contains("neither test/"), "{status}");
-    let listed = succeed(at, &["runs", "list"]);
-    assert!(listed.contains("failed, not begun"), "{listed}");
 }
 
 #[test]

@@ -120,12 +120,14 @@ fn a_run_whose_checkpoint_cannot_be_read_is_deleted_only_by_its_name() {
     fs::remove_file(run.previous_checkpoint()).unwrap();
     fs::write(run.checkpoint(), "of another version").unwrap();
     let listed = succeed(path, &["runs", "list"]);
-    assert!(listed.contains("its checkpoint cannot be read"), "{listed}");
+    assert!(listed.contains("checkpoint.safetensors cannot be read"), "{listed}");
     succeed(path, &["runs", "clean", "--unfinished", "--yes"]);
     assert!(run.checkpoint().is_file());
     // Set aside, as a training does that begins anew.
     let aside = run.checkpoint().with_extension("damaged");
     fs::rename(run.checkpoint(), &aside).unwrap();
+    let listed = succeed(path, &["runs", "list"]);
+    assert!(listed.contains("checkpoint.damaged cannot be read"), "{listed}");
     succeed(path, &["runs", "clean", "--unfinished", "--yes"]);
     assert!(aside.is_file());
     succeed(path, &["runs", "clean", &run.name(), "--yes"]);

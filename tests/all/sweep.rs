@@ -333,6 +333,13 @@ fn a_line_of_several_networks_is_judged_once_all_of_them_are_there() {
     let [drawn, judged] = collected();
     assert!(drawn.contains("ResNets,ResNet-14,0"), "{drawn}");
     assert!(judged.contains("budgeted-above-resnets,"), "{judged}");
+
+    // A figure that is not written to its end has no `run.json`.
+    let picture = folder.join("results/x/figure.png");
+    fs::remove_file(&picture).unwrap();
+    fs::create_dir_all(picture.join("in the way")).unwrap();
+    refused(folder, &words("sweep collect m.jsonl --threads 1 -q"), 1);
+    assert!(!folder.join("results/x/run.json").exists());
 }
 
 #[test]

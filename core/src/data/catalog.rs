@@ -226,6 +226,13 @@ impl Facts {
     }
 }
 
+/// Whether a data set's folder has files in it. A download that failed leaves parts at most.
+pub fn holds_files(place: &Path) -> bool {
+    let is_file =
+        |entry: std::fs::DirEntry| !entry.file_name().to_string_lossy().ends_with(".part");
+    std::fs::read_dir(place).is_ok_and(|entries| entries.flatten().any(is_file))
+}
+
 impl Dataset {
     /// Every data set that has a name, in the order in which lists show them.
     pub fn named() -> Vec<Dataset> {

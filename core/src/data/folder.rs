@@ -156,11 +156,6 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether a folder has folders in it.
-pub(super) fn has_folders(place: &Path) -> bool {
-    entries(place).is_ok_and(|entries| entries.iter().any(|path| path.is_dir()))
-}
-
 /// The folders of the classes and the files beside them in `train/`, `test/` or `val/`.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tch::Kind;
 
-/// A value; containers by their place in the [`Pickle`].
+/// A value; containers by their place in the pickle's arena.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `None`, and what nobody reads.

@@ -28,7 +28,7 @@ pub struct Listing {
 /// A missing folder, a class without images, a class that `train/` does not have: named.
 pub fn list(root: &Path, split: Split) -> Result<Listing> {
     let classes = folder::class_folders(root)?;
-    let place = place(root, split)?;
+    let place = place(root, split, &classes)?;
     let mut left_out = LeftOut::default();
     check_classes(&place, &classes, &mut left_out)?;
     let mut files = Vec::new();
@@ -73,21 +73,29 @@ fn check_classes(place: &Path, classes: &[PathBuf], left_out: &mut LeftOut) -> R
     Ok(())
 }
 
-fn place(root: &Path, split: Split) -> Result<PathBuf> {
+/// The folder of a split's images.
+fn place(root: &Path, split: Split, classes: &[PathBuf]) -> Result<PathBuf> {
     if split != Split::Test {
         return Ok(root.join("train"));
     }
-    let mut places: Vec<PathBuf> = ["test", "val"].map(|name| root.join(name)).to_vec();
+    let mut places = ["test", "val"].map(|name| root.join(name)).to_vec();
     places.retain(|place| place.is_dir());
     // ImageNet's own test/ has no classes.
-    let classed = places.iter().find(|place| folder::has_folders(place));
-    match classed.or(places.first()) {
-        Some(place) => Ok(place.clone()),
-        None => bail!(
+    for place in &places {
+        let (folders, _) = folder::folders_and_files(place)?;
+        if folders
+            .iter()
+            .any(|one| classes.iter().any(|class| class.file_name() == one.file_name()))
+        {
+            return Ok(place.clone());
+        }
+    }
+    places.into_iter().next().with_context(|| {
+        format!(
             "{} holds neither test/ nor val/, which the test images are read from",
             root.display()
-        ),
-    }
+        )
+    })
 }
 
 /// Folders of more bytes than this are not read whole for their digest.
