@@ -17,10 +17,13 @@ use crate::results::markdown;
 const BEGIN: &str = "<!-- findings -->\n";
 const END: &str = "<!-- /findings -->";
 
+const HOLD: &str = "hold";
+const FAIL: &str = "fail";
+
 /// What a list of counts calls a verdict.
 const VERDICTS: [(&str, &str); 5] = [
-    ("holds", "hold"),
-    ("fails", "fail"),
+    ("holds", HOLD),
+    ("fails", FAIL),
     ("no-effect", "without an effect as large as the margin"),
     ("too-few-seeds", "undecided"),
     ("", "without a verdict, for lack of three seeds"),
@@ -45,8 +48,11 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
     let verb = if measured == 1 { "is" } else { "are" };
     let parts = VERDICTS.iter().map(|(verdict, words)| (of(verdict), words));
     let parts: Vec<String> = parts
-        .filter(|(count, words)| *count > 0 || matches!(**words, "hold" | "fail"))
-        .map(|(count, words)| format!("{count} {words}"))
+        .filter(|(count, words)| *count > 0 || [HOLD, FAIL].contains(*words))
+        .map(|(count, words)| match (count, *words) {
+            (1, HOLD | FAIL) => format!("1 {words}s"),
+            _ => format!("{count} {words}"),
+        })
         .collect();
     writeln!(
         text,

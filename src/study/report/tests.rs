@@ -313,7 +313,7 @@ fn the_readme_beside_the_folder_gets_the_findings_between_its_markers_alone() {
     assert!(text.starts_with("# Mine\n<!-- findings -->\nOf ") && text.ends_with("-->\nrest\n"));
     assert!(
         text.contains(
-            "1 hold, 0 fail. Not measured yet: Fig. 3, left; 8 of 9 effects of Fig. 3, right; Fig. 5"
+            "1 holds, 0 fail. Not measured yet: Fig. 3, left; 8 of 9 effects of Fig. 3, right; Fig. 5"
         ) && text.contains("Runs of these figures not trained yet: 1 of 3 (")
             && text.contains("of the largest MSDNet, ResNet or DenseNet: 3.3 % and 32 % (Fig. 3, right)."),
         "{text}"
