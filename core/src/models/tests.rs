@@ -1,11 +1,12 @@
-//! What initial weights depend on, for each family.
+//! What initial weights and dropout depend on, for each family, and what the last exit needs.
 
 use std::collections::BTreeMap;
 
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 use super::{Input, NetworkConfig};
-use crate::nn::{Builder, Conv, Network, Role, initialise};
+use crate::cost;
+use crate::nn::{Builder, Conv, Mode, Network, Precision, Role, initialise};
 
 const INPUT: Input = Input { channels: 3, side: 32, classes: 10 };
 
@@ -106,4 +107,54 @@ fn a_layer_that_is_given_no_place_has_its_name_for_one() {
     net.exit(logits, 1);
     let places: Vec<String> = drawn(&net.finish()).into_keys().collect();
     assert_eq!(places, ["head", "stem.0"]);
+}
+
+#[test]
+fn without_multi_scale_maps_the_last_exit_needs_every_layer() {
+    let msdnet = |last: &str| {
+        network(&format!(
+            "msdnet: {{ channels: 4, growth: 4, scale_growth: [1, 2, 4], bottleneck: [1, 2, 4], exits: [4, 6], {last} }}"
+        ))
+    };
+    for chain in [
+        "multi_scale: false",
+        "multi_scale: false, dense: false",
+        "multi_scale: false, reduce: false",
+    ] {
+        let last = cost::table(&msdnet(chain)).pop().unwrap();
+        assert_eq!(last.multiply_adds, last.multiply_adds_eager, "{chain}");
+    }
+    // A full grid ends with fine maps that no classifier reads.
+    let last = cost::table(&msdnet("reduce: false")).pop().unwrap();
+    assert!(last.multiply_adds < last.multiply_adds_eager);
+}
+
+/// Logits of the last exit in training, of one seed's weights and dropout.
+fn trained_once(text: &str, precision: Precision) -> Vec<f32> {
+    let network = network(text);
+    let mut weights = initialise(&network, 5, Device::Cpu).unwrap();
+    weights.set_dropout_key(7).unwrap();
+    let images = Tensor::arange(4 * 3 * 32 * 32, (Kind::Float, Device::Cpu)).sin();
+    let images = images.view([4, 3, 32, 32]);
+    let logits = network.forward(&mut weights, &images, Mode::Train, precision).unwrap().pop();
+    Vec::try_from(logits.unwrap().flatten(0, -1)).unwrap()
+}
+
+#[test]
+fn another_exit_does_not_change_what_is_dropped() {
+    for (without, with) in [
+        ("squeezenet: { form: '1.1' }", "squeezenet: { form: '1.1', exits_after: [3] }"),
+        ("mobilenet_v2: { width: 0.25 }", "mobilenet_v2: { width: 0.25, exits_after: [4] }"),
+    ] {
+        let logits = trained_once(without, Precision::Fp32);
+        assert!(logits.iter().any(|&logit| logit != 0.0), "{without}");
+        assert_eq!(logits, trained_once(with, Precision::Fp32));
+    }
+}
+
+#[test]
+fn logits_that_no_linear_layer_gives_have_32_bits_in_bf16_too() {
+    let logits = trained_once("squeezenet: { form: cifar }", Precision::Bf16);
+    // A number in bfloat16 has the upper 16 bits alone.
+    assert!(logits.iter().any(|logit| logit.to_bits() & 0xffff != 0), "{logits:?}");
 }

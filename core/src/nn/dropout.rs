@@ -8,17 +8,16 @@
 use anyhow::Result;
 use tch::{Kind, Tensor};
 
-use super::graph::NodeId;
-
 /// The lower 32 bits.
 const LOW: i64 = 0xffff_ffff;
 
-/// `x` with numbers dropped. `key` is int64 `[1]` and not negative; numbers are counted in the order
+/// `x` with numbers dropped. `key` is int64 `[1]` and not negative; `layer` is the number of the dropout layer, from 0;
+/// numbers are counted in the order
 /// of `x`'s dimensions, however they lie in memory.
 ///
 /// # Errors
 /// When LibTorch fails.
-pub(super) fn dropout(x: &Tensor, rate: f64, key: &Tensor, layer: NodeId) -> Result<Tensor> {
+pub(super) fn dropout(x: &Tensor, rate: f64, key: &Tensor, layer: usize) -> Result<Tensor> {
     let hash = hashes(x.numel() as i64, key, layer)?;
     let threshold = (rate * 2f64.powi(32)) as i64;
     let kept = hash.f_ge(threshold)?.f_view(x.size().as_slice())?.f_to_kind(x.kind())?;
@@ -26,7 +25,7 @@ pub(super) fn dropout(x: &Tensor, rate: f64, key: &Tensor, layer: NodeId) -> Res
 }
 
 /// `count` numbers of 32 bits, each of its place, the layer and both halves of the key.
-fn hashes(count: i64, key: &Tensor, layer: NodeId) -> Result<Tensor> {
+fn hashes(count: i64, key: &Tensor, layer: usize) -> Result<Tensor> {
     let (low, high) = (key.f_bitwise_and(LOW)?, key.f_bitwise_right_shift_tensor_scalar(32)?);
     let mut hash = Tensor::f_arange(count, (Kind::Int64, key.device()))?;
     mix(&mut hash.f_bitwise_xor_tensor_(&low)?)?;
@@ -61,7 +60,7 @@ mod tests {
         Tensor::from_slice(&[key])
     }
 
-    fn dropped(rate: f64, from: i64, layer: NodeId) -> Tensor {
+    fn dropped(rate: f64, from: i64, layer: usize) -> Tensor {
         dropout(&Tensor::ones([8, 32, 5, 5], (Kind::Float, Device::Cpu)), rate, &key(from), layer)
             .unwrap()
     }

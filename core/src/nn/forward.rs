@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::dropout::dropout;
-use super::graph::{Layer, Mode, Network, NodeId};
+use super::graph::{Layer, Mode, Network, Node, NodeId};
 use super::norm::Norm;
 use super::schedule::{Schedule, Step};
 use super::weights::Weights;
@@ -206,7 +206,13 @@ impl<'a> Pass<'a> {
             }
             Layer::Relu | Layer::Relu6 => return self.relu(step),
             Layer::Dropout { rate } => match (self.mode, self.weights.dropout_key()) {
-                (Mode::Train, Some(key)) => dropout(self.input(id, 0)?, *rate, key, id)?,
+                (Mode::Train, Some(key)) => {
+                    // Its number among its kind, which exits without dropout do not change.
+                    let before = &self.network.nodes()[..id];
+                    let is_dropout = |node: &&Node| matches!(node.layer, Layer::Dropout { .. });
+                    let number = before.iter().filter(is_dropout).count();
+                    dropout(self.input(id, 0)?, *rate, key, number)?
+                }
                 _ => self.input(id, 0)?.shallow_clone(),
             },
             Layer::Concat => {
@@ -221,7 +227,11 @@ impl<'a> Pass<'a> {
             }
             Layer::AvgPool { kernel } => {
                 let k = *kernel as i64;
-                self.input(id, 0)?.f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?
+                let x = self.input(id, 0)?;
+                // Logits that no linear layer gives are averaged as the weights are.
+                let is_logits = self.network.exits().iter().any(|exit| exit.logits == id);
+                let kind = if is_logits { self.weights.kind() } else { x.kind() };
+                x.f_to_kind(kind)?.f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?
             }
             Layer::Shortcut { stride } => self.shortcut(id, *stride as i64)?,
             Layer::Linear => {
