@@ -28,9 +28,6 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
     let (mut net, image) = Builder::new(input.channels, input.side);
     let mut grid = Grid::new(config, exits[exits.len() - 1]);
     let mut scales = net.scope("blocks.0.0", |net| stem(net, config, image));
-    if !config.multi_scale {
-        scales.truncate(1);
-    }
     scales.iter().for_each(|&x| net.map(x, 0));
     for (block, &last) in exits.iter().enumerate() {
         // The stem is the first entry of the first block.
@@ -110,7 +107,8 @@ fn bottlenecked(net: &mut Builder, x: Feature, width: usize, conv: Conv) -> Feat
     conv_bn_relu(net, h, conv)
 }
 
-/// Layer 0: one feature a scale, each a strided convolution of the finer one.
+/// Layer 0: one feature a scale, each a strided convolution of the finer one. Without multi-scale maps only
+/// the finest is read, so there is no other.
 fn stem(net: &mut Builder, config: &Config, image: Feature) -> Vec<Feature> {
     let channels = |scale: usize| config.channels * config.scale_growth[scale];
     let finest = match config.stem {
@@ -125,7 +123,8 @@ fn stem(net: &mut Builder, config: &Config, image: Feature) -> Vec<Feature> {
         }),
     };
     let mut scales = vec![finest];
-    for scale in 1..config.scales() {
+    let count = if config.multi_scale { config.scales() } else { 1 };
+    for scale in 1..count {
         let finer = scales[scale - 1];
         scales.push(net.at(format!("layers.{scale}.net"), grid_place(0, scale), |net| {
             conv_bn_relu(net, finer, Conv::three(channels(scale), 2))

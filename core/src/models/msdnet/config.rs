@@ -198,13 +198,15 @@ impl Config {
         self.check_sides(input)
     }
 
-    /// The coarsest scale's classifier halves its side twice.
+    /// The coarsest scale's classifier halves its side twice. One feature alone stays at the finest scale unless
+    /// scales are dropped.
     fn check_sides(&self, input: Input) -> Result<()> {
         let mut side = match self.stem {
             Stem::Cifar => input.side,
             Stem::Imagenet => input.side.div_ceil(4),
         };
-        for scale in 1..=self.scales() {
+        let coarsest = if self.multi_scale || self.reduce { self.scales() } else { 1 };
+        for scale in 1..=coarsest {
             let hint = if scale > 1 { "; use fewer scales" } else { "" };
             ensure!(
                 side >= 3,
