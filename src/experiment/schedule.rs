@@ -34,9 +34,11 @@ impl RateSchedule {
     /// What the largest rate is multiplied by after `passed` of `epochs` epochs (with fractions).
     pub fn factor(&self, passed: f64, epochs: f64) -> f64 {
         match self {
-            // The reference counts whole epochs from 0 and falls when `epoch >= at * epochs`.
+            // The reference counts whole epochs from 0 and falls when `epoch >= at * epochs`. The product may be
+            // rounded up: 0.14 of 50 epochs is 7.000000000000001.
             RateSchedule::Step { at, factor } => {
-                let falls = at.iter().filter(|&&at| passed.floor() >= at * epochs).count();
+                let is_past = |at: &&f64| passed.floor() >= **at * epochs - 1e-9;
+                let falls = at.iter().filter(is_past).count();
                 factor.powi(falls as i32)
             }
             RateSchedule::Cosine { warm_up } if passed < *warm_up => passed / warm_up,
@@ -84,6 +86,17 @@ mod tests {
         close(150.0, 0.1);
         close(224.5, 0.1);
         close(225.0, 0.01);
+    }
+
+    #[test]
+    fn a_place_whose_product_is_rounded_up_falls_at_its_epoch() {
+        for (at, epochs, falls) in
+            [(0.14, 50.0, 7.0), (0.55, 100.0, 55.0), (1.0 / 3.0, 300.0, 100.0)]
+        {
+            let schedule = RateSchedule::Step { at: vec![at], factor: 0.1 };
+            let factors = [falls - 1.0, falls].map(|passed| schedule.factor(passed, epochs));
+            assert_eq!(factors, [1.0, 0.1], "{at} of {epochs}");
+        }
     }
 
     #[test]
