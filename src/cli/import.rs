@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::options::Folders;
 use super::output::print_path;
 use crate::data::Dataset;
-use crate::experiment::{network_text, networks_of};
+use crate::experiment::{gives, network_text, networks_of};
 use crate::look::card::export_card;
 use crate::models::NetworkConfig;
 use crate::results::RunFolder;
@@ -82,13 +82,18 @@ enum Format {
 
 /// Imports weights and prints the run's folder.
 pub fn import(args: &ImportArgs) -> Result<()> {
+    let given = args.weights.display();
+    ensure!(args.weights.exists(), "{given} does not exist");
     let folder = match (&args.network, &args.dataset) {
+        (Some(_), _) | (_, Some(_)) if args.weights.is_dir() => bail!(
+            "{given} is a folder, whose config.json says what it is: leave --network and --dataset out, or name the \
+             file of the weights"
+        ),
         (Some(network), Some(dataset)) => import_weights(args, network, dataset)?,
         _ if args.weights.is_dir() => import_card(&args.weights, &args.run, args.force)?,
         _ => bail!(
-            "{} does not say what it is: add --network FILE and --dataset NAME (a folder of \
-             `repro export --card` needs neither)",
-            args.weights.display()
+            "{given} does not say what it is: add --network FILE and --dataset NAME (a folder of \
+             `repro export --card` needs neither)"
         ),
     };
     print_path(folder.path());
@@ -103,9 +108,12 @@ fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result
     };
     let input = input_of(dataset)?;
     config.build(input).with_context(|| network.to_owned())?;
-    let has_stem = text.contains("stem");
+    let has_stem = match takes_either_stem(config) {
+        Some(family) => gives(&text, family, "stem")?,
+        None => true,
+    };
     ensure!(
-        has_stem || input.side <= SMALL || !takes_either_stem(config),
+        has_stem || input.side <= SMALL,
         "{network}: `stem` is not given, and a {}'s weights fit with either; write `stem: imagenet` for torchvision's \
          weights, or `stem: cifar` if they were trained so",
         config.family()
@@ -123,9 +131,14 @@ fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result
 /// Largest side, in pixels, of the images that a stem for small ones, the default, is made for.
 const SMALL: usize = 64;
 
-/// A stem of these networks differs by its strides alone, so the weights cannot say which one they are for.
-fn takes_either_stem(config: &NetworkConfig) -> bool {
-    matches!(config, NetworkConfig::Mobilenet(_) | NetworkConfig::MobilenetV2(_))
+/// The key of a network whose stems differ by their strides alone, so that the weights cannot say which one they are
+/// for.
+fn takes_either_stem(config: &NetworkConfig) -> Option<&'static str> {
+    match config {
+        NetworkConfig::Mobilenet(_) => Some("mobilenet"),
+        NetworkConfig::MobilenetV2(_) => Some("mobilenet_v2"),
+        _ => None,
+    }
 }
 
 /// Exports a run and prints the file's name.

@@ -204,6 +204,24 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
     Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
 }
 
+/// Whether a text gives `key` of a network of the family `family`, itself or by a merge.
+///
+/// # Errors
+/// When the text is no YAML.
+pub fn gives(text: &str, family: &str, key: &str) -> Result<bool> {
+    fn found(value: &Value, family: &str, key: &str) -> bool {
+        match value {
+            Value::Mapping(pairs) => pairs.iter().any(|(name, inner)| {
+                let is_own = name.as_str() == Some(family) && inner.get(key).is_some();
+                is_own || found(inner, family, key)
+            }),
+            Value::Sequence(items) => items.iter().any(|item| found(item, family, key)),
+            _ => false,
+        }
+    }
+    Ok(found(&parse(text)?, family, key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +232,19 @@ mod tests {
         let wide = text_of(b"\xff\xfea\0:\0".to_vec()).unwrap_err().to_string();
         assert!(wide.contains("UTF-16") && wide.contains("save it as UTF-8"), "{wide}");
         assert!(text_of(vec![b'a', 0xe4]).unwrap_err().to_string().contains("byte 1"));
+    }
+
+    #[test]
+    fn a_key_is_found_where_its_family_has_it_and_nowhere_else() {
+        let gives = |text: &str| gives(text, "mobilenet", "stem").unwrap();
+        assert!(gives("mobilenet: { stem: cifar }"));
+        assert!(gives("networks: [{ name: a, mobilenet: { stem: imagenet } }]"));
+        assert!(gives("x: &x { stem: imagenet }\nmobilenet: { <<: *x, width: 0.5 }"));
+        for other in
+            ["# stem\nmobilenet: {}", "name: system\nmobilenet: {}", "msdnet: { stem: cifar }"]
+        {
+            assert!(!gives(other), "{other}");
+        }
     }
 
     const NAMED: &str = "figure: anytime

@@ -21,7 +21,7 @@ pub use combines::Combines;
 pub use entry::{Entry, Member, Named};
 pub use explain::key_path;
 pub use file::{Budgeted, Experiment, Figure, Training};
-pub use load::{file_of, load, load_networks, network_text, networks_of, read_text};
+pub use load::{file_of, gives, load, load_networks, network_text, networks_of, read_text};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use progress::{LogRow, Progress};
 pub use published::{Published, published};

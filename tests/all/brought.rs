@@ -268,7 +268,8 @@ fn a_manifest_beyond_slurms_largest_array_is_refused_with_its_name_and_value() {
 
 #[test]
 fn weights_of_a_mobilenet_for_large_images_need_its_stem() {
-    let place = folder_with("v2.yaml", "mobilenet_v2: {}\n");
+    let place = folder_with("v2.yaml", "mobilenet_v2: {} # of an ecosystem\n");
+    fs::write(place.path().join("v2.pth"), "").unwrap();
     let command = "import v2.pth --network v2.yaml --dataset imagenet";
     let error = refused(place.path(), &words(command), 1);
     assert!(error.contains("write `stem: imagenet`"), "{error}");
@@ -409,6 +410,8 @@ fn a_run_whose_images_have_changed_is_trained_and_of_other_data_in_every_command
     let same = "trained, but on other data or damaged";
     let listed = succeed(at, &["runs", "list"]);
     assert!(listed.contains(same), "{listed}");
+    let planned = succeed(at, &["anytime", "p.yaml", "--plan"]);
+    assert!(planned.contains(same), "{planned}");
     let told = "is trained, but the images in pets are not those of its training; put those back";
     for command in commands {
         let error = refused(at, &words(command), 1);
@@ -416,6 +419,15 @@ fn a_run_whose_images_have_changed_is_trained_and_of_other_data_in_every_command
     }
     fs::remove_file(added).unwrap();
     succeed(at, &words(commands[0]));
+
+    // What is known of a run does not depend on images that are somewhere else now.
+    succeed(at, &words("predict msdnet --split validation --threads 1"));
+    let show = || succeed(at, &["runs", "show", "msdnet"]);
+    let shown = show();
+    assert!(shown.contains("multiply_adds_at_equal_accuracy: "), "{shown}");
+    fs::rename(at.join("pets"), at.join("away")).unwrap();
+    assert_eq!(show(), shown);
+    fs::rename(at.join("away"), at.join("pets")).unwrap();
 
     let run = only_run(at);
     for file in ["predictions-test.parquet", "checkpoint-previous.safetensors"] {
@@ -588,7 +600,10 @@ fn a_run_without_broken_images_stays_finished_for_commands_that_are_not_told_to_
             .unwrap();
     }
     fs::write(at.join("p.yaml"), on("pets")).unwrap();
-    succeed(at, &["anytime", "p.yaml", "--threads", "1", "--skip-broken"]);
+    let trained = repro(at, &["anytime", "p.yaml", "--threads", "1", "--skip-broken"]);
+    let told = text(&trained.stderr);
+    assert!(trained.status.success() && told.contains("1 broken test image left out: "), "{told}");
+    assert!(told.contains("train/dog/0.jpg") && told.contains("train/dog/8.jpg"), "{told}");
     let listed = succeed(at, &["runs", "list"]);
     assert!(listed.contains("finished, 1 epoch"), "{listed}");
     succeed(at, &["predict", "msdnet", "--split", "test", "--out", "p.csv", "--threads", "1"]);
