@@ -116,6 +116,10 @@ impl ClassifyArgs {
             _ => Leave::Thresholds(self.thresholds()?),
         };
         let Self { policy, combine, target_bound, .. } = *self;
+        ensure!(
+            leave != Leave::Last || policy == Policy::PAPER,
+            "--policy {policy}: give --ratio or --budget; without them every image goes to the last exit"
+        );
         Ok(Letting { leave, policy, combine, target_bound })
     }
 }
@@ -140,6 +144,10 @@ fn images(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// one of them, that is an error once the others are classified.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
     let letting = args.letting()?;
+    ensure!(
+        !args.one_by_one || args.threads <= 1,
+        "--one-by-one has one thread; leave --threads out"
+    );
     let settings = Settings {
         threads: set_threads(args.threads),
         quiet: args.quiet,

@@ -35,14 +35,15 @@ pub struct Compute {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto", value_parser = device_name)]
     device: String,
-    /// Threads of one process; 0 = all cores, shared among the workers [default: 1 for training,
-    /// whose last digits depend on it; else all cores]
+    /// Threads of one process; 0 = all cores, shared among the workers. The last digits depend on it, so
+    /// predictions that are kept with a run take those of its training [default: 1 for training, else all
+    /// cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     #[command(flatten)]
     gpu: Gpu,
-    /// Leave out image files that cannot be read, and count them; the run keeps this, and commands
-    /// that look at it decode every image to find them
+    /// Leave out image files that cannot be read, and count them. A run that is trained so keeps to it,
+    /// and commands that look at it decode every image to find them; a run that is not needs it each time
     #[arg(long)]
     skip_broken: bool,
     /// No progress on standard error

@@ -22,11 +22,12 @@ pub struct PredictArgs {
     #[arg(long, value_enum)]
     split: Which,
     /// File for image, exit, label, predicted, confidence: .csv or .parquet [default: CSV on
-    /// standard output]
+    /// standard output]. Images are counted from 0 in the order of the data set; an image folder's are in the order of
+    /// their classes' names, then their own, without those that are left out as broken
     #[arg(long, value_name = "FILE", value_parser = table)]
     out: Option<PathBuf>,
     /// Also write all logits, [exits, images, classes]
-    #[arg(long, value_name = "FILE.safetensors")]
+    #[arg(long, value_name = "FILE.safetensors", value_parser = tensors)]
     logits: Option<PathBuf>,
     /// Arithmetic. bf16 runs in the CPU engine, and its predictions are not kept with the run; auto
     /// takes bf16 on AMD processors that have it, else fp32
@@ -71,6 +72,15 @@ pub fn run(args: &PredictArgs) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// A file that logits can be written to, by its ending.
+fn tensors(text: &str) -> Result<PathBuf> {
+    ensure!(
+        text.to_lowercase().ends_with(".safetensors"),
+        "expected a name that ends in .safetensors"
+    );
+    Ok(text.into())
 }
 
 /// A file that a table can be written to, by its ending: told before anything is predicted.

@@ -180,7 +180,7 @@ fn show(which: &str, json: bool, data_sets: &DataSets) -> Result<()> {
         "files": files(folder.path())?,
         "last_epoch": last,
         "run": known.run,
-        "summary": summary_of(folder),
+        "summary": summary_of(&known),
         "source": progress.as_ref().and_then(|p| p.source.clone()),
     });
     let text = if json { format!("{value:#}\n") } else { serde_yaml::to_string(&value)? };
@@ -189,12 +189,13 @@ fn show(which: &str, json: bool, data_sets: &DataSets) -> Result<()> {
 }
 
 /// The run's measures; what stands in their way where there is something.
-fn summary_of(folder: &RunFolder) -> Value {
-    let Some((progress, weights)) = folder.progress() else {
+fn summary_of(known: &Known) -> Value {
+    let Some((progress, weights)) = known.folder.progress() else {
         return Value::Null;
     };
-    summary(folder, &progress.run, &weights)
-        .unwrap_or_else(|error| Value::String(format!("{error:#}")))
+    let found = known.facts();
+    let found = found.and_then(|facts| summary(&known.folder, &progress.run, &facts, &weights));
+    found.unwrap_or_else(|error| Value::String(format!("{error:#}")))
 }
 
 fn files(folder: &Path) -> Result<Vec<String>> {

@@ -4,19 +4,20 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use crate::cost;
+use crate::data::Facts;
 use crate::eval::budgeted::Network;
 use crate::eval::summary::summarise;
 use crate::experiment::Run;
 use crate::results::{RunFolder, predictions};
 use crate::runs::Split;
-use crate::runs::data::input_of;
+use crate::runs::data::input_from;
 
-/// Measures by name, those of exits as lists; null where the run was not predicted on both splits
+/// Measures of a run whose data set has `facts`, by name, those of exits as lists; null where the run was not predicted on both splits
 /// with the weights of this digest, or has a single exit.
 ///
 /// # Errors
 /// When a file of predictions is damaged, or they are of another network than the run's.
-pub fn summary(folder: &RunFolder, run: &Run, weights: &str) -> Result<Value> {
+pub fn summary(folder: &RunFolder, run: &Run, facts: &Facts, weights: &str) -> Result<Value> {
     let paths = [Split::Validation, Split::Test].map(|split| folder.predictions(split.name()));
     if !paths.iter().all(|path| path.is_file()) {
         return Ok(Value::Null);
@@ -26,7 +27,7 @@ pub fn summary(folder: &RunFolder, run: &Run, weights: &str) -> Result<Value> {
     if [of_hold_out, of_test].iter().any(|made| made.weights != weights) {
         return Ok(Value::Null);
     }
-    let multiply_adds = cost::by_exit(&run.network.build(input_of(&run.dataset)?)?);
+    let multiply_adds = cost::by_exit(&run.network.build(input_from(facts))?);
     if multiply_adds.len() < 2 || hold_out.len() < multiply_adds.len() {
         return Ok(Value::Null);
     }

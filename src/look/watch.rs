@@ -18,6 +18,8 @@ pub fn draw_training(runs: &[RunFolder], picture: &Path) -> Result<[PathBuf; 2]>
     let mut labelled = Vec::new();
     for run in runs {
         let csv = run.train_csv();
+        let has_training = run.progress().is_none_or(|(found, _)| found.run.training.is_some());
+        ensure!(has_training, "{} is imported, and has no training", run.path().display());
         ensure!(
             csv.is_file() && !log_of(run)?.is_empty(),
             "{} has no finished epoch yet",

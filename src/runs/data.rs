@@ -1,13 +1,16 @@
 //! The data sets of a command.
 
 use std::cell::{OnceCell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use tch::Device;
 
 use super::context::{Settings, tell};
-use crate::data::{Dataset, Facts, HoldOut, Normalisation, Source, Split, hold_out, subset};
+use crate::data::{
+    Dataset, Facts, HoldOut, Normalisation, Source, Split, hold_out, plural, subset,
+};
 use crate::experiment::{Experiment, Run};
 use crate::models::Input;
 
@@ -164,8 +167,8 @@ impl Data<'_> {
         let folder = &self.settings.places.data;
         let source = if self.skip_broken {
             let (source, broken) = Source::open_whole(&self.dataset, split, folder)?;
-            if broken > 0 {
-                tell(format!("warning: {broken} broken {} images are left out", split.name()));
+            if !broken.is_empty() {
+                tell(format!("warning: {}", told_broken(&broken, split)));
             }
             source
         } else {
@@ -190,6 +193,15 @@ impl Data<'_> {
         }
         Ok(split)
     }
+}
+
+/// How many images are left out as broken, and the first of them.
+fn told_broken(broken: &[PathBuf], split: Split) -> String {
+    const NAMED: usize = 5;
+    let named: Vec<String> = broken.iter().take(NAMED).map(|p| p.display().to_string()).collect();
+    let rest = if broken.len() > NAMED { ", ..." } else { "" };
+    let images = plural(broken.len(), &format!("broken {} image", split.name()));
+    format!("{images} left out: {}{rest}", named.join(", "))
 }
 
 /// What a network of a data set reads and answers.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Study;
 use crate::data::plural;
-use crate::runs::State;
+use crate::runs::{Known, OTHER_OR_DAMAGED, State};
 
 /// One run: what it is, what it costs, whether it is done.
 #[derive(Serialize)]
@@ -21,6 +21,8 @@ struct Planned<'a> {
     epochs: u32,
     epochs_done: u32,
     state: &'static str,
+    /// Whether it is trained to its end, though it is not done.
+    trained: bool,
     done: bool,
 }
 
@@ -41,6 +43,8 @@ fn planned<'a>(study: &'a Study) -> Vec<Planned<'a>> {
                 epochs,
                 epochs_done: state.epoch(epochs),
                 state: state.name(),
+                trained: state != State::Done
+                    && Known::of(run, &study.settings.places).is_trained(),
                 done: state == State::Done,
             });
         }
@@ -62,6 +66,12 @@ pub fn describe_plan(study: &Study) -> String {
     for run in &runs {
         let state = match (run.state, run.epochs_done) {
             ("done", _) => "done".to_string(),
+            ("waiting", 0) if run.trained => {
+                format!(
+                    "{OTHER_OR_DAMAGED}; to train anew, {}",
+                    plural(run.epochs as usize, "epoch")
+                )
+            }
             ("waiting", 0) => format!("to train, {}", plural(run.epochs as usize, "epoch")),
             ("waiting", epoch) => format!("at epoch {epoch} of {}", run.epochs),
             (state, epoch) => format!("{state}, at epoch {epoch} of {}", run.epochs),

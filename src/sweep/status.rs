@@ -11,7 +11,7 @@ use crate::data::plural;
 use crate::results::RunFolder;
 use crate::results::runfiles::timings;
 use crate::runs::display::readable;
-use crate::runs::{DataSets, Known, State};
+use crate::runs::{DataSets, Known, OTHER_OR_DAMAGED, State};
 
 /// A run's line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,6 +81,9 @@ fn one(index: usize, known: &Known, estimate: Option<f64>, data_sets: &DataSets)
             .flatten(),
         reason: match state {
             State::Failed { reason, .. } => Some(reason),
+            State::Waiting { epoch: 0 } if known.is_trained() => {
+                Some(format!("{OTHER_OR_DAMAGED}; it is trained anew"))
+            }
             _ => None,
         },
         slurm: None,

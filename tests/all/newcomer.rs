@@ -101,7 +101,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     ("synthetic", "CIFAR-100", &["line 2", "did you mean 'cifar100'?"]),
     ("synthetic", "7", &["dataset: ", "{folder: PATH}", "line 2"]),
-    ("synthetic", "./images", &["line 2", "did you mean '{folder: ./images}'?"]),
+    ("synthetic", "./images", &["line 2", "did you mean 'folder:./images'?"]),
     ("validation: 100", "seeds: 0", &["seeds", "a list", "line 3"]),
     ("validation: 100", "validation: 2000", &["validation: 2000 images", "at most 1999"]),
     ("  - name", "    name", &["networks", "a dash before each entry"]),

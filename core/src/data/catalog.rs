@@ -340,11 +340,11 @@ impl fmt::Display for UnknownDataset {
         let names = TABLE.each_ref().map(|row| row.name);
         write!(f, "unknown dataset '{}'", self.0)?;
         if self.0.contains('/') {
-            write!(f, ", did you mean '{{folder: {}}}'?", self.0)?;
+            write!(f, ", did you mean 'folder:{}'?", self.0)?;
         } else if let Some(near) = nearest(&self.0.to_lowercase(), names.into_iter()) {
             write!(f, ", did you mean '{near}'?")?;
         }
-        write!(f, " (one of {}, or {{folder: PATH}})", names.join(", "))
+        write!(f, " (one of {}, or folder:PATH; in a file {{folder: PATH}})", names.join(", "))
     }
 }
 

@@ -84,25 +84,21 @@ impl Files {
         Files::new(listing.files, listing.names.len(), listing.left_out)
     }
 
-    /// The same without the images that cannot be read, and their number. Every file is read.
+    /// The same without the images that cannot be read, and those. Every file is read.
     ///
     /// # Errors
     /// A missing folder, or a class without a readable image: named.
-    pub fn open_whole(folder: &std::path::Path, split: Split) -> Result<(Files, usize)> {
+    pub fn open_whole(folder: &std::path::Path, split: Split) -> Result<(Files, Vec<PathBuf>)> {
         let listing = listing::list(folder, split)?;
-        let total = listing.files.len();
-        let whole: Vec<(PathBuf, usize)> = listing
-            .files
-            .into_par_iter()
-            .filter(|(path, _)| transform::decode(path).is_ok())
-            .collect();
+        let (whole, broken): (Vec<_>, Vec<_>) =
+            listing.files.into_par_iter().partition(|(path, _)| transform::decode(path).is_ok());
         for (class, name) in listing.names.iter().enumerate() {
             ensure!(
                 whole.iter().any(|(_, label)| *label == class),
                 "class {name} has no image that can be read"
             );
         }
-        let broken = total - whole.len();
+        let broken = broken.into_iter().map(|(path, _)| path).collect();
         Ok((Files::new(whole, listing.names.len(), listing.left_out)?, broken))
     }
 

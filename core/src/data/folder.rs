@@ -51,22 +51,38 @@ pub fn training_images(folder: &Path) -> Result<usize> {
     Ok(images)
 }
 
-/// Files that are no images by their extensions, counted by extension.
+/// What is not read: files that are no images by their extensions, counted by extension, and a folder of images.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LeftOut(BTreeMap<String, usize>);
+pub struct LeftOut {
+    files: BTreeMap<String, usize>,
+    /// `val/` beside the `test/` that is read.
+    pub(super) val: Option<PathBuf>,
+}
 
 impl LeftOut {
     /// Counts a file.
     pub(super) fn add(&mut self, path: &Path) {
         let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy()));
-        *self.0.entry(extension.unwrap_or_else(|| "no extension".to_string())).or_default() += 1;
+        *self.files.entry(extension.unwrap_or_else(|| "no extension".to_string())).or_default() +=
+            1;
     }
 
-    /// The counts by extension, for people; none where nothing is left out.
+    /// For people; none where nothing is left out.
     pub fn describe(&self) -> Option<String> {
-        let each = self.0.iter().map(|(extension, count)| format!("{extension}: {count}"));
+        let val = self.val.as_ref().map(|val| {
+            let val = val.display();
+            format!(
+                "{val} is not read: images for testing come from test/, those held out from train/"
+            )
+        });
+        let told: Vec<String> = self.describe_files().into_iter().chain(val).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    fn describe_files(&self) -> Option<String> {
+        let each = self.files.iter().map(|(extension, count)| format!("{extension}: {count}"));
         let each: Vec<String> = each.collect();
-        let total: usize = self.0.values().sum();
+        let total: usize = self.files.values().sum();
         let files = if total == 1 { "1 file is" } else { &format!("{total} files are") };
         (total > 0).then(|| {
             format!(

@@ -1,6 +1,6 @@
 //! Where batches come from: images in memory or files, and passes over them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use tch::{Device, Tensor};
@@ -32,20 +32,24 @@ impl Source {
         Files::open(&folder, split).map(Source::Files)
     }
 
-    /// The same without the image files that cannot be read, and their number.
+    /// The same without the image files that cannot be read, and those.
     ///
     /// # Errors
     /// Those of [`load`]; a class without a readable image.
-    pub fn open_whole(dataset: &Dataset, split: Split, data_dir: &Path) -> Result<(Source, usize)> {
+    pub fn open_whole(
+        dataset: &Dataset,
+        split: Split,
+        data_dir: &Path,
+    ) -> Result<(Source, Vec<PathBuf>)> {
         let Some(folder) = dataset.image_folder(data_dir) else {
-            return Ok((Source::open(dataset, split, data_dir)?, 0));
+            return Ok((Source::open(dataset, split, data_dir)?, Vec::new()));
         };
         check_classes(dataset, &folder)?;
         let (files, broken) = Files::open_whole(&folder, split)?;
         Ok((Source::Files(files), broken))
     }
 
-    /// Which files of an image folder are no images, for people.
+    /// What of an image folder is not read, for people.
     pub fn left_out(&self) -> Option<String> {
         match self {
             Source::Memory(_) => None,

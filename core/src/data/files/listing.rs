@@ -29,7 +29,10 @@ pub struct Listing {
 pub fn list(root: &Path, split: Split) -> Result<Listing> {
     let classes = folder::class_folders(root)?;
     let place = place(root, split, &classes)?;
+    let val = root.join("val");
+    let is_beside = place == root.join("test") && val.is_dir();
     let mut left_out = LeftOut::default();
+    left_out.val = is_beside.then_some(val);
     check_classes(&place, &classes, &mut left_out)?;
     let mut files = Vec::new();
     for (label, class) in classes.iter().enumerate() {
