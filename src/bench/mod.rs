@@ -15,6 +15,7 @@ use tch::Device;
 
 use crate::cost;
 use crate::data::{Dataset, Normalisation, Source, Split};
+use crate::engine::Isa;
 use crate::eval::combine::Combine;
 use crate::eval::policy::{Decide, Policy};
 use crate::models::{Input, NetworkConfig};
@@ -198,6 +199,11 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
         bench.policy
     );
     let has = |topic| bench.topics.contains(&topic);
+    // Told before minutes of measuring.
+    let infers = [Topic::Inference, Topic::Early, Topic::Memory].into_iter().any(has);
+    if infers && bench.device == Device::Cpu && bench.precisions.contains(&Some(Precision::Bf16)) {
+        ensure!(Isa::has_bf16(), "this processor has no bf16 arithmetic (AVX512_BF16); fp32 works");
+    }
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);
         if has(Topic::Matmul) {

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::{Early, Measured};
 use crate::figures::saving;
+use crate::nn::Precision;
 use crate::results::atomic;
 use crate::results::tables::Table;
 
@@ -27,7 +28,8 @@ pub fn write_saving(measured: &[Measured], folder: &Path) -> Result<Vec<PathBuf>
         .optional("ratio", each().map(|(_, e)| e.ratio))
         .number("counted", each().map(|(_, e)| e.counted))
         .number("measured", each().map(|(_, e)| e.measured))
-        .number("images_per_s", each().map(|(m, _)| m.value));
+        .number("images_per_s", each().map(|(m, _)| m.value))
+        .text("precision", each().map(|(m, _)| m.precision.map_or("", Precision::name)));
     let path = |ending: &str| folder.join("saving").with_extension(ending);
     let (csv, svg, png) = (path("csv"), path("svg"), path("png"));
     table.write(&csv)?;

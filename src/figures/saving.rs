@@ -10,7 +10,7 @@ use crate::results::tables;
 /// Draws the `saving.csv` of `repro bench`: a panel a network, a point an exit or ratio. On the
 /// line "as counted" time is saved as multiply-adds are.
 ///
-/// Columns read: network, batch, threads, exit, ratio, counted, measured.
+/// Columns read: network, batch, threads, exit, ratio, counted, measured, precision.
 ///
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
@@ -20,6 +20,8 @@ pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
     let (networks, batches) = (table.text("network")?, table.text("batch")?);
     let (threads, exits) = (table.text("threads")?, table.optional_numbers("exit")?);
     let (counted, measured) = (table.numbers("counted")?, table.numbers("measured")?);
+    let precisions = table.text("precision")?;
+    let is_mixed = precisions.iter().any(|one| *one != precisions[0]);
     let mut panels: Vec<Chart> = Vec::new();
     for row in 0..networks.len() {
         if panels.iter().all(|panel| panel.title != networks[row]) {
@@ -27,7 +29,10 @@ pub fn draw(csv: &Path, svg: &Path, png: &Path) -> Result<()> {
         }
         let kind = if exits[row].is_some() { "exits" } else { "ratios" };
         let ending = if threads[row] == "1" { "" } else { "s" };
-        let label = format!("{kind}, batch {}, {} thread{ending}", batches[row], threads[row]);
+        let mut label = format!("{kind}, batch {}, {} thread{ending}", batches[row], threads[row]);
+        if is_mixed {
+            label = format!("{label}, {}", precisions[row]);
+        }
         let point = Point::new(counted[row], measured[row]);
         for panel in &mut panels {
             if panel.title == networks[row] {
@@ -68,13 +73,13 @@ mod tests {
 
     #[test]
     fn a_table_of_two_networks_gives_a_picture_with_two_panels() {
-        let rows = "network,batch,threads,exit,ratio,counted,measured,images_per_s\n\
-            first,1,1,1,,0.2,0.25,90\nfirst,256,1,,0.5,0.5,0.55,900\nother,1,1,1,,0.3,0.3,50\n";
+        let rows = "network,batch,threads,exit,ratio,counted,measured,images_per_s,precision\n\
+            first,1,1,1,,0.2,0.25,90,fp32\nfirst,256,1,,0.5,0.5,0.55,900,fp32\nother,1,1,1,,0.3,0.3,50,bf16\n";
         let (folder, csv) = tables::written(rows);
         let place = |name: &str| folder.path().join(name);
         draw(&csv, &place("a.svg"), &place("a.png")).unwrap();
         let svg = std::fs::read_to_string(place("a.svg")).unwrap();
-        for text in ["first", "other", "as counted", "ratios, batch 256, 1 thread"] {
+        for text in ["first", "other", "as counted", "ratios, batch 256, 1 thread, fp32"] {
             assert!(svg.contains(text), "{text}");
         }
     }
