@@ -9,14 +9,14 @@ use super::standing;
 use crate::cost;
 use crate::eval::claims::{self, Claim, Count, Counted, Kind, Rule, Unit};
 use crate::eval::judge::pooled::PositionLoss;
-use crate::eval::judge::{Judgement, Measured, Verdict, judge, judge_exact};
+use crate::eval::judge::{Judgement, Measured, Row, Verdict, judge, judge_exact};
 use crate::experiment::{Figure, Plan, claims_yaml, load};
 use crate::results::tables::Table;
 use crate::runs::data::input_of;
 
-/// Judges the claims of `figure` on what it measured.
-pub fn judgements(figure: Figure, measured: &Measured) -> Result<Vec<Judgement>> {
-    Ok(judge(&claims::parse(claims_yaml())?, figure, measured))
+/// Judges the claims of `figure` on what it measured, beside the points of the paper's curves.
+pub fn judgements(figure: Figure, measured: &Measured, papers: &[Row]) -> Result<Vec<Judgement>> {
+    Ok(judge(&claims::parse(claims_yaml())?, figure, measured, papers))
 }
 
 /// Takes the verdicts away where claims are judged by another experiment and here only measured.

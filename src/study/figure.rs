@@ -83,7 +83,9 @@ pub fn finish_figure(
     let Found { measured, mut tables } = (kind.measure)(study)?;
     tables.extend(outputs::common_tables(study)?);
     let summary = if study.plan.figure.is_positional() { None } else { summary::table(study)? };
-    let mut judgements = claims::judgements(kind.figure, &measured)?;
+    let (panel, dataset) = panel(kind, &study.experiment.dataset);
+    let papers = paper::rows(&paper::parse(paper_curves_csv())?, panel, &dataset);
+    let mut judgements = claims::judgements(kind.figure, &measured, &papers)?;
     let commits = outputs::commits(study);
     standing::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;
     if let Some(judge) = &study.experiment.beside {
@@ -130,8 +132,7 @@ fn draw(study: &Study, outputs: &Outputs, kind: &Kind) -> Result<()> {
 /// The paper's curves of the same figure, those of ensembles only beside ours; only where the data
 /// set is the paper's too.
 fn paper_curves(kind: &Kind, dataset: &Dataset, has_ensembles: bool) -> Result<Vec<PaperCurve>> {
-    let dataset = dataset.to_string();
-    let panel = kind.panels[usize::from(dataset != "imagenet")];
+    let (panel, dataset) = panel(kind, dataset);
     let points = paper::parse(paper_curves_csv())?;
     let mut families = vec!["MSDNet", "ResNet", "DenseNet"];
     if has_ensembles {
@@ -145,6 +146,12 @@ fn paper_curves(kind: &Kind, dataset: &Dataset, has_ensembles: bool) -> Result<V
         points: paper::curve(&points, panel, &dataset, label),
     };
     Ok(labels.into_iter().filter(is_ours).map(curve).collect())
+}
+
+/// The figure's panel in the paper's table of curves, and the data set there.
+fn panel(kind: &Kind, dataset: &Dataset) -> (&'static str, String) {
+    let dataset = dataset.to_string();
+    (kind.panels[usize::from(dataset != "imagenet")], dataset)
 }
 
 /// What others published of networks in the experiment, on its data set.

@@ -153,17 +153,24 @@ fn seeds_left_out(seeds: &[u64], why: &str) -> String {
 /// Findings, or why there is none.
 pub(crate) type Findings = Result<Vec<Finding>, String>;
 
-/// Judges the claims of one figure, in their order; exact ones need no figure.
-pub fn judge(claims: &[Claim], figure: Figure, measured: &Measured) -> Vec<Judgement> {
+/// Judges the claims of one figure, in their order; exact ones need no figure. The note of a mean over
+/// budgets says what the paper's curves give over ours; `papers` has their points, if there are any.
+pub fn judge(
+    claims: &[Claim],
+    figure: Figure,
+    measured: &Measured,
+    papers: &[Row],
+) -> Vec<Judgement> {
     let own = claims.iter().filter(|c| c.figure == figure && c.kind != Kind::Exact);
     let present = own.filter(|c| c.rule.patterns().iter().all(|curves| measured.has(curves)));
-    present.map(|claim| verdict::conclude(claim, find(&claim.rule, figure, measured))).collect()
+    let found = |claim: &Claim| find(&claim.rule, figure, measured, papers);
+    present.map(|claim| verdict::conclude(claim, found(claim))).collect()
 }
 
-fn find(rule: &Rule, figure: Figure, measured: &Measured) -> Findings {
+fn find(rule: &Rule, figure: Figure, measured: &Measured, papers: &[Row]) -> Findings {
     match measured {
-        Measured::Steps(rows) => measure::find(rule, rows, lines::Shape::Steps),
-        Measured::Straight(rows) => measure::find(rule, rows, lines::Shape::Straight),
+        Measured::Steps(rows) => measure::find(rule, rows, papers, lines::Shape::Steps),
+        Measured::Straight(rows) => measure::find(rule, rows, papers, lines::Shape::Straight),
         Measured::Positions(networks) => {
             let families = Families::of(networks, figure);
             match rule {

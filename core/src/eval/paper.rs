@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::eval::judge::{Answered, Row};
 use crate::eval::named::unique;
 
 /// One point of a curve of the paper.
@@ -68,6 +69,13 @@ pub fn curve(points: &[PaperPoint], figure: &str, dataset: &str, label: &str) ->
         (p.figure.as_str(), p.dataset.as_str(), p.curve.as_str()) == (figure, dataset, label)
     };
     points.iter().filter(own).map(|p| (p.x, p.y)).collect()
+}
+
+/// Every point of a figure on a data set as a row of one seed.
+pub fn rows(points: &[PaperPoint], figure: &str, dataset: &str) -> Vec<Row> {
+    let own = points.iter().filter(|p| p.figure == figure && p.dataset == dataset);
+    let answered = |accuracy| Answered { accuracy, images: 0, hits: None };
+    own.map(|p| Row::new(&p.curve, &p.curve, 0, p.x, answered(p.y))).collect()
 }
 
 #[cfg(test)]

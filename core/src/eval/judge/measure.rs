@@ -10,11 +10,12 @@ use crate::eval::named::unique;
 use crate::eval::statistics::{Sample, estimate};
 
 /// The effect of a rule.
-pub(super) fn find(rule: &Rule, rows: &[Row], shape: Shape) -> Findings {
+pub(super) fn find(rule: &Rule, rows: &[Row], papers: &[Row], shape: Shape) -> Findings {
     let plain = Curve { rows, shape };
+    let papers = Curve { rows: papers, shape };
     match rule {
         Rule::MeanAbove { curve, others, range } => {
-            plain.against(curve, others, |pair| mean_above(pair, range))
+            plain.against(curve, others, |pair| mean_above(pair, range, &papers))
         }
         Rule::Below { curve, others } => plain.against(curve, others, below),
         Rule::AboveAtLowest { curve, others } => plain.against(curve, others, above_at_lowest),
@@ -43,7 +44,7 @@ struct Curve<'a> {
 
 /// Two curves, seed by seed, for the seeds that both have.
 struct Pair<'a> {
-    names: String,
+    labels: [&'a str; 2],
     seeds: Vec<(Lines<'a>, Lines<'a>)>,
 }
 
@@ -98,12 +99,12 @@ impl<'a> Curve<'a> {
                 }
                 alone.extend(theirs.iter().map(|(seed, _)| seed));
                 alone.sort_unstable();
-                let names = format!("{label} against {other}");
-                if seeds.is_empty() {
-                    return Err(format!("{names}: no seed that both have"));
+                let pair = Pair { labels: [label, other], seeds };
+                if pair.seeds.is_empty() {
+                    return pair.none("no seed that both have");
                 }
                 let left_out = seeds_left_out(&alone, "one side lacks it");
-                findings.extend(noted(measure(&Pair { names, seeds })?, left_out));
+                findings.extend(noted(measure(&pair)?, left_out));
             }
         }
         Ok(findings)
@@ -135,12 +136,16 @@ impl Pair<'_> {
         (from.fold(f64::NEG_INFINITY, f64::max), to.fold(f64::INFINITY, f64::min))
     }
 
+    fn names(&self) -> String {
+        self.labels.join(" against ")
+    }
+
     fn place(&self, x: f64) -> String {
-        format!("{} at {x:.4e} multiply-adds", self.names)
+        format!("{} at {x:.4e} multiply-adds", self.names())
     }
 
     fn none(&self, why: &str) -> Findings {
-        Err(format!("{}: {why}", self.names))
+        Err(format!("{}: {why}", self.names()))
     }
 }
 
@@ -156,7 +161,7 @@ fn finding<'a>(
     }
 }
 
-fn mean_above(pair: &Pair, range: &Range) -> Findings {
+fn mean_above(pair: &Pair, range: &Range, papers: &Curve) -> Findings {
     let (from, to) = pair.common();
     let part = |fraction: f64| from + fraction * (to - from);
     let ends = (part(range.at_least.unwrap_or(0.0)), part(range.at_most.unwrap_or(1.0)));
@@ -164,8 +169,20 @@ fn mean_above(pair: &Pair, range: &Range) -> Findings {
         return pair.none("no range of budgets that both cover");
     }
     let samples = pair.seeds.iter().map(|(own, its)| mean_difference(own, its, ends));
-    let place = format!("{}, mean from {:.4e} to {:.4e}", pair.names, ends.0, ends.1);
+    let there = papers_mean(papers, pair.labels, ends).unwrap_or_default();
+    let place = format!("{}, mean from {:.4e} to {:.4e}{there}", pair.names(), ends.0, ends.1);
     Ok(vec![finding(place, samples)?])
+}
+
+/// The same mean of the paper's curves of these labels, as far as both have begun, for people: the
+/// paper's own is over another range.
+fn papers_mean(papers: &Curve, labels: [&str; 2], (from, to): (f64, f64)) -> Option<String> {
+    let [own, its] = labels.map(|label| Some(papers.lines(label).ok()?.pop()?.1));
+    let (own, its) = (own?, its?);
+    let begun = own.begun().max(its.begun());
+    let mean = mean_difference(&own, &its, (from.max(begun), to)).filter(|_| begun < to)?;
+    let since = if begun > from { format!("from {begun:.4e} on") } else { "there".to_owned() };
+    Some(format!(", of the paper's curves {since} {:.1} points", 100.0 * mean.value))
 }
 
 fn below(pair: &Pair) -> Findings {

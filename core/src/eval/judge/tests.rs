@@ -38,7 +38,7 @@ fn claim(kind: &str, margin: f64, paper: &str, rule: &str) -> Claim {
 }
 
 fn judged(claim: &Claim, measured: &Measured) -> Judgement {
-    let mut all = judge(std::slice::from_ref(claim), claim.figure, measured);
+    let mut all = judge(std::slice::from_ref(claim), claim.figure, measured, &[]);
     assert_eq!(all.len(), 1);
     all.remove(0)
 }
@@ -51,9 +51,9 @@ fn close(found: f64, expected: f64) {
 fn claims_of_other_figures_or_of_curves_that_are_not_there_are_not_judged() {
     let measured = Measured::Steps(three("A", &[(1.0, 500)]));
     let absent = claim("direction", 0.01, "", "mean_above: {curve: A, others: [B]}");
-    assert_eq!(judge(&[absent], Figure::Anytime, &measured), vec![]);
+    assert_eq!(judge(&[absent], Figure::Anytime, &measured, &[]), vec![]);
     let own = claim("direction", 0.01, "", "mean_above: {curve: A, others: [A]}");
-    assert_eq!(judge(std::slice::from_ref(&own), Figure::Ablation, &measured), vec![]);
+    assert_eq!(judge(std::slice::from_ref(&own), Figure::Ablation, &measured, &[]), vec![]);
     let judgement = judged(&own, &measured);
     assert_eq!(judgement.verdict, Some(Verdict::NotMeasurable));
     assert_eq!(judgement.note, "no place to measure it at");
@@ -73,12 +73,8 @@ fn papers(figure: Figure) -> Measured {
     let plain = |accuracy| Answered { accuracy, images: 0, hits: None };
     let seeds = || 0..3u64;
     let rows = || {
-        let row = |seed, p: &paper::PaperPoint| Row {
-            answered: plain(p.y),
-            ..row(&p.curve, seed, p.x, 0)
-        };
-        let own = &own;
-        seeds().flat_map(move |seed| own.iter().map(move |p| row(seed, p))).collect()
+        let all = paper::rows(&points, panel, "cifar100");
+        seeds().flat_map(|seed| all.iter().map(move |row| Row { seed, ..row.clone() })).collect()
     };
     match figure {
         Figure::Anytime => Measured::Steps(rows()),
@@ -119,7 +115,7 @@ fn the_papers_effects_in_the_claims_are_those_of_its_curves_and_hold() {
         Figure::Anytime,
         Figure::BudgetedBatch,
     ] {
-        for judgement in judge(&claims, figure, &papers(figure)) {
+        for judgement in judge(&claims, figure, &papers(figure), &[]) {
             let id = judgement.claim.as_str();
             let Some(effect) = judgement.effect else {
                 // The paper's curves have no exits to average and no images that leave.

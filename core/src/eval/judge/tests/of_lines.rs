@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{claim, close, judged, row, three};
-use crate::eval::judge::{Answered, Judgement, Leavers, Measured, Row, Verdict};
+use crate::eval::judge::{Answered, Judgement, Leavers, Measured, Row, Verdict, judge};
 
 fn mean(range: &str) -> String {
     format!("mean_above: {{curve: A, others: [B]{range}}}")
@@ -29,6 +29,22 @@ fn straight_lines_are_compared_over_the_budgets_that_both_cover() {
     close(effect(&judgement), 0.75 - 0.525);
     assert_eq!((judgement.verdict, judgement.seeds), (Some(Verdict::Holds), 3));
     assert!(judgement.note.contains("mean from 2.0000e0 to 3.0000e0"), "{}", judgement.note);
+}
+
+#[test]
+fn the_papers_curves_are_averaged_over_our_budgets_as_far_as_they_have_begun() {
+    // Ours: 2 to 3. There A is .7 throughout; B begins at 2.5 and rises from .5 to .6 at 3.
+    let measured = Measured::Straight(two(&[(1.0, 600), (3.0, 800)], &[(2.0, 500), (4.0, 600)]));
+    let claim = claim("direction", 0.02, "", &mean(""));
+    let note = |begins: f64| {
+        let papers = two(&[(1.0, 700), (9.0, 700)], &[(begins, 500), (3.0, 600)]);
+        judge(std::slice::from_ref(&claim), claim.figure, &measured, &papers)[0].note.clone()
+    };
+    let own = "A against B, mean from 2.0000e0 to 3.0000e0";
+    assert_eq!(note(2.5), format!("{own}, of the paper's curves from 2.5000e0 on 15.0 points"));
+    assert_eq!(note(2.0), format!("{own}, of the paper's curves there 15.0 points"));
+    // It begins where ours ends.
+    assert_eq!(note(3.0), own);
 }
 
 #[test]

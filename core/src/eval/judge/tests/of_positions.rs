@@ -41,7 +41,7 @@ fn resnet() -> Vec<Network> {
 
 fn judged(claim: &Claim, figure: Figure, networks: &[Network]) -> Judgement {
     let claim = Claim { figure, ..claim.clone() };
-    judge(&[claim], figure, &Measured::Positions(networks.to_vec())).remove(0)
+    judge(&[claim], figure, &Measured::Positions(networks.to_vec()), &[]).remove(0)
 }
 
 fn right(rule: &str, networks: &[Network]) -> Judgement {
