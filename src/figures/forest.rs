@@ -44,7 +44,7 @@ const EDGE: f64 = 16.0;
 const PLOT: f64 = 520.0;
 /// What the axis shows at least.
 const LEAST: (f64, f64) = (-1.0, 1.5);
-/// What it shows at most; an interval beyond it is cut off, with an arrow, and a value stands at the edge.
+/// What it shows at most; an interval beyond it is cut off, with an arrow, and a value stands at the edge with its number.
 const MOST: (f64, f64) = (-2.0, 4.0);
 /// Between two numbers at the axis.
 const STEP: f64 = 0.5;
@@ -134,7 +134,7 @@ fn axis(frame: &Frame, bottom: f64, marks: &mut Vec<Mark>) {
         x += STEP;
     }
     let middle = frame.left + PLOT / 2.0;
-    let words = "effect: 0 none, 1 the paper's (where that is below the margin: twice the margin)";
+    let words = "effect: 0 none, 1 the paper's (twice the margin where that is less, or unknown)";
     text(words, (middle, bottom + 34.0), Across::Middle, marks);
 }
 
@@ -159,6 +159,13 @@ fn row(claim: &Claim, frame: &Frame, middle: f64, marks: &mut Vec<Mark>) {
         diamond((frame.across(paper), middle), marks);
     }
     point((frame.across(claim.value), middle), claim.outcome, marks);
+    let beyond = format!("{:.1}", claim.value);
+    if claim.value < frame.shown.0 {
+        text(&beyond, (frame.across(claim.value) + 10.0, middle), Across::Left, marks);
+    }
+    if claim.value > frame.shown.1 {
+        text(&beyond, (frame.across(claim.value) - 10.0, middle), Across::Right, marks);
+    }
     text(&claim.label, (frame.left - 14.0, middle), Across::Right, marks);
     text(&claim.verdict, (frame.left + PLOT + 14.0, middle), Across::Left, marks);
 }
@@ -277,6 +284,8 @@ mod tests {
     fn what_lies_beyond_the_axis_is_cut_off_and_nothing_leaves_the_canvas() {
         let groups = vec![("Fig. 5".to_owned(), vec![claim(9.0, 20.0)])];
         let canvas = lay_out(&groups).unwrap();
+        let is_told = |mark: &Mark| matches!(mark, Mark::Text(text) if text.words == "9.0");
+        assert!(canvas.marks.iter().any(is_told));
         for (x, y) in canvas.marks.iter().flat_map(Mark::places) {
             assert!(x >= 0.0 && x <= canvas.width && y >= 0.0 && y <= canvas.height, "{x} {y}");
         }

@@ -59,7 +59,8 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         "Of {all} effects ({beyond} of them beyond the paper), {measured} {verb} measured so far: {}. {}\n{}\n{}{}\n\
          {} No correction is made for the number of verdicts. `ln` is a difference of logarithms of accuracies:\n\
          0.065 ln is 6.3 % of the accuracy. Words such as 'much' and percentages are the paper's. What is judged is the sign, or\n\
-         that a harm stays below its margin.\n",
+         that a harm stays below its margin; a harm below 0 is a gain. Our means over budgets are over those that both of our\n\
+         curves cover, the paper's over those that both of its curves cover. `results/README.md` also gives the paper's over ours.\n",
         parts.join(", "),
         not_measured(&claims, judged),
         scale(figures)?,
@@ -76,13 +77,14 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         writeln!(text, "{}\n", control::confounded(figures))?;
     }
     text.push_str(&markdown::table("claim | the paper says | paper | here | verdict", shown));
-    for reason in judged.reasons() {
-        writeln!(text, "\n{reason}")?;
+    for remark in judged.remarks() {
+        writeln!(text, "\n{remark}")?;
     }
     let rest = judged.effects().filter(|decided| !is_shown(decided));
-    let rest: Vec<String> = rest.map(|decided| format!("`{}`", decided.claim.id)).collect();
+    let told = |decided: &Decided| format!("`{}` ({})", decided.claim.id, effect(&decided.row));
+    let rest: Vec<String> = rest.map(told).collect();
     if !rest.is_empty() {
-        writeln!(text, "\nNo harm or no difference, as the paper has it: {}.", rest.join(", "))?;
+        writeln!(text, "\nNo harm or no difference beyond the margin: {}.", rest.join(", "))?;
     }
     Ok(text)
 }

@@ -18,7 +18,7 @@ use crate::results::markdown;
 /// Everything before the figures' sections.
 pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<String> {
     let mut page = String::from(
-        "# Results\n\nMade by `repro report` from the tables beside it. Only the likely reasons of what fails are written by hand.\n\n",
+        "# Results\n\nMade by `repro report` from the tables beside it. Only the remarks on claims and counts are written by hand.\n\n",
     );
     contents(&mut page, figures)?;
     effects(&mut page, judged)?;
@@ -112,14 +112,18 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
             page,
             "![Every claim's effect in units of the paper's, with its 95 % interval](claims.svg)\n\n\
              The picture shows effects in units of the paper's: 0 is none, 1 the paper's, -1 as large the other way. Where \
-             the paper's effect is below the margin, the unit is twice the margin. `ln` is a difference of logarithms of \
+             the paper's effect is below the margin, or it has no number, the unit is twice the margin. What lies beyond the \
+             axis stands at its edge, with its number. `ln` is a difference of logarithms of \
              accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once, by the \
              figure with the most seeds (three are enough), and of those by the longest training. A line that joins \
-             several networks is judged at the seeds for which all of them are trained.\n\n\
+             several networks is judged at the seeds for which all of them are trained. A mean over budgets is over those \
+             that both of our curves cover, the paper's over those that both of its curves cover; the notes below each figure \
+             have our range, and what the paper's curves give over it.\n\n\
              A direction holds where the interval lies above 0 and fails where it lies below. Harmlessness holds where the \
-             interval lies below the margin and fails where it lies above. Equality holds where the 90 % interval lies \
+             interval lies below the margin and fails where it lies above; its number is the harm, so below 0 it is a gain. Equality holds where the 90 % interval lies \
              within the margin on both sides of 0, and fails where the 95 % interval lies outside. All else is undecided, \
-             except a direction whose 90 % interval lies within the margin: that is no effect. Words such as 'much' and \
+             except a direction whose 90 % interval lies within the margin: that is no effect. The share of the paper's effect is left out where \
+             the paper has no number or one below the margin; 'may be the paper's' says that the share's interval holds 1. Words such as 'much' and \
              percentages are the paper's and are not judged. The last column says with how many seeds the power is \
              80 % for an undecided claim, if the effect is the paper's (without a number in the paper: a direction at its \
              margin, a harm of 0). If that many are trained already, the effect here is nearer its bound (0 or the margin), \
@@ -136,8 +140,8 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
         )?;
         let head = "claim | the paper says | paper | here [95 %] | margin | share of the paper's | verdict | seeds | seeds for 80 %";
         page.push_str(&markdown::table(head, judged.effects().map(effect_row)));
-        for reason in judged.reasons() {
-            writeln!(page, "\n{reason}")?;
+        for remark in judged.remarks() {
+            writeln!(page, "\n{remark}")?;
         }
     }
     let list = |names: Vec<String>| names.join(", ");
@@ -175,7 +179,7 @@ fn counts(page: &mut String, judged: &Judged) {
     );
     let rows = judged.counts().map(|decided| {
         let Decided { claim, row, .. } = decided;
-        let reason = decided.reason().map_or(String::new(), cell);
+        let reason = decided.remark().map_or(String::new(), cell);
         let [paper, _] = papers_and_margin(row);
         let numbers = claim.paper.as_ref().map_or(1, |paper| paper.all().len());
         let which = if numbers > 1 {

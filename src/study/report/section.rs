@@ -125,7 +125,7 @@ fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
         means.push([cell(&name), format!("{:.1} %", 100.0 * mean), best.len().to_string()]);
     }
     page.push_str(&table(
-        "curve | its highest point on the test images, mean over seeds | seeds",
+        "curve | its highest point on the test images (found there, so somewhat high), mean over seeds | seeds",
         means,
     ));
     page.push('\n');

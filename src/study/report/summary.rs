@@ -31,7 +31,11 @@ pub(super) fn table(page: &mut String, rows: &Rows) -> Result<()> {
     let head = format!("network | {}", COLUMNS.map(|(_, name)| name).join(" | "));
     page.push_str("Early exit by the paper's rule, means over seeds:\n\n");
     page.push_str(&markdown::table(&head, lines));
-    page.push('\n');
+    page.push_str(
+        "\nEqual is as accurate as the last exit. These costs are means over the test images, read off the curve of the same \
+         images, so they are somewhat low. `summary.csv` has more measures; the page of `eval::summary` that `make doc` writes \
+         defines them.\n\n",
+    );
     Ok(())
 }
 
