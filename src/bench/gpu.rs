@@ -88,7 +88,8 @@ fn early_exits(subject: &Subject, mut weights: Weights, images: &Tensor, tell: T
         let took = time(&leaving.rule)?;
         let counted = counted(subject, &predictions, &leaving.rule, BATCH);
         let each = took / BATCH as f64;
-        tell(leaving.measured(subject, BATCH, counted, each, took / whole))?;
+        let measured = leaving.measured(subject, BATCH, counted, each, took / whole);
+        tell(Measured { precision: Some(Precision::Fp32), ..measured })?;
     }
     Ok(())
 }

@@ -200,7 +200,7 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     );
     let has = |topic| bench.topics.contains(&topic);
     // Told before minutes of measuring.
-    let infers = [Topic::Inference, Topic::Early, Topic::Memory].into_iter().any(has);
+    let infers = has(Topic::Inference) || has(Topic::Early);
     if infers && bench.device == Device::Cpu && bench.precisions.contains(&Some(Precision::Bf16)) {
         ensure!(Isa::has_bf16(), "this processor has no bf16 arithmetic (AVX512_BF16); fp32 works");
     }

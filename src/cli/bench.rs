@@ -18,7 +18,7 @@ use crate::runs::tell;
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     /// Networks: files or built-in experiments, for CIFAR-100 [default: two of the paper's]. Their weights are fresh
-    /// and the images synthetic: time is measured, and not what leaves where
+    /// and the images synthetic, so only times mean something, not which image leaves at which exit
     networks: Vec<String>,
     /// What to measure: matmul, train, inference, early, sweep, data, memory; measure memory by
     /// itself [default: all but memory]
@@ -71,6 +71,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     ensure!(args.seconds > 0.0 && args.seconds <= 60.0, "--seconds: from above 0 to 60");
     ensure!((1..=1000).contains(&args.rounds), "--rounds: from 1 to 1000");
     ensure!(args.threads.iter().all(|&n| n > 0), "--threads: 0 measures nothing");
+    once("networks", &args.networks)?;
     ensure!(args.batch.iter().all(|n| (2..=65_536).contains(n)), "--batch: from 2 to 65536");
     let topics = match (args.only.is_empty(), &args.out) {
         (false, _) => args.only.clone(),
@@ -90,6 +91,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     once("--threads", &args.threads)?;
     once("--batch", &args.batch)?;
     once("--precision", &args.precision)?;
+    ensure!(
+        args.precision.len() < 2 || args.precision.iter().all(|one| one.chosen().is_some()),
+        "--precision: auto is fp32 or bf16, so it stands alone"
+    );
     args.gpu.numerics().set();
     let bench = Bench {
         networks: networks(&args.networks)?,
@@ -150,15 +155,13 @@ fn networks(given: &[String]) -> Result<Vec<(String, crate::models::NetworkConfi
         // A network alone has no name of its own; its file has.
         let stem = PathBuf::from(file).file_stem().map(|s| s.display().to_string());
         if let ([(name, _)], Some(stem)) = (found.as_mut_slice(), stem) {
-            // Files of one name in several folders are told apart by these.
-            let is_taken = networks.iter().any(|(other, _)| *other == stem);
-            *name = if is_taken { file.clone() } else { stem };
+            *name = stem;
         }
-        networks.extend(found);
-    }
-    let names: Vec<&String> = networks.iter().map(|(name, _)| name).collect();
-    for (place, name) in names.iter().enumerate() {
-        ensure!(!names[..place].contains(name), "two networks are called {name}");
+        for (name, config) in found {
+            // Networks of one name are told apart by their files.
+            let is_taken = networks.iter().any(|(other, _)| *other == name);
+            networks.push((if is_taken { format!("{file}: {name}") } else { name }, config));
+        }
     }
     ensure!(!networks.is_empty(), "no network is named");
     Ok(networks)
@@ -194,6 +197,16 @@ fn line(measured: &Measured) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_of_one_name_are_told_apart() {
+        let given = ["anytime-quick", "budgeted-batch-quick"].map(String::from);
+        let names: Vec<String> = networks(&given).unwrap().into_iter().map(|n| n.0).collect();
+        let is_unique = |(place, name): (usize, &String)| !names[..place].contains(name);
+        assert!(names.iter().enumerate().all(is_unique), "{names:?}");
+        assert!(names.contains(&"MSDNet".to_string()), "{names:?}");
+        assert!(names.contains(&"budgeted-batch-quick: MSDNet".to_string()), "{names:?}");
+    }
 
     #[test]
     fn without_a_name_the_papers_two_networks_are_measured() {
