@@ -118,7 +118,7 @@ impl ClassifyArgs {
         let Self { policy, combine, target_bound, .. } = *self;
         ensure!(
             leave != Leave::Last || policy == Policy::PAPER,
-            "--policy {policy}: give --ratio or --budget; without them every image goes to the last exit"
+            "--policy {policy}: give --ratio or --budget (or --threshold); without one every image goes to the last exit"
         );
         Ok(Letting { leave, policy, combine, target_bound })
     }

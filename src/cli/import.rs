@@ -86,8 +86,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     ensure!(args.weights.exists(), "{given} does not exist");
     let folder = match (&args.network, &args.dataset) {
         (Some(_), _) | (_, Some(_)) if args.weights.is_dir() => bail!(
-            "{given} is a folder, whose config.json says what it is: leave --network and --dataset out, or name the \
-             file of the weights"
+            "{given} is a folder: name the file of the weights, or, where `repro export --card` made it, leave --network \
+             and --dataset out"
         ),
         (Some(network), Some(dataset)) => import_weights(args, network, dataset)?,
         _ if args.weights.is_dir() => import_card(&args.weights, &args.run, args.force)?,

@@ -36,14 +36,14 @@ pub struct Compute {
     #[arg(long, default_value = "auto", value_parser = device_name)]
     device: String,
     /// Threads of one process; 0 = all cores, shared among the workers. The last digits depend on it, so
-    /// predictions that are kept with a run take those of its training [default: 1 for training, else all
+    /// predictions that are kept with a run are made with as many as its training had [default: 1 for training, else all
     /// cores]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
     #[command(flatten)]
     gpu: Gpu,
     /// Leave out image files that cannot be read, and count them. A run that is trained so keeps to it,
-    /// and commands that look at it decode every image to find them; a run that is not needs it each time
+    /// and commands that look at it decode every image to find them; other runs need the option each time
     #[arg(long)]
     skip_broken: bool,
     /// No progress on standard error

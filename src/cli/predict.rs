@@ -23,7 +23,7 @@ pub struct PredictArgs {
     split: Which,
     /// File for image, exit, label, predicted, confidence: .csv or .parquet [default: CSV on
     /// standard output]. Images are counted from 0 in the order of the data set; an image folder's are in the order of
-    /// their classes' names, then their own, without those that are left out as broken
+    /// their classes' names, then of the files', without those that are left out as broken
     #[arg(long, value_name = "FILE", value_parser = table)]
     out: Option<PathBuf>,
     /// Also write all logits, [exits, images, classes]

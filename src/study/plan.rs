@@ -21,7 +21,7 @@ struct Planned<'a> {
     epochs: u32,
     epochs_done: u32,
     state: &'static str,
-    /// Whether it is trained to its end, though it is not done.
+    /// Whether it is trained to its end, on whatever data.
     trained: bool,
     done: bool,
 }
@@ -43,8 +43,7 @@ fn planned<'a>(study: &'a Study) -> Vec<Planned<'a>> {
                 epochs,
                 epochs_done: state.epoch(epochs),
                 state: state.name(),
-                trained: state != State::Done
-                    && Known::of(run, &study.settings.places).is_trained(),
+                trained: Known::of(run, &study.settings.places).is_trained(),
                 done: state == State::Done,
             });
         }

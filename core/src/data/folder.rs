@@ -71,9 +71,7 @@ impl LeftOut {
     pub fn describe(&self) -> Option<String> {
         let val = self.val.as_ref().map(|val| {
             let val = val.display();
-            format!(
-                "{val} is not read: images for testing come from test/, those held out from train/"
-            )
+            format!("{val} is not read. Test images come from test/, the hold-out from train/")
         });
         let told: Vec<String> = self.describe_files().into_iter().chain(val).collect();
         (!told.is_empty()).then(|| told.join("; "))

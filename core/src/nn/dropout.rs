@@ -11,9 +11,8 @@ use tch::{Kind, Tensor};
 /// The lower 32 bits.
 const LOW: i64 = 0xffff_ffff;
 
-/// `x` with numbers dropped. `key` is int64 `[1]` and not negative; `layer` is the number of the dropout layer, from 0;
-/// numbers are counted in the order
-/// of `x`'s dimensions, however they lie in memory.
+/// `x` with numbers dropped. `key` is int64 `[1]` and not negative; `layer` is the index of the layer among those that
+/// drop, from 0. Numbers are counted in the order of `x`'s dimensions, however they lie in memory.
 ///
 /// # Errors
 /// When LibTorch fails.
