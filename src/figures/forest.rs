@@ -134,7 +134,8 @@ fn axis(frame: &Frame, bottom: f64, marks: &mut Vec<Mark>) {
         x += STEP;
     }
     let middle = frame.left + PLOT / 2.0;
-    let words = "effect: 0 none, 1 the paper's (twice the margin where that is less, or unknown)";
+    let words =
+        "effect: 0 none, 1 the paper's (twice the margin where that is within it, or unknown)";
     text(words, (middle, bottom + 34.0), Across::Middle, marks);
 }
 

@@ -60,7 +60,8 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
          {} No correction is made for the number of verdicts. `ln` is a difference of logarithms of accuracies:\n\
          0.065 ln is 6.3 % of the accuracy. Words such as 'much' and percentages are the paper's. What is judged is the sign, or\n\
          that a harm stays below its margin; a harm below 0 is a gain. Our means over budgets are over those that both of our\n\
-         curves cover, the paper's over those that both of its curves cover. `results/README.md` also gives the paper's over ours.\n",
+         curves cover, the paper's over those that both of its curves cover. `results/README.md` also has the paper's over ours,\n\
+         where its curves reach.\n",
         parts.join(", "),
         not_measured(&claims, judged),
         scale(figures)?,

@@ -30,7 +30,7 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
     if out.join("trend.svg").is_file() {
         page.push_str(
             "\n## With longer training\n\n![Each claim's effect against the images seen in training](trend.svg)\n\n\
-             Effects are in units of the paper's; where the paper's effect is below the margin, the unit is twice the margin. The \
+             Effects are in units of the paper's; where the paper's effect is smaller in size than the margin, or it has no number, the unit is twice the margin. The \
              hollow marks are the paper's (of `anytime-averaged-above-single` a public run's), with other networks and schedules, in \
              Fig. 3 also at other positions. So no line leads to them.\n",
         );
@@ -112,18 +112,18 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
             page,
             "![Every claim's effect in units of the paper's, with its 95 % interval](claims.svg)\n\n\
              The picture shows effects in units of the paper's: 0 is none, 1 the paper's, -1 as large the other way. Where \
-             the paper's effect is below the margin, or it has no number, the unit is twice the margin. What lies beyond the \
+             the paper's effect is smaller in size than the margin, or it has no number, the unit is twice the margin. What lies beyond the \
              axis stands at its edge, with its number. `ln` is a difference of logarithms of \
              accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once, by the \
              figure with the most seeds (three are enough), and of those by the longest training. A line that joins \
              several networks is judged at the seeds for which all of them are trained. A mean over budgets is over those \
              that both of our curves cover, the paper's over those that both of its curves cover; the notes below each figure \
-             have our range, and what the paper's curves give over it.\n\n\
+             have our range, and what the paper's curves give over it, as far as they reach.\n\n\
              A direction holds where the interval lies above 0 and fails where it lies below. Harmlessness holds where the \
              interval lies below the margin and fails where it lies above; its number is the harm, so below 0 it is a gain. Equality holds where the 90 % interval lies \
              within the margin on both sides of 0, and fails where the 95 % interval lies outside. All else is undecided, \
              except a direction whose 90 % interval lies within the margin: that is no effect. The share of the paper's effect is left out where \
-             the paper has no number or one below the margin; 'may be the paper's' says that the share's interval holds 1. Words such as 'much' and \
+             the paper has no number or one smaller in size than the margin; 'may be the paper's' says that the share's interval holds 1. Words such as 'much' and \
              percentages are the paper's and are not judged. The last column says with how many seeds the power is \
              80 % for an undecided claim, if the effect is the paper's (without a number in the paper: a direction at its \
              margin, a harm of 0). If that many are trained already, the effect here is nearer its bound (0 or the margin), \

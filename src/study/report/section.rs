@@ -125,10 +125,12 @@ fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
         means.push([cell(&name), format!("{:.1} %", 100.0 * mean), best.len().to_string()]);
     }
     page.push_str(&table(
-        "curve | its highest point on the test images (found there, so somewhat high), mean over seeds | seeds",
+        "curve | its highest point on the test images, mean over seeds | seeds",
         means,
     ));
-    page.push('\n');
+    page.push_str(
+        "\nOf a curve with several points the highest is chosen on the test images, so it is somewhat high.\n\n",
+    );
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub(super) fn table(page: &mut String, rows: &Rows) -> Result<()> {
     page.push_str("Early exit by the paper's rule, means over seeds:\n\n");
     page.push_str(&markdown::table(&head, lines));
     page.push_str(
-        "\nEqual is as accurate as the last exit. These costs are means over the test images, read off the curve of the same \
+        "\n'Equal accuracy' means that of the last exit. These costs are means over the test images, read off the curve of the same \
          images, so they are somewhat low. `summary.csv` has more measures; the page of `eval::summary` that `make doc` writes \
          defines them.\n\n",
     );
