@@ -100,9 +100,6 @@ pub fn table(rows: &[RelativeRow]) -> Table {
         .number("relative_depth", rows.iter().map(|r| r.relative_depth))
         .number("accuracy", rows.iter().map(|r| r.network.answered.accuracy))
         .number("error", rows.iter().map(|r| 1.0 - r.network.answered.accuracy))
-        .number("reference_accuracy", rows.iter().map(|r| r.reference_accuracy))
-        .number(
-            "relative_accuracy",
-            rows.iter().map(|r| r.network.answered.accuracy / r.reference_accuracy),
-        )
+        .optional("reference_accuracy", rows.iter().map(|r| r.reference_accuracy))
+        .optional("relative_accuracy", rows.iter().map(RelativeRow::relative_accuracy))
 }

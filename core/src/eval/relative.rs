@@ -3,6 +3,7 @@
 
 use crate::eval::figure::Figure;
 use crate::eval::judge::Network;
+use crate::eval::judge::pooled::FIRST_STAGE;
 
 /// A row of `figure.csv` of both figures.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,13 +14,21 @@ pub struct RelativeRow<'a> {
     pub position: usize,
     /// The same by those of the whole network, 0 to 1.
     pub relative_depth: f64,
-    /// The reference's accuracy, above 0.
-    pub reference_accuracy: f64,
+    /// The reference's accuracy, above 0; none on the left where the curve's last position lies in the
+    /// first stage: that is too early to refer to.
+    pub reference_accuracy: Option<f64>,
+}
+
+impl RelativeRow<'_> {
+    /// The network's accuracy as a part of the reference's.
+    pub fn relative_accuracy(&self) -> Option<f64> {
+        Some(self.network.answered.accuracy / self.reference_accuracy?)
+    }
 }
 
 /// A row for each network with an intermediate classifier, and a sentence for each curve and seed
-/// that is left out because its reference is. On the left the reference is the classifier at the
-/// same curve's last position, on the right the network without an intermediate one.
+/// that is left out because its reference is. On the left the reference is the classifier at the same curve's last
+/// position, if that is beyond the first stage, on the right the network without an intermediate one.
 pub fn relate(networks: &[Network], figure: Figure) -> (Vec<RelativeRow<'_>>, Vec<String>) {
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
     for network in networks {
@@ -37,17 +46,24 @@ pub fn relate(networks: &[Network], figure: Figure) -> (Vec<RelativeRow<'_>>, Ve
     (rows, left_out)
 }
 
-fn reference_of(network: &Network, networks: &[Network], figure: Figure) -> Result<f64, String> {
+fn reference_of(
+    network: &Network,
+    networks: &[Network],
+    figure: Figure,
+) -> Result<Option<f64>, String> {
     let own = networks.iter().filter(|other| other.curve == network.curve);
     let (position, described) = if figure == Figure::FigIntermediate {
         let last = own.clone().filter_map(|other| other.position).max();
+        if own.clone().filter_map(|other| other.depth).all(|depth| depth <= FIRST_STAGE) {
+            return Ok(None);
+        }
         (last, format!("an intermediate classifier at position {}", last.unwrap_or(0)))
     } else {
         (None, "no intermediate classifier".to_owned())
     };
     let mut own = own.filter(|other| other.seed == network.seed);
     let why = match own.find(|other| other.position == position) {
-        Some(found) if found.answered.accuracy > 0.0 => return Ok(found.answered.accuracy),
+        Some(found) if found.answered.accuracy > 0.0 => return Ok(Some(found.answered.accuracy)),
         Some(_) => "is never right",
         None => "is not there",
     };
@@ -76,8 +92,7 @@ mod tests {
 
     fn relative(networks: &[Network], figure: Figure) -> (Vec<f64>, Vec<String>) {
         let (rows, left_out) = relate(networks, figure);
-        let share = |row: &RelativeRow| row.network.answered.accuracy / row.reference_accuracy;
-        (rows.iter().map(share).collect(), left_out)
+        (rows.iter().filter_map(RelativeRow::relative_accuracy).collect(), left_out)
     }
 
     #[test]
@@ -93,6 +108,21 @@ mod tests {
         assert_eq!((found, left_out), (vec![0.5, 1.0, 1.0, 1.0], vec![]));
         let rows = relate(&networks, Figure::FigIntermediate).0;
         assert_eq!((rows[0].relative_depth, rows[1].position), (0.25, 3));
+    }
+
+    #[test]
+    fn nothing_on_the_left_is_relative_to_a_position_in_the_first_stage() {
+        let early = [Some(0.11), Some(0.34)].map(|depth| Network {
+            depth,
+            ..trained(0, depth.map(|depth| (depth * 9.0) as usize), 0.4)
+        });
+        let (rows, left_out) = relate(&early, Figure::FigIntermediate);
+        assert_eq!((rows.len(), left_out.len()), (2, 0));
+        assert!(rows.iter().all(|row| row.relative_accuracy().is_none()));
+        // On the right it is the network without one.
+        let reference = [trained(0, None, 0.5)];
+        let right = [early.as_slice(), &reference].concat();
+        assert_eq!(relative(&right, Figure::FigFinalDegradation).0, [0.8, 0.8]);
     }
 
     #[test]

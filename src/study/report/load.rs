@@ -49,8 +49,7 @@ pub(super) struct Loss {
 }
 
 impl Shown {
-    /// The losses at the positions of Fig. 3. The last position of a figure that stands beside another
-    /// need not be late, so what is relative to it is left out there.
+    /// The losses at the positions of Fig. 3.
     pub(super) fn losses(&self) -> Result<Vec<Loss>> {
         let Some(table) = &self.positions else {
             return Ok(Vec::new());
@@ -60,14 +59,12 @@ impl Shown {
         let (curve, reference, seeds) = (text("curve")?, text("reference")?, text("seeds")?);
         let (depth, loss) = (number("relative_depth")?, number("loss")?);
         let (low, high) = (number("low")?, number("high")?);
-        let is_shown =
-            |i: &usize| self.experiment.beside.is_none() || reference[*i] != "last position";
         let row = |i: usize| Loss {
             place: [curve[i].clone(), format!("{:.2}", depth[i]), reference[i].clone()],
             loss: format!("{:.3} [{:.3}, {:.3}]", loss[i], low[i], high[i]),
             seeds: seeds[i].clone(),
         };
-        Ok((0..curve.len()).filter(is_shown).map(row).collect())
+        Ok((0..curve.len()).map(row).collect())
     }
 
     /// Images seen in training, each as often as it was.
@@ -324,9 +321,8 @@ fn table(path: &Path, texts: &[&str], numbers: &[&str]) -> Result<Rows> {
 /// `figure.csv`; there is no figure without a point.
 fn curves(folder: &Path, figure: Figure) -> Result<Rows> {
     let (own, numbers): (&[&str], &[&str]) = match figure {
-        Figure::FigIntermediate | Figure::FigFinalDegradation => {
-            (&[], &["relative_depth", "accuracy", "reference_accuracy"])
-        }
+        Figure::FigIntermediate => (&[], &["relative_depth", "accuracy"]),
+        Figure::FigFinalDegradation => (&[], &["relative_depth", "accuracy", "reference_accuracy"]),
         Figure::Anytime => (&["exit", "combine"], &["accuracy"]),
         Figure::BudgetedBatch | Figure::Ablation => (&[], &["accuracy"]),
     };

@@ -75,8 +75,8 @@ fn accuracy_table(page: &mut String, figure: &Shown) -> Result<()> {
     let (curves, seeds) = (text("curve")?, text("seed")?);
     let number = |name| figure.curves.numbers(name);
     let (depths, accuracy) = (number("relative_depth")?, number("accuracy")?);
-    let reference = number("reference_accuracy")?;
     let has_reference = figure.experiment.figure == Figure::FigFinalDegradation;
+    let reference = if has_reference { number("reference_accuracy")? } else { Vec::new() };
     // Curve and depth, seed, accuracy; every position repeats its reference.
     let mut all: Vec<([String; 2], &str, f64)> = Vec::new();
     for i in 0..curves.len() {

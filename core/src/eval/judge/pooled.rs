@@ -6,7 +6,7 @@
 //! an effect is a contrast c of the networks' means, with variance `s^2 sum(c^2) / S` from the seeds.
 //!
 //! The reference is the network without an intermediate classifier, or, where the figure is about
-//! the intermediate classifier itself, the curve's last position.
+//! the intermediate classifier itself, the curve's last position, if that is beyond the first stage.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::eval::named::unique;
 use crate::eval::statistics::{Estimate, Sample, SeedNoise, estimate, images_noise};
 
 /// The first stage ends at this relative depth.
-const FIRST_STAGE: f64 = 0.34;
+pub const FIRST_STAGE: f64 = 0.34;
 /// Late positions begin at this relative depth.
 const LATE: f64 = 0.74;
 
@@ -176,6 +176,9 @@ impl<'a> Family<'a> {
     }
 
     fn mean_loss(&self, within: impl Fn(f64) -> bool, place: &str) -> Result<Vec<f64>, String> {
+        if self.reference_depth.is_some_and(|depth| depth <= FIRST_STAGE) {
+            return Err("no position beyond the first stage to refer to".to_owned());
+        }
         let is_in = |depth: &Option<f64>| depth.is_some_and(&within);
         let count = self.depths.iter().filter(|depth| is_in(depth)).count();
         if count == 0 {

@@ -104,6 +104,22 @@ fn on_the_left_the_reference_is_the_curves_last_position() {
 }
 
 #[test]
+fn on_the_left_nothing_is_relative_to_a_position_in_the_first_stage() {
+    let mut networks: Vec<Network> =
+        resnet().into_iter().filter(|n| n.depth.is_some_and(|depth| depth < 0.4)).collect();
+    for network in &mut networks {
+        network.own_final = Some(network.answered.clone());
+    }
+    let claim = claim("direction", 0.01, "", "loss: {curve: ResNet, of: first}");
+    let judgement = judged(&claim, Figure::FigIntermediate, &networks);
+    assert_eq!(judgement.verdict, Some(Verdict::NotMeasurable), "{judgement:?}");
+    assert!(judgement.note.contains("beyond the first stage"), "{}", judgement.note);
+    let losses = pooled::positions(&networks, Figure::FigIntermediate);
+    let references: Vec<&str> = losses.iter().map(|loss| loss.reference).collect();
+    assert_eq!(references, ["own final classifier"; 2]);
+}
+
+#[test]
 fn images_noise_enters_by_the_influences_of_each_answer() {
     let network = |depth, seed, correct| Network {
         answered: answered(correct, 1000),
