@@ -91,7 +91,7 @@ impl Inks {
         let slot = found.map_or(0, |(_, slot)| *slot);
         let strong = Ink {
             colour: PALETTE[slot % PALETTE.len()],
-            dash: DASHES[(slot + slot / MARKERS) % DASHES.len()],
+            dash: DASHES[(slot + 2 * (slot / PALETTE.len())) % DASHES.len()],
             marker: slot,
             hollow: false,
             width: 2.2,
@@ -232,6 +232,14 @@ mod tests {
                 assert!(marker(a.marker) != marker(b.marker) || a.dash != b.dash);
             }
         }
+    }
+
+    #[test]
+    fn without_markers_every_colour_has_all_dashes_before_one_comes_again() {
+        let lines: Vec<Line> = (0..28).map(|i| line(&format!("{i}"), Style::Ours)).collect();
+        let inks = Inks::of(lines.iter());
+        let look = |line| (inks.ink(line).colour, inks.ink(line).dash);
+        assert_eq!(unique(lines.iter().map(look)).len(), lines.len());
     }
 
     #[test]
