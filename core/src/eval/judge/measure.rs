@@ -14,9 +14,11 @@ pub(super) fn find(rule: &Rule, rows: &[Row], papers: &[Row], shape: Shape) -> F
     let plain = Curve { rows, shape };
     let papers = Curve { rows: papers, shape };
     match rule {
-        Rule::MeanAbove { curve, others, range } => {
-            plain.against(curve, others, |pair| mean_above(pair, range, &papers))
-        }
+        Rule::MeanAbove { curve, others, range } => plain.against(curve, others, |pair| {
+            let own = papers.one_of(pair.labels[0], std::slice::from_ref(curve));
+            let papers = own.zip(papers.one_of(pair.labels[1], others));
+            mean_above(pair, range, papers.as_ref())
+        }),
         Rule::Below { curve, others } => plain.against(curve, others, below),
         Rule::AboveAtLowest { curve, others } => plain.against(curve, others, above_at_lowest),
         Rule::BelowAtEnd { curve, than } => {
@@ -74,6 +76,15 @@ impl<'a> Curve<'a> {
         }
         let of_seed = |(seed, rows)| Ok((seed, Lines::of(rows, self.shape)?));
         seeds.into_iter().map(of_seed).collect()
+    }
+
+    /// The line that stands for a label of other results: that label's own, or else the only one that
+    /// the same selections have here.
+    fn one_of(&self, label: &str, selected: &[Curves]) -> Option<Lines<'a>> {
+        let labels = unique(selected.iter().flat_map(|curves| self.labels(curves)));
+        let own = labels.iter().find(|own| **own == label);
+        let only = || labels.first().filter(|_| labels.len() == 1);
+        Some(self.lines(own.or_else(only)?).ok()?.pop()?.1)
     }
 
     /// The findings of every pair of a selected curve and another.
@@ -161,7 +172,7 @@ fn finding<'a>(
     }
 }
 
-fn mean_above(pair: &Pair, range: &Range, papers: &Curve) -> Findings {
+fn mean_above(pair: &Pair, range: &Range, papers: Option<&(Lines, Lines)>) -> Findings {
     let (from, to) = pair.common();
     let part = |fraction: f64| from + fraction * (to - from);
     let ends = (part(range.at_least.unwrap_or(0.0)), part(range.at_most.unwrap_or(1.0)));
@@ -169,18 +180,16 @@ fn mean_above(pair: &Pair, range: &Range, papers: &Curve) -> Findings {
         return pair.none("no range of budgets that both cover");
     }
     let samples = pair.seeds.iter().map(|(own, its)| mean_difference(own, its, ends));
-    let there = papers_mean(papers, pair.labels, ends).unwrap_or_default();
+    let there = papers.and_then(|papers| papers_mean(papers, ends)).unwrap_or_default();
     let place = format!("{}, mean from {:.4e} to {:.4e}{there}", pair.names(), ends.0, ends.1);
     Ok(vec![finding(place, samples)?])
 }
 
-/// The same mean of the paper's curves of these labels, as far as both have begun, for people: the
-/// paper's own is over another range.
-fn papers_mean(papers: &Curve, labels: [&str; 2], (from, to): (f64, f64)) -> Option<String> {
-    let [own, its] = labels.map(|label| Some(papers.lines(label).ok()?.pop()?.1));
-    let (own, its) = (own?, its?);
+/// The same mean of the paper's curves, as far as both have begun, for people: the paper's own is over
+/// another range.
+fn papers_mean((own, its): &(Lines, Lines), (from, to): (f64, f64)) -> Option<String> {
     let begun = own.begun().max(its.begun());
-    let mean = mean_difference(&own, &its, (from.max(begun), to)).filter(|_| begun < to)?;
+    let mean = mean_difference(own, its, (from.max(begun), to)).filter(|_| begun < to)?;
     let since = if begun > from { format!("from {begun:.4e} on") } else { "there".to_owned() };
     Some(format!(", of the paper's curves {since} {:.1} points", 100.0 * mean.value))
 }

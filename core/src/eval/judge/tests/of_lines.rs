@@ -48,6 +48,25 @@ fn the_papers_curves_are_averaged_over_our_budgets_as_far_as_they_have_begun() {
 }
 
 #[test]
+fn the_papers_curve_may_have_another_name_that_the_claim_selects_too() {
+    let ours = |label: &str| {
+        let rows = [three("A", &[(2.0, 600), (4.0, 600)]), three(label, &[(2.0, 500), (4.0, 500)])];
+        Measured::Straight(rows.concat())
+    };
+    let claim = claim("direction", 0.02, "", "mean_above: {curve: A, others: [\"B (|B^MC\"]}");
+    let note = |papers: &[&str]| {
+        let line = |label: &&str| three(label, &[(1.0, 550), (9.0, 550)]);
+        let papers: Vec<Row> = papers.iter().flat_map(line).collect();
+        judge(std::slice::from_ref(&claim), claim.figure, &ours("B (7)"), &papers)[0].note.clone()
+    };
+    let own = "A against B (7), mean from 2.0000e0 to 4.0000e0";
+    assert_eq!(note(&["A", "B^MC", "C"]), format!("{own}, of the paper's curves there 0.0 points"));
+    // Two that it may be, or none.
+    assert_eq!(note(&["A", "B^MC", "B^MC early"]), own);
+    assert_eq!(note(&["A"]), own);
+}
+
+#[test]
 fn a_mean_over_budgets_needs_more_than_one_budget() {
     // B ends where A begins; or it has one point.
     for second in [&[(1.0, 500), (2.0, 600)][..], &[(2.5, 500)]] {
