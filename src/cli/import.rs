@@ -114,8 +114,8 @@ fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result
     };
     ensure!(
         has_stem || input.side <= SMALL,
-        "{network}: `stem` is not given, and a {}'s weights fit with either; write `stem: imagenet` for torchvision's \
-         weights, or `stem: cifar` if they were trained so",
+        "{network}: `stem` is not given, and a {}'s weights fit with either; write `stem: imagenet` for published \
+         weights of ImageNet, or `stem: cifar` if they were trained so",
         config.family()
     );
     import_run(&Import {

@@ -131,7 +131,8 @@ fn best_prefix(wanted: &[String], known: &HashSet<&str>, names: &[String]) -> (S
 
 fn no_name(wanted: &[String], states: &[State]) -> String {
     if states.iter().all(|state| state.tensors.is_empty()) {
-        return "the file holds no tensors".to_string();
+        return "the file holds no tensors of a floating-point or integer type that is read"
+            .to_string();
     }
     let named = states.iter().map(|state| {
         let names = state.tensors.iter().map(|(name, _)| name.as_str());
@@ -164,6 +165,8 @@ pub fn difference(
         return None;
     }
     let (count, of) = (missing.len(), wanted.len());
+    // Then the beginning is no prefix of the file's own.
+    let is_of_all = missing.iter().all(|name| name.starts_with(common_prefix(&left)));
     let mut line = format!(
         "{count} of {of} tensors {} missing ({}), {} {} left over ({})",
         are(count),
@@ -173,7 +176,7 @@ pub fn difference(
         few(left.iter().copied())
     );
     let common = common_prefix(&left);
-    if !common.is_empty() {
+    if !common.is_empty() && !is_of_all {
         let names = if left.len() == 1 { "name left over begins" } else { "names left over begin" };
         line += &format!("; the {names} with `{common}`");
     }
@@ -288,6 +291,10 @@ mod tests {
             line.contains("2 are left over") && line.contains("begin with `head.a.`"),
             "{line}"
         );
+        // All names begin so, in the network too.
+        let other = chosen(vec![state("", &["fc.weight", "blocks.1.weight", "blocks.2.bias"])]);
+        let line = difference(&wanted(), &other.tensors, &other.left_over).unwrap();
+        assert!(line.ends_with("2 are left over (`blocks.1.weight`, `blocks.2.bias`)"), "{line}");
         let error = choose(&wanted(), vec![state("net", &["conv1.weight", "conv1.bias"])]).err();
         let error = error.unwrap().to_string();
         assert!(!error.contains('\n') && error.contains("`conv1.weight`"), "{error}");

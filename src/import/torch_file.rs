@@ -149,7 +149,10 @@ fn state_dicts(pickle: &Pickle) -> Result<Vec<Found<'_>>> {
         }
         level = below;
     }
-    ensure!(!found.is_empty(), "its state dict is empty");
+    ensure!(
+        !found.is_empty(),
+        "it holds no state dict with tensors of a floating-point or integer type that is read"
+    );
     Ok(found)
 }
 

@@ -228,6 +228,10 @@ impl<'de> Deserialize<'de> for Form {
                     _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
                 }
             }
+            /// JSON writers may shorten 1.0 to 1.
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Form, E> {
+                self.visit_f64(number as f64)
+            }
             fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Form, E> {
                 self.visit_str(&format!("{number:?}"))
             }
@@ -275,6 +279,7 @@ mod tests {
         let read = |text: &str| serde_yaml::from_str::<Config>(text);
         for (text, form) in [
             ("form: 1.1", Form::V1_1),
+            ("form: 1", Form::V1_0),
             ("form: \"1.1\"", Form::V1_1),
             ("form: 1.0", Form::V1_0),
             ("form: cifar", Form::Cifar),
@@ -282,7 +287,7 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap().form, form, "{text}");
         }
-        for text in ["form: 1.2", "form: 1", "form: squeeze", "form: [1.1]"] {
+        for text in ["form: 1.2", "form: 2", "form: squeeze", "form: [1.1]"] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains("\"1.0\", \"1.1\" or cifar"), "{error}");
         }
