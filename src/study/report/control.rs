@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::cell;
 use super::differences::{CONVOLUTIONAL, classifiers};
 use super::load::{Loss, Shown};
+use super::{cell, stages};
 use crate::results::markdown;
 
 /// A table for each figure by position that stands beside another and differs by the classifier.
@@ -21,8 +21,13 @@ pub(super) fn write(page: &mut String, figures: &[Shown]) -> Result<()> {
         };
         let rows = rows(&main.losses()?, &control.losses()?);
         if !rows.is_empty() {
+            let trainings = trainings(main, control);
             let (main, control) = (link(main), link(control));
-            writeln!(tables, "\n{control} beside {main}; loss in ln [95 %]:\n")?;
+            writeln!(
+                tables,
+                "\n{control} beside {main}. {} Loss in ln [95 %] and number of seeds:\n",
+                trainings
+            )?;
             let head = "network | relative depth | relative to | pooled, linear | convolutional | MSDNet, convolutional";
             tables.push_str(&markdown::table(head, rows));
         }
@@ -36,10 +41,9 @@ pub(super) fn write(page: &mut String, figures: &[Shown]) -> Result<()> {
 
 /// What Fig. 3 cannot tell apart without the control, and whether the control is there.
 pub(super) fn confounded(figures: &[Shown]) -> String {
-    let has_control = figures.iter().any(|f| classifiers(&f.experiment) == CONVOLUTIONAL);
     format!(
         "In Fig. 3 the baselines' intermediate classifiers are pooled and linear. MSDNet's have two convolutions of 128 channels. {}",
-        match has_control {
+        match is_there(figures) {
             true => "In the control the baselines have MSDNet's.",
             false => {
                 "No run separates the network from its classifier: the control, baselines with MSDNet's classifiers, is not \
@@ -47,6 +51,22 @@ pub(super) fn confounded(figures: &[Shown]) -> String {
             }
         }
     )
+}
+
+/// Whether the control is trained.
+pub(super) fn is_there(figures: &[Shown]) -> bool {
+    figures.iter().any(|figure| classifiers(&figure.experiment) == CONVOLUTIONAL)
+}
+
+/// What made the two, where that is not the same: then more than the classifier changes.
+fn trainings(main: &Shown, control: &Shown) -> String {
+    match [main, control].map(stages::machine) {
+        [own, other] if own == other => format!("Both: {own}."),
+        [own, other] => format!(
+            "Not only the classifier changes, but also where the networks were trained, those without an intermediate \
+             classifier among them: {other}; beside {own}."
+        ),
+    }
 }
 
 fn link(figure: &Shown) -> String {
@@ -60,8 +80,9 @@ fn rows(main: &[Loss], control: &[Loss]) -> Vec<[String; 6]> {
         let Some(pooled) = of(&own.place) else { continue };
         let [curve, depth, reference] = own.place.clone();
         let msdnet = of(&["MSDNet".to_string(), depth.clone(), reference.clone()]);
-        let msdnet = msdnet.map_or("-".to_string(), |msdnet| msdnet.loss.clone());
-        let (pooled, convolutional) = (pooled.loss.clone(), own.loss.clone());
+        let told = |loss: &Loss| format!("{}, {}", loss.loss, loss.seeds);
+        let msdnet = msdnet.map_or("-".to_string(), told);
+        let (pooled, convolutional) = (told(pooled), told(own));
         rows.push([cell(&curve), depth, reference, pooled, convolutional, msdnet]);
     }
     rows
@@ -73,7 +94,7 @@ mod tests {
 
     fn loss(curve: &str, depth: &str, reference: &str, loss: &str) -> Loss {
         let place = [curve, depth, reference].map(String::from);
-        Loss { place, loss: loss.to_string(), seeds: String::new() }
+        Loss { place, loss: loss.to_string(), seeds: "3".to_string() }
     }
 
     #[test]
@@ -84,7 +105,8 @@ mod tests {
             loss("MSDNet", "0.11", "none", "0.01"),
         ];
         let control = ["ResNet", "MSDNet"].map(|curve| loss(curve, "0.11", "none", "0.03"));
-        let expected = ["ResNet", "0.11", "none", "0.07", "0.03", "0.01"].map(String::from);
+        let expected =
+            ["ResNet", "0.11", "none", "0.07, 3", "0.03, 3", "0.01, 3"].map(String::from);
         assert_eq!(rows(&main, &control), [expected]);
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         return Ok(text);
     }
     let claims = claims::parse(claims_yaml()).context("claims.yaml")?;
-    let beyond = claims.iter().filter(|claim| claim.id.starts_with("beyond-")).count();
+    let beyond = claims.iter().filter(|claim| is_beyond(claim)).count();
     let all = claims.iter().filter(|claim| claim.kind != claims::Kind::Exact).count();
     let of = |verdict: &str| judged.effects().filter(|d| d.row.verdict == verdict).count();
     let verb = if measured == 1 { "is" } else { "are" };
@@ -71,13 +71,19 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
     )?;
     let shown = judged.effects().filter(|decided| is_shown(decided)).map(|decided| {
         let [paper, _] = papers_and_margin(&decided.row);
-        let (id, says) = (cell(&decided.claim.id), cell(&decided.claim.text));
+        let Claim { id, text, .. } = &decided.claim;
+        let whose = if is_beyond(&decided.claim) { " (beyond the paper)" } else { "" };
+        let (id, says) = (cell(id), cell(&format!("{text}{whose}")));
         [id, says, paper, effect(&decided.row), decided.verdict()]
     });
     if judges(figures).any(|figure| figure.experiment.figure.is_positional()) {
-        writeln!(text, "{}\n", control::confounded(figures))?;
+        let where_to = match control::is_there(figures) {
+            true => " `results/README.md` has both side by side.",
+            false => "",
+        };
+        writeln!(text, "{}{where_to}\n", control::confounded(figures))?;
     }
-    text.push_str(&markdown::table("claim | the paper says | paper | here | verdict", shown));
+    text.push_str(&markdown::table("claim | what it says | paper | here | verdict", shown));
     for remark in judged.remarks() {
         writeln!(text, "\n{remark}")?;
     }
@@ -88,6 +94,11 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         writeln!(text, "\nNo harm or no difference beyond the margin: {}.", rest.join(", "))?;
     }
     Ok(text)
+}
+
+/// Whether the paper does not make the claim.
+fn is_beyond(claim: &Claim) -> bool {
+    claim.id.starts_with("beyond-")
 }
 
 /// How many counts agree.
@@ -152,7 +163,7 @@ fn scale(figures: &[Shown]) -> Result<String> {
         .iter()
         .map(|([passes, cost], names)| format!("{passes} and {cost} ({})", names.join("; ")));
     let shares: Vec<String> = shares.collect();
-    let runs = format!("All runs: {}.", runs.join("; "));
+    let runs = format!("Runs that are judged: {}.", runs.join("; "));
     if shares.is_empty() {
         return Ok(runs);
     }

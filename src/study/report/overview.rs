@@ -32,7 +32,7 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
             "\n## With longer training\n\n![Each claim's effect against the images seen in training](trend.svg)\n\n\
              Effects are in units of the paper's; where the paper's effect is smaller in size than the margin, or it has no number, the unit is twice the margin. The \
              hollow marks are the paper's (of `anytime-averaged-above-single` a public run's), with other networks and schedules, in \
-             Fig. 3 also at other positions. So no line leads to them.\n",
+             Fig. 3 also at other positions. So no line leads to them. Points of one line may differ in seeds and in images held out; the figures' sections say how.\n",
         );
     }
     if out.join("learning.svg").is_file() {
@@ -114,8 +114,9 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
              The picture shows effects in units of the paper's: 0 is none, 1 the paper's, -1 as large the other way. Where \
              the paper's effect is smaller in size than the margin, or it has no number, the unit is twice the margin. What lies beyond the \
              axis stands at its edge, with its number. `ln` is a difference of logarithms of \
-             accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once, by the \
-             figure with the most seeds (three are enough), and of those by the longest training. A line that joins \
+             accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once. A figure \
+             that stands beside another, trained for longer or otherwise, never decides it; of the others the one with the most seeds does \
+             (three are enough), and of those the one with the longest training. A line that joins \
              several networks is judged at the seeds for which all of them are trained. A mean over budgets is over those \
              that both of our curves cover, the paper's over those that both of its curves cover; the notes below each figure \
              have our range, and what the paper's curves give over it, as far as they reach.\n\n\
@@ -138,7 +139,7 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
             with_verdict().count(),
             0.025 * directions as f64
         )?;
-        let head = "claim | the paper says | paper | here [95 %] | margin | share of the paper's | verdict | seeds | seeds for 80 %";
+        let head = "claim | what it says | paper | here [95 %] | margin | share of the paper's | verdict | seeds | seeds for 80 %";
         page.push_str(&markdown::table(head, judged.effects().map(effect_row)));
         for remark in judged.remarks() {
             writeln!(page, "\n{remark}")?;

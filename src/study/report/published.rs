@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use super::cell;
-use super::load::{Shown, plan};
+use super::load::{Shown, plan, training_images};
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
 use crate::experiment::{Published, published};
@@ -33,9 +33,10 @@ pub(super) fn write(page: &mut String, figure: &Shown) -> Result<()> {
         }
         writeln!(
             page,
-            "{} beside others' trainings of the same network; here {} epochs:\n",
+            "{} beside others' trainings of the same network; here {} epochs on {} images:\n",
             cell(&network.name),
-            figure.experiment.training.epochs
+            figure.experiment.training.epochs,
+            training_images(&figure.experiment).map_or("all".to_string(), |n| n.to_string())
         )?;
         page.push_str(&table(&own, &others));
         page.push('\n');

@@ -294,7 +294,7 @@ fn a_figure_beside_another_judges_nothing_and_the_control_has_a_table() {
         "| 30 | 10 % | 44 % | 3 | - | - | - | - | - |",
         "0.050 [0.030, 0.070] ln | 0.033 ln |",
         "## Network or classifier?",
-        "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070] | 0.020 [0.010, 0.030] | - |",
+        "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070], 3 | 0.020 [0.010, 0.030], 3 | - |",
         "The claims are judged by [fig-final-degradation-cifar100-cpu]",
         "| the baselines' intermediate classifiers | pooled, linear | convolutional |",
     ] {
