@@ -165,8 +165,9 @@ pub fn difference(
         return None;
     }
     let (count, of) = (missing.len(), wanted.len());
-    // Then the beginning is no prefix of the file's own.
-    let is_of_all = missing.iter().all(|name| name.starts_with(common_prefix(&left)));
+    let common = common_prefix(&left);
+    // What the missing names begin with too is no prefix of the file's own.
+    let is_own = !common.is_empty() && !missing.iter().all(|name| name.starts_with(common));
     let mut line = format!(
         "{count} of {of} tensors {} missing ({}), {} {} left over ({})",
         are(count),
@@ -175,8 +176,7 @@ pub fn difference(
         are(left.len()),
         few(left.iter().copied())
     );
-    let common = common_prefix(&left);
-    if !common.is_empty() && !is_of_all {
+    if is_own {
         let names = if left.len() == 1 { "name left over begins" } else { "names left over begin" };
         line += &format!("; the {names} with `{common}`");
     }

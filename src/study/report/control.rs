@@ -58,15 +58,13 @@ pub(super) fn is_there(figures: &[Shown]) -> bool {
     figures.iter().any(|figure| classifiers(&figure.experiment) == CONVOLUTIONAL)
 }
 
-/// What made the two, where that is not the same: then more than the classifier changes.
+/// What trained the two: where it differs, more than the classifier changes.
 fn trainings(main: &Shown, control: &Shown) -> String {
-    match [main, control].map(stages::machine) {
-        [own, other] if own == other => format!("Both: {own}."),
-        [own, other] => format!(
-            "Not only the classifier changes, but also where the networks were trained, those without an intermediate \
-             classifier among them: {other}; beside {own}."
-        ),
-    }
+    let [own, other] = [main, control].map(stages::machine);
+    format!(
+        "Each has its own networks without an intermediate classifier. Where these trainings differ, more than the \
+         classifier changes: {other}; beside {own}."
+    )
 }
 
 fn link(figure: &Shown) -> String {
