@@ -55,8 +55,8 @@ pub fn training_images(folder: &Path) -> Result<usize> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
     files: BTreeMap<String, usize>,
-    /// `val/` beside the `test/` that is read.
-    pub(super) val: Option<PathBuf>,
+    /// Why `test/` or `val/` is not read, for people, where both are there.
+    pub(super) part: Option<String>,
 }
 
 impl LeftOut {
@@ -69,11 +69,8 @@ impl LeftOut {
 
     /// For people; none where nothing is left out.
     pub fn describe(&self) -> Option<String> {
-        let val = self.val.as_ref().map(|val| {
-            let val = val.display();
-            format!("{val} is not read. Test images come from test/, the hold-out from train/")
-        });
-        let told: Vec<String> = self.describe_files().into_iter().chain(val).collect();
+        let told: Vec<String> =
+            self.describe_files().into_iter().chain(self.part.clone()).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 

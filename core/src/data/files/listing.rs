@@ -29,10 +29,8 @@ pub struct Listing {
 pub fn list(root: &Path, split: Split) -> Result<Listing> {
     let classes = folder::class_folders(root)?;
     let place = place(root, split, &classes)?;
-    let val = root.join("val");
-    let is_beside = place == root.join("test") && val.is_dir();
     let mut left_out = LeftOut::default();
-    left_out.val = is_beside.then_some(val);
+    left_out.part = describe_other(root, &place);
     check_classes(&place, &classes, &mut left_out)?;
     let mut files = Vec::new();
     for (label, class) in classes.iter().enumerate() {
@@ -99,6 +97,20 @@ fn place(root: &Path, split: Split, classes: &[PathBuf]) -> Result<PathBuf> {
             root.display()
         )
     })
+}
+
+/// Says that the other one of `test/` and `val/` is not read; none where there is no other.
+fn describe_other(root: &Path, place: &Path) -> Option<String> {
+    let [test, val] = ["test", "val"].map(|name| root.join(name));
+    if place == test && val.is_dir() {
+        let val = val.display();
+        Some(format!("{val} is not read. Test images come from test/, the hold-out from train/"))
+    } else if place == val && test.is_dir() {
+        let test = test.display();
+        Some(format!("{test} has no class of train/ and is not read. Test images come from val/"))
+    } else {
+        None
+    }
 }
 
 /// Folders of more bytes than this are not read whole for their digest.

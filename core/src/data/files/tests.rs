@@ -145,7 +145,14 @@ fn a_test_part_without_classes_is_passed_over_for_one_with_them() {
     let test = root.path().join("test");
     std::fs::create_dir(&test).unwrap();
     std::fs::copy(root.path().join("val/red/0.jpg"), test.join("unlabelled.jpg")).unwrap();
-    assert_eq!(Files::open(root.path(), Split::Test).unwrap().len(), 4);
+    let files = Files::open(root.path(), Split::Test).unwrap();
+    assert_eq!(files.len(), 4);
+    let told = files.left_out.describe().unwrap();
+    assert!(
+        told.ends_with("test has no class of train/ and is not read. Test images come from val/")
+    );
+    let train = Files::open(root.path(), Split::Train).unwrap();
+    assert_eq!(train.left_out.describe(), None);
     std::fs::remove_dir_all(root.path().join("val")).unwrap();
     assert!(message(root.path(), Split::Test).contains("expected one folder a class"));
 }
