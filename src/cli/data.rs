@@ -29,9 +29,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Count records, check sizes and labels, print class balance, mean and standard deviation
+    /// Count records, check sizes and labels, print class balance, mean and standard deviation; of an
+    /// image folder every file is read, and those that are no whole images are named
     Verify {
-        /// A data set; all that are here, image folders apart, if left out
+        /// A data set, or folder:PATH; all that are here, image folders apart, if left out
         name: Option<Dataset>,
     },
     /// Download a data set from its official address
@@ -101,7 +102,16 @@ fn verify_all(name: Option<&Dataset>, data_dir: &Path, out: &mut impl Write) -> 
     };
     let mut wrong = Vec::new();
     for dataset in datasets {
-        match verify(&dataset, data_dir) {
+        let bar = bar(FILES);
+        let report = verify(&dataset, data_dir, &|count| {
+            if bar.length() != Some(count as u64) {
+                bar.reset();
+                bar.set_length(count as u64);
+            }
+            bar.inc(1);
+        });
+        bar.finish_and_clear();
+        match report {
             Ok(report) => {
                 print_report(&dataset, &report, &class_names(&dataset, data_dir), out)?;
                 wrong.extend(report.problems.iter().map(|problem| format!("{dataset}: {problem}")));
@@ -130,16 +140,26 @@ fn print_report(
 }
 
 fn print_part(part: &SplitReport, names: &[String], out: &mut impl Write) -> Result<()> {
-    let [channels, height, width] = part.shape;
+    let shape = part.pixels.as_ref().map(|pixels| {
+        let [channels, height, width] = pixels.shape;
+        format!(" of {channels}x{height}x{width}")
+    });
     let images: usize = part.balance.iter().sum();
     writeln!(
         out,
-        "  {}: {images} images of {channels}x{height}x{width}, {} classes",
+        "  {}: {images} images{}, {} classes",
         part.split.name(),
+        shape.unwrap_or_default(),
         part.balance.len()
     )?;
     writeln!(out, "    images of a class: {}", balance(&part.balance, names))?;
-    writeln!(out, "    mean {}, standard deviation {}", decimals(&part.mean), decimals(&part.std))?;
+    if let Some(pixels) = &part.pixels {
+        let [mean, std] = [&pixels.mean, &pixels.std].map(|values| decimals(values));
+        writeln!(out, "    mean {mean}, standard deviation {std}")?;
+    }
+    if let Some(left_out) = &part.left_out {
+        writeln!(out, "    {left_out}")?;
+    }
     writeln!(out, "    sha256 {}", part.digest)?;
     Ok(())
 }
@@ -169,10 +189,7 @@ fn fetch_one(
     mirror: &Mirror,
     out: &mut impl Write,
 ) -> Result<()> {
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::no_length().with_style(style()),
-        false => ProgressBar::hidden(),
-    };
+    let bar = bar(BYTES);
     let fetched = fetch(dataset, data_dir, mirror, &mut |name, done, total| {
         bar.set_message(name.to_string());
         if let Some(total) = total {
@@ -191,9 +208,18 @@ fn fetch_one(
     Ok(())
 }
 
-fn style() -> ProgressStyle {
-    let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+const BYTES: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+const FILES: &str = "{wide_bar} {pos}/{len} images, {eta} left";
+
+fn bar(template: &str) -> ProgressBar {
+    match std::io::stderr().is_terminal() {
+        true => {
+            let style = ProgressStyle::with_template(template);
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::no_length().with_style(style)
+        }
+        false => ProgressBar::hidden(),
+    }
 }
 
 #[cfg(test)]

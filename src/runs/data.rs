@@ -166,7 +166,7 @@ impl Data<'_> {
         }
         let folder = &self.settings.places.data;
         let source = if self.skip_broken {
-            let (source, broken) = Source::open_whole(&self.dataset, split, folder)?;
+            let (source, broken) = Source::open_whole(&self.dataset, split, folder, &|_| ())?;
             if !broken.is_empty() {
                 tell(format!("warning: {}", told_broken(&broken, split)));
             }

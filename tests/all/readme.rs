@@ -47,6 +47,7 @@ const NOT_RUN: &[(&str, &str, Instead)] = &[
     ("cargo ", "only told not to be used", Instead::Parsed),
     ("scripts/run-notebooks.sh", "installs from the network", Instead::Script),
     ("scripts/track_mlflow.py", "needs MLflow; card.rs runs it with another", Instead::Script),
+    ("repro data verify folder:", "brought.rs runs it", Instead::Parsed),
     ("repro data fetch", "needs the network", Instead::Parsed),
     ("repro bench", "takes minutes", Instead::Parsed),
     ("repro doctor --golden", "needs a GPU", Instead::Parsed),

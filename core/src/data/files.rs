@@ -11,7 +11,7 @@ pub(super) mod transform;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -71,7 +71,7 @@ impl Files {
     ///
     /// # Errors
     /// A missing folder, a class without images, an empty file: named.
-    pub fn open(folder: &std::path::Path, split: Split) -> Result<Files> {
+    pub fn open(folder: &Path, split: Split) -> Result<Files> {
         let listing = listing::list(folder, split)?;
         for (path, _) in &listing.files {
             let size = std::fs::metadata(path).with_context(|| path.display().to_string())?;
@@ -84,14 +84,24 @@ impl Files {
         Files::new(listing.files, listing.names.len(), listing.left_out)
     }
 
-    /// The same without the images that cannot be read, and those. Every file is read.
+    /// The same without the images that cannot be read, and those. Every file is read; `told` hears of how
+    /// many, each time that one has been.
     ///
     /// # Errors
     /// A missing folder, or a class without a readable image: named.
-    pub fn open_whole(folder: &std::path::Path, split: Split) -> Result<(Files, Vec<PathBuf>)> {
+    pub fn open_whole(
+        folder: &Path,
+        split: Split,
+        told: &(dyn Fn(usize) + Sync),
+    ) -> Result<(Files, Vec<PathBuf>)> {
         let listing = listing::list(folder, split)?;
+        let count = listing.files.len();
         let (whole, broken): (Vec<_>, Vec<_>) =
-            listing.files.into_par_iter().partition(|(path, _)| transform::decode(path).is_ok());
+            listing.files.into_par_iter().partition(|(path, _)| {
+                let is_whole = transform::decode(path).is_ok();
+                told(count);
+                is_whole
+            });
         for (class, name) in listing.names.iter().enumerate() {
             ensure!(
                 whole.iter().any(|(_, label)| *label == class),
@@ -161,6 +171,21 @@ impl Files {
         Ok(Tensor::f_from_data_size(&bytes, &shape, tch::Kind::Uint8)?)
     }
 
+    /// Reads images once, so that a broken one is found before it is needed. They are kept where memory allows.
+    ///
+    /// # Errors
+    /// An image that cannot be read, named; an index out of range.
+    pub fn check(&self, indices: &[u32]) -> Result<()> {
+        let shared = &self.shared;
+        let fill = |bytes: &mut Vec<u8>, index: &u32| shared.fill(*index, None, bytes);
+        indices.par_iter().try_for_each_init(|| vec![0; BYTES], fill)
+    }
+
+    /// The file of an image; none where there is no such image.
+    pub fn path(&self, index: u32) -> Option<&Path> {
+        self.shared.paths.get(index as usize).map(PathBuf::as_path)
+    }
+
     /// SHA-256 over class numbers, file names, sizes and contents; of more than 4 GiB of files the first
     /// kilobyte of each stands for its content.
     ///
@@ -175,24 +200,28 @@ impl Files {
 impl Shared {
     fn decode(&self, indices: &[u32], change: Change) -> Result<Vec<u8>> {
         let mut bytes = vec![0; indices.len() * BYTES];
-        bytes.par_chunks_mut(BYTES).zip(indices).try_for_each(|(target, &index)| {
-            let image = index as usize;
-            ensure!(
-                image < self.paths.len(),
-                "image {index} of a data set that has {}",
-                self.paths.len()
-            );
-            match change {
-                None => self.evaluation(image, target),
-                Some((augmentation, seed, epoch)) => {
-                    let whole = self.whole(image)?;
-                    let draw = transform::draw(&whole, seed, epoch, index);
-                    transform::training(&whole, augmentation, draw, target);
-                    Ok(())
-                }
-            }
-        })?;
+        let images = bytes.par_chunks_mut(BYTES).zip(indices);
+        images.try_for_each(|(target, &index)| self.fill(index, change, target))?;
         Ok(bytes)
+    }
+
+    /// The image at `index`, as the network sees it.
+    fn fill(&self, index: u32, change: Change, target: &mut [u8]) -> Result<()> {
+        let image = index as usize;
+        ensure!(
+            image < self.paths.len(),
+            "image {index} of a data set that has {}",
+            self.paths.len()
+        );
+        match change {
+            None => self.evaluation(image, target),
+            Some((augmentation, seed, epoch)) => {
+                let whole = self.whole(image)?;
+                let draw = transform::draw(&whole, seed, epoch, index);
+                transform::training(&whole, augmentation, draw, target);
+                Ok(())
+            }
+        }
     }
 
     fn evaluation(&self, image: usize, target: &mut [u8]) -> Result<()> {

@@ -32,7 +32,8 @@ impl Source {
         Files::open(&folder, split).map(Source::Files)
     }
 
-    /// The same without the image files that cannot be read, and those.
+    /// The same without the image files that cannot be read, and those; for `told` see
+    /// [`Files::open_whole`].
     ///
     /// # Errors
     /// Those of [`load`]; a class without a readable image.
@@ -40,12 +41,13 @@ impl Source {
         dataset: &Dataset,
         split: Split,
         data_dir: &Path,
+        told: &(dyn Fn(usize) + Sync),
     ) -> Result<(Source, Vec<PathBuf>)> {
         let Some(folder) = dataset.image_folder(data_dir) else {
             return Ok((Source::open(dataset, split, data_dir)?, Vec::new()));
         };
         check_classes(dataset, &folder)?;
-        let (files, broken) = Files::open_whole(&folder, split)?;
+        let (files, broken) = Files::open_whole(&folder, split, told)?;
         Ok((Source::Files(files), broken))
     }
 
@@ -109,6 +111,25 @@ impl Source {
         device: Device,
     ) -> Result<Tensor> {
         Batches::new(self, vec![indices.to_vec()], norm, change, device)?.images(0)
+    }
+
+    /// The file of an image, where each has one.
+    pub fn file(&self, index: u32) -> Option<&Path> {
+        match self {
+            Source::Memory(_) => None,
+            Source::Files(files) => files.path(index),
+        }
+    }
+
+    /// Reads images once where they are files: see [`Files::check`].
+    ///
+    /// # Errors
+    /// An image that cannot be read, named.
+    pub fn check(&self, indices: &[u32]) -> Result<()> {
+        match self {
+            Source::Memory(_) => Ok(()),
+            Source::Files(files) => files.check(indices),
+        }
     }
 
     /// SHA-256 of shape, pixels and labels ([`digest`]); of image files see [`Files::digest`].
@@ -298,7 +319,7 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains("has 2 classes, and imagenet has 1,000"), "{text}");
             assert!(text.contains("{ folder: "), "{text}");
-            assert!(Source::open_whole(&Dataset::Imagenet, split, data.path()).is_err());
+            assert!(Source::open_whole(&Dataset::Imagenet, split, data.path(), &|_| ()).is_err());
         }
     }
 }

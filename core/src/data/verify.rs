@@ -2,27 +2,36 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use super::digest::{digest, for_each_chunk};
+use super::digest::for_each_chunk;
 use super::raw::grouped;
-use super::{Dataset, Images, Split, load};
+use super::{Dataset, Images, Source, Split};
 
 /// What a split of a data set holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SplitReport {
     /// Which part.
     pub split: Split,
+    /// Images of each class that can be read, by label.
+    pub balance: Vec<usize>,
+    /// What is known of the pixels; none of an image folder, whose images have any size.
+    pub pixels: Option<Pixels>,
+    /// What of an image folder is not read, for people.
+    pub left_out: Option<String>,
+    /// See [`Source::digest`].
+    pub digest: String,
+}
+
+/// The pixels of images of one size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pixels {
     /// Channels, height and width of an image.
     pub shape: [usize; 3],
-    /// Images of each class, by label.
-    pub balance: Vec<usize>,
     /// Mean of each channel, pixels from 0 to 1.
     pub mean: Vec<f64>,
     /// Standard deviation of each channel, pixels from 0 to 1.
     pub std: Vec<f64>,
-    /// See [`digest`].
-    pub digest: String,
 }
 
 /// Both splits that have files, and what is wrong with them.
@@ -34,20 +43,24 @@ pub struct Report {
     pub problems: Vec<String>,
 }
 
-/// Reads both splits, which checks sizes and label ranges, and counts.
+/// Reads both splits, which checks sizes and label ranges, and counts. `told` hears of the number of an image
+/// folder's images, each time that one has been read.
 ///
 /// # Errors
-/// Those of [`load`].
-pub fn verify(dataset: &Dataset, data_dir: &Path) -> Result<Report> {
-    ensure!(
-        dataset.image_folder(data_dir).is_none(),
-        "{dataset}: an image folder has no published counts to verify; a training stops at the first image that \
-         it cannot read and names it, and --skip-broken leaves such images out"
-    );
-    let one = |split| report(split, &load(dataset, split, data_dir)?);
-    let parts = [one(Split::Train)?, one(Split::Test)?];
+/// Those of [`Source::open_whole`].
+pub fn verify(dataset: &Dataset, data_dir: &Path, told: &(dyn Fn(usize) + Sync)) -> Result<Report> {
     let mut problems = Vec::new();
-    let official = dataset.row().map(|row| row.images);
+    let mut one = |split| -> Result<SplitReport> {
+        let (source, broken) = Source::open_whole(dataset, split, data_dir, told)?;
+        let broken = broken.iter().map(|path| path.display());
+        problems
+            .extend(broken.map(|path| format!("{path} is not a whole JPEG, PNG or WebP image")));
+        report(split, &source)
+    };
+    let parts = [one(Split::Train)?, one(Split::Test)?];
+    // What is broken is told above, and an image folder may hold a part of the images.
+    let is_folder = dataset.image_folder(data_dir).is_some();
+    let official = dataset.row().filter(|_| !is_folder).map(|row| row.images);
     for (part, official) in parts.iter().zip(official.into_iter().flatten()) {
         problems.extend(count_problem(part, official));
         problems.extend(empty_classes(part));
@@ -70,16 +83,31 @@ fn empty_classes(part: &SplitReport) -> Option<String> {
         .then(|| format!("no {} image of label {}", part.split.name(), empty.join(", ")))
 }
 
-fn report(split: Split, images: &Images) -> Result<SplitReport> {
-    let (_, c, h, w) = images.pixels.size4()?;
-    let shape = [c, h, w].map(|n| n as usize);
-    let mut balance = vec![0; images.classes];
-    for label in Vec::<i64>::try_from(&images.labels)? {
+fn report(split: Split, source: &Source) -> Result<SplitReport> {
+    let mut balance = vec![0; source.classes()];
+    for label in Vec::<i64>::try_from(source.labels())? {
         let slot = balance.get_mut(label as usize);
-        *slot.with_context(|| format!("label {label}, expected 0 to {}", images.classes - 1))? += 1;
+        *slot
+            .with_context(|| format!("label {label}, expected 0 to {}", source.classes() - 1))? +=
+            1;
     }
+    let pixels = match source {
+        Source::Memory(images) => Some(pixels(images)?),
+        Source::Files(_) => None,
+    };
+    Ok(SplitReport {
+        split,
+        balance,
+        pixels,
+        left_out: source.left_out(),
+        digest: source.digest()?,
+    })
+}
+
+fn pixels(images: &Images) -> Result<Pixels> {
+    let (_, c, h, w) = images.pixels.size4()?;
     let (mean, std) = moments(images)?;
-    Ok(SplitReport { split, shape, balance, mean, std, digest: digest(images)? })
+    Ok(Pixels { shape: [c, h, w].map(|n| n as usize), mean, std })
 }
 
 /// Mean and standard deviation (of the population) of each channel, pixels from 0 to 1; exact, by counting values.
@@ -114,7 +142,7 @@ fn mean_and_std(counts: &[u64; 256]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Raw;
+    use crate::data::{Raw, load};
 
     #[test]
     fn moments_are_those_of_each_channel() {
@@ -143,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_embedded_data_is_whole() {
-        let report = verify(&Dataset::FashionMnistMini, Path::new("")).unwrap();
+        let report = verify(&Dataset::FashionMnistMini, Path::new(""), &|_| ()).unwrap();
         assert!(report.problems.is_empty(), "{report:?}");
         assert_eq!(
             report.parts[0].balance,
@@ -161,7 +189,7 @@ mod tests {
         for name in ["train.bin", "test.bin"] {
             std::fs::write(folder.join(name), &records).unwrap();
         }
-        let report = verify(&Dataset::Cifar100Coarse, dir.path()).unwrap();
+        let report = verify(&Dataset::Cifar100Coarse, dir.path(), &|_| ()).unwrap();
         assert_eq!(
             report.problems,
             [

@@ -82,7 +82,7 @@ fn a_broken_image_is_named_or_left_out_and_counted() {
         let text = format!("{:#}", files.pixels(&[0, 1, 2], None).unwrap_err());
         assert!(text.contains("val/red/0.jpg is not a whole"), "{text}");
     }
-    let (files, broken) = Files::open_whole(root.path(), Split::Test).unwrap();
+    let (files, broken) = Files::open_whole(root.path(), Split::Test, &|_| ()).unwrap();
     assert_eq!((files.len(), broken), (3, vec![path]));
 }
 
