@@ -102,6 +102,10 @@ fn train_locked(
     let _threads = Threads::of(began.threads);
     let network = run.network.build(data.input)?;
     let split = data.hold_out()?;
+    if found.is_none() && !data.skip_broken {
+        // The first evaluation would find a broken image with an epoch to lose.
+        train.source.check(&split.validation)?;
+    }
     let (yaml, classes) = (folder.run_yaml(), run.dataset.folder_classes());
     runfiles::write_run_yaml(&yaml, run, &train.digest, None, classes.as_deref(), Some(&began))?;
     let held_out = Table::default().count("image", split.validation.iter().copied());

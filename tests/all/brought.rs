@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use repro::data::splits::hold_out;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -634,6 +635,44 @@ fn a_card_is_made_without_test_images_that_cannot_be_read_where_that_is_asked_fo
     assert!(error.contains("--skip-broken leaves such files out"), "{error}");
     succeed(at, &["export", "msdnet", "--card", "card", "--skip-broken"]);
     assert!(at.join("card/README.md").is_file());
+}
+
+#[test]
+fn an_image_folder_is_verified_by_reading_every_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    pets(&at.join("pets"), "val");
+    let told = succeed(at, &["data", "verify", "folder:pets"]);
+    assert!(told.contains("folder:pets: ok") && told.contains("8 images, 2 classes"), "{told}");
+    for broken in ["train/dog/bad.jpg", "val/my_cat/0.jpg"] {
+        fs::write(at.join("pets").join(broken), "no image").unwrap();
+    }
+    fs::write(at.join("pets/val/dog/notes.txt"), "x").unwrap();
+    let output = repro(at, &["data", "verify", "folder:pets"]);
+    let (told, error) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(told.contains("wrong") && told.contains("dog 4, my_cat 3"), "{told}");
+    assert!(told.contains("1 file is left out (.txt: 1)"), "{told}");
+    for broken in ["train/dog/bad.jpg", "val/my_cat/0.jpg"] {
+        assert!(error.contains(&format!("{broken} is not a whole JPEG")), "{error}");
+    }
+}
+
+#[test]
+fn a_broken_image_of_the_hold_out_is_told_before_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    pets(&at.join("pets"), "val");
+    fs::write(at.join("p.yaml"), on("pets")).unwrap();
+    // Eight training images: four dogs, then four cats; `on` holds two of them out.
+    let held_out = hold_out(8, 2).unwrap().validation[0];
+    let class = ["dog", "my_cat"][held_out as usize / 4];
+    let broken = format!("train/{class}/{}.jpg", held_out % 4);
+    fs::write(at.join("pets").join(&broken), "no image").unwrap();
+    let error = refused(at, &["anytime", "p.yaml", "--threads", "1"], 1);
+    assert!(error.contains(&broken), "{error}");
+    let run = fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().path();
+    assert!(!run.join("train.csv").exists(), "a training has begun");
 }
 
 #[test]
