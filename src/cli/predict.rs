@@ -23,7 +23,8 @@ pub struct PredictArgs {
     split: Which,
     /// File for image, exit, label, predicted, confidence: .csv or .parquet [default: CSV on
     /// standard output]. Images are counted from 0 in the order of the data set; an image folder's are in the order of
-    /// their classes' names, then of the files', without those that are left out as broken
+    /// their classes' names, then of the files', without those that are left out as broken, and have a
+    /// column file as well
     #[arg(long, value_name = "FILE", value_parser = table)]
     out: Option<PathBuf>,
     /// Also write all logits, [exits, images, classes]
@@ -65,10 +66,11 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     if let Some(path) = &args.logits {
         answers::save_logits(path, &predictions)?;
     }
+    let files = known.files(split, &predictions.images, &data_sets)?;
     match &args.out {
-        Some(path) => answers::save(path, &predictions),
+        Some(path) => answers::save(path, &predictions, files.as_deref()),
         None => {
-            print(answers::csv(&predictions)?);
+            print(answers::csv(&predictions, files.as_deref())?);
             Ok(())
         }
     }

@@ -61,7 +61,7 @@ pub fn export_card(
     export_run(&known.folder, Some(&model))?;
     atomic::write(&card, page.as_bytes())?;
     if with_predictions {
-        answers::save(&answers, &test)?;
+        answers::save(&answers, &test, None)?;
     }
     Ok(())
 }

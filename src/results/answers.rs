@@ -3,20 +3,21 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use polars::prelude::{CsvWriter, DataFrame, SerWriter};
+use polars::prelude::{Column, CsvWriter, DataFrame, SerWriter};
 use tch::Tensor;
 
 use super::predictions::{frame, parquet};
 use super::{atomic, checkpoint};
 use crate::eval::Predictions;
 
-/// The CSV of predictions: image, exit (from 1), label, predicted, confidence.
+/// The CSV of predictions: image, exit (from 1), label, predicted, confidence; and file, where the images have
+/// `files`, one each.
 ///
 /// # Errors
 /// When the predictions are not whole.
-pub fn csv(predictions: &Predictions) -> Result<Vec<u8>> {
+pub fn csv(predictions: &Predictions, files: Option<&[String]>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    CsvWriter::new(&mut bytes).finish(&mut table(predictions)?)?;
+    CsvWriter::new(&mut bytes).finish(&mut table(predictions, files)?)?;
     Ok(bytes)
 }
 
@@ -24,11 +25,11 @@ pub fn csv(predictions: &Predictions) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When the name has another ending or the file cannot be written.
-pub fn save(path: &Path, predictions: &Predictions) -> Result<()> {
+pub fn save(path: &Path, predictions: &Predictions, files: Option<&[String]>) -> Result<()> {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     let bytes = match extension.as_deref() {
-        Some("csv") => csv(predictions)?,
-        Some("parquet") => parquet(table(predictions)?, None)
+        Some("csv") => csv(predictions, files)?,
+        Some("parquet") => parquet(table(predictions, files)?, None)
             .with_context(|| format!("writing {}", path.display()))?,
         _ => bail!("{}: expected a name that ends in .csv or .parquet", path.display()),
     };
@@ -54,6 +55,13 @@ pub fn save_logits(path: &Path, predictions: &Predictions) -> Result<()> {
     checkpoint::save_tensors(path, &tensors)
 }
 
-fn table(predictions: &Predictions) -> Result<DataFrame> {
-    Ok(frame(predictions)?.drop("logits")?)
+fn table(predictions: &Predictions, files: Option<&[String]>) -> Result<DataFrame> {
+    let mut table = frame(predictions)?.drop("logits")?;
+    if let Some(files) = files {
+        // Exit by exit, each with all images.
+        let column: Vec<&str> =
+            files.iter().map(String::as_str).cycle().take(table.height()).collect();
+        table.with_column(Column::new("file".into(), column))?;
+    }
+    Ok(table)
 }

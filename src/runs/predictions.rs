@@ -99,6 +99,28 @@ impl Known {
         Ok(predictions)
     }
 
+    /// The files of images of `split`, below the folder of the data set; none where images are no files of their own.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    pub fn files(
+        &self,
+        split: Split,
+        images: &[u32],
+        data_sets: &DataSets,
+    ) -> Result<Option<Vec<String>>> {
+        let Some(folder) = self.run.dataset.image_folder(&data_sets.settings.places.data) else {
+            return Ok(None);
+        };
+        let data = self.data(data_sets)?;
+        let source = &data.images(split)?.source;
+        let file = |&image: &u32| {
+            let path = source.file(image)?;
+            Some(path.strip_prefix(&folder).unwrap_or(path).to_string_lossy().into_owned())
+        };
+        Ok(images.iter().map(file).collect())
+    }
+
     /// Predictions by the inference engine on the CPU; not kept. Without a precision, bf16 is taken
     /// where it is faster and the network allows it.
     ///

@@ -608,6 +608,11 @@ fn a_run_without_broken_images_stays_finished_for_commands_that_are_not_told_to_
     let listed = succeed(at, &["runs", "list"]);
     assert!(listed.contains("finished, 1 epoch"), "{listed}");
     succeed(at, &["predict", "msdnet", "--split", "test", "--out", "p.csv", "--threads", "1"]);
+    let rows = fs::read_to_string(at.join("p.csv")).unwrap();
+    // Seven whole test images at two exits.
+    let files: Vec<&str> = rows.lines().map(|row| row.rsplit_once(',').unwrap().1).collect();
+    assert_eq!([files[0], files[1], files[8]], ["file", "val/dog/1.jpg", "val/dog/1.jpg"]);
+    assert_eq!([files[7], files[14]], ["val/my_cat/3.jpg"; 2]);
     let again = repro(at, &["sweep", "collect", "p.yaml", "--threads", "1"]);
     assert!(text(&again.stdout).contains("all 1 runs are finished"), "{}", text(&again.stderr));
     let digest = |path: &Path, before: &str| {
