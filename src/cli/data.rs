@@ -29,8 +29,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Count records, check sizes and labels, print class balance, mean and standard deviation; of an
-    /// image folder every file is read, and those that are no whole images are named
+    /// Count records, check sizes and labels, print class balance, mean and standard deviation; read every file of
+    /// an image folder and name those that are not whole images
     Verify {
         /// A data set, or folder:PATH; all that are here, image folders apart, if left out
         name: Option<Dataset>,
@@ -103,18 +103,22 @@ fn verify_all(name: Option<&Dataset>, data_dir: &Path, out: &mut impl Write) -> 
     let mut wrong = Vec::new();
     for dataset in datasets {
         let bar = bar(FILES);
-        let report = verify(&dataset, data_dir, &|count| {
-            if bar.length() != Some(count as u64) {
+        let report = verify(&dataset, data_dir, &|split, done, of| {
+            if done == 1 {
                 bar.reset();
-                bar.set_length(count as u64);
+                bar.set_message(split.name());
             }
-            bar.inc(1);
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
         });
         bar.finish_and_clear();
         match report {
             Ok(report) => {
                 print_report(&dataset, &report, &class_names(&dataset, data_dir), out)?;
                 wrong.extend(report.problems.iter().map(|problem| format!("{dataset}: {problem}")));
+                if report.broken > 0 {
+                    wrong.push(format!("{dataset}: --skip-broken leaves broken images out"));
+                }
             }
             Err(error) => wrong.push(format!("{error:#}")),
         }
@@ -209,7 +213,7 @@ fn fetch_one(
 }
 
 const BYTES: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-const FILES: &str = "{wide_bar} {pos}/{len} images, {eta} left";
+const FILES: &str = "{msg} {wide_bar} {pos}/{len} images, {eta} left";
 
 fn bar(template: &str) -> ProgressBar {
     match std::io::stderr().is_terminal() {

@@ -23,8 +23,8 @@ pub struct PredictArgs {
     split: Which,
     /// File for image, exit, label, predicted, confidence: .csv or .parquet [default: CSV on
     /// standard output]. Images are counted from 0 in the order of the data set; an image folder's are in the order of
-    /// their classes' names, then of the files', without those that are left out as broken, and have a
-    /// column file as well
+    /// their classes' names, then of the files', without those that are left out as broken; its
+    /// table has one column more, file: the path below the folder
     #[arg(long, value_name = "FILE", value_parser = table)]
     out: Option<PathBuf>,
     /// Also write all logits, [exits, images, classes]
@@ -66,7 +66,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     if let Some(path) = &args.logits {
         answers::save_logits(path, &predictions)?;
     }
-    let files = known.files(split, &predictions.images, &data_sets)?;
+    let files = known.image_files(split, &predictions.images, &data_sets)?;
     match &args.out {
         Some(path) => answers::save(path, &predictions, files.as_deref()),
         None => {

@@ -61,6 +61,7 @@ pub fn export_card(
     export_run(&known.folder, Some(&model))?;
     atomic::write(&card, page.as_bytes())?;
     if with_predictions {
+        // Names of files may tell more than is to be published.
         answers::save(&answers, &test, None)?;
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! The data sets of a command.
 
 use std::cell::{OnceCell, RefCell};
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use tch::Device;
 
 use super::context::{Settings, tell};
+use crate::data::files::Broken;
 use crate::data::{
     Dataset, Facts, HoldOut, Normalisation, Source, Split, hold_out, plural, subset,
 };
@@ -166,7 +166,7 @@ impl Data<'_> {
         }
         let folder = &self.settings.places.data;
         let source = if self.skip_broken {
-            let (source, broken) = Source::open_whole(&self.dataset, split, folder, &|_| ())?;
+            let (source, broken) = Source::open_whole(&self.dataset, split, folder)?;
             if !broken.is_empty() {
                 tell(format!("warning: {}", told_broken(&broken, split)));
             }
@@ -196,9 +196,10 @@ impl Data<'_> {
 }
 
 /// How many images are left out as broken, and the first of them.
-fn told_broken(broken: &[PathBuf], split: Split) -> String {
+fn told_broken(broken: &[Broken], split: Split) -> String {
     const NAMED: usize = 5;
-    let named: Vec<String> = broken.iter().take(NAMED).map(|p| p.display().to_string()).collect();
+    let named: Vec<String> =
+        broken.iter().take(NAMED).map(|b| b.path.display().to_string()).collect();
     let rest = if broken.len() > NAMED { ", ..." } else { "" };
     let images = plural(broken.len(), &format!("broken {} image", split.name()));
     format!("{images} left out: {}{rest}", named.join(", "))

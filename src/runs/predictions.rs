@@ -99,11 +99,12 @@ impl Known {
         Ok(predictions)
     }
 
-    /// The files of images of `split`, below the folder of the data set; none where images are no files of their own.
+    /// The files of images of `split`, as paths below the folder of the data set; none where images are no files of
+    /// their own. A name that is not UTF-8 is written as nearly as it can be.
     ///
     /// # Errors
-    /// When the data cannot be read.
-    pub fn files(
+    /// When the data cannot be read, or have no such image.
+    pub fn image_files(
         &self,
         split: Split,
         images: &[u32],
@@ -115,10 +116,10 @@ impl Known {
         let data = self.data(data_sets)?;
         let source = &data.images(split)?.source;
         let file = |&image: &u32| {
-            let path = source.file(image)?;
-            Some(path.strip_prefix(&folder).unwrap_or(path).to_string_lossy().into_owned())
+            let path = source.file(image).with_context(|| format!("no image {image}"))?;
+            Ok(path.strip_prefix(&folder).unwrap_or(path).to_string_lossy().into_owned())
         };
-        Ok(images.iter().map(file).collect())
+        images.iter().map(file).collect::<Result<_>>().map(Some)
     }
 
     /// Predictions by the inference engine on the CPU; not kept. Without a precision, bf16 is taken
@@ -134,12 +135,11 @@ impl Known {
         data_sets: &DataSets,
     ) -> Result<Predictions> {
         let settings = Settings { device: Device::Cpu, ..data_sets.settings.clone() };
-        let data_sets = DataSets::new(&settings);
-        self.ensure_done(&data_sets)?;
+        self.ensure_done(data_sets)?;
         self.ensure_own_classes()?;
-        let (network, weights) = self.network(&data_sets)?;
+        let (network, weights) = self.network(&DataSets::new(&settings))?;
         let engine = Engine::new(&network, &weights, precision)?;
-        let data = self.data(&data_sets)?;
+        let data = self.data(data_sets)?;
         let (source, indices) = images_of(&data, split, Device::Cpu)?;
         predict_with_engine(&engine, source, &indices, &data.normalisation, settings.threads)
     }

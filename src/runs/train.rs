@@ -11,7 +11,7 @@ use super::machine::{self, Threads};
 use super::protocol::Event;
 use super::stop::{Stop, watch_signals};
 use crate::cuda::{Trouble, plain, trouble};
-use crate::data::Split;
+use crate::data::{Source, Split, plural};
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::results::RunFolder;
 use crate::results::began::Began;
@@ -102,14 +102,16 @@ fn train_locked(
     let _threads = Threads::of(began.threads);
     let network = run.network.build(data.input)?;
     let split = data.hold_out()?;
-    if found.is_none() && !data.skip_broken {
-        // The first evaluation would find a broken image with an epoch to lose.
-        train.source.check(&split.validation)?;
-    }
     let (yaml, classes) = (folder.run_yaml(), run.dataset.folder_classes());
     runfiles::write_run_yaml(&yaml, run, &train.digest, None, classes.as_deref(), Some(&began))?;
     let held_out = Table::default().count("image", split.validation.iter().copied());
     held_out.write(&folder.holdout_csv())?;
+    if found.is_none() && !data.skip_broken {
+        check_hold_out(&train.source, &split.validation, settings)?;
+    }
+    if watch_signals()?.is_asked() {
+        return Ok(Outcome::Interrupted);
+    }
     let job = Job {
         run,
         training,
@@ -134,6 +136,26 @@ fn train_locked(
         watch(Event::Resumed { done });
     }
     finish(&mut trainer, folder, settings, watch)
+}
+
+/// Reads the images held out. Otherwise a broken one shows only at the first evaluation, after an epoch.
+fn check_hold_out(source: &Source, images: &[u32], settings: &Settings) -> Result<()> {
+    // So many are read before a signal is answered.
+    const PIECE: usize = 1000;
+    if let Source::Files(_) = source {
+        settings.say(format!(
+            "reading {} to see that none is broken",
+            plural(images.len(), "held-out image")
+        ));
+    }
+    let stop = watch_signals()?;
+    for piece in images.chunks(PIECE) {
+        if stop.is_asked() {
+            break;
+        }
+        source.check(piece)?;
+    }
+    Ok(())
 }
 
 /// A checkpoint of other data is set aside, and why is said.

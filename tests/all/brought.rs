@@ -613,6 +613,16 @@ fn a_run_without_broken_images_stays_finished_for_commands_that_are_not_told_to_
     let files: Vec<&str> = rows.lines().map(|row| row.rsplit_once(',').unwrap().1).collect();
     assert_eq!([files[0], files[1], files[8]], ["file", "val/dog/1.jpg", "val/dog/1.jpg"]);
     assert_eq!([files[7], files[14]], ["val/my_cat/3.jpg"; 2]);
+    let held_out = succeed(at, &["predict", "msdnet", "--split", "validation", "--threads", "1"]);
+    // Seven whole training images: dogs 1 to 3, then the cats.
+    for (row, image) in held_out.lines().skip(1).zip(hold_out(7, 2).unwrap().validation) {
+        let file = if image < 3 {
+            format!("train/dog/{}.jpg", image + 1)
+        } else {
+            format!("train/my_cat/{}.jpg", image - 3)
+        };
+        assert!(row.starts_with(&format!("{image},")) && row.ends_with(&file), "{held_out}");
+    }
     let again = repro(at, &["sweep", "collect", "p.yaml", "--threads", "1"]);
     assert!(text(&again.stdout).contains("all 1 runs are finished"), "{}", text(&again.stderr));
     let digest = |path: &Path, before: &str| {
@@ -661,6 +671,13 @@ fn an_image_folder_is_verified_by_reading_every_file() {
     for broken in ["train/dog/bad.jpg", "val/my_cat/0.jpg"] {
         assert!(error.contains(&format!("{broken} is not a whole JPEG")), "{error}");
     }
+    assert!(error.contains("--skip-broken leaves broken images out"), "{error}");
+    for i in 0..4 {
+        fs::write(at.join(format!("pets/train/dog/{i}.jpg")), "no image").unwrap();
+    }
+    let error = refused(at, &["data", "verify", "folder:pets"], 1);
+    assert!(error.contains("no training image of label 0"), "{error}");
+    assert!(error.contains("dog/3.jpg is") && error.contains("my_cat/0.jpg is"), "{error}");
 }
 
 #[test]
@@ -676,6 +693,8 @@ fn a_broken_image_of_the_hold_out_is_told_before_the_training() {
     fs::write(at.join("pets").join(&broken), "no image").unwrap();
     let error = refused(at, &["anytime", "p.yaml", "--threads", "1"], 1);
     assert!(error.contains(&broken), "{error}");
+    let listed = succeed(at, &["runs", "list"]);
+    assert!(listed.contains("failed"), "{listed}");
     let run = fs::read_dir(at.join("runs")).unwrap().next().unwrap().unwrap().path();
     assert!(!run.join("train.csv").exists(), "a training has begun");
 }

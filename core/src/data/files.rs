@@ -12,17 +12,19 @@ pub(super) mod transform;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use image::RgbImage;
+use rayon::iter::Either;
 use rayon::prelude::*;
 use tch::Tensor;
 
 use super::folder::LeftOut;
 use super::{Change, Split};
+pub(super) use listing::{Listing, list};
 use transform::SIDE;
 
 /// Bytes of decoded images that a split keeps in memory, at most: 4 GiB. Several processes may each
@@ -31,6 +33,18 @@ const CACHE: u64 = 4 << 30;
 
 /// Bytes of an image as the network sees it.
 const BYTES: usize = 3 * SIDE * SIDE;
+
+/// Called after a file has been read, with the number of files read so far and of all, by several threads.
+pub type OnRead<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// A file that is no whole image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it, for people; names the file.
+    pub reason: String,
+}
 
 /// The image files of a split.
 pub struct Files {
@@ -72,7 +86,7 @@ impl Files {
     /// # Errors
     /// A missing folder, a class without images, an empty file: named.
     pub fn open(folder: &Path, split: Split) -> Result<Files> {
-        let listing = listing::list(folder, split)?;
+        let listing = list(folder, split)?;
         for (path, _) in &listing.files {
             let size = std::fs::metadata(path).with_context(|| path.display().to_string())?;
             ensure!(
@@ -84,31 +98,42 @@ impl Files {
         Files::new(listing.files, listing.names.len(), listing.left_out)
     }
 
-    /// The same without the images that cannot be read, and those. Every file is read; `told` hears of how
-    /// many, each time that one has been.
+    /// The same without the images that cannot be read, and those. Every file is read.
     ///
     /// # Errors
     /// A missing folder, or a class without a readable image: named.
-    pub fn open_whole(
-        folder: &Path,
-        split: Split,
-        told: &(dyn Fn(usize) + Sync),
-    ) -> Result<(Files, Vec<PathBuf>)> {
-        let listing = listing::list(folder, split)?;
-        let count = listing.files.len();
-        let (whole, broken): (Vec<_>, Vec<_>) =
-            listing.files.into_par_iter().partition(|(path, _)| {
-                let is_whole = transform::decode(path).is_ok();
-                told(count);
-                is_whole
-            });
-        for (class, name) in listing.names.iter().enumerate() {
+    pub fn open_whole(folder: &Path, split: Split) -> Result<(Files, Vec<Broken>)> {
+        let listing = list(folder, split)?;
+        let names = listing.names.clone();
+        let (files, broken) = Files::read(listing, &|_, _| ())?;
+        let labels = Vec::<i64>::try_from(&files.labels)?;
+        for (class, name) in names.iter().enumerate() {
             ensure!(
-                whole.iter().any(|(_, label)| *label == class),
-                "class {name} has no image that can be read"
+                labels.contains(&(class as i64)),
+                "class {name} has no {} image that can be read",
+                split.name()
             );
         }
-        let broken = broken.into_iter().map(|(path, _)| path).collect();
+        Ok((files, broken))
+    }
+
+    /// Reads every file of a listing and keeps those that are whole images, and why the others are
+    /// not. `on_read` is called after each file with the number of files read and of all. A class
+    /// may be left without an image.
+    ///
+    /// # Errors
+    /// When LibTorch fails.
+    pub(super) fn read(listing: Listing, on_read: OnRead) -> Result<(Files, Vec<Broken>)> {
+        let (count, done) = (listing.files.len(), AtomicUsize::new(0));
+        let look = |file: (PathBuf, usize)| {
+            let found = transform::open(&file.0, "");
+            on_read(done.fetch_add(1, Ordering::Relaxed) + 1, count);
+            match found {
+                Ok(_) => Either::Left(file),
+                Err(error) => Either::Right(Broken { path: file.0, reason: format!("{error:#}") }),
+            }
+        };
+        let (whole, broken): (Vec<_>, Vec<_>) = listing.files.into_par_iter().partition_map(look);
         Ok((Files::new(whole, listing.names.len(), listing.left_out)?, broken))
     }
 
@@ -171,18 +196,20 @@ impl Files {
         Ok(Tensor::f_from_data_size(&bytes, &shape, tch::Kind::Uint8)?)
     }
 
-    /// Reads images once, so that a broken one is found before it is needed. They are kept where memory allows.
+    /// Reads images to find the broken ones, and keeps none.
     ///
     /// # Errors
-    /// An image that cannot be read, named; an index out of range.
+    /// An image that cannot be read, named.
     pub fn check(&self, indices: &[u32]) -> Result<()> {
         let shared = &self.shared;
-        let fill = |bytes: &mut Vec<u8>, index: &u32| shared.fill(*index, None, bytes);
-        indices.par_iter().try_for_each_init(|| vec![0; BYTES], fill)
+        indices.par_iter().try_for_each(|&index| {
+            let path = shared.paths.get(index as usize);
+            transform::decode(path.with_context(|| format!("no image {index}"))?).map(|_| ())
+        })
     }
 
     /// The file of an image; none where there is no such image.
-    pub fn path(&self, index: u32) -> Option<&Path> {
+    pub fn file(&self, index: u32) -> Option<&Path> {
         self.shared.paths.get(index as usize).map(PathBuf::as_path)
     }
 
@@ -200,28 +227,24 @@ impl Files {
 impl Shared {
     fn decode(&self, indices: &[u32], change: Change) -> Result<Vec<u8>> {
         let mut bytes = vec![0; indices.len() * BYTES];
-        let images = bytes.par_chunks_mut(BYTES).zip(indices);
-        images.try_for_each(|(target, &index)| self.fill(index, change, target))?;
-        Ok(bytes)
-    }
-
-    /// The image at `index`, as the network sees it.
-    fn fill(&self, index: u32, change: Change, target: &mut [u8]) -> Result<()> {
-        let image = index as usize;
-        ensure!(
-            image < self.paths.len(),
-            "image {index} of a data set that has {}",
-            self.paths.len()
-        );
-        match change {
-            None => self.evaluation(image, target),
-            Some((augmentation, seed, epoch)) => {
-                let whole = self.whole(image)?;
-                let draw = transform::draw(&whole, seed, epoch, index);
-                transform::training(&whole, augmentation, draw, target);
-                Ok(())
+        bytes.par_chunks_mut(BYTES).zip(indices).try_for_each(|(target, &index)| {
+            let image = index as usize;
+            ensure!(
+                image < self.paths.len(),
+                "image {index} of a data set that has {}",
+                self.paths.len()
+            );
+            match change {
+                None => self.evaluation(image, target),
+                Some((augmentation, seed, epoch)) => {
+                    let whole = self.whole(image)?;
+                    let draw = transform::draw(&whole, seed, epoch, index);
+                    transform::training(&whole, augmentation, draw, target);
+                    Ok(())
+                }
             }
-        }
+        })?;
+        Ok(bytes)
     }
 
     fn evaluation(&self, image: usize, target: &mut [u8]) -> Result<()> {

@@ -1,12 +1,12 @@
 //! Where batches come from: images in memory or files, and passes over them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use tch::{Device, Tensor};
 
 use super::augment::{Change, Gather, Normalisation, Scale, index_tensor};
-use super::files::Files;
+use super::files::{Broken, Files};
 use super::raw::grouped;
 use super::{Dataset, Images, Split, digest, folder, load};
 
@@ -32,8 +32,7 @@ impl Source {
         Files::open(&folder, split).map(Source::Files)
     }
 
-    /// The same without the image files that cannot be read, and those; for `told` see
-    /// [`Files::open_whole`].
+    /// The same without the image files that cannot be read, and those.
     ///
     /// # Errors
     /// Those of [`load`]; a class without a readable image.
@@ -41,13 +40,12 @@ impl Source {
         dataset: &Dataset,
         split: Split,
         data_dir: &Path,
-        told: &(dyn Fn(usize) + Sync),
-    ) -> Result<(Source, Vec<PathBuf>)> {
+    ) -> Result<(Source, Vec<Broken>)> {
         let Some(folder) = dataset.image_folder(data_dir) else {
             return Ok((Source::open(dataset, split, data_dir)?, Vec::new()));
         };
         check_classes(dataset, &folder)?;
-        let (files, broken) = Files::open_whole(&folder, split, told)?;
+        let (files, broken) = Files::open_whole(&folder, split)?;
         Ok((Source::Files(files), broken))
     }
 
@@ -117,11 +115,11 @@ impl Source {
     pub fn file(&self, index: u32) -> Option<&Path> {
         match self {
             Source::Memory(_) => None,
-            Source::Files(files) => files.path(index),
+            Source::Files(files) => files.file(index),
         }
     }
 
-    /// Reads images once where they are files: see [`Files::check`].
+    /// Reads images to find the broken ones, where they are files.
     ///
     /// # Errors
     /// An image that cannot be read, named.
@@ -145,7 +143,7 @@ impl Source {
 }
 
 /// Labels of another number of folders would stand for some of ImageNet's classes.
-fn check_classes(dataset: &Dataset, folder: &Path) -> Result<()> {
+pub(super) fn check_classes(dataset: &Dataset, folder: &Path) -> Result<()> {
     if let Some(row) = dataset.row() {
         let (found, wanted) = (folder::classes(folder)?.len(), row.classes);
         ensure!(
@@ -319,7 +317,7 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains("has 2 classes, and imagenet has 1,000"), "{text}");
             assert!(text.contains("{ folder: "), "{text}");
-            assert!(Source::open_whole(&Dataset::Imagenet, split, data.path(), &|_| ()).is_err());
+            assert!(Source::open_whole(&Dataset::Imagenet, split, data.path()).is_err());
         }
     }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::digest::for_each_chunk;
+use super::files::{Files, list};
 use super::raw::grouped;
+use super::source::check_classes;
 use super::{Dataset, Images, Source, Split};
 
 /// What a split of a data set holds.
@@ -15,11 +17,11 @@ pub struct SplitReport {
     pub split: Split,
     /// Images of each class that can be read, by label.
     pub balance: Vec<usize>,
-    /// What is known of the pixels; none of an image folder, whose images have any size.
+    /// None for an image folder: its images differ in size.
     pub pixels: Option<Pixels>,
     /// What of an image folder is not read, for people.
     pub left_out: Option<String>,
-    /// See [`Source::digest`].
+    /// See [`Source::digest`]; in an image folder of the images that can be read.
     pub digest: String,
 }
 
@@ -41,31 +43,48 @@ pub struct Report {
     pub parts: [SplitReport; 2],
     /// One sentence each; empty when all is well.
     pub problems: Vec<String>,
+    /// How many of the problems are files that are no whole images.
+    pub broken: usize,
 }
 
-/// Reads both splits, which checks sizes and label ranges, and counts. `told` hears of the number of an image
-/// folder's images, each time that one has been read.
+/// Reads both splits, which checks sizes and label ranges, and counts. Of an image folder every file is read;
+/// `on_read` is called after each, with its split, the number of files read and of all.
 ///
 /// # Errors
-/// Those of [`Source::open_whole`].
-pub fn verify(dataset: &Dataset, data_dir: &Path, told: &(dyn Fn(usize) + Sync)) -> Result<Report> {
+/// Those of [`Source::open`]; a broken image is a problem, not an error.
+pub fn verify(
+    dataset: &Dataset,
+    data_dir: &Path,
+    on_read: &(dyn Fn(Split, usize, usize) + Sync),
+) -> Result<Report> {
+    let splits = [Split::Train, Split::Test];
     let mut problems = Vec::new();
-    let mut one = |split| -> Result<SplitReport> {
-        let (source, broken) = Source::open_whole(dataset, split, data_dir, told)?;
-        let broken = broken.iter().map(|path| path.display());
-        problems
-            .extend(broken.map(|path| format!("{path} is not a whole JPEG, PNG or WebP image")));
-        report(split, &source)
+    let parts = match dataset.image_folder(data_dir) {
+        None => {
+            let [train, test] =
+                splits.map(|split| report(split, &Source::open(dataset, split, data_dir)?));
+            [train?, test?]
+        }
+        Some(folder) => {
+            check_classes(dataset, &folder)?;
+            let mut one = |split, listing| {
+                let (files, broken) = Files::read(listing, &|done, of| on_read(split, done, of))?;
+                problems.extend(broken.into_iter().map(|broken| broken.reason));
+                report(split, &Source::Files(files))
+            };
+            // Both are listed before the first image is read.
+            let [train, test] = splits.map(|split| list(&folder, split));
+            let (train, test) = (train?, test?);
+            [one(Split::Train, train)?, one(Split::Test, test)?]
+        }
     };
-    let parts = [one(Split::Train)?, one(Split::Test)?];
-    // What is broken is told above, and an image folder may hold a part of the images.
-    let is_folder = dataset.image_folder(data_dir).is_some();
-    let official = dataset.row().filter(|_| !is_folder).map(|row| row.images);
-    for (part, official) in parts.iter().zip(official.into_iter().flatten()) {
-        problems.extend(count_problem(part, official));
+    let broken = problems.len();
+    let official = dataset.row().map(|row| row.images);
+    for (place, part) in parts.iter().enumerate() {
+        problems.extend(official.and_then(|images| count_problem(part, images[place])));
         problems.extend(empty_classes(part));
     }
-    Ok(Report { parts, problems })
+    Ok(Report { parts, problems, broken })
 }
 
 fn count_problem(part: &SplitReport, official: usize) -> Option<String> {
@@ -171,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_embedded_data_is_whole() {
-        let report = verify(&Dataset::FashionMnistMini, Path::new(""), &|_| ()).unwrap();
+        let report = verify(&Dataset::FashionMnistMini, Path::new(""), &|_, _, _| ()).unwrap();
         assert!(report.problems.is_empty(), "{report:?}");
         assert_eq!(
             report.parts[0].balance,
@@ -189,7 +208,7 @@ mod tests {
         for name in ["train.bin", "test.bin"] {
             std::fs::write(folder.join(name), &records).unwrap();
         }
-        let report = verify(&Dataset::Cifar100Coarse, dir.path(), &|_| ()).unwrap();
+        let report = verify(&Dataset::Cifar100Coarse, dir.path(), &|_, _, _| ()).unwrap();
         assert_eq!(
             report.problems,
             [

@@ -82,8 +82,12 @@ fn a_broken_image_is_named_or_left_out_and_counted() {
         let text = format!("{:#}", files.pixels(&[0, 1, 2], None).unwrap_err());
         assert!(text.contains("val/red/0.jpg is not a whole"), "{text}");
     }
-    let (files, broken) = Files::open_whole(root.path(), Split::Test, &|_| ()).unwrap();
-    assert_eq!((files.len(), broken), (3, vec![path]));
+    let (files, broken) = Files::open_whole(root.path(), Split::Test).unwrap();
+    assert_eq!((files.len(), &broken[0].path, broken.len()), (3, &path, 1));
+    assert!(broken[0].reason.contains("val/red/0.jpg is not a whole"), "{broken:?}");
+    let files = Files::open(root.path(), Split::Test).unwrap();
+    assert!(files.check(&[0, 1, 3]).is_ok() && files.check(&[1, 2]).is_err());
+    assert!(files.check(&[4]).is_err());
 }
 
 #[test]

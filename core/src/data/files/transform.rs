@@ -60,7 +60,7 @@ pub fn read_turned(path: &Path) -> Result<(RgbImage, bool)> {
 
 /// Reads an image as its pixels lie in the file, and how to turn it; `hint` ends the error about a
 /// file that is not a whole image.
-fn open(path: &Path, hint: &str) -> Result<(DynamicImage, Orientation)> {
+pub fn open(path: &Path, hint: &str) -> Result<(DynamicImage, Orientation)> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let context = || {
         let found = crate::data::hint(&bytes);
