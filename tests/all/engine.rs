@@ -199,6 +199,56 @@ fn layers_in_any_combination_give_the_plain_forwards_logits() {
     }
 }
 
+/// Maxima over windows of every kind, of maps narrower and wider than a vector.
+fn pools(side: usize) -> (Network, Input) {
+    let input = Input { channels: 2, side, classes: 5 };
+    let (mut net, image) = Builder::new(input.channels, input.side);
+    let mut means = Vec::new();
+    for (kernel, stride, padding) in
+        [(2, 1, 0), (3, 1, 1), (3, 2, 1), (5, 2, 2), (3, 3, 1), (4, 4, 2)]
+    {
+        let pooled = net.max_pool(image, kernel, stride, padding);
+        means.push(net.global_avg_pool(pooled));
+    }
+    for (kernel, stride) in [(3, 2), (2, 3)] {
+        let pooled = net.max_pool_ceil(image, kernel, stride);
+        means.push(net.global_avg_pool(pooled));
+    }
+    let all = net.concat(&means);
+    let linear = Conv { channels: 5, kernel: 1, stride: 1, padding: 0, groups: 1, bias: true };
+    let logits = net.conv(all, linear);
+    net.exit(logits, 1);
+    (net.finish(), input)
+}
+
+#[test]
+fn maxima_are_those_of_the_plain_forward_and_those_of_an_image_in_a_group() {
+    tch::set_num_threads(1);
+    for side in [5, 16, 33, 51] {
+        let (network, input) = pools(side);
+        let mut weights = moved_weights(&network, input);
+        let images = images(input, 6);
+        let expected = plain(&network, &mut weights, &images);
+        let given = floats(&images);
+        let mut ways: Vec<_> =
+            Isa::usable().into_iter().map(|isa| (isa, Precision::Fp32)).collect();
+        ways.push((Isa::Portable, Precision::Bf16));
+        if Isa::has_bf16() {
+            ways.push((Isa::Avx512, Precision::Bf16));
+        }
+        for (isa, precision) in ways {
+            let engine = Engine::with(&network, &weights, isa, precision).unwrap();
+            let found = engine.logits(&given, 1).unwrap().remove(0);
+            let apart = distance(&found, &floats(&expected[0]));
+            let most = if precision == Precision::Fp32 { 2e-5 } else { 0.02 };
+            assert!(apart < most, "{isa:?} {precision:?} {side}: {apart}");
+            let mut alone = engine.walk(&given[..given.len() / 6]).unwrap();
+            let (first, one) = (&found[..5], alone.advance().unwrap());
+            assert!(distance(one, first) < 1e-6, "{isa:?} {precision:?} {side}: {one:?} {first:?}");
+        }
+    }
+}
+
 #[test]
 fn an_arena_that_was_used_before_changes_nothing() {
     let (config, input) = networks().swap_remove(0);

@@ -5,8 +5,7 @@
 use std::mem::MaybeUninit;
 
 use super::gemm::{Product, parts};
-use super::simd::{Simd, activate};
-use super::units::Activation;
+use super::simd::{Simd, limit, limits};
 
 /// Weights `[rows][taps]` as the loop reads them: block by block of up to `most` vectors of rows, in
 /// each tap by tap; and the biases. Rows of zeros fill the last vector.
@@ -31,18 +30,68 @@ pub(super) fn pack_channels(
     (packed, biases)
 }
 
+/// Words of weights that all pixels read while the next as many are fetched: 512 KiB, so that both fit
+/// into the second cache of most processors.
+const BLOCK: usize = 128 * 1024;
+
+/// Pixels that every tile has room for, but for the last ones.
+const FEW: usize = 4;
+
+/// Vectors of channels of a block, up to `most`, where a vector has so many words of weights.
+pub(super) fn block_vectors(pixels: usize, vector: usize, most: usize) -> usize {
+    // Few pixels are one tile, so their weights are read once.
+    if pixels <= FEW { most } else { (BLOCK / vector).clamp(1, most) }
+}
+
+/// Weights that will be read soon. One image reads each weight few times, and most of them come from
+/// main memory; so while the tiles of a block are computed, they fetch the next block bit by bit.
+struct Ahead {
+    next: *const f32,
+    /// Bytes for each tap.
+    step: usize,
+}
+
+impl Ahead {
+    /// For a block of `vectors` vectors of channels from the `first` on.
+    #[inline(always)]
+    fn new<S: Simd>(product: &Product, (first, vectors): (usize, usize), tiles: usize) -> Ahead {
+        let vector = S::LANES * product.taps.len();
+        let words = match tiles {
+            // The block itself, two pages on.
+            1 => first * vector + 2048,
+            _ => (first + vectors) * vector,
+        };
+        let step = vectors * S::LANES * size_of::<f32>() / tiles.max(1);
+        Ahead { next: product.weights.as_ptr().wrapping_add(words), step }
+    }
+
+    /// Fetches a tap's share.
+    #[inline(always)]
+    unsafe fn fetch<S: Simd, const V: usize>(&mut self) {
+        for line in 0..V {
+            if line * 64 < self.step {
+                unsafe { S::prefetch(self.next.wrapping_byte_add(line * 64)) };
+            }
+        }
+        self.next = self.next.wrapping_byte_add(self.step);
+    }
+}
+
 /// Writes the product into the arena, with output channels in the lanes.
 ///
 /// # Safety
 /// Every source and target, with every tap and row added, lies in the arena; the weights are packed
-/// for the lanes and blocks of `S`, whose instructions are there.
+/// for the lanes of `S`, whose instructions are there, and for [`Product::vectors`].
 #[inline(always)]
 pub(super) unsafe fn multiply_channels<S: Simd>(arena: *mut f32, product: &Product) {
     let pixels = product.sources.len();
-    for (first, vectors) in parts(product.bias.len() / S::LANES, S::PIXELS.len()) {
+    for (first, vectors) in parts(product.bias.len() / S::LANES, product.vectors) {
+        let tiles = pixels.div_ceil(S::PIXELS[vectors - 1]);
+        let mut ahead = Ahead::new::<S>(product, (first, vectors), tiles);
         let mut at = 0;
         while at < pixels {
-            at += unsafe { tile::<S>(arena, product, (first, vectors), (at, pixels - at)) };
+            let left = (at, pixels - at);
+            at += unsafe { tile::<S>(arena, product, (first, vectors), left, &mut ahead) };
         }
     }
 }
@@ -54,22 +103,23 @@ unsafe fn tile<S: Simd>(
     product: &Product,
     (first, vectors): (usize, usize),
     (at, left): (usize, usize),
+    ahead: &mut Ahead,
 ) -> usize {
     let most = S::PIXELS[vectors - 1];
-    let pixels = [most, 4, 1].into_iter().find(|&pixels| pixels <= left.min(most)).unwrap_or(1);
+    let pixels = [most, FEW, 1].into_iter().find(|&pixels| pixels <= left.min(most)).unwrap_or(1);
     macro_rules! choose {
         ($($vectors:literal: $($pixels:literal)*),*) => {
             match (vectors, pixels) {
                 $($(
                     ($vectors, $pixels) if S::PIXELS.get($vectors - 1) >= Some(&$pixels) => {
-                        unsafe { registers::<S, $pixels, $vectors>(arena, product, first, at) }
+                        unsafe { registers::<S, $pixels, $vectors>(arena, product, first, at, ahead) }
                     }
                 )*)*
                 _ => unreachable!("no tile of {pixels} pixels"),
             }
         };
     }
-    choose!(1: 8 6 4 1, 2: 6 4 2 1, 3: 6 4 1, 4: 4 1);
+    choose!(1: 8 6 4 1, 2: 8 6 4 2 1, 3: 6 4 1, 4: 4 1);
     pixels
 }
 
@@ -81,6 +131,7 @@ unsafe fn registers<S: Simd, const P: usize, const V: usize>(
     product: &Product,
     first: usize,
     at: usize,
+    ahead: &mut Ahead,
 ) {
     const { assert!(P * V * S::LANES <= MOST_WORDS) };
     unsafe {
@@ -100,6 +151,7 @@ unsafe fn registers<S: Simd, const P: usize, const V: usize>(
         }
         let mut w = [S::splat(0.0); V];
         for &tap in taps {
+            ahead.fetch::<S, V>();
             for v in 0..V {
                 w[v] = S::load(weight.add(v * S::LANES));
             }
@@ -111,11 +163,10 @@ unsafe fn registers<S: Simd, const P: usize, const V: usize>(
             }
             weight = weight.add(V * S::LANES);
         }
-        if product.activation != Activation::None {
-            for p in 0..P {
-                for v in 0..V {
-                    sums[p][v] = activate::<S>(sums[p][v], product.activation);
-                }
+        let limits = limits::<S>(product.activation);
+        for p in 0..P {
+            for v in 0..V {
+                sums[p][v] = limit::<S>(sums[p][v], limits);
             }
         }
         // Through memory at one go: with a long loop that indexes them, sums would live there all along.

@@ -6,7 +6,7 @@ use super::maps::Layout;
 use super::pairs;
 use super::places::Slice;
 use super::planes::Plane;
-use super::simd::{Simd, activate};
+use super::simd::{Simd, limit, limits};
 use super::units::{Activation, Window};
 
 /// A depthwise convolution in the arena.
@@ -156,9 +156,9 @@ unsafe fn some<S: Simd, const K: usize, const STRIDE: usize, const GROUP: bool, 
                 }
             }
         }
+        let limits = limits::<S>(row.activation);
         for n in 0..N {
-            let low = activate::<S>(sums[n][0], row.activation);
-            let high = activate::<S>(sums[n][1], row.activation);
+            let [low, high] = [limit::<S>(sums[n][0], limits), limit::<S>(sums[n][1], limits)];
             let y = S::pair(low, high);
             let to = row.to.add((at + n) * S::LANES);
             let left = row.side - (at + n) * if GROUP { 1 } else { S::LANES };
@@ -176,7 +176,7 @@ unsafe fn some<S: Simd, const K: usize, const STRIDE: usize, const GROUP: bool, 
 
 /// A vector of every `stride`-th pixel, the first `left` of which lie in the map.
 #[inline(always)]
-unsafe fn strided<S: Simd>(from: *const f32, stride: usize, left: usize) -> S::V {
+pub(super) unsafe fn strided<S: Simd>(from: *const f32, stride: usize, left: usize) -> S::V {
     match stride {
         // Words behind the map, of which nothing is written; the arena's slack covers them.
         1 => unsafe { S::load(from) },

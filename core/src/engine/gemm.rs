@@ -2,7 +2,7 @@
 //! offset). Here a block of output channels by a few vectors of pixels is held in registers; see
 //! [`channels`](super::channels) for maps of few pixels.
 
-use super::simd::{Simd, activate};
+use super::simd::{Simd, limit, limits};
 use super::units::Activation;
 
 /// Most output channels of a register block.
@@ -49,6 +49,8 @@ pub(super) struct Product<'a> {
     pub targets: &'a [u32],
     /// Bits to keep of each vector; empty = all.
     pub masks: &'a [f32],
+    /// Most vectors of channels of a block, where channels are in the lanes.
+    pub vectors: usize,
     /// What is done to each result.
     pub activation: Activation,
     /// Whether every output channel is a plane of floats, also where words are pairs.
@@ -144,11 +146,10 @@ unsafe fn registers<S: Simd, const M: usize, const N: usize>(
             }
             weight = weight.add(M);
         }
-        if product.activation != Activation::None {
-            for m in 0..M {
-                for n in 0..N {
-                    sums[m][n] = activate::<S>(sums[m][n], product.activation);
-                }
+        let limits = limits::<S>(product.activation);
+        for m in 0..M {
+            for n in 0..N {
+                sums[m][n] = limit::<S>(sums[m][n], limits);
             }
         }
         if !product.masks.is_empty() {

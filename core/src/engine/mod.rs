@@ -13,6 +13,7 @@ mod depthwise;
 mod gemm;
 mod group;
 mod maps;
+mod max_pool;
 mod pairs;
 mod places;
 mod planes;

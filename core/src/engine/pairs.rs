@@ -43,6 +43,10 @@ pub(super) unsafe trait Bf16: Simd {
     unsafe fn dot(a: Self::V, b: Self::V, sum: Self::V) -> Self::V;
     /// See [`join`].
     unsafe fn join(low: Self::V, high: Self::V) -> Self::V;
+    /// See [`split`].
+    unsafe fn halves(v: Self::V) -> [Self::V; 2];
+    /// Words of two channels whose numbers need no rounding.
+    unsafe fn whole(halves: [Self::V; 2]) -> Self::V;
     /// Writes each two neighbouring floats as a pair.
     unsafe fn join_neighbours(to: *mut f32, v: Self::V);
 }
@@ -62,6 +66,22 @@ unsafe impl Bf16 for Portable {
         let mut words = low;
         for i in 0..8 {
             words[i] = join([low[i], high[i]]);
+        }
+        words
+    }
+    #[inline(always)]
+    unsafe fn halves(v: Self::V) -> [Self::V; 2] {
+        let mut halves = [v; 2];
+        for i in 0..8 {
+            [halves[0][i], halves[1][i]] = split(v[i]);
+        }
+        halves
+    }
+    #[inline(always)]
+    unsafe fn whole([low, high]: [Self::V; 2]) -> Self::V {
+        let mut words = high;
+        for i in 0..8 {
+            words[i] = f32::from_bits(low[i].to_bits() >> 16 | high[i].to_bits());
         }
         words
     }
@@ -88,6 +108,10 @@ unsafe impl<S: Bf16> Simd for Pairs<S> {
         unsafe { S::splat(x) }
     }
     #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        unsafe { S::prefetch(from) }
+    }
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::V {
         unsafe { S::load(from) }
     }
@@ -100,12 +124,19 @@ unsafe impl<S: Bf16> Simd for Pairs<S> {
         unsafe { S::dot(a, b, c) }
     }
     #[inline(always)]
-    unsafe fn relu(v: Self::V) -> Self::V {
-        unsafe { S::relu(v) }
+    unsafe fn at_least(v: Self::V, least: Self::V) -> Self::V {
+        unsafe { S::at_least(v, least) }
     }
     #[inline(always)]
     unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
         unsafe { S::at_most(v, most) }
+    }
+    #[inline(always)]
+    unsafe fn greater(a: Self::V, b: Self::V) -> Self::V {
+        unsafe {
+            let ([a_low, a_high], [b_low, b_high]) = (S::halves(a), S::halves(b));
+            S::whole([S::greater(a_low, b_low), S::greater(a_high, b_high)])
+        }
     }
     #[inline(always)]
     unsafe fn load_evens(from: *const f32) -> Self::V {

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::channels::pack_channels;
+use super::channels::{block_vectors, pack_channels};
 use super::depthwise::{self, Depthwise};
 use super::gemm::pack;
 use super::maps::{Arena, Layout};
@@ -63,6 +63,8 @@ pub(super) struct ProductStep {
     pub of_floats: bool,
     /// Whether the lanes are output channels.
     pub channels: bool,
+    /// Most vectors of channels of a block.
+    pub vectors: usize,
 }
 
 /// The steps of all segments for groups of [`Layout::lanes`] images.
@@ -202,8 +204,11 @@ impl Lowering<'_> {
         let single = self.layout.lanes == 1;
         let channels = single && self.prefers_channels((input, output), *window, &bias, tap_count);
         let lanes = self.isa.lanes();
+        let side = self.layout.map(output).side;
+        let most = self.isa.most_channel_vectors();
+        let vectors = block_vectors(side * side, tap_count * lanes, most);
         let (packed, bias) = if channels {
-            pack_channels(&weights, &bias, lanes, self.isa.most_channel_vectors())
+            pack_channels(&weights, &bias, lanes, vectors)
         } else {
             let each = if floats { 1 } else { 2 };
             (pack(&weights, bias.len(), each), bias)
@@ -225,6 +230,7 @@ impl Lowering<'_> {
             floats,
             of_floats: self.planes.is_floats(from),
             channels,
+            vectors,
         }
     }
 

@@ -4,6 +4,7 @@ use super::channels::multiply_channels;
 use super::depthwise::depthwise;
 use super::gemm::{Product, multiply};
 use super::maps::{Arena, Layout};
+use super::max_pool::max_pool;
 use super::pairs::Pairs;
 use super::program::{ProductStep, Program, Step};
 use super::simd::{Isa, Portable, Simd};
@@ -111,12 +112,7 @@ unsafe fn step_with<S: Simd>(layout: &Layout, arena: &mut [f32], step: &Step) {
         }
         Step::Copy { input, output } => steps::copy(layout, arena, *input, *output),
         Step::MaxPool { input, output, window } => {
-            let (input, output) = (*input, *output);
-            match layout.lanes {
-                1 => steps::max_pool::<S, 1>(layout, arena, input, output, *window),
-                8 => steps::max_pool::<S, 8>(layout, arena, input, output, *window),
-                _ => steps::max_pool::<S, 16>(layout, arena, input, output, *window),
-            }
+            unsafe { max_pool::<S>(layout, arena, (*input, *output), *window) };
         }
         Step::AvgPool { input, output, kernel, floats } => {
             let (slices, floats) = ((*input, *output), floats.as_deref());
@@ -144,6 +140,7 @@ fn product<'a>(program: &'a Program, step: &'a ProductStep) -> Product<'a> {
         sources: &places.sources,
         targets: &places.targets,
         masks: &places.masks,
+        vectors: step.vectors,
         activation: step.activation,
         floats: step.floats,
     }

@@ -104,16 +104,21 @@ pub(super) unsafe trait Simd: Copy {
     const PAIRED: bool = false;
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self::V;
+    /// Brings what will be read soon nearer; it may lie anywhere.
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const f32) {}
     /// Reads.
     unsafe fn load(from: *const f32) -> Self::V;
     /// Writes.
     unsafe fn store(to: *mut f32, v: Self::V);
     /// `a b + c`, where `c` is 32-bit floats; of pairs the sum of both products.
     unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The greater of each lane and 0.
-    unsafe fn relu(v: Self::V) -> Self::V;
+    /// The greater of each lane and that of `least`; what is not a number stays.
+    unsafe fn at_least(v: Self::V, least: Self::V) -> Self::V;
     /// The lesser of each lane and that of `most`; what is not a number stays.
     unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V;
+    /// The greater of each lane, or what is not a number; of pairs channel by channel.
+    unsafe fn greater(a: Self::V, b: Self::V) -> Self::V;
     /// Reads twice as many words and keeps every second one, from the first on.
     unsafe fn load_evens(from: *const f32) -> Self::V;
     /// The bits that are set in both.
@@ -142,14 +147,17 @@ pub(super) unsafe trait Simd: Copy {
     }
 }
 
-/// A result as it is written.
+/// The least and the greatest number that comes out of an activation.
 #[inline(always)]
-pub(super) unsafe fn activate<S: Simd>(v: S::V, activation: Activation) -> S::V {
-    match activation {
-        Activation::None => v,
-        Activation::Relu => unsafe { S::relu(v) },
-        Activation::Relu6 => unsafe { S::at_most(S::relu(v), S::splat(6.0)) },
-    }
+pub(super) unsafe fn limits<S: Simd>(activation: Activation) -> [S::V; 2] {
+    let (least, most) = activation.range();
+    unsafe { [S::splat(least), S::splat(most)] }
+}
+
+/// A result as it is written; see [`limits`].
+#[inline(always)]
+pub(super) unsafe fn limit<S: Simd>(v: S::V, [least, most]: [S::V; 2]) -> S::V {
+    unsafe { S::at_most(S::at_least(v, least), most) }
 }
 
 /// Arrays of 8, for any machine.
@@ -182,12 +190,12 @@ unsafe impl Simd for Portable {
         sum
     }
     #[inline(always)]
-    unsafe fn relu(v: Self::V) -> Self::V {
-        let mut positive = v;
-        for x in &mut positive {
-            *x = if *x < 0.0 { 0.0 } else { *x };
+    unsafe fn at_least(v: Self::V, least: Self::V) -> Self::V {
+        let mut most = v;
+        for i in 0..8 {
+            most[i] = if v[i] < least[i] { least[i] } else { v[i] };
         }
-        positive
+        most
     }
     #[inline(always)]
     unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
@@ -196,6 +204,14 @@ unsafe impl Simd for Portable {
             least[i] = if v[i] > most[i] { most[i] } else { v[i] };
         }
         least
+    }
+    #[inline(always)]
+    unsafe fn greater(a: Self::V, b: Self::V) -> Self::V {
+        let mut most = a;
+        for i in 0..8 {
+            most[i] = if b[i] > a[i] || b[i].is_nan() { b[i] } else { a[i] };
+        }
+        most
     }
     #[inline(always)]
     unsafe fn load_evens(from: *const f32) -> Self::V {

@@ -5,7 +5,7 @@ use super::maps::Layout;
 use super::places::Slice;
 use super::planes::Plane;
 use super::simd::Simd;
-use super::units::{Activation, Window};
+use super::units::Activation;
 
 /// The value, moved into the range; what is not a number stays.
 #[inline(always)]
@@ -87,42 +87,6 @@ fn two_rows(arena: &mut [f32], from: usize, to: usize, length: usize) -> (&[f32]
 }
 
 #[inline(always)]
-pub(super) fn max_pool<S: Simd, const LANES: usize>(
-    layout: &Layout,
-    arena: &mut [f32],
-    input: Slice,
-    output: Slice,
-    window: Window,
-) {
-    let (side, from_side) = (layout.map(output).side, layout.map(input).side);
-    // Rows or columns of the window at output `at` that lie inside.
-    let inside = |at: usize| {
-        let first = at * window.stride;
-        let end = (first + window.kernel - window.padding).min(from_side);
-        first.saturating_sub(window.padding)..end
-    };
-    for plane in 0..output.planes {
-        for y in 0..side {
-            for x in 0..side {
-                let mut most = [[f32::NEG_INFINITY; 2]; LANES];
-                for iy in inside(y) {
-                    for ix in inside(x) {
-                        let at = layout.pixel(input, plane, iy, ix);
-                        let words = &arena[at..at + LANES];
-                        for i in 0..LANES {
-                            let [a, b] = S::split(words[i]);
-                            most[i] = [greater(most[i][0], a), greater(most[i][1], b)];
-                        }
-                    }
-                }
-                let at = layout.pixel(output, plane, y, x);
-                write(&mut arena[at..at + LANES], &most, S::join);
-            }
-        }
-    }
-}
-
-#[inline(always)]
 pub(super) fn avg_pool<S: Simd, const LANES: usize>(
     layout: &Layout,
     arena: &mut [f32],
@@ -160,12 +124,6 @@ pub(super) fn avg_pool<S: Simd, const LANES: usize>(
             }
         }
     }
-}
-
-/// The greater of both, or what is not a number.
-#[inline(always)]
-fn greater(most: f32, value: f32) -> f32 {
-    if value > most || value.is_nan() { value } else { most }
 }
 
 #[inline(always)]

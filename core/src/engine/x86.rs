@@ -1,14 +1,17 @@
 //! The registers of x86-64.
 
 use std::arch::x86_64::{
-    __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_and_ps, _mm256_castpd_ps,
-    _mm256_castps_pd, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskstore_ps,
-    _mm256_max_ps, _mm256_min_ps, _mm256_permute4x64_pd, _mm256_permutevar8x32_ps, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_storeu_si256, _mm512_and_ps,
-    _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_dpbf16_ps,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_max_ps,
-    _mm512_min_ps, _mm512_movepi32_mask, _mm512_permutex2var_ps, _mm512_permutexvar_epi16,
-    _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    __m256, __m256bh, __m256i, __m512, __m512bh, __m512i, _CMP_GT_OQ, _CMP_UNORD_Q, _MM_HINT_T1,
+    _mm_prefetch, _mm256_and_ps, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd,
+    _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskstore_ps,
+    _mm256_max_ps, _mm256_min_ps, _mm256_or_ps, _mm256_permute4x64_pd, _mm256_permutevar8x32_ps,
+    _mm256_set1_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_storeu_si256, _mm512_and_ps,
+    _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_mask_mov_ps, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps,
+    _mm512_movepi32_mask, _mm512_or_si512, _mm512_permutex2var_ps, _mm512_permutexvar_epi16,
+    _mm512_permutexvar_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srli_epi32,
+    _mm512_storeu_ps,
 };
 use std::mem::transmute;
 
@@ -26,10 +29,14 @@ unsafe impl Simd for Wide {
     type V = __m512;
     const LANES: usize = 16;
     const COLUMNS: usize = 3;
-    const PIXELS: &'static [usize] = &[8, 6, 6, 4];
+    const PIXELS: &'static [usize] = &[8, 8, 6, 4];
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
         unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::V {
@@ -44,13 +51,21 @@ unsafe impl Simd for Wide {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
-    unsafe fn relu(v: Self::V) -> Self::V {
+    unsafe fn at_least(v: Self::V, least: Self::V) -> Self::V {
         // Where one operand is not a number the second is taken, so what is not a number stays.
-        unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
+        unsafe { _mm512_max_ps(least, v) }
     }
     #[inline(always)]
     unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
         unsafe { _mm512_min_ps(most, v) }
+    }
+    #[inline(always)]
+    unsafe fn greater(a: Self::V, b: Self::V) -> Self::V {
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(b, a);
+            let no_number = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(b, b);
+            _mm512_mask_mov_ps(a, above | no_number, b)
+        }
     }
     #[inline(always)]
     unsafe fn load_evens(from: *const f32) -> Self::V {
@@ -94,6 +109,22 @@ unsafe impl Bf16 for Wide {
         }
     }
     #[inline(always)]
+    unsafe fn halves(v: Self::V) -> [Self::V; 2] {
+        unsafe {
+            let words = _mm512_castps_si512(v);
+            let high = _mm512_and_si512(words, _mm512_set1_epi32(!0xffff));
+            let low = _mm512_slli_epi32::<16>(words);
+            [_mm512_castsi512_ps(low), _mm512_castsi512_ps(high)]
+        }
+    }
+    #[inline(always)]
+    unsafe fn whole([low, high]: [Self::V; 2]) -> Self::V {
+        unsafe {
+            let low = _mm512_srli_epi32::<16>(_mm512_castps_si512(low));
+            _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_castps_si512(high)))
+        }
+    }
+    #[inline(always)]
     unsafe fn join_neighbours(to: *mut f32, v: Self::V) {
         unsafe {
             let words = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v));
@@ -127,6 +158,10 @@ unsafe impl Simd for Ymm {
         unsafe { _mm256_set1_ps(x) }
     }
     #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+    }
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::V {
         unsafe { _mm256_loadu_ps(from) }
     }
@@ -139,12 +174,20 @@ unsafe impl Simd for Ymm {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
-    unsafe fn relu(v: Self::V) -> Self::V {
-        unsafe { _mm256_max_ps(_mm256_setzero_ps(), v) }
+    unsafe fn at_least(v: Self::V, least: Self::V) -> Self::V {
+        unsafe { _mm256_max_ps(least, v) }
     }
     #[inline(always)]
     unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
         unsafe { _mm256_min_ps(most, v) }
+    }
+    #[inline(always)]
+    unsafe fn greater(a: Self::V, b: Self::V) -> Self::V {
+        unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(b, a);
+            let no_number = _mm256_cmp_ps::<_CMP_UNORD_Q>(b, b);
+            _mm256_blendv_ps(a, b, _mm256_or_ps(above, no_number))
+        }
     }
     #[inline(always)]
     unsafe fn load_evens(from: *const f32) -> Self::V {
