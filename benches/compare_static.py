@@ -1,9 +1,9 @@
-"""MobileNet 1.0 and SqueezeNet 1.1 at 224 pixels: our engine beside ONNX Runtime and OpenVINO, interleaved.
+"""MobileNet 1.0, SqueezeNet 1.1 and an MSDNet at 224 pixels: our engine beside ONNX Runtime and OpenVINO, interleaved.
 
   PYTHONPATH=.libtorch:.python python3 benches/compare_static.py [--rounds 3] [--csv benches/static.csv]
 
 Weights are random. One thread, fp32 (bf16 too where the processor multiplies it). Raw numbers go to the
-CSV, their medians to a table beside it (.md); those in the repository are results/speed/static.csv and .md.
+CSV, their medians to a table for each processor beside it (.md); those in the repository are results/speed/static.csv and .md.
 Rounds are added to those that the CSV holds. compare.sh installs what is needed.
 """
 
@@ -13,6 +13,9 @@ import sys
 import tempfile
 
 import torch
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
+from evaluate_pytorch import MSDNet  # noqa: E402
 
 from compare import HERE, Raw, lines, output_of, processor
 from speed_table import PEERS, Numbers
@@ -67,29 +70,40 @@ def squeezenet():
     return {**state, "classifier.1.bias": torch.zeros(CLASSES)}
 
 
-STATES = {"imagenet_mobilenet": mobilenet, "imagenet_squeezenet": squeezenet}
+def msdnet():
+    """The state of the ImageNet MSDNet with base 4 and step 4 of the authors' code, from its PyTorch port."""
+    config = {
+        "data": "ImageNet", "nChannels": 32, "growthRate": 16, "grFactor": "1-2-4-4", "bnFactor": "1-2-4-4",
+        "reduction": 0.5, "nBlocks": 5, "stepmode": "even", "base": 4, "step": 4,
+    }
+    return MSDNet(config, CLASSES).state_dict()
 
 
-def model(network, repro, folder):
-    """An ONNX model of the network."""
-    weights, out = (os.path.join(folder, network + ending) for ending in (".pth", ".onnx"))
+STATES = {"imagenet_mobilenet": mobilenet, "imagenet_squeezenet": squeezenet, "imagenet_msdnet": msdnet}
+
+
+def models(network, repro, folder):
+    """ONNX models of the whole network and up to its first exit."""
+    weights = os.path.join(folder, network + ".pth")
     torch.save(STATES[network](), weights)
     yaml = os.path.join(HERE, network + ".yaml")
     arguments = ["--network", yaml, "--dataset", "imagenet", "--run", os.path.join(folder, "runs")]
     run = output_of([repro, "import", weights, *arguments]).strip()
-    output_of([repro, "export", run, "--format", "onnx", "--out", out])
-    return out
+    paths = [os.path.join(folder, f"{network}-{name}.onnx") for name in ("all", "first")]
+    for path, cut in zip(paths, ([], ["--exit", "1"])):
+        output_of([repro, "export", run, "--format", "onnx", "--out", path, *cut])
+    return paths
 
 
-def one_round(raw, round_, repro, models, precisions):
+def one_round(raw, round_, repro, paths, precisions):
     timing = ["--seconds", "0.1", "--rounds", "1", "--threads", "1"]
-    for network, onnx in models.items():
+    for network, (whole, first) in paths.items():
         ours = [repro, "bench", os.path.join(HERE, network + ".yaml"), "--side", str(SIDE), "--json", *timing]
         ours += ["--only", "inference", "--precision", ",".join(precisions)]
         for found in lines(ours):
             raw.add(round_, "ours", network, found)
         peer = [sys.executable, os.path.join(HERE, "peers.py"), *timing, "--side", str(SIDE)]
-        peer += ["--all", onnx, "--first", onnx]
+        peer += ["--all", whole, "--first", first]
         for runtime in ("onnxruntime", "openvino"):
             for precision in precisions if runtime == "openvino" else precisions[:1]:
                 for found in lines([*peer, runtime, "--precision", precision]):
@@ -97,20 +111,25 @@ def one_round(raw, round_, repro, models, precisions):
         raw.save()
 
 
-def table(raw):
+def table(processor_name, rows):
     """Medians as Markdown, and ours by the fastest of the runtimes."""
-    numbers = Numbers(raw.processor, raw.rows)
-    rounds = len({row["round"] for row in raw.rows})
-    text = f"{raw.processor}; medians of {rounds} interleaved rounds; images a second, {SIDE} pixels a side, one thread.\n\n"
-    text += "| network | images together | ours | ONNX Runtime | OpenVINO | ours by the fastest of both |\n"
-    text += "| --- | --- | --- | --- | --- | --- |\n"
-    for network in STATES:
-        # There is one exit, so the first is all of them.
-        for what in ("first/1", "all/64", "all/256"):
+    numbers = Numbers(processor_name, rows)
+    rounds = len({row["round"] for row in rows})
+    medians = "one round" if rounds == 1 else f"medians of {rounds} interleaved rounds"
+    text = f"{processor_name}; {medians}; images a second, {SIDE} pixels a side, one thread.\n\n"
+    text += "| network | exits | images together | ours | ONNX Runtime | OpenVINO | ours by the fastest of both |\n"
+    text += "| --- | --- | --- | --- | --- | --- | --- |\n"
+    networks = {row["network"]: None for row in rows}
+    for network in networks:
+        # Of one exit, the first is all of them.
+        has_exits = numbers.best(["ours"], network, ["all/1"], (1,)) is not None
+        for what in ("first/1", *(["all/1"] if has_exits else []), "all/64", "all/256"):
             whats = [what, what + "/bf16"]
             found = [numbers.best([program], network, whats, (1,)) for program in ("ours", *PEERS)]
             cells = " | ".join(f"{value:.1f}" for value in found)
-            text += f"| {network} | {what.split('/')[1]} | {cells} | {found[0] / max(found[1:]):.2f} |\n"
+            exits, batch = what.split("/")
+            ratio = found[0] / max(found[1:])
+            text += f"| {network} | {exits if has_exits else 'all'} | {batch} | {cells} | {ratio:.2f} |\n"
     return text
 
 
@@ -122,14 +141,16 @@ def main():
     options = parser.parse_args()
     name, has_bf16 = processor()
     raw = Raw(options.csv, name)
-    before = max((int(row["round"]) for row in raw.rows), default=0)
+    before = max((int(row["round"]) for row in raw.rows if row["processor"] == name), default=0)
     with tempfile.TemporaryDirectory() as folder:
-        models = {network: model(network, options.repro, folder) for network in STATES}
+        paths = {network: models(network, options.repro, folder) for network in STATES}
         precisions = ["fp32", "bf16"] if has_bf16 else ["fp32"]
         for round_ in range(before + 1, before + options.rounds + 1):
-            one_round(raw, round_, options.repro, models, precisions)
+            one_round(raw, round_, options.repro, paths, precisions)
+    names = {row["processor"]: None for row in raw.rows}
+    tables = [table(name, [row for row in raw.rows if row["processor"] == name]) for name in names]
     with open(os.path.splitext(options.csv)[0] + ".md", "w") as file:
-        file.write(table(raw))
+        file.write("\n".join(tables))
 
 
 if __name__ == "__main__":
