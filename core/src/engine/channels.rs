@@ -30,26 +30,31 @@ pub(super) fn pack_channels(
     (packed, biases)
 }
 
-/// Words of weights that all pixels read while the next as many are fetched: 512 KiB, so that both fit
-/// into the second cache of most processors.
+/// Words of weights that all pixels read while the next as many are fetched: 512 KiB, since the second
+/// cache of a server's processor holds 1 MiB or more.
 const BLOCK: usize = 128 * 1024;
 
-/// Pixels that every tile has room for, but for the last ones.
+/// Pixels that are one tile on a processor with vectors of its own.
 const FEW: usize = 4;
 
 /// Vectors of channels of a block, up to `most`, where a vector has so many words of weights.
 pub(super) fn block_vectors(pixels: usize, vector: usize, most: usize) -> usize {
-    // Few pixels are one tile, so their weights are read once.
+    // The weights for a single tile are read once, so they need no room.
     if pixels <= FEW { most } else { (BLOCK / vector).clamp(1, most) }
 }
 
 /// Weights that will be read soon. One image reads each weight few times, and most of them come from
 /// main memory; so while the tiles of a block are computed, they fetch the next block bit by bit.
 struct Ahead {
-    next: *const f32,
-    /// Bytes for each tap.
+    first: *const f32,
+    /// How far it is fetched, in parts of a byte: see [`PARTS`].
+    at: usize,
+    /// As much for each tap.
     step: usize,
 }
+
+/// Parts of a byte, since many tiles have less than a byte each to fetch.
+const PARTS: usize = 256;
 
 impl Ahead {
     /// For a block of `vectors` vectors of channels from the `first` on.
@@ -61,19 +66,22 @@ impl Ahead {
             1 => first * vector + 2048,
             _ => (first + vectors) * vector,
         };
-        let step = vectors * S::LANES * size_of::<f32>() / tiles.max(1);
-        Ahead { next: product.weights.as_ptr().wrapping_add(words), step }
+        let bytes = vectors * S::LANES * size_of::<f32>();
+        let first = product.weights.as_ptr().wrapping_add(words);
+        Ahead { first, at: 0, step: bytes * PARTS / tiles.max(1) }
     }
 
-    /// Fetches a tap's share.
+    /// Fetches a tap's share, at most `V` lines of the cache.
     #[inline(always)]
     unsafe fn fetch<S: Simd, const V: usize>(&mut self) {
-        for line in 0..V {
-            if line * 64 < self.step {
-                unsafe { S::prefetch(self.next.wrapping_byte_add(line * 64)) };
+        let from = self.first.wrapping_byte_add(self.at / PARTS);
+        unsafe { S::prefetch(from) };
+        for line in 1..V {
+            if line * 64 * PARTS < self.step {
+                unsafe { S::prefetch(from.wrapping_byte_add(line * 64)) };
             }
         }
-        self.next = self.next.wrapping_byte_add(self.step);
+        self.at += self.step;
     }
 }
 
@@ -86,7 +94,8 @@ impl Ahead {
 pub(super) unsafe fn multiply_channels<S: Simd>(arena: *mut f32, product: &Product) {
     let pixels = product.sources.len();
     for (first, vectors) in parts(product.bias.len() / S::LANES, product.vectors) {
-        let tiles = pixels.div_ceil(S::PIXELS[vectors - 1]);
+        let (whole, rest) = (pixels / S::PIXELS[vectors - 1], pixels % S::PIXELS[vectors - 1]);
+        let tiles = whole + rest / FEW + rest % FEW;
         let mut ahead = Ahead::new::<S>(product, (first, vectors), tiles);
         let mut at = 0;
         while at < pixels {

@@ -191,19 +191,19 @@ unsafe impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn at_least(v: Self::V, least: Self::V) -> Self::V {
-        let mut most = v;
+        let mut kept = v;
         for i in 0..8 {
-            most[i] = if v[i] < least[i] { least[i] } else { v[i] };
+            kept[i] = if v[i] < least[i] { least[i] } else { v[i] };
         }
-        most
+        kept
     }
     #[inline(always)]
     unsafe fn at_most(v: Self::V, most: Self::V) -> Self::V {
-        let mut least = v;
+        let mut kept = v;
         for i in 0..8 {
-            least[i] = if v[i] > most[i] { most[i] } else { v[i] };
+            kept[i] = if v[i] > most[i] { most[i] } else { v[i] };
         }
-        least
+        kept
     }
     #[inline(always)]
     unsafe fn greater(a: Self::V, b: Self::V) -> Self::V {

@@ -211,3 +211,75 @@ unsafe impl Simd for Ymm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::simd::{Isa, Portable};
+    use super::*;
+
+    const NUMBERS: [f32; 8] =
+        [f32::NAN, f32::INFINITY, 2.5, 0.0, -0.0, -2.5, f32::NEG_INFINITY, f32::MIN_POSITIVE];
+
+    /// Bits of the greater of `a` and `b`, and of `a` with `b` as its least and its greatest number.
+    #[inline(always)]
+    unsafe fn bits<S: Simd>(a: &[f32; 16], b: &[f32; 16]) -> [[u32; 16]; 3] {
+        let mut out = [[0.0; 16]; 3];
+        unsafe {
+            for at in (0..16).step_by(S::LANES) {
+                let (a, b) = (S::load(a.as_ptr().add(at)), S::load(b.as_ptr().add(at)));
+                S::store(out[0].as_mut_ptr().add(at), S::greater(a, b));
+                S::store(out[1].as_mut_ptr().add(at), S::at_least(a, b));
+                S::store(out[2].as_mut_ptr().add(at), S::at_most(a, b));
+            }
+        }
+        out.map(|numbers| numbers.map(f32::to_bits))
+    }
+
+    #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq")]
+    unsafe fn wide(a: &[f32; 16], b: &[f32; 16]) -> [[u32; 16]; 3] {
+        unsafe { bits::<Wide>(a, b) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn ymm(a: &[f32; 16], b: &[f32; 16]) -> [[u32; 16]; 3] {
+        unsafe { bits::<Ymm>(a, b) }
+    }
+
+    #[test]
+    fn comparisons_keep_what_is_not_a_number_and_the_first_of_two_zeros() {
+        let mut a = [0.0; 16];
+        (0..16).for_each(|i| a[i] = NUMBERS[i % 8]);
+        for by in 0..8 {
+            let mut b = [0.0; 16];
+            (0..16).for_each(|i| b[i] = NUMBERS[(i + by) % 8]);
+            let expected = unsafe { bits::<Portable>(&a, &b) };
+            let greatest = expected[0].map(f32::from_bits);
+            for i in 0..16 {
+                let has_nan = a[i].is_nan() || b[i].is_nan();
+                assert_eq!(greatest[i].is_nan(), has_nan, "{} {}", a[i], b[i]);
+                assert!(has_nan || greatest[i] == a[i].max(b[i]), "{} {}", a[i], b[i]);
+            }
+            let ways = [(Isa::Avx512, wide as unsafe fn(_, _) -> _), (Isa::Avx2, ymm)];
+            for (isa, way) in ways.into_iter().filter(|(isa, _)| Isa::usable().contains(isa)) {
+                let found: [[u32; 16]; 3] = unsafe { way(&a, &b) };
+                for i in 0..16 {
+                    assert_eq!(found[0][i], expected[0][i], "{isa:?} {} {}", a[i], b[i]);
+                    // A limit is a number.
+                    let is_limit = !b[i].is_nan();
+                    assert!(
+                        !is_limit || found[1][i] == expected[1][i],
+                        "{isa:?} {} {}",
+                        a[i],
+                        b[i]
+                    );
+                    assert!(
+                        !is_limit || found[2][i] == expected[2][i],
+                        "{isa:?} {} {}",
+                        a[i],
+                        b[i]
+                    );
+                }
+            }
+        }
+    }
+}
