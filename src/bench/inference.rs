@@ -260,7 +260,9 @@ pub(super) fn memory(subject: &Subject, tell: Tell) -> Result<()> {
 pub(super) fn fresh_weights(subject: &Subject) -> Result<Weights> {
     let mut weights = initialise(&subject.network, 0, Device::Cpu)?;
     let _no_grad = tch::no_grad_guard();
-    let images = images(subject, 32)?;
+    // Pixels of 32 small images: more large ones take longer than what is to be measured.
+    let side = subject.network.nodes()[0].side;
+    let images = images(subject, (32 * 32 * 32 / (side * side)).clamp(2, 32))?;
     for _ in 0..10 {
         subject.network.forward(&mut weights, &images, Mode::Train, Precision::Fp32)?;
     }

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
@@ -155,8 +156,8 @@ fn with_tab(message: String, text: &str) -> String {
 /// Networks with their names.
 pub type NamedNetworks = Vec<(String, NetworkConfig)>;
 
-/// The networks of `path`, which holds one network or an experiment; `-` = standard input. Also
-/// the data set, if it names one.
+/// The networks of `path`, which holds one network, a list of them or an experiment; `-` = standard
+/// input. Also the data set, if it names one.
 ///
 /// # Errors
 /// Names the file, and the key and line in it.
@@ -182,6 +183,10 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
     let Value::Mapping(map) = &value else {
         bail!("expected a network (one of {}) or an experiment", KEYS.join(", "))
     };
+    let is_list = map.keys().all(|key| matches!(key.as_str(), Some("dataset" | "networks")));
+    if is_list && map.contains_key("networks") {
+        return list(text);
+    }
     if map.contains_key("figure") || map.contains_key("networks") {
         let experiment: Experiment = parse(text)?;
         experiment.validate()?;
@@ -192,7 +197,32 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
         });
         return Ok((networks.collect(), Some(experiment.dataset)));
     }
-    let bare: Bare = parse(text)?;
+    Ok((vec![named(parse(text)?)?], None))
+}
+
+/// Networks without a figure.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    dataset: Option<Dataset>,
+    networks: Vec<Bare>,
+}
+
+fn list(text: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
+    let List { dataset, networks } = parse(text)?;
+    ensure!(!networks.is_empty(), "networks: there is none");
+    let mut all = NamedNetworks::new();
+    for (number, bare) in networks.into_iter().enumerate() {
+        let one = named(bare).with_context(|| format!("in network {}", number + 1))?;
+        let is_new = all.iter().all(|(name, _)| *name != one.0);
+        ensure!(is_new, "networks: two are called \"{}\"; give each a `name` of its own", one.0);
+        all.push(one);
+    }
+    Ok((all, dataset))
+}
+
+/// A network and its name, or what tells its kind and size.
+fn named(bare: Bare) -> Result<(String, NetworkConfig)> {
     ensure!(
         bare.name.as_ref().is_none_or(|name| !name.trim().is_empty()),
         "name: it is empty; leave the key out, or name the network"
@@ -201,7 +231,7 @@ pub fn networks_of(text: &str) -> Result<(NamedNetworks, Option<Dataset>)> {
     let config = config.with_context(|| {
         format!("expected one of {} (with nothing to set: `mobilenet: {{}}`)", KEYS.join(", "))
     })?;
-    Ok((vec![(bare.name.unwrap_or_else(|| config.short_name()), config)], None))
+    Ok((bare.name.unwrap_or_else(|| config.short_name()), config))
 }
 
 /// Whether a text gives `key` of a network of the family `family`, itself or by a merge.
@@ -245,6 +275,28 @@ mod tests {
         {
             assert!(!gives(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_list_of_networks_needs_no_figure_and_tells_its_mistakes() {
+        let of = |text: &str| {
+            networks_of(text).map(|(all, dataset)| {
+                let names: Vec<String> = all.into_iter().map(|(name, _)| name).collect();
+                (names, dataset)
+            })
+        };
+        let two = "networks: [{ name: A, mobilenet: {} }, { resnet: { blocks_per_stage: 1 } }]";
+        let names = vec!["A".to_string(), "resnet-8-1exits-c16".to_string()];
+        assert_eq!(of(two).unwrap(), (names.clone(), None));
+        let with = of(&format!("dataset: cifar10\n{two}")).unwrap();
+        assert_eq!(with, (names, Some("cifar10".parse().unwrap())));
+        let said = |text: &str| format!("{:#}", of(text).unwrap_err());
+        let twins = said("networks: [{ mobilenet: {} }, { mobilenet: {} }]");
+        assert!(twins.contains("two are called") && twins.contains("`name`"), "{twins}");
+        assert!(said("networks: []").contains("there is none"));
+        assert!(said("networks: [{ name: A }]").contains("in network 1: expected one of msdnet"));
+        // Any other key is an experiment's, which has a figure.
+        assert!(said(&format!("seeds: [0]\n{two}")).contains("figure"));
     }
 
     const NAMED: &str = "figure: anytime
