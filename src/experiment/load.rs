@@ -296,7 +296,8 @@ mod tests {
         assert!(said("networks: []").contains("there is none"));
         assert!(said("networks: [{ name: A }]").contains("in network 1: expected one of msdnet"));
         // Any other key is an experiment's, which has a figure.
-        assert!(said(&format!("seeds: [0]\n{two}")).contains("figure"));
+        let other = said("seeds: [0]\nnetworks: [{ name: A, mobilenet: {} }]");
+        assert!(other.contains("missing field `figure`"), "{other}");
     }
 
     const NAMED: &str = "figure: anytime
