@@ -3,8 +3,9 @@
   PYTHONPATH=.libtorch:.python python3 benches/compare_static.py [--rounds 3] [--csv benches/static.csv]
 
 Weights are random. One thread, fp32 (bf16 too where the processor multiplies it). Raw numbers go to the
-CSV, their medians to a table for each processor beside it (.md); those in the repository are results/speed/static.csv and .md.
-Rounds are added to those that the CSV holds. compare.sh installs what is needed.
+CSV, their medians to a table for each processor beside it (.md); those in the repository are
+results/speed/static.csv and .md. Rounds are added to those that the CSV holds. compare.sh installs what is
+needed.
 """
 
 import argparse
@@ -14,11 +15,11 @@ import tempfile
 
 import torch
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
-from evaluate_pytorch import MSDNet  # noqa: E402
-
 from compare import HERE, Raw, lines, output_of, processor
 from speed_table import PEERS, Numbers
+
+sys.path.insert(0, os.path.join(HERE, "..", "scripts"))
+from evaluate_pytorch import MSDNet  # noqa: E402
 
 SIDE = 224
 CLASSES = 1000
