@@ -148,6 +148,14 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Where between the points, in ascending order, either of two curves goes on with another network.
+pub(super) fn crossings<'a>(
+    curves: [&'a Lines; 2],
+    points: &'a [f64],
+) -> impl Iterator<Item = f64> + use<'a> {
+    points.windows(2).flat_map(move |s| curves.map(|lines| lines.crossings(s[0], s[1])).concat())
+}
+
 /// The mean of `first` minus `second` over the multiply-adds from `from` to `to`; none where one of
 /// them has not begun.
 pub(super) fn mean_difference<'a>(
@@ -156,10 +164,8 @@ pub(super) fn mean_difference<'a>(
     (from, to): (f64, f64),
 ) -> Option<Sample<'a>> {
     let inside = |x: &f64| *x > from && *x < to;
-    let ends = distinct(first.xs().chain(second.xs()).filter(inside).chain([from, to]));
-    let pairs = ends.windows(2);
-    let crossings = pairs.flat_map(|s| [first, second].map(|l| l.crossings(s[0], s[1])).concat());
-    let ends = distinct(crossings.chain(ends.iter().copied()));
+    let points = distinct(first.xs().chain(second.xs()).filter(inside).chain([from, to]));
+    let ends = distinct(crossings([first, second], &points).chain(points.iter().copied()));
     let (mut own, mut its) = (Weights::default(), Weights::default());
     // On each stretch both are straight, so their value in the middle is their mean.
     for stretch in ends.windows(2) {

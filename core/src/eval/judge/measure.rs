@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::leaving;
-use super::lines::{Lines, Shape, distinct, mean_difference};
+use super::lines::{Lines, Shape, crossings, distinct, mean_difference};
 use super::{Finding, Findings, Row, seeds_left_out};
 use crate::eval::claims::{Curves, Range, Rule};
 use crate::eval::named::unique;
@@ -194,10 +194,18 @@ fn papers_mean((own, its): &(Lines, Lines), (from, to): (f64, f64)) -> Option<St
     Some(format!(", of the paper's curves {since} {:.1} points", 100.0 * mean.value))
 }
 
+/// How far beside a crossing a line is read, as a share of the multiply-adds there.
+const SIDE: f64 = 1e-6;
+
+/// What is missing at every point of either curve, and where one goes on with another network.
 fn below(pair: &Pair) -> Findings {
     let (from, _) = pair.common();
     let points = pair.seeds.iter().flat_map(|(own, its)| own.xs().chain(its.xs()));
-    let all = distinct(points.filter(|&x| x >= from).chain([from]));
+    let points = distinct(points.filter(|&x| x >= from).chain([from]));
+    let crossings = pair.seeds.iter().flat_map(|(own, its)| crossings([own, its], &points));
+    // There a line jumps from one network to another: both of its sides count.
+    let sides = crossings.flat_map(|x| [x * (1.0 - SIDE), x * (1.0 + SIDE)]);
+    let all = distinct(sides.filter(|&x| x >= from).chain(points.iter().copied()));
     let missing = |x| {
         let samples = pair.seeds.iter().map(|(own, its)| Some(its.at(x)?.minus(own.at(x)?)));
         finding(pair.place(x), samples)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{claim, close, judged, row, three};
+use super::{answered, claim, close, judged, row, three};
 use crate::eval::judge::{Answered, Judgement, Leavers, Measured, Row, Verdict, judge};
 
 fn mean(range: &str) -> String {
@@ -166,6 +166,26 @@ fn the_best_of_several_networks_is_chosen_on_the_hold_out_and_never_on_test() {
     let judgement = of(&mean(""), &Measured::Straight(rows));
     assert_eq!(judgement.verdict, Some(Verdict::NotMeasurable));
     assert!(judgement.note.contains("chosen on the hold-out"), "{}", judgement.note);
+}
+
+#[test]
+fn what_is_missing_where_another_network_becomes_the_best_counts() {
+    let mut rows = best_of_two();
+    for (row, correct) in
+        rows.iter_mut().filter(|row| row.network == "second").zip([400, 700].into_iter().cycle())
+    {
+        row.answered = answered(correct, 1000);
+    }
+    // B is at .5. A's first network has .52, its second goes from .4 to .7 and is taken from 3 on, or from 4.
+    let below = claim("harmless", 0.02, "", "below: {curve: A, others: [B]}");
+    close(effect(&judged(&below, &Measured::Straight(rows.clone()))), -0.02);
+    for row in rows.iter_mut().filter(|row| row.network == "second" && row.x == 1.0) {
+        row.hold_out = Some(0.58);
+    }
+    let judgement = judged(&below, &Measured::Straight(rows));
+    // The hold-outs cross at 1.667, where the second has .45.
+    assert_eq!((judgement.verdict, judgement.places), (Some(Verdict::Fails), 4));
+    assert!((effect(&judgement) - 0.05).abs() < 1e-6, "{judgement:?}");
 }
 
 #[test]
