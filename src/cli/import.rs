@@ -23,9 +23,9 @@ pub struct ImportArgs {
     /// of torch.save, whatever it is called; or a folder of `repro export --card`, which says the rest
     weights: PathBuf,
     /// The network: a file with one mapping such as `msdnet:` or `mobilenet_v2:`; - = standard input
-    #[arg(long, value_name = "FILE", requires = "dataset")]
+    #[arg(long, value_name = "FILE")]
     network: Option<String>,
-    /// The data set that the weights were trained on
+    /// The data set that the weights were trained on [default: cifar100]
     #[arg(long, value_name = "NAME", requires = "network")]
     dataset: Option<Dataset>,
     /// Folder for runs; the run's own folder in it has a name that follows from its configuration
@@ -89,11 +89,13 @@ pub fn import(args: &ImportArgs) -> Result<()> {
             "{given} is a folder: name the file of the weights, or, where `repro export --card` made it, leave --network \
              and --dataset out"
         ),
-        (Some(network), Some(dataset)) => import_weights(args, network, dataset)?,
+        (Some(network), dataset) => {
+            import_weights(args, network, dataset.as_ref().unwrap_or(&Dataset::Cifar100))?
+        }
         _ if args.weights.is_dir() => import_card(&args.weights, &args.run, args.force)?,
         _ => bail!(
-            "{given} does not say what it is: add --network FILE and --dataset NAME (a folder of \
-             `repro export --card` needs neither)"
+            "{given} does not say what it is: add --network FILE (a folder of `repro export --card` \
+             needs none)"
         ),
     };
     print_path(folder.path());
