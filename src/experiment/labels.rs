@@ -29,8 +29,9 @@ pub fn is_for_an_ensemble_alone(members: &[Named], named: &Named, exits: usize) 
 }
 
 /// The ways to combine exits that an entry of `exits` exits has a curve for in a figure by exit.
-pub fn rules_of(named: &Named, exits: usize) -> Vec<Combine> {
-    let for_early_exit = named.network().is_some_and(|config| config.is_for_early_exit());
+pub fn rules_of(figure: Figure, named: &Named, exits: usize) -> Vec<Combine> {
+    let for_early_exit = figure == Figure::Anytime
+        && named.network().is_some_and(|config| config.is_for_early_exit());
     match &named.combine {
         _ if exits == 1 => vec![Combine::Single],
         Some(rules) => rules.clone(),
@@ -97,7 +98,7 @@ fn labels_of(experiment: &Experiment, members: &[Named], named: &Named) -> Vec<S
     if is_for_an_ensemble_alone(members, named, exits) {
         return Vec::new();
     }
-    rules_of(named, exits).into_iter().map(|rule| by_exit(curve, rule)).collect()
+    rules_of(experiment.figure, named, exits).into_iter().map(|rule| by_exit(curve, rule)).collect()
 }
 
 /// Exits of an entry; none for a joined line, whose curves are those of its networks, and for a

@@ -38,7 +38,7 @@ pub fn rows(study: &Study) -> Result<Vec<Row>> {
         let is_joined = study.curve_of(named) != named.name && study.data.validation > 0;
         let split = is_joined.then_some(Split::Validation);
         let hold_out = split.map(|split| study.answers(named, place, split)).transpose()?;
-        for combine in labels::rules_of(named, predictions.exits) {
+        for combine in labels::rules_of(study.plan.figure, named, predictions.exits) {
             let curve = labels::by_exit(study.curve_of(named), combine);
             let on_hold_out = match &hold_out {
                 Some((predictions, _)) => anytime::points(predictions, combine, &costs)?,
