@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::standing;
 use crate::cost;
+use crate::data::Dataset;
 use crate::eval::claims::{self, Claim, Count, Counted, Kind, Rule, Unit};
 use crate::eval::judge::pooled::PositionLoss;
 use crate::eval::judge::{Judgement, Measured, Row, Verdict, judge, judge_exact};
@@ -25,6 +26,20 @@ pub fn leave_to(judge: &str, judgements: &mut [Judgement]) {
         judgement.verdict = None;
         judgement.magnitude = None;
         standing::note(judgement, &format!("judged by {judge}"));
+    }
+}
+
+/// The data set that the paper's effects in `claims.yaml` are of.
+pub const PAPERS_DATA: Dataset = Dataset::Cifar100;
+
+/// Takes away what is relative to the paper's effects where the data are others than the paper's.
+pub fn note_other_data(dataset: &Dataset, judgements: &mut [Judgement]) {
+    if *dataset == PAPERS_DATA {
+        return;
+    }
+    for judgement in judgements.iter_mut().filter(|j| j.paper.is_some()) {
+        (judgement.magnitude, judgement.ratio) = (None, None);
+        standing::note(judgement, &format!("the paper's value is of {PAPERS_DATA}"));
     }
 }
 

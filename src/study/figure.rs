@@ -88,6 +88,7 @@ pub fn finish_figure(
     let mut judgements = claims::judgements(kind.figure, &measured, &papers)?;
     let commits = outputs::commits(study);
     standing::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;
+    claims::note_other_data(&study.experiment.dataset, &mut judgements);
     if let Some(judge) = &study.experiment.beside {
         claims::leave_to(judge, &mut judgements);
     }
@@ -114,7 +115,13 @@ pub fn finish_figure(
     let elsewhere = study.experiment.beside.as_ref();
     let elsewhere =
         elsewhere.map_or(String::new(), |judge| format!("claims are judged by {judge}\n"));
-    Ok(format!("{}{elsewhere}\n{}\n", claims::describe(&judgements), picture.display()))
+    let others = match judgements.iter().any(|j| j.paper.is_some()) {
+        true if study.experiment.dataset != claims::PAPERS_DATA => {
+            format!("the paper's values are of {}\n", claims::PAPERS_DATA)
+        }
+        _ => String::new(),
+    };
+    Ok(format!("{}{others}{elsewhere}\n{}\n", claims::describe(&judgements), picture.display()))
 }
 
 /// Draws the picture from the CSV just written, with the paper's curves beside ours.

@@ -1,4 +1,6 @@
 use super::*;
+use crate::eval::judge::Magnitude;
+use crate::eval::judge::verdict::Spread;
 use crate::experiment::{BUILT_IN, Member};
 
 /// Labels of the curves that an experiment draws.
@@ -63,6 +65,22 @@ fn the_table_has_the_columns_in_order_and_empty_cells_for_what_is_not_known() {
     assert_eq!(lines.next().unwrap(), columns);
     let first = lines.next().unwrap();
     assert!(first.starts_with("exact-imagenet-costs,holds,,"), "{first}");
+}
+
+#[test]
+fn on_other_data_nothing_is_relative_to_the_papers_effect() {
+    let mut one = exact_judgements().unwrap().remove(0);
+    (one.paper, one.magnitude) = (Some(0.1), Some(Magnitude::AsPaper));
+    one.ratio = Some(Spread { value: 1.0, low: 0.9, high: 1.1 });
+    let without = Judgement { paper: None, note: String::new(), ..one.clone() };
+    let before = [one, without];
+    let mut judged = before.clone();
+    note_other_data(&Dataset::Cifar100, &mut judged);
+    assert_eq!(judged, before);
+    note_other_data(&Dataset::Cifar10, &mut judged);
+    assert_eq!((judged[0].magnitude, judged[0].ratio, judged[0].paper), (None, None, Some(0.1)));
+    assert!(judged[0].note.ends_with("the paper's value is of cifar100"), "{}", judged[0].note);
+    assert_eq!(judged[1], before[1]);
 }
 
 #[test]

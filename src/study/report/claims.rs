@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use super::super::claims::PAPERS_DATA;
 use super::load::Shown;
 use super::rows::ClaimRow;
 use crate::data::grouped;
@@ -99,10 +100,12 @@ impl Judged {
             let own = rows_of(&claim.id, figures, exact);
             let best =
                 own.iter().filter(|(row, _)| row.is_measured()).max_by_key(|(row, figure)| {
-                    // A verdict before none, then the longest training, then the plainest name.
+                    // The paper's data before others, a verdict before none, then the longest training, then the
+                    // plainest name.
+                    let is_papers = figure.is_some_and(|f| f.experiment.dataset == PAPERS_DATA);
                     let passes = figure.and_then(Shown::image_passes).unwrap_or(0.0) as u64;
                     let name = figure.map_or(0, |figure| figure.name.len());
-                    (row.seeds.min(3), passes, std::cmp::Reverse(name))
+                    (is_papers, row.seeds.min(3), passes, std::cmp::Reverse(name))
                 });
             match (best, own.first()) {
                 (Some((row, figure)), _) => judged.decided.push(Decided {

@@ -215,6 +215,29 @@ fn the_trend_has_every_claim_that_was_measured_at_two_lengths() {
 }
 
 #[test]
+fn the_papers_data_decide_before_a_longer_training_on_others() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let [main, other] = ["cifar100-cpu", "cifar10-long"]
+        .map(|data| out.join(format!("fig-final-degradation-{data}")));
+    fs::create_dir(&other).unwrap();
+    for file in fs::read_dir(&main).unwrap().map(Result::unwrap) {
+        let text = fs::read_to_string(file.path()).unwrap();
+        let text = text
+            .replace("dataset: cifar100", "dataset: cifar10")
+            .replace("epochs: 10", "epochs: 300");
+        fs::write(other.join(file.file_name()), text).unwrap();
+    }
+    let figures = load::figures(&out).unwrap();
+    let judged = claims::Judged::of(&figures, &[]).unwrap();
+    assert!(judged.is_decided_by("final-resnet-loses-early", "fig-final-degradation-cifar100-cpu"));
+    fs::remove_dir_all(&main).unwrap();
+    let figures = load::figures(&out).unwrap();
+    let judged = claims::Judged::of(&figures, &[]).unwrap();
+    assert!(judged.is_decided_by("final-resnet-loses-early", "fig-final-degradation-cifar10-long"));
+}
+
+#[test]
 fn a_figure_by_exit_has_a_trend_and_the_reason_for_what_fails_in_it_alone() {
     const FAILS: &str = "anytime-ensemble-competes-at-lowest,fails,,0.05,0.03,0.07,accuracy,0.02,0.011,,,,3,7,1,MSDNet\n";
     let folder = tempfile::tempdir().unwrap();
