@@ -124,6 +124,8 @@ mod tests {
     use super::*;
 
     const ONE_EXIT: &str = "resnet: { blocks_per_stage: 1 }";
+    const MSDNET: &str =
+        "msdnet: { channels: 4, growth: 2, scale_growth: [1, 2], bottleneck: [1, 1], exits: 2 }";
     const TWO_EXITS: &str = "resnet: { blocks_per_stage: 1, exits_after: [1] }";
 
     /// An experiment with these keys and entries.
@@ -157,6 +159,17 @@ mod tests {
         );
         assert_eq!(curve_of(&members, &members[0]), "Line");
         assert_eq!(curve_of(&members, &members[1]), "B");
+    }
+
+    #[test]
+    fn only_an_anytime_figure_averages_exits_unasked() {
+        let rules = |figure: Figure, named: &str| {
+            let experiment = experiment("figure: anytime", &[format!("name: A, {named}")]);
+            rules_of(figure, &experiment.members().unwrap()[0], 2)
+        };
+        assert_eq!(rules(Figure::Anytime, MSDNET), [Combine::Single, Combine::Mean]);
+        assert_eq!(rules(Figure::Ablation, MSDNET), [Combine::Single]);
+        assert_eq!(rules(Figure::Anytime, TWO_EXITS), [Combine::Single]);
     }
 
     #[test]
