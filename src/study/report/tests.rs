@@ -42,6 +42,16 @@ fn results(rows: &str) -> tempfile::TempDir {
     folder
 }
 
+/// Copies a figure's folder to a new one, with words replaced in all of its files.
+fn copy_with([from, to]: [&Path; 2], words: &[(&str, &str)]) {
+    fs::create_dir(to).unwrap();
+    for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let text = fs::read_to_string(file.path()).unwrap();
+        let text = words.iter().fold(text, |text, (old, new)| text.replace(old, new));
+        fs::write(to.join(file.file_name()), text).unwrap();
+    }
+}
+
 const LOSES: &str = "final-resnet-loses-early,holds,as-paper,0.05,0.03,0.07,ln,0.033,0.0661,0.76,0.45,1.06,3,5,1,ResNet\n";
 const ABSENT: &str =
     "final-resnet-keeps-late,not-measurable,,,,,ln,0.033,-0.003,,,,0,,0,ResNet: no position late\n";
@@ -193,14 +203,13 @@ fn the_trend_has_every_claim_that_was_measured_at_two_lengths() {
     let out = folder.path().join("results");
     let [main, short] =
         ["", "-short"].map(|apart| out.join(format!("fig-final-degradation-cifar100{apart}-cpu")));
-    fs::create_dir(&short).unwrap();
-    for file in fs::read_dir(&main).unwrap().map(Result::unwrap) {
-        let text = fs::read_to_string(file.path()).unwrap();
-        let text = text
-            .replace("dataset:", "beside: fig-final-degradation-cifar100-cpu\ndataset:")
-            .replace("epochs: 10", "epochs: 2");
-        fs::write(short.join(file.file_name()), text).unwrap();
-    }
+    copy_with(
+        [&main, &short],
+        &[
+            ("dataset:", "beside: fig-final-degradation-cifar100-cpu\ndataset:"),
+            ("epochs: 10", "epochs: 2"),
+        ],
+    );
     write_report(&out).unwrap();
     let trend = fs::read_to_string(out.join("trend.svg")).unwrap();
     for claim in ["final-resnet-loses-early", "final-resnet-keeps-late"] {
@@ -220,21 +229,17 @@ fn the_papers_data_decide_before_a_longer_training_on_others() {
     let out = folder.path().join("results");
     let [main, other] = ["cifar100-cpu", "cifar10-long"]
         .map(|data| out.join(format!("fig-final-degradation-{data}")));
-    fs::create_dir(&other).unwrap();
-    for file in fs::read_dir(&main).unwrap().map(Result::unwrap) {
-        let text = fs::read_to_string(file.path()).unwrap();
-        let text = text
-            .replace("dataset: cifar100", "dataset: cifar10")
-            .replace("epochs: 10", "epochs: 300");
-        fs::write(other.join(file.file_name()), text).unwrap();
-    }
-    let figures = load::figures(&out).unwrap();
-    let judged = claims::Judged::of(&figures, &[]).unwrap();
-    assert!(judged.is_decided_by("final-resnet-loses-early", "fig-final-degradation-cifar100-cpu"));
+    copy_with(
+        [&main, &other],
+        &[("dataset: cifar100", "dataset: cifar10"), ("epochs: 10", "epochs: 300")],
+    );
+    let is_decided_by = |figure: &str| {
+        let judged = claims::Judged::of(&load::figures(&out).unwrap(), &[]).unwrap();
+        judged.is_decided_by("final-resnet-loses-early", figure)
+    };
+    assert!(is_decided_by("fig-final-degradation-cifar100-cpu"));
     fs::remove_dir_all(&main).unwrap();
-    let figures = load::figures(&out).unwrap();
-    let judged = claims::Judged::of(&figures, &[]).unwrap();
-    assert!(judged.is_decided_by("final-resnet-loses-early", "fig-final-degradation-cifar10-long"));
+    assert!(is_decided_by("fig-final-degradation-cifar10-long"));
 }
 
 #[test]
@@ -300,18 +305,17 @@ fn a_figure_beside_another_judges_nothing_and_the_control_has_a_table() {
     let out = folder.path().join("results");
     let [main, control] = ["", "-convolutional"]
         .map(|apart| out.join(format!("fig-final-degradation-cifar100{apart}-cpu")));
-    fs::create_dir(&control).unwrap();
-    for file in fs::read_dir(&main).unwrap().map(Result::unwrap) {
-        let text = fs::read_to_string(file.path()).unwrap();
-        // More epochs and more seeds than those of the figure that judges.
-        let text = text
-            .replace("dataset:", "beside: fig-final-degradation-cifar100-cpu\ndataset:")
-            .replace("channels: 16 }", "channels: 16, classifier: convolutional }")
-            .replace("epochs: 10", "epochs: 30")
-            .replace(",holds,as-paper,0.05,", ",,,0.02,")
-            .replace("classifier,0.05,0.03,0.07", "classifier,0.02,0.01,0.03");
-        fs::write(control.join(file.file_name()), text).unwrap();
-    }
+    // More epochs and more seeds than those of the figure that judges.
+    copy_with(
+        [&main, &control],
+        &[
+            ("dataset:", "beside: fig-final-degradation-cifar100-cpu\ndataset:"),
+            ("channels: 16 }", "channels: 16, classifier: convolutional }"),
+            ("epochs: 10", "epochs: 30"),
+            (",holds,as-paper,0.05,", ",,,0.02,"),
+            ("classifier,0.05,0.03,0.07", "classifier,0.02,0.01,0.03"),
+        ],
+    );
     let page = fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
     for part in [
         "| 30 | 10 % | 44 % | 3 | - | - | - | - | - |",
