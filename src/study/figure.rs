@@ -115,11 +115,11 @@ pub fn finish_figure(
     let elsewhere = study.experiment.beside.as_ref();
     let elsewhere =
         elsewhere.map_or(String::new(), |judge| format!("claims are judged by {judge}\n"));
-    let others = match judgements.iter().any(|j| j.paper.is_some()) {
-        true if study.experiment.dataset != claims::PAPERS_DATA => {
-            format!("the paper's values are of {}\n", claims::PAPERS_DATA)
-        }
-        _ => String::new(),
+    let is_other = study.experiment.dataset != claims::PAPERS_DATA
+        && judgements.iter().any(|j| j.paper.is_some());
+    let others = match is_other {
+        true => format!("the paper's values are of {}\n", claims::PAPERS_DATA),
+        false => String::new(),
     };
     Ok(format!("{}{others}{elsewhere}\n{}\n", claims::describe(&judgements), picture.display()))
 }

@@ -146,7 +146,8 @@ pub enum Rule {
         #[serde(default)]
         range: Range,
     },
-    /// `b(x) - a(x)` at every point x of both from `x0` on.
+    /// `b(x) - a(x)` from `x0` on, at every point x of both and on both sides of each x where the best of
+    /// several networks changes.
     Below { curve: Curves, others: Vec<Curves> },
     /// `a(x0) - b(x0)`.
     AboveAtLowest { curve: Curves, others: Vec<Curves> },

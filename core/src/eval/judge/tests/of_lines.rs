@@ -176,14 +176,14 @@ fn what_is_missing_where_another_network_becomes_the_best_counts() {
     {
         row.answered = answered(correct, 1000);
     }
-    // B is at .5. A's first network has .52, its second goes from .4 to .7 and is taken from 3 on, or from 4.
+    // B is at .5. A's first network has .52. Its second goes from .4 to .7 and is taken from 3 on.
     let below = claim("harmless", 0.02, "", "below: {curve: A, others: [B]}");
     close(effect(&judged(&below, &Measured::Straight(rows.clone()))), -0.02);
     for row in rows.iter_mut().filter(|row| row.network == "second" && row.x == 1.0) {
         row.hold_out = Some(0.58);
     }
     let judgement = judged(&below, &Measured::Straight(rows));
-    // The hold-outs cross at 1.667, where the second has .45.
+    // Now it is taken from 1.667 on, where it has .45.
     assert_eq!((judgement.verdict, judgement.places), (Some(Verdict::Fails), 4));
     assert!((effect(&judgement) - 0.05).abs() < 1e-6, "{judgement:?}");
 }
