@@ -1,85 +1,13 @@
 //! What an experiment file holds.
 
-use crate::data::augment::Augmentation;
 use crate::data::catalog::Dataset;
 pub use crate::eval::figure::Figure;
 use crate::eval::policy::Policy;
-use crate::nn::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
-use super::schedule::RateSchedule;
-
-/// How a network is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// Passes over the training images.
-    pub epochs: u32,
-    /// Images in a step.
-    #[serde(default = "batch_size")]
-    pub batch_size: usize,
-    /// Largest learning rate.
-    #[serde(default = "learning_rate")]
-    pub learning_rate: f64,
-    /// How the rate changes.
-    #[serde(default, with = "serde_yaml::with::singleton_map")]
-    #[schemars(with = "RateSchedule")]
-    pub schedule: RateSchedule,
-    /// Momentum of SGD.
-    #[serde(default = "momentum")]
-    pub momentum: f64,
-    /// Nesterov's form of momentum.
-    #[serde(default = "yes")]
-    pub nesterov: bool,
-    /// L2 penalty on every parameter.
-    #[serde(default = "weight_decay")]
-    pub weight_decay: f64,
-    /// Element type of the convolutions.
-    #[serde(default)]
-    pub precision: Precision,
-    /// Random crops and flips.
-    #[serde(default)]
-    pub augmentation: Augmentation,
-}
-
-fn batch_size() -> usize {
-    64
-}
-
-fn learning_rate() -> f64 {
-    0.1
-}
-
-fn momentum() -> f64 {
-    0.9
-}
-
-fn weight_decay() -> f64 {
-    1e-4
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Default for Training {
-    /// The paper's, on CIFAR (section 5.1).
-    fn default() -> Training {
-        Training {
-            epochs: 300,
-            batch_size: batch_size(),
-            learning_rate: learning_rate(),
-            schedule: RateSchedule::default(),
-            momentum: momentum(),
-            nesterov: true,
-            weight_decay: weight_decay(),
-            precision: Precision::Fp32,
-            augmentation: Augmentation::default(),
-        }
-    }
-}
+use super::training::Training;
 
 /// How a budgeted-batch figure decides where images leave.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

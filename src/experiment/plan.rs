@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::entry::Named;
-use super::file::{Experiment, Figure, Training};
+use super::file::{Experiment, Figure};
+use super::training::Training;
 use crate::data::catalog::Dataset;
 use crate::data::hex;
 use crate::models::{Input, NetworkConfig};
