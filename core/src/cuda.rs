@@ -149,16 +149,51 @@ pub fn trouble(text: &str) -> Option<Trouble> {
 }
 
 /// An error's text as people read it: without the frames of LibTorch's own stack, and with the way out where the GPU
-/// was lost.
+/// was lost or the machine's memory did not suffice.
 pub fn plain(text: &str) -> String {
-    let ends = ["Exception raised from", "\nSearch for `cuda", "\nCUDA kernel errors might"];
+    let ends =
+        ["Exception raised from", "\nframe #", "\nSearch for `cuda", "\nCUDA kernel errors might"];
     let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
     let text = text[..end].trim_end();
+    if let Some(said) = out_of_memory(text) {
+        return said;
+    }
     match trouble(text) {
         Some(Trouble::Lost) if !text.contains(LOST) => format!("{text}; {LOST}"),
         _ => text.to_string(),
     }
 }
+
+/// LibTorch's error where the machine, not the GPU, has too little memory, in plain words.
+fn out_of_memory(text: &str) -> Option<String> {
+    let (before, after) = text.split_once("DefaultCPUAllocator: ")?;
+    // tch's words and LibTorch's own, whichever are there.
+    let begin =
+        ["Internal torch error: ", "[enforce fail"].iter().filter_map(|own| before.find(own));
+    let before = &before[..begin.min().unwrap_or(before.len())];
+    let bytes = after.split_once("tried to allocate ")?.1.split_once(" bytes")?.0;
+    let megabytes = bytes.parse::<f64>().ok()? / 1e6;
+    Some(format!(
+        "{before}the memory is too small: {megabytes:.0} MB more were asked for; {SMALLER}"
+    ))
+}
+
+/// What a panic says, as an error's text does.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+    // In the words of `unwrap` an error's own lines are escaped.
+    text.unwrap_or_default().replace("\\n", "\n")
+}
+
+/// Whether LibTorch, and not a mistake in this program, is what an error's or a panic's text tells of: LibTorch keeps
+/// the error of a call without a result, such as freeing memory, and tch finds it in the next call, which may be one
+/// that cannot return it.
+pub fn is_of_the_machine(text: &str) -> bool {
+    trouble(text).is_some() || out_of_memory(text).is_some()
+}
+
+const SMALLER: &str = "a smaller batch, a smaller network or fewer --workers need less memory";
 
 const LOST: &str =
     "the GPU was lost and what was saved is kept; run the same command again to go on from there";
@@ -192,6 +227,22 @@ mod tests {
             "CUDA error: misaligned address\nSearch for `cudaErrorMisalignedAddress' in https://";
         assert_eq!(plain(advice), "CUDA error: misaligned address");
         assert_eq!(plain("no data"), "no data");
+    }
+
+    #[test]
+    fn too_little_memory_is_said_with_a_way_out() {
+        let text = "A, seed 0: Internal torch error: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: \
+                    can't allocate memory: you tried to allocate 77313245312 bytes. Error code 12 (Cannot allocate \
+                    memory)\nframe #0: c10::ThrowEnforceNotMet(char const*)\nframe #1: c10::alloc_cpu";
+        let said = plain(text);
+        assert!(said.starts_with("A, seed 0: the memory is too small: 77313 MB"), "{said}");
+        assert!(said.ends_with(SMALLER), "{said}");
+        assert_eq!(plain(&said), said);
+        // As a panic of tch's has it.
+        let escaped = text.replace("Internal torch error: ", "Torch(\"").replace('\n', "\\n");
+        let text = panic_text(&escaped);
+        assert!(is_of_the_machine(&text) && !is_of_the_machine("index out of range"), "{text}");
+        assert_eq!(plain(&text).lines().count(), 1);
     }
 
     #[test]

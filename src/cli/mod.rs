@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::cuda::{Trouble, plain, trouble};
+use crate::cuda::{Trouble, is_of_the_machine, panic_text, plain, trouble};
 use crate::figures::take_missing;
 use crate::runs::{Interrupted, tell};
 use crate::study::ClaimFailed;
@@ -117,9 +117,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&hint::with_tip(error)),
     };
-    std::panic::set_hook(Box::new(|info| match of_gpu(info.payload()) {
-        Some(text) => tell(format!("error: {}", plain(&text))),
-        None => tell(format!("error: this is a mistake in the program, not yours: {info}")),
+    std::panic::set_hook(Box::new(|info| {
+        let text = panic_text(info.payload());
+        match is_of_the_machine(&text) {
+            true => tell(format!("error: {}", plain(&text))),
+            false => tell(format!("error: this is a mistake in the program, not yours: {info}")),
+        }
     }));
     let result = std::panic::catch_unwind(|| run(&cli.command));
     if let Some(missing) = take_missing() {
@@ -131,7 +134,7 @@ pub fn main() -> ExitCode {
             tell(format!("error: {}", plain(&format!("{error:#}"))));
             code_of(&error)
         }
-        Err(panic) => match of_gpu(&*panic).and_then(|text| trouble(&text)) {
+        Err(panic) => match trouble(&panic_text(&*panic)) {
             Some(Trouble::Lost) => RESUMABLE,
             _ => FAILED,
         },
@@ -146,13 +149,6 @@ fn taking_negative_numbers(command: clap::Command) -> clap::Command {
         if has_value { arg.allow_negative_numbers(true) } else { arg }
     };
     command.mut_args(change).mut_subcommands(taking_negative_numbers)
-}
-
-/// What a panic says of the GPU, if it does: LibTorch keeps the error of a call without a result, such as freeing
-/// memory, and tch finds it in the next call, which may be one that cannot return it.
-fn of_gpu(panic: &(dyn std::any::Any + Send)) -> Option<String> {
-    let text = panic.downcast_ref::<String>()?;
-    trouble(text).map(|_| text.replace("\\n", "\n"))
 }
 
 /// Shows what clap has to say: help, the version or what is wrong with the command line.
