@@ -90,13 +90,16 @@ impl LeftOut {
 }
 
 /// The images in a folder and at any depth below it, by name and then by path, so that it does not matter
-/// how deep they lie. A link that leads back to where it lies is passed over.
+/// how deep they lie. A link that leads back to a folder around it is passed over.
 ///
 /// # Errors
 /// A folder that cannot be listed.
 pub(super) fn below(folder: &Path, left_out: &mut LeftOut) -> Result<Vec<PathBuf>> {
     let mut images = Vec::new();
-    gather(folder, &mut Vec::new(), &mut images, left_out)?;
+    // A class may be a link itself; its images lie among those of the other classes all the same.
+    let around = folder.parent().filter(|around| !around.as_os_str().is_empty());
+    let around = around.unwrap_or(Path::new(".")).canonicalize();
+    gather(folder, &mut around.into_iter().collect(), &mut images, left_out)?;
     images.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
     Ok(images)
 }
@@ -110,13 +113,15 @@ fn gather(
 ) -> Result<()> {
     let real =
         folder.canonicalize().with_context(|| format!("cannot list {}", folder.display()))?;
-    if above.contains(&real) {
+    if above.iter().any(|above| above.starts_with(&real)) {
         return Ok(());
     }
     above.push(real);
     for path in entries(folder)? {
         if path.is_dir() {
             gather(&path, above, images, left_out)?;
+        } else if is_no_file(&path) {
+            *left_out.files.entry("no regular file".to_string()).or_default() += 1;
         } else if is_image(&path) {
             images.push(path);
         } else {
@@ -125,6 +130,11 @@ fn gather(
     }
     above.pop();
     Ok(())
+}
+
+/// Whether a path, its links followed, is a pipe, a socket or a device. Reading one may never end.
+fn is_no_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file())
 }
 
 /// What systems and programs put beside a person's files without a dot before it.

@@ -98,6 +98,8 @@ fn nested_images_are_read_in_the_order_of_their_names_and_hidden_ones_are_not() 
     std::fs::create_dir_all(red.join("more/deep")).unwrap();
     std::fs::rename(red.join("0.jpg"), red.join("more/deep/0.jpg")).unwrap();
     std::os::unix::fs::symlink("..", red.join("more/circle")).unwrap();
+    // To all classes: the images of the others are not of this one.
+    std::os::unix::fs::symlink("../..", red.join("more/all")).unwrap();
     for hidden in [".git", "red/.thumbnails"] {
         let hidden = root.path().join("train").join(hidden);
         std::fs::create_dir_all(&hidden).unwrap();
@@ -119,11 +121,17 @@ fn webp_images_are_read_and_files_of_other_kinds_are_counted() {
     for other in ["red/a.gif", "red/b.gif", "blue/notes", "list.txt"] {
         std::fs::write(root.path().join("train").join(other), "x").unwrap();
     }
+    std::os::unix::fs::symlink("/dev/zero", red.join("endless.jpg")).unwrap();
     let files = Files::open(root.path(), Split::Train).unwrap();
     assert_eq!(files.len(), 5);
     assert_eq!(files.pixels(&[4], None).unwrap().size(), [1, 3, 224, 224]);
     let told = files.left_out.describe().unwrap();
-    assert!(told.starts_with("4 files are left out (.gif: 2, .txt: 1, no extension: 1)"), "{told}");
+    assert!(
+        told.starts_with(
+            "5 files are left out (.gif: 2, .txt: 1, no extension: 1, no regular file: 1)"
+        ),
+        "{told}"
+    );
 }
 
 #[test]
