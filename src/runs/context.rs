@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use indicatif::MultiProgress;
 use tch::Device;
 
+use super::stop::{Interrupted, watch_signals};
 use crate::cuda::Numerics;
 
 /// Folders that a command reads and writes.
@@ -86,6 +88,9 @@ pub fn tell(message: impl AsRef<str>) {
     }
 }
 
+/// How long to wait before what another process has is asked for again.
+const AGAIN: Duration = Duration::from_millis(100);
+
 impl Settings {
     /// One thread on the CPU, in silence.
     pub fn on_one_core(places: Places) -> Settings {
@@ -101,6 +106,31 @@ impl Settings {
             saving: Saving::default(),
             numerics: Numerics::default(),
             only_train: false,
+        }
+    }
+
+    /// Tries `attempt` until it gives something; `why` says once that this is waited for.
+    ///
+    /// # Errors
+    /// Those of `attempt`; [`Interrupted`] after a signal.
+    pub fn wait_for<T>(
+        &self,
+        why: impl FnOnce() -> String,
+        mut attempt: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
+        let stop = watch_signals()?;
+        let mut why = Some(why);
+        loop {
+            if stop.is_asked() {
+                bail!(Interrupted);
+            }
+            if let Some(got) = attempt()? {
+                return Ok(got);
+            }
+            if let Some(why) = why.take() {
+                self.say(why());
+            }
+            std::thread::sleep(AGAIN);
         }
     }
 

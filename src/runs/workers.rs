@@ -117,29 +117,15 @@ fn in_turn(mut waiting: Vec<Task>, data_sets: &DataSets) -> Result<Vec<Failure>>
             }
         }
         if let Some(task) = busy.first() {
-            wait_for(task, settings)?;
+            let folder = RunFolder::standing_for(&settings.places.runs, &task.run);
+            drop(settings.wait_for(|| in_use(task), || folder.try_lock())?);
         }
         waiting = busy;
     }
     Ok(failures)
 }
 
-fn wait_for(task: &Task, settings: &Settings) -> Result<()> {
-    settings.say(waiting(task));
-    let stop = watch_signals()?;
-    let folder = RunFolder::standing_for(&settings.places.runs, &task.run);
-    loop {
-        if stop.is_asked() {
-            bail!(Interrupted);
-        }
-        if folder.try_lock()?.is_some() {
-            return Ok(());
-        }
-        std::thread::sleep(BUSY);
-    }
-}
-
-fn waiting(task: &Task) -> String {
+fn in_use(task: &Task) -> String {
     format!("{}: another process is training it; waiting", task.label())
 }
 

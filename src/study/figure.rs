@@ -95,7 +95,7 @@ pub fn finish_figure(
     tables.push(("claims.csv", claims::table(&judgements)));
     // `run.json` has its digest.
     study.data.images(Split::Train)?;
-    outputs::begin(study, outputs)?;
+    let _turn = outputs::begin(study, outputs)?;
     for (name, table) in tables {
         table.write(&outputs.file(name))?;
     }

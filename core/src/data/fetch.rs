@@ -4,17 +4,16 @@
 mod download;
 #[cfg(test)]
 mod tests;
-mod turn;
 mod unpack;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::Turn;
 use super::catalog::{Published, Reader};
 use super::{Dataset, Split, cifar, idx};
 use download::{Download, Progress, check, get};
-use turn::Turn;
 use unpack::unpack;
 
 /// Where a data set ended up.
@@ -103,6 +102,8 @@ fn downloads(published: &Published, mirror: &Mirror) -> Result<Vec<Download>> {
             names.join(", ")
         );
         for (download, md5) in downloads.iter_mut().zip(&mirror.md5) {
+            let is_md5 = md5.len() == 32 && md5.chars().all(|c| c.is_ascii_hexdigit());
+            ensure!(is_md5, "--md5: {md5} is not 32 hexadecimal digits");
             download.md5 = md5.to_lowercase();
         }
     }
@@ -117,7 +118,7 @@ fn fetch_files(downloads: &[Download], folder: PathBuf, progress: Progress) -> R
         return Ok(Fetched::AlreadyThere(folder));
     }
     create(&folder)?;
-    let _turn = Turn::take(&folder)?;
+    let _turn = turn(&folder)?;
     let mut any = false;
     // Another program may have fetched them meanwhile.
     for download in downloads.iter().filter(is_missing) {
@@ -171,7 +172,7 @@ fn fetch_archive(
         return Ok(Fetched::AlreadyThere(place.to_path_buf()));
     }
     create(data_dir)?;
-    let _turn = Turn::take(place)?;
+    let _turn = turn(place)?;
     // Another program may have fetched it meanwhile.
     if needed.are_at(place)? {
         return Ok(Fetched::AlreadyThere(place.to_path_buf()));
@@ -179,7 +180,10 @@ fn fetch_archive(
     let archive = data_dir.join(&download.name);
     let by_hand = archive.is_file();
     if by_hand {
-        check(&archive, download)?;
+        let shown = archive.display();
+        let way_out =
+            || format!("put the right {shown} there, or delete it and run this again to fetch it");
+        check(&archive, download).with_context(way_out)?;
     } else {
         let part = data_dir.join(format!("{}.part", download.name));
         get(download, &part, data_dir, progress)?;
@@ -192,6 +196,14 @@ fn fetch_archive(
             .with_context(|| format!("cannot remove {}", archive.display()))?;
     }
     Ok(Fetched::New(place.to_path_buf()))
+}
+
+/// The right to write to `place`.
+fn turn(place: &Path) -> Result<Turn> {
+    Turn::take(place)?.with_context(|| {
+        let shown = place.display();
+        format!("{shown} is being fetched by another program; run this again once that has ended")
+    })
 }
 
 fn create(folder: &Path) -> Result<()> {

@@ -26,6 +26,7 @@ mod source;
 pub mod splits;
 mod synthetic;
 mod terms;
+mod turn;
 pub mod verify;
 
 pub use augment::{Augmentation, Change, Normalisation};
@@ -38,6 +39,7 @@ pub use sniff::hint;
 pub use source::{Batches, Source};
 pub use splits::{HoldOut, epoch_order, hold_out, subset};
 pub use terms::terms;
+pub use turn::Turn;
 
 /// Which images of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,11 +1,11 @@
-//! One program at a time writes a data set.
+//! One program at a time writes to a place.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-/// The right to write a data set. It ends with this value or with the program, however that ends.
+/// The right to write to a place. It ends with this value or with the program, however that ends.
 #[derive(Debug)]
 pub struct Turn {
     lock: PathBuf,
@@ -13,23 +13,20 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Takes the right to write to `place`.
+    /// Takes the right to write to the file or folder `place`; none where another program has it.
     ///
     /// # Errors
-    /// When another program has it, or no file can be made beside `place`.
-    pub fn take(place: &Path) -> Result<Turn> {
+    /// When no file can be made beside `place`.
+    pub fn take(place: &Path) -> Result<Option<Turn>> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         let lock = place.with_file_name(format!(".{name}.lock"));
         loop {
             let file = File::options().create(true).truncate(false).write(true).open(&lock);
             let file = file.with_context(|| format!("cannot write {}", lock.display()))?;
             match file.try_lock() {
-                Err(TryLockError::WouldBlock) => bail!(
-                    "{} is being fetched by another program; run this again once that has ended",
-                    place.display()
-                ),
+                Err(TryLockError::WouldBlock) => return Ok(None),
                 // Some file systems have no locks; two programs cannot be kept apart there.
-                _ if is_at(&file, &lock) => return Ok(Turn { lock, _file: file }),
+                _ if is_at(&file, &lock) => return Ok(Some(Turn { lock, _file: file })),
                 // The program before has ended and removed it meanwhile.
                 _ => {}
             }

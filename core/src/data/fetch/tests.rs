@@ -126,7 +126,7 @@ fn a_second_fetch_leaves_the_first_alone() {
     let (dir, body) = (tempfile::tempdir().unwrap(), cifar100());
     let (url, ranges) = serve(body.clone(), vec![Answer::Obey]);
     let md5 = md5(&body);
-    let first = Turn::take(&dir.path().join("cifar-100-binary")).unwrap();
+    let first = Turn::take(&dir.path().join("cifar-100-binary")).unwrap().unwrap();
     let error = format!("{:#}", fetch_cifar(dir.path(), &url, &md5).unwrap_err());
     assert!(error.contains("is being fetched by another program"), "{error}");
     drop(first);
@@ -235,9 +235,24 @@ fn no_network_says_what_to_do_by_hand_and_the_file_put_there_is_used() {
 fn a_file_that_the_server_lacks_is_an_error_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let (url, ranges) = serve(vec![], vec![Answer::Status(404)]);
-    let error = format!("{:#}", fetch_cifar(dir.path(), &url, "0").unwrap_err());
+    let error = format!("{:#}", fetch_cifar(dir.path(), &url, &md5(&[])).unwrap_err());
     assert!(error.contains("the server answered 404"), "{error}");
     assert_eq!(ranges.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_damaged_archive_is_to_be_deleted_and_a_checksum_that_is_none_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("cifar-100-binary.tar.gz");
+    std::fs::write(&archive, "cut").unwrap();
+    let refused = |md5: &str| format!("{:#}", fetch_cifar(dir.path(), "", md5).unwrap_err());
+    let told = format!("put the right {} there, or delete it", archive.display());
+    assert!(refused(&md5(&[])).starts_with(&told), "{}", refused(&md5(&[])));
+    assert!(archive.is_file());
+    for wrong in ["zz", &"g".repeat(32)] {
+        let told = format!("--md5: {wrong} is not 32 hexadecimal digits");
+        assert!(refused(wrong).contains(&told), "{}", refused(wrong));
+    }
 }
 
 #[test]
