@@ -1,13 +1,13 @@
 //! How training went: loss, accuracy of each exit on the hold-out, learning rate.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 
 use super::chart::{self, Axis, Chart, Line, Markers, Point, Style, Unit};
-use crate::results::tables::{self, Rows};
+use crate::results::tables::Rows;
 
-/// Draws the `train.csv` of each run: label, path.
+/// Draws the log of each run: label, table as in `train.csv`.
 ///
 /// Columns read: epoch, learning_rate, loss and, where there is a hold-out, accuracy_1 and on. Of
 /// one run each exit has its line; of several runs the last exit is strong and the others pale.
@@ -15,16 +15,17 @@ use crate::results::tables::{self, Rows};
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
 /// written.
-pub fn draw(runs: &[(String, PathBuf)], svg: &Path, png: &Path) -> Result<()> {
+pub fn draw(runs: Vec<(String, Rows)>, svg: &Path, png: &Path) -> Result<()> {
     ensure!(!runs.is_empty(), "no run to draw");
     let mut loss = Vec::new();
     let mut accuracy = Vec::new();
     let mut rate = Vec::new();
-    for (label, path) in runs {
-        let table = tables::read(path)?.filled()?;
+    let alone = runs.len() == 1;
+    for (label, table) in runs {
+        let (label, table) = (&label, table.filled()?);
         loss.extend(line(&table, "loss", label, Style::Ours, false)?);
         rate.extend(line(&table, "learning_rate", label, Style::Ours, true)?);
-        accuracy.extend(exits(&table, label, runs.len() == 1)?);
+        accuracy.extend(exits(&table, label, alone)?);
     }
     let panels = [
         panel("Loss", "sum over exits", Unit::Plain, loss),
@@ -89,10 +90,10 @@ mod tests {
         for (i, text) in tables.iter().enumerate() {
             let path = folder.path().join(format!("train-{i}.csv"));
             fs::write(&path, text).unwrap();
-            runs.push((format!("run {i}"), path));
+            runs.push((format!("run {i}"), crate::results::tables::read(&path)?));
         }
         let (svg, png) = (folder.path().join("t.svg"), folder.path().join("t.png"));
-        draw(&runs, &svg, &png)?;
+        draw(runs, &svg, &png)?;
         Ok(fs::read_to_string(svg).unwrap())
     }
 

@@ -17,21 +17,16 @@ use crate::results::{RunFolder, atomic};
 pub fn draw_training(runs: &[RunFolder], picture: &Path) -> Result<[PathBuf; 2]> {
     let mut labelled = Vec::new();
     for run in runs {
-        let csv = run.train_csv();
         let has_training = run.progress().is_none_or(|(found, _)| found.run.training.is_some());
         ensure!(has_training, "{} is imported, and has no training", run.path().display());
-        ensure!(
-            csv.is_file() && !log_of(run)?.is_empty(),
-            "{} has no finished epoch yet",
-            run.path().display()
-        );
-        labelled.push((short(&run.name()), csv));
+        ensure!(!log_of(run)?.is_empty(), "{} has no finished epoch yet", run.path().display());
+        labelled.push((short(&run.name()), runfiles::log(run)?));
     }
     let [svg, png] = ["svg", "png"].map(|ending| with_ending(picture, ending));
     if let Some(folder) = picture.parent().filter(|p| !p.as_os_str().is_empty()) {
         atomic::create_folder(folder)?;
     }
-    training::draw(&labelled, &svg, &png)?;
+    training::draw(labelled, &svg, &png)?;
     Ok([svg, png])
 }
 

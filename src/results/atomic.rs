@@ -30,6 +30,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn with(path: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
     match place_of(path).with_context(context)? {
+        Place::File(place) if place.is_dir() => {
+            Err(anyhow::anyhow!("it is a folder; name a file in it"))
+        }
         Place::File(place) => put(&place, fill, |temporary| fs::rename(temporary, &place)),
         Place::Stream => open_stream(path)
             .map_err(Into::into)
@@ -270,6 +273,14 @@ mod tests {
     use super::*;
 
     #[cfg(unix)]
+    #[test]
+    fn a_folder_is_no_file_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = format!("{:#}", write(folder.path(), b"x").unwrap_err());
+        assert!(error.ends_with("it is a folder; name a file in it"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
     #[test]
     fn where_no_folder_can_be_made_what_stands_there_is_said() {
         let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use tch::Tensor;
 
 use super::atomic;
@@ -150,12 +150,33 @@ impl RunFolder {
         atomic::write_keeping(&self.checkpoint(), &self.previous_checkpoint(), &bytes)
     }
 
-    /// The latest whole checkpoint, and what is to be said of one that is not: a damaged file is
-    /// set aside and the one before it is used.
+    /// The latest whole checkpoint, and what is to be said of one that is not. Nothing is changed.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn load(&self) -> Result<(Option<Loaded>, Vec<String>)> {
+        self.latest(|_, error| Ok(format!("{error:#}")))
+    }
+
+    /// [`RunFolder::load`] for a training that goes on: a damaged file is set aside.
     ///
     /// # Errors
     /// When a file cannot be read, or a damaged one cannot be set aside.
-    pub fn load(&self) -> Result<(Option<Loaded>, Vec<String>)> {
+    pub fn load_to_go_on(&self) -> Result<(Option<Loaded>, Vec<String>)> {
+        self.latest(|path, error| match set_aside(path, "damaged") {
+            Ok(aside) => Ok(format!("{error:#}; it is set aside as {}", aside.display())),
+            Err(refused) if atomic::is_read_only(&refused) => {
+                Ok(format!("{error:#}; it stays, since {refused:#}"))
+            }
+            Err(refused) => Err(refused),
+        })
+    }
+
+    /// `complain` says what is wrong with a damaged file.
+    fn latest(
+        &self,
+        complain: impl Fn(&Path, Error) -> Result<String>,
+    ) -> Result<(Option<Loaded>, Vec<String>)> {
         let mut complaints = Vec::new();
         for path in [self.checkpoint(), self.previous_checkpoint()] {
             if !path.exists() {
@@ -167,14 +188,7 @@ impl RunFolder {
                 }
                 // What is in it is not known.
                 Err(error) if error.root_cause().is::<std::io::Error>() => return Err(error),
-                Err(error) => match set_aside(&path, "damaged") {
-                    Ok(aside) => complaints
-                        .push(format!("{error:#}; it is set aside as {}", aside.display())),
-                    Err(refused) if atomic::is_read_only(&refused) => {
-                        complaints.push(format!("{error:#}; it stays, since {refused:#}"));
-                    }
-                    Err(refused) => return Err(refused),
-                },
+                Err(error) => complaints.push(complain(&path, error)?),
             }
         }
         Ok((None, complaints))
@@ -216,9 +230,17 @@ impl RunFolder {
             Ok((progress, _)) => {
                 progress.is_finished().then(|| format!("{name} is of a finished training"))
             }
-            Err(_) => Some(format!("{name} cannot be read")),
+            Err(error) => Some(format!("{name} cannot be read: {}", why_unread(&error))),
         };
         Ok(names.iter().filter(|name| is_checkpoint(name)).find_map(why))
+    }
+}
+
+/// Why a checkpoint cannot be read: what the system says, or that it is no whole one.
+fn why_unread(error: &Error) -> String {
+    match error.root_cause().downcast_ref::<std::io::Error>() {
+        Some(cause) if cause.kind() != std::io::ErrorKind::UnexpectedEof => cause.to_string(),
+        _ => "it is cut or damaged".to_string(),
     }
 }
 

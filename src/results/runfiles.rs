@@ -6,9 +6,10 @@ use anyhow::Result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::RunFolder;
 use super::atomic;
 use super::began::Began;
-use super::tables::Table;
+use super::tables::{self, Rows, Table};
 use crate::experiment::{FORMAT, LogRow, Run};
 
 #[derive(Serialize)]
@@ -82,6 +83,23 @@ pub fn train_csv(log: &[LogRow]) -> Result<Vec<u8>> {
         table = table.optional(&format!("accuracy_{}", exit + 1), column);
     }
     table.to_csv()
+}
+
+/// The log of a run as a table: its `train.csv`, which is ahead of the checkpoint while the run is
+/// trained; where that is lost or was cut, the log that the checkpoint holds.
+///
+/// # Errors
+/// Names `train.csv` where it cannot be read and there is no checkpoint either.
+pub fn log(folder: &RunFolder) -> Result<Rows> {
+    let path = folder.train_csv();
+    let Some((progress, _)) = folder.progress() else {
+        return tables::read(&path);
+    };
+    match tables::read(&path) {
+        // One that says no more may have been cut within its last number.
+        Ok(rows) if rows.count() > progress.log.len() => Ok(rows),
+        _ => tables::parse(&path, train_csv(&progress.log)?),
+    }
 }
 
 /// Adds a row to the clock's table; a row that a killed process left half written is dropped.

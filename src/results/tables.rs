@@ -80,6 +80,11 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// How many rows there are.
+    pub fn count(&self) -> usize {
+        self.columns.first().map_or(0, Vec::len)
+    }
+
     /// The names of the columns, in order.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -97,8 +102,7 @@ impl Rows {
     /// # Errors
     /// Names the file, where it has none.
     pub fn filled(self) -> Result<Rows> {
-        let is_filled = self.columns.first().is_some_and(|cells| !cells.is_empty());
-        ensure!(is_filled, "{} has no rows", self.path.display());
+        ensure!(self.count() > 0, "{} has no rows", self.path.display());
         Ok(self)
     }
 
@@ -181,7 +185,15 @@ impl Rows {
 /// Names the path, and the line that has more or fewer cells than the header.
 pub fn read(path: &Path) -> Result<Rows> {
     let context = || format!("cannot read {}", path.display());
-    let bytes = std::fs::read(path).with_context(context)?;
+    parse(path, std::fs::read(path).with_context(context)?)
+}
+
+/// [`read`] of the bytes that a file has, or would have.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Rows> {
+    let context = || format!("cannot read {}", path.display());
     check_widths(&bytes).with_context(context)?;
     let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
     let frame = options.into_reader_with_file_handle(Cursor::new(bytes)).finish();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::Tensor;
@@ -11,7 +11,7 @@ use super::classes;
 use super::context::tell;
 use super::data::input_from;
 use crate::data::{Dataset, Facts, hex, plural};
-use crate::experiment::{FORMAT, Progress, Run};
+use crate::experiment::{FORMAT, Progress, Run, explain};
 use crate::import::{fit, read_states};
 use crate::models::NetworkConfig;
 use crate::nn::Weights;
@@ -96,8 +96,8 @@ pub fn import_card(card: &Path, runs: &Path, force: bool) -> Result<RunFolder> {
     let path = card.join("config.json");
     let shown = path.display();
     let text = std::fs::read(&path).with_context(|| format!("cannot read {shown}"))?;
-    let config: RunConfig =
-        serde_json::from_slice(&text).with_context(|| format!("{shown} is not a run's"))?;
+    let config: RunConfig = serde_json::from_slice(&text)
+        .map_err(|error| anyhow!("{shown} is not a run's: {}", explain(&error.to_string())))?;
     let Progress { format, epoch, log, .. } = &config.progress;
     ensure!(
         *format == FORMAT,

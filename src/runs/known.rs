@@ -14,6 +14,7 @@ use crate::data::{Dataset, Facts, Split, class_names};
 use crate::eval::Predictions;
 use crate::experiment::{Progress, Run};
 use crate::nn::{Network, Weights};
+use crate::results::folder::Loaded;
 use crate::results::runfiles::{read_began, read_classes, read_run_yaml};
 use crate::results::{RunFolder, checkpoint, find_run, list_runs};
 use crate::train::without_momentum;
@@ -207,6 +208,14 @@ impl Known {
         self.run.training.is_some() && is_finished()
     }
 
+    /// What is left of a training of which no epoch can be used; none where there is nothing.
+    pub fn kept(&self) -> Option<String> {
+        if self.is_trained() {
+            return Some(OTHER_OR_DAMAGED.to_string());
+        }
+        self.folder.may_be_finished().ok()?
+    }
+
     /// Why a run that was trained to its end is not done, and the ways out.
     fn hindrance(&self, data_sets: &DataSets) -> String {
         let progress = self.folder.progress().map(|(progress, _)| progress);
@@ -249,9 +258,12 @@ impl Known {
             State::Waiting { epoch: 0 } if self.is_trained() => {
                 bail!("{shown} is trained, but {}", self.hindrance(data_sets))
             }
-            State::Waiting { epoch: 0 } => {
-                bail!("{shown} is not trained; the command of its experiment trains it")
-            }
+            State::Waiting { epoch: 0 } => match self.kept() {
+                Some(why) => bail!(
+                    "{shown}: {why}; put a copy back, or train it anew by the command of its experiment"
+                ),
+                None => bail!("{shown} is not trained; the command of its experiment trains it"),
+            },
             State::Failed { reason, .. } if self.is_imported() => bail!("{shown}: {reason}"),
             State::Running { .. } if self.is_imported() => {
                 bail!("{shown} is being written by another process; wait for its end")
@@ -260,11 +272,14 @@ impl Known {
                 "{shown} is being trained (epoch {epoch} of {}); wait for its end",
                 self.epochs()
             ),
-            State::Waiting { epoch } | State::Failed { epoch, .. } => bail!(
-                "{shown} is not finished (epoch {epoch} of {}); the command that trains it goes on \
-                 from there",
-                self.epochs()
-            ),
+            State::Waiting { epoch } | State::Failed { epoch, .. } => {
+                let (_, complaints) = self.folder.load()?;
+                let why = complaints.first().map_or(String::new(), |why| format!("; {why}"));
+                bail!(
+                    "{shown} is not finished (epoch {epoch} of {}{why}); the command that trains it goes on from there",
+                    self.epochs()
+                )
+            }
         }
     }
 
@@ -290,15 +305,29 @@ impl Known {
     /// # Errors
     /// When no whole checkpoint is there, or it is of another network.
     pub fn network(&self, data_sets: &DataSets) -> Result<(Network, Weights)> {
-        let network = self.run.network.build(input_from(&self.facts()?))?;
-        let (found, complaints) = self.folder.load()?;
+        const WAY_OUT: &str = "put a copy of it back, or delete it: the command of its experiment then goes on from the \
+                               checkpoint before";
+        self.network_of(self.folder.load()?, WAY_OUT, data_sets)
+    }
+
+    /// [`Known::network`] for who holds the lock of the folder: a damaged checkpoint is set aside.
+    pub(super) fn network_or_aside(&self, data_sets: &DataSets) -> Result<(Network, Weights)> {
+        const WAY_OUT: &str = "the command that trains the run goes on from the checkpoint before";
+        self.network_of(self.folder.load_to_go_on()?, WAY_OUT, data_sets)
+    }
+
+    fn network_of(
+        &self,
+        (found, complaints): (Option<Loaded>, Vec<String>),
+        way_out: &str,
+        data_sets: &DataSets,
+    ) -> Result<(Network, Weights)> {
         // The checkpoint before has other weights, which must not pass for the last one's.
         if let Some(complaint) = complaints.first() {
             ensure!(!self.is_imported(), "{complaint}: {}", self.damaged());
-            bail!(
-                "{complaint}; the command that trains the run goes on from the checkpoint before"
-            );
+            bail!("{complaint}; {way_out}");
         }
+        let network = self.run.network.build(input_from(&self.facts()?))?;
         let shown = self.folder.path().display();
         let loaded = found.with_context(|| format!("{shown} holds no checkpoint"))?;
         let mut weights = Weights::zeros(&network, Kind::Float, Device::Cpu)?;

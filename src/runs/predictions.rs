@@ -1,7 +1,6 @@
 //! Predictions of a finished run on a split: read if they are fresh, else made.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tch::Device;
@@ -10,7 +9,6 @@ use super::context::Settings;
 use super::data::{Data, DataSets};
 use super::known::Known;
 use super::machine::Threads;
-use super::stop::{Interrupted, watch_signals};
 use crate::cuda::describe;
 use crate::data::{Source, Split};
 use crate::engine::Engine;
@@ -81,7 +79,10 @@ impl Known {
             )),
         }
         let data = self.data(data_sets)?;
-        let (network, weights) = self.network(data_sets)?;
+        let (network, weights) = match lock.is_some() && !self.is_imported() {
+            true => self.network_or_aside(data_sets)?,
+            false => self.network(data_sets)?,
+        };
         // Those of the training, so that its predictions are the same whoever asks first.
         let began = runfiles::read_began(&folder.run_yaml());
         let _threads = began.map(|began| Threads::of(began.threads));
@@ -147,22 +148,8 @@ impl Known {
 
 /// The right to write to the folder; waits for it where another process has it.
 fn lock(folder: &RunFolder, settings: &Settings) -> Result<Lock> {
-    let stop = watch_signals()?;
-    let mut said = false;
-    loop {
-        if stop.is_asked() {
-            bail!(Interrupted);
-        }
-        if let Some(lock) = folder.try_lock()? {
-            return Ok(lock);
-        }
-        if !said {
-            said = true;
-            let name = folder.path().display();
-            settings.say(format!("{name}: another process writes there; waiting"));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let why = || format!("{}: another process writes there; waiting", folder.path().display());
+    settings.wait_for(why, || folder.try_lock())
 }
 
 fn difference(found: &Made, made: &Made) -> &'static str {

@@ -1,16 +1,17 @@
 //! Making a run exist: found finished, gone on with, or trained from the start.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::context::{Saving, Settings, tell};
+use super::context::{Saving, Settings};
 use super::data::DataSets;
 use super::known::Known;
 use super::machine::{self, Threads};
 use super::protocol::Event;
 use super::stop::{Stop, watch_signals};
-use crate::cuda::{Trouble, plain, trouble};
+use crate::cuda::{Trouble, is_of_the_machine, panic_text, plain, trouble};
 use crate::data::{Source, Split, plural};
 use crate::experiment::{FORMAT, Progress, Run};
 use crate::results::RunFolder;
@@ -62,8 +63,14 @@ impl Known {
         let Some(lock) = self.folder.try_lock()? else {
             return Ok(Outcome::Busy);
         };
-        let result = train_locked(self, data_sets, watch, &lock)
-            .with_context(|| format!("{name}, seed {}", self.run.seed));
+        let train = || train_locked(self, data_sets, watch, &lock);
+        let result = catch_unwind(AssertUnwindSafe(train)).unwrap_or_else(|panic| {
+            let text = panic_text(&*panic);
+            let whose = if is_of_the_machine(&text) { "" } else { "a mistake in the program: " };
+            drop(self.folder.keep_failure(&format!("{whose}{}", plain(&text))));
+            resume_unwind(panic)
+        });
+        let result = result.with_context(|| format!("{name}, seed {}", self.run.seed));
         match &result {
             Ok(_) => self.folder.forget_failure(),
             // On a full disk it cannot be kept; the error that counts is the training's.
@@ -88,7 +95,7 @@ fn train_locked(
         // Without them the training is of no use.
         data.images(Split::Test)?;
     }
-    let (found, complaints) = folder.load()?;
+    let (found, complaints) = folder.load_to_go_on()?;
     for complaint in complaints {
         settings.say(format!("warning: {complaint}"));
     }
@@ -240,7 +247,9 @@ pub fn slim_run(folder: &RunFolder) -> Result<bool> {
     let lock = folder.try_lock()?;
     ensure!(lock.is_some(), "{} is being trained; it stays", folder.path().display());
     let (found, complaints) = folder.load()?;
-    complaints.iter().for_each(|complaint| tell(format!("warning: {complaint}")));
+    if let Some(complaint) = complaints.first() {
+        bail!("{complaint}; nothing is changed");
+    }
     let Some(loaded) = found.filter(|loaded| loaded.progress.is_finished()) else {
         return Ok(false);
     };

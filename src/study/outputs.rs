@@ -7,12 +7,12 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{Origin, Study};
-use crate::data::Split;
+use crate::data::{Split, Turn};
 use crate::eval::exits::{ExitScore, score};
 use crate::eval::named::unique;
 use crate::experiment::{FORMAT, Run};
 use crate::results::began::Began;
-use crate::results::tables::{self, Table};
+use crate::results::tables::Table;
 use crate::results::{RunFolder, atomic, runfiles};
 use crate::runs::costs::costs_table;
 use crate::runs::device::cores;
@@ -34,8 +34,16 @@ impl Outputs {
         let folder = study.settings.places.out.join(&study.name);
         atomic::create_folder(&folder)?;
         atomic::remove_temporaries(&folder);
-        origin.claim(&folder, &effective(study)?)?;
-        Ok(Outputs { folder, origin: origin.clone() })
+        let outputs = Outputs { folder, origin: origin.clone() };
+        let _turn = outputs.turn(study)?;
+        origin.claim(&outputs.folder, &effective(study)?)?;
+        Ok(outputs)
+    }
+
+    /// The right to write to the folder; waits for it where another process has it.
+    fn turn(&self, study: &Study) -> Result<Turn> {
+        let why = || format!("{}: another process writes there; waiting", self.folder.display());
+        study.settings.wait_for(why, || Turn::take(&self.file("experiment.yaml")))
     }
 
     /// A file in it.
@@ -44,17 +52,21 @@ impl Outputs {
     }
 }
 
-/// Begins to replace what is in the folder. `experiment.yaml` says whose results these are. `run.json`
-/// is written last, so without it the results are unfinished. Tables that not every figure has go too.
+/// Begins to replace what is in the folder, and keeps other processes from it as long as the turn
+/// lasts. `experiment.yaml` says whose results these are. `run.json` is written last, so without it
+/// the results are unfinished. Tables that not every figure has go too.
 ///
 /// # Errors
-/// When another experiment of the same name has taken the folder meanwhile, or a file stays.
-pub fn begin(study: &Study, outputs: &Outputs) -> Result<()> {
+/// When another experiment of the same name has taken the folder meanwhile, or a file stays;
+/// [`crate::runs::Interrupted`] after a signal.
+pub fn begin(study: &Study, outputs: &Outputs) -> Result<Turn> {
+    let turn = outputs.turn(study)?;
     outputs.origin.check(&outputs.folder, &effective(study)?)?;
     for name in ["run.json", "summary.csv", "exits_taken.csv", "positions.csv"] {
         atomic::remove(&outputs.file(name))?;
     }
-    outputs.origin.write(&outputs.folder, &effective(study)?)
+    outputs.origin.write(&outputs.folder, &effective(study)?)?;
+    Ok(turn)
 }
 
 /// Costs, learning curves, and scores of every exit.
@@ -79,12 +91,8 @@ fn learning_table(study: &Study) -> Result<Table> {
     let mut rows: Vec<[String; 7]> = Vec::new();
     for network in &study.plan.networks {
         for (_, run) in study.runs_of(network) {
-            let path = RunFolder::standing_for(&study.settings.places.runs, run).train_csv();
-            // An imported run has none.
-            if !path.is_file() {
-                continue;
-            }
-            let table = tables::read(&path)?;
+            let folder = RunFolder::standing_for(&study.settings.places.runs, run);
+            let table = runfiles::log(&folder)?;
             let column = |name: &str| table.column(name).collect::<Vec<_>>();
             let [epoch, rate, loss] = ["epoch", "learning_rate", "loss"].map(column);
             for exit in 1..=study.multiply_adds(&network.name).len() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Study;
 use crate::data::plural;
-use crate::runs::{Known, OTHER_OR_DAMAGED, State};
+use crate::runs::{Known, State};
 
 /// One run: what it is, what it costs, whether it is done.
 #[derive(Serialize)]
@@ -23,6 +23,8 @@ struct Planned<'a> {
     state: &'static str,
     /// Whether it is trained to its end, on whatever data.
     trained: bool,
+    /// Of a run that waits without an epoch that can be used: what is left of a training.
+    kept: Option<String>,
     done: bool,
 }
 
@@ -33,6 +35,7 @@ fn planned<'a>(study: &'a Study) -> Vec<Planned<'a>> {
         for run in &network.runs {
             let epochs = run.training.as_ref().map_or(0, |t| t.epochs);
             let state = study.state(run);
+            let known = Known::of(run, &study.settings.places);
             planned.push(Planned {
                 network: &network.name,
                 curve: &network.curve,
@@ -43,7 +46,8 @@ fn planned<'a>(study: &'a Study) -> Vec<Planned<'a>> {
                 epochs,
                 epochs_done: state.epoch(epochs),
                 state: state.name(),
-                trained: Known::of(run, &study.settings.places).is_trained(),
+                trained: known.is_trained(),
+                kept: matches!(state, State::Waiting { epoch: 0 }).then(|| known.kept()).flatten(),
                 done: state == State::Done,
             });
         }
@@ -65,13 +69,13 @@ pub fn describe_plan(study: &Study) -> String {
     for run in &runs {
         let state = match (run.state, run.epochs_done) {
             ("done", _) => "done".to_string(),
-            ("waiting", 0) if run.trained => {
-                format!(
-                    "{OTHER_OR_DAMAGED}; to train anew, {}",
-                    plural(run.epochs as usize, "epoch")
-                )
+            ("waiting", 0) => {
+                let epochs = plural(run.epochs as usize, "epoch");
+                match &run.kept {
+                    Some(why) => format!("{why}; to train anew, {epochs}"),
+                    None => format!("to train, {epochs}"),
+                }
             }
-            ("waiting", 0) => format!("to train, {}", plural(run.epochs as usize, "epoch")),
             ("waiting", epoch) => format!("at epoch {epoch} of {}", run.epochs),
             (state, epoch) => format!("{state}, at epoch {epoch} of {}", run.epochs),
         };

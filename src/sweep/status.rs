@@ -11,7 +11,7 @@ use crate::data::plural;
 use crate::results::RunFolder;
 use crate::results::runfiles::timings;
 use crate::runs::display::readable;
-use crate::runs::{DataSets, Known, OTHER_OR_DAMAGED, State};
+use crate::runs::{DataSets, Known, State};
 
 /// A run's line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,8 +81,8 @@ fn one(index: usize, known: &Known, estimate: Option<f64>, data_sets: &DataSets)
             .flatten(),
         reason: match state {
             State::Failed { reason, .. } => Some(reason),
-            State::Waiting { epoch: 0 } if known.is_trained() => {
-                Some(format!("{OTHER_OR_DAMAGED}; it is trained anew"))
+            State::Waiting { epoch: 0 } => {
+                known.kept().map(|why| format!("{why}; it is trained anew"))
             }
             _ => None,
         },

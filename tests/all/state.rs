@@ -1,14 +1,19 @@
 //! One run asked by every command whether it is finished.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
+use repro::data::Turn;
 use repro::results::{RunFolder, checkpoint};
 use repro::runs::{DataSets, Event, Known, Places, Settings};
 use serde_json::Value;
 
 use super::fixtures::EXPERIMENT;
-use super::session::{copy_tree, epochs, finish, folder_with, run_folder, succeed, words};
+use super::session::{
+    copy_tree, epochs, finish, folder_with, refused, run_folder, succeed, tiny, words,
+};
 
 /// The state of the one run, as `--plan`, `sweep status` and `runs list` tell it.
 fn told(folder: &Path) -> [(String, u64); 3] {
@@ -123,6 +128,20 @@ fn a_run_whose_checkpoint_cannot_be_read_is_deleted_only_by_its_name() {
     assert!(listed.contains("checkpoint.safetensors cannot be read"), "{listed}");
     succeed(path, &["runs", "clean", "--unfinished", "--yes"]);
     assert!(run.checkpoint().is_file());
+    // No command that only looks calls it untrained, or moves it.
+    let (name, is_told) =
+        (run.name(), "checkpoint.safetensors cannot be read: it is cut or damaged");
+    for arguments in [&["anytime", "tiny.yaml", "--plan"][..], &["sweep", "status"]] {
+        let told = succeed(path, arguments);
+        assert!(told.contains(is_told) && told.contains("anew"), "{arguments:?}: {told}");
+    }
+    for arguments in [&["predict", &name, "--split", "test"][..], &["classify", &name, "x.png"]] {
+        let error = refused(path, arguments, 1);
+        assert!(error.contains(is_told), "{arguments:?}: {error}");
+    }
+    let error = refused(path, &["runs", "slim", &name], 1);
+    assert!(error.contains("is not a whole checkpoint"), "{error}");
+    assert!(run.checkpoint().is_file());
     // Set aside, as a training does that begins anew.
     let aside = run.checkpoint().with_extension("damaged");
     fs::rename(run.checkpoint(), &aside).unwrap();
@@ -132,6 +151,43 @@ fn a_run_whose_checkpoint_cannot_be_read_is_deleted_only_by_its_name() {
     assert!(aside.is_file());
     succeed(path, &["runs", "clean", &run.name(), "--yes"]);
     assert!(!run.path().exists());
+}
+
+#[test]
+fn a_log_that_is_lost_or_cut_is_taken_from_the_checkpoint() {
+    let (folder, run) = trained();
+    let learning = folder.path().join("results/tiny/learning.csv");
+    let before = fs::read(&learning).unwrap();
+    let whole = fs::read(run.train_csv()).unwrap();
+    for left in [None, Some(&whole[..whole.len() - 3]), Some(&whole[..whole.len() / 2]), Some(b"")]
+    {
+        fs::remove_file(run.train_csv()).unwrap();
+        left.map_or(Ok(()), |left| fs::write(run.train_csv(), left)).unwrap();
+        fs::remove_file(&learning).unwrap();
+        finish(folder.path());
+        assert!(fs::read(&learning).unwrap() == before, "{left:?}");
+        succeed(folder.path(), &["watch", &run.name()]);
+        fs::write(run.train_csv(), &whole).unwrap();
+    }
+}
+
+#[test]
+fn who_draws_where_another_process_draws_waits() {
+    let (folder, _) = trained();
+    let place = folder.path().join("results/tiny");
+    let turn = Turn::take(&place.join("experiment.yaml")).unwrap().unwrap();
+    let mut program = tiny(folder.path(), &[]);
+    let mut child = program.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let is_told = |line: &String| line.contains("another process writes there; waiting");
+    let (before, mut turn) = (fs::read(place.join("run.json")).unwrap(), Some(turn));
+    for _ in said.filter(is_told) {
+        assert!(fs::read(place.join("run.json")).unwrap() == before);
+        drop(turn.take());
+    }
+    assert!(turn.is_none(), "it did not wait");
+    assert!(child.wait().unwrap().success());
+    assert!(fs::read(place.join("run.json")).unwrap() != before);
 }
 
 #[test]
