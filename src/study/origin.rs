@@ -2,9 +2,11 @@
 //! not write over them.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::experiment::file_of;
 use crate::results::atomic;
@@ -13,6 +15,8 @@ use crate::runs::tell;
 /// What the first line of `experiment.yaml` begins with; the file's path follows, as seen from the
 /// results.
 const MARK: &str = "# Of ";
+/// The ways out where a folder is not this experiment's.
+const AWAY: &str = "give another --out, or move it away";
 const BUILT_IN: &str = "the built-in experiment";
 
 /// Where an experiment was read from.
@@ -63,12 +67,30 @@ impl Origin {
     /// Whether other settings of the same file are in the folder.
     ///
     /// # Errors
-    /// When the folder holds the results of another file that says something else.
+    /// When the folder holds the results of another file that says something else, or files of which
+    /// it is not known whose they are.
     pub fn check(&self, folder: &Path, effective: &str) -> Result<bool> {
-        let Ok(text) = fs::read_to_string(place(folder)) else {
-            return Ok(false);
+        let place = place(folder);
+        let is_drawn = folder.join("run.json").is_file();
+        let text = match fs::read(&place) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let stranger = stranger(folder).filter(|_| !is_drawn);
+                ensure!(
+                    stranger.is_none(),
+                    "{} is there, and no experiment.yaml beside it says of which experiment; {AWAY}",
+                    stranger.unwrap_or_default().display()
+                );
+                return Ok(false);
+            }
+            Err(error) => return Err(error).with_context(|| place.display().to_string()),
         };
         let marked = text.strip_prefix(MARK).and_then(|text| text.split_once('\n'));
+        ensure!(
+            marked.is_some() || is_drawn || is_experiment(&text),
+            "{} is no experiment; {AWAY}",
+            place.display()
+        );
         let (origin, found) = marked.map_or((None, text.as_str()), |(o, text)| (Some(o), text));
         if found == effective {
             return Ok(false);
@@ -99,6 +121,36 @@ impl Origin {
         // A line of text, whatever the name.
         Ok(path.to_string_lossy().replace(char::is_control, "\u{fffd}"))
     }
+}
+
+/// Whether a text without a mark is an experiment's all the same.
+fn is_experiment(text: &str) -> bool {
+    serde_yaml::from_str::<Value>(text).is_ok_and(|value| value["figure"].is_string())
+}
+
+/// A file in the folder that a figure would replace or remove.
+fn stranger(folder: &Path) -> Option<PathBuf> {
+    const NAMES: [&str; 10] = [
+        "figure.csv",
+        "figure.svg",
+        "figure.png",
+        "claims.csv",
+        "costs.csv",
+        "exits.csv",
+        "exits_taken.csv",
+        "learning.csv",
+        "positions.csv",
+        "summary.csv",
+    ];
+    NAMES.iter().map(|name| folder.join(name)).find(|file| file.exists())
+}
+
+/// The experiment's file, as `experiment.yaml` in the folder of its results says and as seen from
+/// there; none of a built-in experiment, and where nothing is said.
+pub fn file_seen_from(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(place(folder)).ok()?;
+    let (origin, _) = text.strip_prefix(MARK)?.split_once('\n')?;
+    (origin != BUILT_IN).then(|| origin.to_string())
 }
 
 fn place(folder: &Path) -> PathBuf {
@@ -150,7 +202,23 @@ mod tests {
     #[test]
     fn results_without_an_origin_are_the_files_own() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(place(dir.path()), "epochs: 1\n").unwrap();
+        fs::write(place(dir.path()), "figure: anytime\n").unwrap();
         assert!(Origin { file: None }.check(dir.path(), "epochs: 2\n").unwrap());
+    }
+
+    #[test]
+    fn files_of_which_it_is_not_known_whose_they_are_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let built_in = Origin { file: None };
+        let refused = || built_in.claim(dir.path(), "epochs: 1\n").unwrap_err().to_string();
+        fs::write(dir.path().join("figure.csv"), "mine").unwrap();
+        assert!(refused().contains("figure.csv is there"), "{}", refused());
+        fs::write(place(dir.path()), b"my notes\xff").unwrap();
+        assert!(refused().contains("experiment.yaml is no experiment"), "{}", refused());
+        assert_eq!(fs::read(place(dir.path())).unwrap(), b"my notes\xff");
+        // A figure was drawn here, and its experiment.yaml is lost.
+        fs::remove_file(place(dir.path())).unwrap();
+        fs::write(dir.path().join("run.json"), "{}").unwrap();
+        built_in.claim(dir.path(), "epochs: 1\n").unwrap();
     }
 }

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::super::claims;
 use super::super::kinds::KINDS;
+use super::again::{self, name_of};
 use super::rows::{ClaimRow, check_judged, rows};
 use super::run;
 use crate::data::plural;
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
-use crate::experiment::{BUILT_IN, Experiment, FORMAT, Plan, Run};
+use crate::experiment::{BUILT_IN, Experiment, FORMAT, Plan, Run, explain};
 use crate::figures::learning;
 use crate::results::is_scratch;
 use crate::results::tables::{Rows, read};
@@ -155,14 +156,14 @@ impl Shown {
         groups.collect::<Vec<_>>().join("; ")
     }
 
-    /// The command that makes the results again.
+    /// The command that makes the results again, given in the folder that theirs lies in.
     pub(super) fn command(&self) -> String {
-        format!("repro {} {}", self.experiment.figure.name(), self.name)
+        again::from_above(&self.folder, self.experiment.figure)
     }
 
     /// An error of its files, with the way out.
     pub(super) fn broken(&self, error: &Error) -> Error {
-        broken(&self.folder, &self.command(), error)
+        broken(&self.folder, error)
     }
 
     /// A list of `run.json`, or its one value.
@@ -221,19 +222,13 @@ pub(super) fn figures(out: &Path) -> Result<Vec<Shown>> {
         }
     }
     folders.sort();
-    let load = |folder: &PathBuf| {
-        load(folder).map_err(|error| broken(folder, &command_of(folder), &error))
-    };
+    let load = |folder: &PathBuf| load(folder).map_err(|error| broken(folder, &error));
     let mut figures = folders.iter().map(load).collect::<Result<Vec<Shown>>>()?;
     figures.sort_by_key(|figure| {
         let place = KINDS.iter().position(|kind| kind.figure == figure.experiment.figure);
         (place, figure.experiment.beside.is_some())
     });
     Ok(figures)
-}
-
-fn name_of(folder: &Path) -> String {
-    folder.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned())
 }
 
 /// Whether a folder is a figure's. One without its `run.json`, which is written last, still is: it is refused, not
@@ -246,25 +241,12 @@ fn is_figure(folder: &Path) -> bool {
 }
 
 /// An error of a figure's files, in one line with the way out.
-fn broken(folder: &Path, command: &str, error: &Error) -> Error {
+fn broken(folder: &Path, error: &Error) -> Error {
     anyhow!(
-        "in {}: {error:#}; `{command}` makes these results again and trains what is missing",
-        folder.display()
+        "in {}: {error:#}; `{}` makes these results again and trains what is missing",
+        folder.display(),
+        again::from_here(folder)
     )
-}
-
-/// The command that makes the results in a folder again. Where `experiment.yaml` does not say which figure they
-/// are of, the shipped experiment of that name does.
-fn command_of(folder: &Path) -> String {
-    let figure_of = |yaml: &str| -> Option<Figure> {
-        let experiment: Value = serde_yaml::from_str(yaml).ok()?;
-        experiment["figure"].as_str()?.parse().ok()
-    };
-    let name = name_of(folder);
-    let own = std::fs::read_to_string(folder.join("experiment.yaml")).unwrap_or_default();
-    let shipped = BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
-    let figure = figure_of(&own).or_else(|| figure_of(shipped?.1));
-    format!("repro {} {name}", figure.map_or("FIGURE", Figure::name))
 }
 
 fn load(folder: &Path) -> Result<Shown> {
@@ -279,7 +261,8 @@ fn load(folder: &Path) -> Result<Shown> {
     let claims = table(&folder.join("claims.csv"), &[], &[])?;
     check_version(&run, &claims)?;
     run::check(&run)?;
-    let experiment: Experiment = serde_json::from_value(effective).context("experiment.yaml")?;
+    let experiment: Experiment = serde_json::from_value(effective)
+        .map_err(|error| anyhow!("experiment.yaml: {}", explain(&error.to_string())))?;
     let claims = rows(&claims, Some(experiment.figure)).context("claims.csv")?;
     if experiment.beside.is_none() {
         check_judged(&claims)?;

@@ -1,6 +1,7 @@
 //! `results/README.md`: everything in the results folder on one page, made from the files alone,
 //! so that the same files give the same page; and the findings in the README beside the folder.
 
+mod again;
 mod checklist;
 mod claims;
 mod control;

@@ -414,10 +414,13 @@ fn results_of_another_version_are_refused_with_the_command_that_writes_them_anew
     let folder = results(LOSES);
     let out = folder.path().join("results");
     let figure = out.join("fig-final-degradation-cifar100-cpu");
-    let again = "`repro fig-final-degradation fig-final-degradation-cifar100-cpu` makes these results again";
+    let again = format!(
+        "`repro fig-final-degradation fig-final-degradation-cifar100-cpu --out {}` makes these results again",
+        out.display()
+    );
     let fails = |expected: &str| {
         let error = format!("{:#}", write_report(&out).unwrap_err());
-        assert!(error.contains(expected) && error.contains(again), "{error}");
+        assert!(error.contains(expected) && error.contains(&again), "{error}");
     };
     fs::write(
         figure.join("claims.csv"),
@@ -442,8 +445,11 @@ fn a_damaged_file_is_refused_in_one_line_with_the_way_out_and_what_was_drawn_sta
     let before = bytes();
     let fails = |told: &str| {
         let error = format!("{:#}", write_report(&out).unwrap_err());
-        let again = "; `repro fig-final-degradation fig-final-degradation-cifar100-cpu` makes these results again and trains what is missing";
-        assert!(error.contains(told) && error.ends_with(again), "{told}: {error}");
+        let again = format!(
+            "fig-final-degradation-cifar100-cpu --out {}` makes these results again and trains what is missing",
+            out.display()
+        );
+        assert!(error.contains(told) && error.ends_with(&again), "{told}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
         assert!(bytes() == before, "{told}");
     };
