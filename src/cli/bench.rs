@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use super::options::{Arithmetic, Gpu, threads};
+use super::options::{Arithmetic, Gpu, thread_count};
 use super::output::{Unread, is_open, print};
 use crate::bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
 use crate::eval::combine::Combine;
@@ -25,7 +25,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "TOPIC,..", value_delimiter = ',')]
     only: Vec<Topic>,
     /// Numbers of threads, each measured
-    #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [1], value_parser = threads)]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [1], value_parser = thread_count)]
     threads: Vec<usize>,
     /// Batch sizes of the trainings
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_values_t = [64])]
@@ -70,7 +70,6 @@ pub struct BenchArgs {
 pub fn run(args: &BenchArgs) -> Result<()> {
     ensure!(args.seconds > 0.0 && args.seconds <= 60.0, "--seconds: from above 0 to 60");
     ensure!((1..=1000).contains(&args.rounds), "--rounds: from 1 to 1000");
-    ensure!(args.threads.iter().all(|&n| n > 0), "--threads: 0 measures nothing");
     once("networks", &args.networks)?;
     ensure!(args.batch.iter().all(|n| (2..=65_536).contains(n)), "--batch: from 2 to 65536");
     let topics = match (args.only.is_empty(), &args.out) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::builder::NonEmptyStringValueParser;
 
 use super::options::Folders;
 use super::output::print_path;
@@ -61,9 +62,9 @@ pub struct ExportArgs {
     /// every exit on the test images; `repro import DIR` reads it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["format", "exit", "out"])]
     card: Option<PathBuf>,
-    /// Licence of the weights in the card's metadata
-    #[arg(long, value_name = "NAME", default_value = "mit", requires = "card")]
-    license: String,
+    /// Licence of the weights in the card's metadata [default: mit]
+    #[arg(long, value_name = "NAME", requires = "card", value_parser = NonEmptyStringValueParser::new())]
+    license: Option<String>,
     /// Also write the predictions on the test images beside the card
     #[arg(long, requires = "card")]
     predictions: bool,
@@ -149,13 +150,19 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         args.exit.is_none() || args.format == Format::Onnx,
         "--exit cuts an ONNX model: add --format onnx"
     );
+    // With --out, which takes the card's place, clap does not ask for it.
+    ensure!(
+        args.card.is_some() || (args.license.is_none() && !args.predictions && !args.skip_broken),
+        "--license, --predictions and --skip-broken belong to --card"
+    );
     let known = Known::named(&args.run, &args.folders.runs)?;
     if let Some(card) = &args.card {
         let settings = Settings {
             skip_broken: args.skip_broken,
             ..Settings::on_one_core(args.folders.places(""))
         };
-        export_card(&known, card, &args.license, args.predictions, &DataSets::new(&settings))?;
+        let license = args.license.as_deref().unwrap_or("mit");
+        export_card(&known, card, license, args.predictions, &DataSets::new(&settings))?;
         print_path(card);
         return Ok(());
     }

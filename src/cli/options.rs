@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::cuda::Numerics;
 use crate::nn::Precision;
 use crate::runs::device::{
-    device_name, limit_decoders, parse_device, set_threads, training_threads, worker_count,
+    cores, device_name, limit_decoders, parse_device, set_threads, training_threads, worker_count,
 };
 use crate::runs::{Places, Saving, Settings};
 
@@ -197,9 +197,16 @@ fn at_least_one(text: &str) -> Result<usize> {
 /// A number of threads that this machine has cores for; 0 = all.
 pub fn threads(text: &str) -> Result<usize> {
     let threads: usize = text.parse().ok().context("expected a whole number from 0")?;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = cores();
     ensure!(threads <= cores, "there are {cores} cores here; 0 = all of them");
     Ok(threads)
+}
+
+/// A number of threads, of which 0 does not stand for all.
+pub fn thread_count(text: &str) -> Result<usize> {
+    let cores = cores();
+    let count = text.parse().ok().filter(|count| (1..=cores).contains(count));
+    count.with_context(|| format!("from 1 to {cores}, the cores that are here"))
 }
 
 /// A number with a point for its decimals.

@@ -21,7 +21,7 @@ pub struct WatchArgs {
     #[arg(short, long, default_value = "training", value_name = "NAME")]
     output: PathBuf,
     /// Write event files for TensorBoard to this folder instead
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
     tensorboard: Option<PathBuf>,
 }
 

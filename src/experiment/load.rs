@@ -58,8 +58,14 @@ fn check_beside(name: &str, experiment: &Experiment) -> Result<()> {
 pub fn file_of(which: &str) -> Option<PathBuf> {
     let looks_like_path =
         which.contains('/') || which.ends_with(".yaml") || which.ends_with(".yml");
+    if looks_like_path {
+        return Some(which.into());
+    }
     let beside = Path::new("experiments").join(format!("{which}.yaml"));
-    if looks_like_path { Some(which.into()) } else { Some(beside).filter(|file| file.is_file()) }
+    let is_built_in = BUILT_IN.iter().any(|(name, _)| *name == which);
+    // Any other file can be meant by its name alone.
+    let files = [Some(beside), (!is_built_in).then(|| which.into())];
+    files.into_iter().flatten().find(|file| file.is_file())
 }
 
 fn find(which: &str) -> Result<(String, String)> {

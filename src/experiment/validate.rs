@@ -49,7 +49,7 @@ impl Experiment {
             self.beside.as_deref().is_none_or(|name| !name.trim().is_empty()),
             "beside: it is empty; name the experiment that judges the claims, or leave the key out"
         );
-        self.validate_training()?;
+        self.training.validate()?;
         self.check_crop()?;
         self.check_counts()?;
         let members = self.members()?;
@@ -144,38 +144,14 @@ impl Experiment {
         Ok(())
     }
 
-    fn validate_training(&self) -> Result<()> {
-        let t = &self.training;
-        ensure!(t.epochs > 0, "training.epochs: 0 trains nothing");
-        ensure!(
-            t.batch_size > 1,
-            "training.batch_size: batch normalisation needs at least 2 images"
-        );
-        let positive = |key: &str, n: f64| -> Result<()> {
-            ensure!(n > 0.0 && n.is_finite(), "training.{key}: {n} is not a positive number");
-            Ok(())
-        };
-        positive("learning_rate", t.learning_rate)?;
-        ensure!(
-            (0.0..1.0).contains(&t.momentum),
-            "training.momentum: {} is not in 0 to below 1",
-            t.momentum
-        );
-        ensure!(
-            t.weight_decay >= 0.0 && t.weight_decay.is_finite(),
-            "training.weight_decay: {} is not a number from 0",
-            t.weight_decay
-        );
-        ensure!(
-            !(t.nesterov && t.momentum == 0.0),
-            "training.nesterov: needs a momentum above 0; set nesterov: false"
-        );
-        t.schedule.validate(f64::from(t.epochs))
-    }
-
     /// Names are unique; what an ensemble names is a network of this file.
     fn check_names(&self, members: &[Named]) -> Result<()> {
         for (i, a) in members.iter().enumerate() {
+            ensure!(
+                !a.name.trim().is_empty() && !a.name.contains(['\n', '\r']),
+                "networks: \"{}\": a name is one line, and not empty",
+                a.name.escape_debug()
+            );
             let twin = members[..i].iter().find(|b| b.name == a.name);
             ensure!(twin.is_none(), "networks: two entries are called \"{}\"", a.name);
             let (kind, names) = match &a.member {

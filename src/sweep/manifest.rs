@@ -1,9 +1,9 @@
 //! The manifest: JSON lines, one run a line.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::{Run, read_text};
+use crate::experiment::{Run, explain, read_text};
 use crate::runs::Task;
 
 /// One line of a manifest.
@@ -58,7 +58,8 @@ fn parse(text: &str) -> Result<Vec<Line>> {
         if line.trim().is_empty() {
             continue;
         }
-        let line: Line = serde_json::from_str(line).with_context(|| {
+        let line = serde_json::from_str(line).map_err(|error| anyhow!(explain(&error.to_string())));
+        let line: Line = line.with_context(|| {
             format!("line {number} is not a line of a manifest; `repro sweep plan EXPERIMENT > FILE` writes one")
         })?;
         ensure!(

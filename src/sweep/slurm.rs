@@ -49,8 +49,24 @@ impl Slurm {
                 "--{name} is empty or has a line break or another control character"
             );
         }
+        ensure!(
+            time.as_deref().is_none_or(is_time),
+            "--time: {} is no time as Slurm writes it: minutes, hours:minutes:seconds or days-hours, such as 90, 1:30:00 \
+             or 2-12",
+            time.as_deref().unwrap_or_default()
+        );
         Ok(())
     }
+}
+
+/// Whether Slurm reads `text` as a time: days before a dash, then up to three numbers with colons
+/// between them.
+fn is_time(text: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    let (days, clock) = text.split_once('-').unwrap_or(("0", text));
+    let is_clock = clock.split(':').count() <= 3 && clock.split(':').all(is_number);
+    let is_none = ["infinite", "unlimited"].iter().any(|none| text.eq_ignore_ascii_case(none));
+    is_none || (is_number(days) && is_clock)
 }
 
 /// Refuses an index that Slurm does not take before anything is submitted, where Slurm can be asked.
@@ -322,10 +338,15 @@ mod tests {
         let fine = Slurm { cpus: 1, ..Slurm::default() };
         assert!(fine.check().is_ok());
         let text = |text: &str| Some(text.to_string());
+        for time in ["90", "1:30:00", "2-12", "2-12:30:00", "UNLIMITED"] {
+            assert!(Slurm { time: text(time), ..fine.clone() }.check().is_ok(), "{time}");
+        }
         for wrong in [
             Slurm { cpus: 0, ..fine.clone() },
             Slurm { parallel: Some(0), ..fine.clone() },
             Slurm { time: text(""), ..fine.clone() },
+            Slurm { time: text("soon"), ..fine.clone() },
+            Slurm { time: text("1:2:3:4"), ..fine.clone() },
             Slurm { partition: text("a\n#SBATCH --uid=0"), ..fine.clone() },
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");

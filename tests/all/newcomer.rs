@@ -24,6 +24,9 @@ const USAGE: &[(&str, &[&str])] = &[
     ),
     ("sweep run m.jsonl", &["'m.jsonl'", "--manifest m.jsonl"]),
     ("sweep plan smoke --seeds 0-4", &["'0-4'", "0..4"]),
+    ("bench --threads 0", &["'0'", "from 1 to"]),
+    ("watch msdnet -o curves --tensorboard events", &["--tensorboard", "cannot be used with"]),
+    ("export msdnet --card card --license=", &["--license", "a value is required"]),
 ];
 
 /// Command lines that ask for what is not there.
@@ -48,6 +51,7 @@ const ERRORS: &[(&str, &[&str])] = &[
     ("data verify cifar10", &["data/cifar-10-batches-bin", "repro data fetch cifar10"]),
     ("costs network.yml", &["cannot read network.yml"]),
     ("runs clean", &["name runs", "--unfinished"]),
+    ("export msdnet --predictions --out x", &["--predictions", "belong to --card"]),
 ];
 
 const RIGHT: &str = "\
@@ -105,6 +109,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("validation: 100", "seeds: 0", &["seeds", "a list", "line 3"]),
     ("validation: 100", "validation: 2000", &["validation: 2000 images", "at most 1999"]),
     ("  - name", "    name", &["networks", "a dash before each entry"]),
+    ("name: A", "name: \"A\\nB\"", &["networks: \"A\\nB\": a name is one line"]),
     ("resnet", "vgg", &["`vgg`", "`resnet`", "line 8"]),
     ("[1]", "[9]", &["\"A\"", "exits_after: 9", "which has 3 blocks"]),
     ("anytime", "fig5", &["`fig5`", "`anytime`", "line 1"]),
