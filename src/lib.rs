@@ -49,7 +49,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 #[doc(inline)]
-pub use repro_core::{cost, cuda, data, engine, eval, heap, models, nn, predict};
+pub use repro_core::{cost, cuda, data, engine, eval, heap, models, nn, predict, stop};
 
 pub mod bench;
 pub mod cli;

@@ -15,3 +15,4 @@ pub mod heap;
 pub mod models;
 pub mod nn;
 pub mod predict;
+pub mod stop;

@@ -7,22 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
-/// The error of a command that was interrupted and can be called again to go on.
-#[derive(Debug)]
-pub struct Interrupted;
-
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(
-            "interrupted; everything is saved, run the same command again to go on from here",
-        )
-    }
-}
-
-impl std::error::Error for Interrupted {}
+pub use crate::stop::Interrupted;
+use crate::stop::flag;
 
 /// Whether a signal has asked to stop.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
@@ -43,7 +32,7 @@ pub fn watch_signals() -> Result<Stop> {
     if let Some(stop) = STOP.get() {
         return Ok(stop.clone());
     }
-    let stop = Stop::default();
+    let stop = Stop(flag().clone());
     let at_once = 128 + SIGINT;
     signal_hook::flag::register_conditional_shutdown(SIGINT, at_once, stop.0.clone())
         .context("watching SIGINT")?;

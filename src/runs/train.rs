@@ -10,7 +10,7 @@ use super::data::DataSets;
 use super::known::Known;
 use super::machine::{self, Threads};
 use super::protocol::Event;
-use super::stop::{Stop, watch_signals};
+use super::stop::{Interrupted, Stop, watch_signals};
 use crate::cuda::{Trouble, is_of_the_machine, panic_text, plain, trouble};
 use crate::data::{Source, Split, plural};
 use crate::experiment::{FORMAT, Progress, Run};
@@ -204,7 +204,16 @@ fn finish(
     let (mut saved, mut shown) = (Instant::now(), Instant::now());
     let mut epoch = Instant::now();
     let mut images = 0;
-    while let Some(step) = next_step(trainer)? {
+    loop {
+        let step = match next_step(trainer) {
+            Ok(Some(step)) => step,
+            Ok(None) => break,
+            Err(error) if error.is::<Interrupted>() => {
+                save(trainer, folder)?;
+                return Ok(Outcome::Interrupted);
+            }
+            Err(error) => return Err(error),
+        };
         images += step.images;
         // A GPU waits for whoever reads a loss; where all is quiet nobody does.
         if !settings.quiet && shown.elapsed() > SHOW_EVERY && step.row.is_none() {

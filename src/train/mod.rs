@@ -152,24 +152,32 @@ impl<'a> Trainer<'a> {
     /// of the epoch, and numbers that are not finite are found by [`Trainer::look`].
     ///
     /// # Errors
-    /// When the loss is not a finite number (the state is then not to be saved), or LibTorch fails.
+    /// When the loss is not a finite number (the state is then not to be saved), or LibTorch fails;
+    /// [`crate::stop::Interrupted`] where the process is asked to stop while the hold-out is
+    /// measured: the next call, after a resume too, measures it again.
     pub fn step(&mut self) -> Result<Option<Step>> {
         let (epoch, step) = (self.progress.epoch, self.progress.step);
         if epoch >= self.job.training.epochs {
             return Ok(None);
         }
+        let of = self.batches.len();
+        let images = if step < of { self.train_on(epoch, step)? } else { 0 };
+        let done = self.progress.step;
+        if self.job.device == Device::Cpu || done == of {
+            self.look()?;
+        }
+        let row = if done == of { Some(self.end_epoch()?) } else { None };
+        Ok(Some(Step { images, row }))
+    }
+
+    /// Trains on a batch; the number of its images.
+    fn train_on(&mut self, epoch: u32, step: usize) -> Result<usize> {
         let (images, labels) = (self.batches.images(step)?, self.batches.labels(step)?);
         self.weights.set_dropout_key(dropout_key(self.job.run.seed, epoch, step))?;
         let loss = self.update(&images, &labels, self.rate(step))?;
         self.record.note(step, &loss, self.sgd.momentum())?;
         self.progress.step += 1;
-        let (done, of) = (self.progress.step, self.batches.len());
-        if self.job.device == Device::Cpu || done == of {
-            self.look()?;
-        }
-        let images = self.batches.size(step);
-        let row = if done == of { Some(self.end_epoch()?) } else { None };
-        Ok(Some(Step { images, row }))
+        Ok(self.batches.size(step))
     }
 
     fn update(&mut self, images: &Tensor, labels: &Tensor, rate: f64) -> Result<Tensor> {
@@ -320,12 +328,89 @@ pub fn loss(logits: &[Tensor], labels: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::data::{Dataset, Split};
+    use crate::models::{Input, NetworkConfig};
+    use crate::results::checkpoint::to_bytes;
 
     #[test]
     fn a_last_batch_of_one_image_joins_the_one_before() {
         assert_eq!(batches_of(&[1, 2, 3, 4, 5], 2), [vec![1, 2], vec![3, 4, 5]]);
         assert_eq!(batches_of(&[1, 2, 3, 4], 3), [vec![1, 2, 3, 4]]);
         assert_eq!(batches_of(&[1, 2, 3, 4], 2), [vec![1, 2], vec![3, 4]]);
+    }
+
+    /// Four steps and two evaluations of a small network.
+    struct Small {
+        run: Run,
+        training: Training,
+        network: Network,
+        source: Source,
+        normalisation: Normalisation,
+    }
+
+    impl Small {
+        fn new() -> Small {
+            let network: NetworkConfig =
+                serde_json::from_str(r#"{"densenet":{"layers_per_block":1,"growth":2}}"#).unwrap();
+            let facts = Dataset::Synthetic.facts().unwrap();
+            let training = Training { epochs: 2, batch_size: 20, ..Training::default() };
+            let input = Input { channels: 3, side: 32, classes: facts.classes };
+            let run = Run {
+                network: network.clone(),
+                dataset: Dataset::Synthetic,
+                validation: 10,
+                training_images: None,
+                training: Some(training.clone()),
+                seed: 0,
+            };
+            Small {
+                network: network.build(input).unwrap(),
+                source: Source::open(&Dataset::Synthetic, Split::Train, Path::new("")).unwrap(),
+                normalisation: Normalisation::from(&facts),
+                run,
+                training,
+            }
+        }
+
+        fn job(&self, validation: &[u32]) -> Job<'_> {
+            Job {
+                run: &self.run,
+                training: &self.training,
+                network: &self.network,
+                source: &self.source,
+                data: String::new(),
+                train: (0..40).collect(),
+                validation: validation.to_vec(),
+                normalisation: self.normalisation.clone(),
+                device: Device::Cpu,
+            }
+        }
+    }
+
+    /// The bytes of a checkpoint at the end.
+    fn finished(mut trainer: Trainer) -> Vec<u8> {
+        while trainer.step().unwrap().is_some() {}
+        let tensors = trainer.tensors().unwrap();
+        to_bytes(trainer.progress(), &tensors).unwrap()
+    }
+
+    #[test]
+    fn a_training_that_is_stopped_before_the_hold_out_is_measured_ends_with_the_same_bytes() {
+        tch::set_num_threads(1);
+        let (small, held_out) = (Small::new(), [100, 101, 102]);
+        let whole = small.job(&held_out);
+        let expected = finished(Trainer::begin(&whole).unwrap());
+        // An image that is not there stands for the signal: the evaluation fails.
+        let broken = small.job(&[u32::MAX]);
+        let mut trainer = Trainer::begin(&broken).unwrap();
+        trainer.step().unwrap();
+        assert!(trainer.step().is_err());
+        assert_eq!((trainer.progress().epoch, trainer.progress().step), (0, 2));
+        let (tensors, progress) = (trainer.tensors().unwrap(), trainer.progress().clone());
+        let again = Trainer::resume(&whole, &progress, &tensors).unwrap();
+        assert!(finished(again) == expected, "the checkpoint is another one");
     }
 }

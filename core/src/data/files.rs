@@ -24,6 +24,7 @@ use tch::Tensor;
 
 use super::folder::LeftOut;
 use super::{Change, Split};
+use crate::stop;
 pub(super) use listing::{Listing, list};
 use transform::SIDE;
 
@@ -122,18 +123,25 @@ impl Files {
     /// may be left without an image.
     ///
     /// # Errors
-    /// When LibTorch fails.
+    /// When LibTorch or the disk fails, or the process is asked to stop.
     pub(super) fn read(listing: Listing, on_read: OnRead) -> Result<(Files, Vec<Broken>)> {
         let (count, done) = (listing.files.len(), AtomicUsize::new(0));
         let look = |file: (PathBuf, usize)| {
+            stop::check()?;
             let found = transform::open(&file.0, "");
             on_read(done.fetch_add(1, Ordering::Relaxed) + 1, count);
             match found {
-                Ok(_) => Either::Left(file),
-                Err(error) => Either::Right(Broken { path: file.0, reason: format!("{error:#}") }),
+                Ok(_) => Ok(Either::Left(file)),
+                // It says nothing of the image: another time it may be read.
+                Err(error) if is_of_the_disk(&error) => Err(error),
+                Err(error) => {
+                    Ok(Either::Right(Broken { path: file.0, reason: format!("{error:#}") }))
+                }
             }
         };
-        let (whole, broken): (Vec<_>, Vec<_>) = listing.files.into_par_iter().partition_map(look);
+        let found: Result<Vec<_>> = listing.files.into_par_iter().map(look).collect();
+        let (whole, broken): (Vec<_>, Vec<_>) =
+            found?.into_par_iter().partition_map(|either| either);
         Ok((Files::new(whole, listing.names.len(), listing.left_out)?, broken))
     }
 
@@ -222,6 +230,14 @@ impl Files {
         let labels = Vec::<i64>::try_from(&self.labels)?;
         listing::digest(self.classes, self.shared.paths.iter().zip(labels))
     }
+}
+
+/// Whether the system failed to read a file, as with a disk or a server that is gone or too many open
+/// files: EIO, ENOMEM, ENFILE, EMFILE, ESTALE.
+fn is_of_the_disk(error: &anyhow::Error) -> bool {
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let number = own.and_then(std::io::Error::raw_os_error);
+    cfg!(target_os = "linux") && matches!(number, Some(5 | 12 | 23 | 24 | 116))
 }
 
 impl Shared {

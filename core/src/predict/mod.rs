@@ -13,6 +13,7 @@ use crate::data::{Batches, Source};
 use crate::engine::Engine;
 use crate::eval::Predictions;
 use crate::nn::{Mode, Network, Pass, Precision, Schedule, Weights};
+use crate::stop;
 
 pub use early_exit::{Verdict, early_exit, early_exit_one};
 pub use on_device::early_exit_on_device;
@@ -25,7 +26,7 @@ pub const BATCH: usize = 256;
 ///
 /// # Errors
 /// When there are no images, a logit is not a finite number (the exit and image are named), or
-/// LibTorch fails.
+/// LibTorch fails; [`stop::Interrupted`] when the process is asked to stop.
 pub fn predict(
     network: &Network,
     weights: &Weights,
@@ -54,6 +55,7 @@ pub fn predict_with_engine(
     ensure!(!indices.is_empty(), "no image to predict");
     let mut all = vec![Vec::new(); engine.exits()];
     for batch in indices.chunks(BATCH) {
+        stop::check()?;
         let images = source.batch(batch, normalisation, None, Device::Cpu)?;
         let images = Vec::<f32>::try_from(&images.f_contiguous()?.f_view([-1])?)?;
         for (exit, logits) in all.iter_mut().zip(engine.logits(&images, threads)?) {
@@ -117,6 +119,7 @@ fn logits_of(
     let logits = Tensor::f_empty(size, (Kind::Float, weights.device()))?;
     let mut start = 0;
     for batch in 0..batches.len() {
+        stop::check()?;
         let images = batches.images(batch)?.f_to_kind(weights.kind())?;
         let length = batches.size(batch) as i64;
         let mut pass =

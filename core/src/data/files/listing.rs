@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::data::Split;
 use crate::data::digest::hex;
 use crate::data::folder::{self, LeftOut};
+use crate::stop;
 
 /// The images of a split, by class and then by name.
 pub struct Listing {
@@ -139,6 +140,7 @@ pub fn digest<'a>(
     hash.update(format!("{classes} classes, {} files\n", sized.len()));
     let mut content = Vec::new();
     for (path, label, size) in sized {
+        stop::check()?;
         let context = || format!("cannot read {}", path.display());
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         hash.update(format!("{label} {name} {size}\n"));
