@@ -112,8 +112,12 @@ fn downloads(published: &Published, mirror: &Mirror) -> Result<Vec<Download>> {
 
 /// Files that stay as they are, each renamed when it is whole.
 fn fetch_files(downloads: &[Download], folder: PathBuf, progress: Progress) -> Result<Fetched> {
-    let is_missing =
-        |download: &&Download| idx::find(&folder, download.name.trim_end_matches(".gz")).is_err();
+    let found = |download: &Download| idx::find(&folder, download.name.trim_end_matches(".gz"));
+    let is_missing = |download: &&Download| found(download).is_err();
+    for path in downloads.iter().filter_map(|download| found(download).ok()) {
+        let way_out = || format!("delete {}, and run this again to fetch it", path.display());
+        check_gzip(&path).with_context(way_out)?;
+    }
     if !downloads.iter().any(|download| is_missing(&download)) {
         return Ok(Fetched::AlreadyThere(folder));
     }
@@ -196,6 +200,15 @@ fn fetch_archive(
             .with_context(|| format!("cannot remove {}", archive.display()))?;
     }
     Ok(Fetched::New(place.to_path_buf()))
+}
+
+/// Refuses a compressed file that is empty or cut.
+fn check_gzip(path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        let mut decoder = flate2::read::GzDecoder::new(std::fs::File::open(path)?);
+        std::io::copy(&mut decoder, &mut std::io::sink())?;
+    }
+    Ok(())
 }
 
 /// The right to write to `place`.

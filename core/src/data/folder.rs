@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Extensions of images, in lower case.
 pub const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
@@ -185,6 +185,9 @@ pub(super) fn folders_and_files(place: &Path) -> Result<(Vec<PathBuf>, Vec<PathB
     let entries = entries(place).context(
         "an image folder holds train/ and test/ (or val/), each with one folder a class",
     )?;
+    if let Some(gone) = entries.iter().find(|path| path.metadata().is_err()) {
+        bail!("{} cannot be read: it is a link to nothing, or its disk is gone", gone.display());
+    }
     Ok(entries.into_iter().partition(|path| path.is_dir()))
 }
 

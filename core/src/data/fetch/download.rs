@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use md5::{Digest, Md5};
 
 use crate::data::digest::hex;
@@ -33,7 +33,7 @@ pub type Progress<'a> = &'a mut dyn FnMut(&str, u64, Option<u64>);
 /// No network, with what to do by hand; a wrong checksum; a full disk.
 pub fn get(download: &Download, part: &Path, folder: &Path, progress: Progress) -> Result<()> {
     let left_over = size(part) > 0;
-    from_network(download, part, progress).with_context(|| by_hand(download, folder))?;
+    from_network(download, part, folder, progress)?;
     let Err(wrong) = check(part, download) else {
         return Ok(());
     };
@@ -87,23 +87,27 @@ fn md5_of(path: &Path) -> Result<String> {
 /// How an attempt ended that did not fail for good.
 enum Attempt {
     Whole,
+    /// The connection failed or was cut; another attempt may go on.
     Cut(anyhow::Error),
+    /// The server does not give the file.
+    Refused(anyhow::Error),
 }
 
-fn from_network(download: &Download, part: &Path, progress: Progress) -> Result<()> {
+fn from_network(download: &Download, part: &Path, folder: &Path, progress: Progress) -> Result<()> {
     let mut fruitless = 0;
     loop {
         let before = size(part);
         let cut = match attempt(download, part, progress)? {
             Attempt::Whole => return Ok(()),
             Attempt::Cut(error) => error,
+            Attempt::Refused(error) => return Err(error.context(by_hand(download, folder))),
         };
         fruitless = if size(part) > before { 0 } else { fruitless + 1 };
         if fruitless == ATTEMPTS {
             if size(part) == 0 {
                 let _ = std::fs::remove_file(part);
             }
-            return Err(cut);
+            return Err(cut.context(by_hand(download, folder)));
         }
         std::thread::sleep(Duration::from_millis(200 << fruitless));
     }
@@ -130,12 +134,12 @@ fn attempt(download: &Download, part: &Path, progress: Progress) -> Result<Attem
         200 => 0,
         206 => range_start(&response).unwrap_or(0),
         416 if have > 0 => return Ok(Attempt::Whole), // nothing is missing; the checksum decides
-        status => bail!("the server answered {status}"),
+        status => return Ok(Attempt::Refused(anyhow!("the server answered {status}"))),
     };
-    ensure!(
-        start == 0 || start == have,
-        "the server sent bytes from {start}, asked for those from {have}"
-    );
+    if start != 0 && start != have {
+        let said = anyhow!("the server sent bytes from {start}, asked for those from {have}");
+        return Ok(Attempt::Refused(said));
+    }
     file.set_len(start).with_context(context)?;
     file.seek(SeekFrom::End(0)).with_context(context)?;
     let total = response.body().content_length().map(|length| start + length);
@@ -169,7 +173,7 @@ fn copy(
     }
     Ok(match total {
         Some(total) if done < total => {
-            Attempt::Cut(anyhow::anyhow!("the connection was cut after {done} of {total} bytes"))
+            Attempt::Cut(anyhow!("the connection was cut after {done} of {total} bytes"))
         }
         _ => Attempt::Whole,
     })

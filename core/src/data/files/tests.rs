@@ -135,6 +135,15 @@ fn webp_images_are_read_and_files_of_other_kinds_are_counted() {
 }
 
 #[test]
+fn a_class_whose_disk_is_gone_is_named() {
+    let root = folder();
+    let gone = root.path().join("train/violet");
+    std::os::unix::fs::symlink("/not/there", &gone).unwrap();
+    let text = message(root.path(), Split::Train);
+    assert!(text.contains(&format!("{} cannot be read", gone.display())), "{text}");
+}
+
+#[test]
 fn a_test_part_that_cannot_serve_is_named() {
     let root = folder();
     let val = root.path().join("val");
