@@ -27,8 +27,10 @@ impl Bins {
         Bins { tops: (0..BINS).map(top).collect() }
     }
 
-    /// The bin (from 0) of a confidence.
+    /// The bin (from 0) of a confidence. One above all of the hold-out is in the bin of the surest there: of few images
+    /// the last bins are empty.
     pub fn bin(&self, confidence: f64) -> usize {
+        let confidence = confidence.min(self.tops[BINS - 1]);
         self.tops[..BINS - 1].partition_point(|&top| top < confidence)
     }
 
@@ -85,6 +87,13 @@ mod tests {
         assert_eq!(bins.threshold_below(3), 5.0);
         assert_eq!(bins.threshold_below(0), f64::NEG_INFINITY);
         assert_eq!(bins.threshold_below(20), f64::INFINITY);
+    }
+
+    #[test]
+    fn an_image_surer_than_a_small_hold_out_is_in_the_bin_of_its_surest() {
+        let bins = Bins::of(&[0.2, 0.4, 0.6]);
+        assert!(bins.bin(0.6) < BINS - 1);
+        assert_eq!([0.6, 0.7, 1.0].map(|confidence| bins.bin(confidence)), [bins.bin(0.6); 3]);
     }
 
     #[test]

@@ -57,7 +57,8 @@ fn calibrate_exit(hold_out: &Answers, exit: usize, confidence: Option<f64>) -> C
         let (images, wrong) = (counts.images[bin], counts.wrong[bin]);
         match confidence {
             _ if images == 0 => 0.0,
-            None => 1.0 - counts.error(bin),
+            // Not 1 minus the error, which may be rounded to below a target that is reached.
+            None => (images - wrong) as f64 / images as f64,
             Some(confidence) => lower_bound(images - wrong, images, confidence),
         }
     };
@@ -87,6 +88,20 @@ mod tests {
             "{}",
             lower_bound(45, 50, 0.95)
         );
+    }
+
+    #[test]
+    fn a_bin_that_is_right_as_often_as_the_target_leaves() {
+        // 200 images of one confidence a bin; of each ten the first right ones are counted.
+        for (right, target) in [(1, 0.1), (2, 0.2), (9, 0.9)] {
+            let hold_out = Answers {
+                confidence: vec![(0..200).map(|i| f64::from(i) / 200.0).collect(); 2],
+                predicted: vec![(0..200).map(|i| u32::from(i % 10 >= right)).collect(); 2],
+                labels: vec![0; 200],
+            };
+            let plain = &calibrate(&hold_out, None).unwrap()[0];
+            assert_eq!(plain.reach(target), vec![true; BINS], "{right}");
+        }
     }
 
     #[test]
