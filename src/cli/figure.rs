@@ -8,9 +8,9 @@ use super::options::{Compute, Folders, SavingArgs, Workers, change, number};
 use super::output::print;
 use crate::eval::combine::Combine;
 use crate::eval::policy::Policy;
-use crate::experiment::{Combines, Experiment, Figure, load};
+use crate::experiment::{Combines, Entry, Experiment, Figure, load};
 use crate::runs::Settings;
-use crate::study::{Ask, Origin, make_figure};
+use crate::study::{Ask, ClaimFailed, Origin, make_figure};
 
 /// Options of every figure command.
 #[derive(Debug, clap::Args)]
@@ -90,9 +90,10 @@ struct CombineArgs {
 }
 
 impl CombineArgs {
-    /// Puts them in place of what the experiment's entries say.
+    /// Puts them in place of what the experiment's networks say; an ensemble combines its members.
     fn adapt(&self, experiment: &mut Experiment) {
-        let entries = experiment.networks.iter_mut().filter(|entry| entry.joined.is_none());
+        let is_network = |entry: &&mut Entry| entry.joined.is_none() && entry.ensemble.is_none();
+        let entries = experiment.networks.iter_mut().filter(is_network);
         for entry in entries.filter(|_| !self.combine.is_empty()) {
             entry.combine = Some(Combines(self.combine.clone()));
         }
@@ -134,7 +135,12 @@ fn carry_out(args: &FigureArgs, figure: Figure, adapt: impl Fn(&mut Experiment))
     experiment.validate()?;
     let ask = Ask { plan: args.plan, json: args.json, require_claims: args.require_claims };
     let origin = Origin::of(which)?;
-    print(make_figure(&name, &origin, &experiment, &settings(args)?, ask)?);
+    let made = make_figure(&name, &origin, &experiment, &settings(args)?, ask);
+    if let Some(failed) = made.as_ref().err().and_then(|error| error.downcast_ref::<ClaimFailed>())
+    {
+        print(&failed.told);
+    }
+    print(made?);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::entry::Named;
+use super::entry::{Member, Named};
 use super::file::{Experiment, Figure};
 use super::training::Training;
 use crate::data::catalog::Dataset;
@@ -173,6 +173,12 @@ impl Plan {
         if experiment.figure.is_positional() {
             group_by_position(&mut networks, experiment.figure)?;
         }
+        if experiment.figure == Figure::BudgetedBatch {
+            for named in &members {
+                check_budgeted(named, &members, validation)
+                    .with_context(|| format!("networks: \"{}\"", named.name))?;
+            }
+        }
         Ok(Plan { figure: experiment.figure, members, networks })
     }
 
@@ -200,6 +206,37 @@ fn run(
         training: Some(experiment.training.clone()),
         seed,
     })
+}
+
+/// What an ensemble or a joined line of budgeted-batch must be beside its networks: the hold-out gives an ensemble's
+/// thresholds too, and a line is of one kind of curve.
+fn check_budgeted(named: &Named, members: &[Named], validation: usize) -> Result<()> {
+    match &named.member {
+        Member::Network(_) => {}
+        Member::Ensemble(names) => ensure!(
+            validation >= names.len(),
+            "ensemble: a hold-out of {validation} images is smaller than its {} networks, whose thresholds it has to \
+             give",
+            names.len()
+        ),
+        Member::Joined(names) => {
+            let own = || members.iter().filter(|member| names.contains(&member.name));
+            let kind = |member: &Named| -> Result<(bool, bool)> {
+                let exits = member.network().map_or(Ok(Vec::new()), NetworkConfig::exits)?;
+                Ok((!exits.is_empty(), !exits.is_empty() && member.fixed))
+            };
+            let kinds: Vec<(bool, bool)> = own().map(kind).collect::<Result<_>>()?;
+            ensure!(
+                kinds.windows(2).all(|pair| pair[0].0 == pair[1].0),
+                "joined: networks of one exit and of several are not one curve; make a line of each kind"
+            );
+            ensure!(
+                kinds.windows(2).all(|pair| pair[0].1 == pair[1].1),
+                "joined: `fixed` is true for some of its networks and false for others; give all the same"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn single_position(config: &NetworkConfig) -> Result<Option<Position>> {
@@ -320,5 +357,34 @@ mod tests {
             assert_eq!(run(family, &[], "pooled"), run(family, &[], "convolutional"));
             assert_ne!(run(family, &[1], "pooled"), run(family, &[1], "convolutional"));
         }
+    }
+
+    /// What is said against the plan of a budgeted-batch experiment with these networks.
+    fn said(validation: usize, networks: &str) -> String {
+        let text = format!(
+            "figure: budgeted-batch\ndataset: synthetic\ntraining: {{ epochs: 1 }}\nnetworks:\n{networks}"
+        );
+        let experiment: Experiment = serde_yaml::from_str(&text).unwrap();
+        let input = Input { channels: 3, side: 32, classes: 10 };
+        match Plan::new(&experiment, input, validation) {
+            Ok(_) => String::new(),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn a_line_joins_networks_of_one_kind_and_an_ensemble_needs_a_hold_out_of_its_size() {
+        let networks = "\
+- { name: One, resnet: { blocks_per_stage: 1 } }
+- { name: Two, resnet: { blocks_per_stage: 1, exits_after: [1] } }
+- { name: Both, resnet: { blocks_per_stage: 1, exits_after: [2] }, fixed: true }
+";
+        let with = |entry: &str| said(2, &format!("{networks}- {{ name: Line, {entry} }}\n"));
+        assert_eq!(with("joined: [Two]"), "");
+        assert!(with("joined: [One, Two]").contains("joined: networks of one exit and of several"));
+        assert!(with("joined: [Two, Both]").contains("joined: `fixed` is true for some"));
+        assert_eq!(with("ensemble: [One, Two]"), "");
+        let three = with("ensemble: [One, Two, Both]");
+        assert!(three.starts_with("networks: \"Line\": ensemble: a hold-out of 2"), "{three}");
     }
 }

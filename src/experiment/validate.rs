@@ -9,6 +9,7 @@ use super::entry::{Entry, Member, Named};
 use super::file::{Budgeted, Experiment, Figure};
 use super::labels;
 use crate::data::{Dataset, nearest};
+use crate::eval::combine::Combine;
 use crate::eval::optimise::check_lambda;
 use crate::eval::policy::Policy;
 use crate::eval::policy::target::check_confidence;
@@ -135,6 +136,10 @@ impl Experiment {
             "combine: belongs to an anytime or a budgeted-batch figure"
         );
         ensure!(entry.joined.is_none(), "combine: belongs to the networks that are joined");
+        ensure!(
+            entry.ensemble.is_none() || *rules == [Combine::Single],
+            "combine: an ensemble combines its members already; leave the key out"
+        );
         ensure!(!rules.is_empty(), "combine: an empty list; leave the key out for the default");
         once("combine", rules)?;
         let policies = self.budgeted.iter().flat_map(|budgeted| &budgeted.policies);
@@ -307,6 +312,18 @@ mod tests {
     fn said(text: &str) -> String {
         let experiment: Experiment = serde_yaml::from_str(text).unwrap();
         experiment.validate().err().map_or(String::new(), |error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn an_ensemble_has_no_way_to_combine_but_its_own() {
+        let with = |rule: &str| {
+            said_of(&format!("{RESNETS}- {{ name: Team, ensemble: [A, B], combine: {rule} }}\n"))
+        };
+        assert_eq!(with("single"), "");
+        assert!(
+            with("product")
+                .ends_with("an ensemble combines its members already; leave the key out")
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::results::tables;
 /// Draws the `figure.csv` of an anytime experiment, the paper's curves dashed beside ours.
 ///
 /// Columns read: curve, network, seed, exit, multiply_adds, accuracy. An accuracy holds until the
-/// next exit, so lines are steps, as the paper's are.
+/// next exit, so lines are steps, as the paper's are. Of a curve that joins networks of several exits
+/// each network has its own line.
 ///
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
@@ -54,8 +55,16 @@ fn read(csv: &Path) -> Result<Vec<Line>> {
     let exit = table.text("exit")?;
     let cost = table.numbers("multiply_adds")?;
     let accuracy = table.numbers("accuracy")?;
+    let label = |i: usize| {
+        let own = || (0..curve.len()).filter(|&other| curve[other] == curve[i]);
+        let is_joined = own().any(|other| network[other] != network[i]);
+        match is_joined && own().any(|other| exit[other] != exit[i]) {
+            true => format!("{}: {}", curve[i], network[i]),
+            false => curve[i].clone(),
+        }
+    };
     let samples = (0..curve.len()).map(|i| Sample {
-        key: (curve[i].clone(), network[i].clone(), exit[i].clone()),
+        key: (label(i), network[i].clone(), exit[i].clone()),
         seed: seed[i].clone(),
         x: cost[i],
         y: accuracy[i],
@@ -100,6 +109,16 @@ mod tests {
         assert_eq!(heights(2), [(5e6, 0.65), (9e6, 0.75)]);
         assert_eq!(lines[0].points[0].spread.map(|spread| spread.seeds), Some(2));
         assert_eq!(lines[2].points[0].spread, None);
+    }
+
+    #[test]
+    fn networks_of_several_exits_that_are_joined_have_a_line_each() {
+        let rows = ["A,1,1000000,0.5", "A,2,3000000,0.7", "B,1,2000000,0.4", "B,2,4000000,0.8"];
+        let row = |row: &&str| format!("L,{},50,100\n", row.replacen(',', ",0,", 1));
+        let text = format!("{HEADER}{}", rows.iter().map(row).collect::<String>());
+        let lines = with_csv(&text, |csv| read(csv).unwrap());
+        let labels: Vec<&str> = lines.iter().map(|line| line.label.as_str()).collect();
+        assert_eq!(labels, ["L: A", "L: B"]);
     }
 
     #[test]

@@ -30,11 +30,15 @@ pub struct Ask {
 
 /// The error of claims that failed under --require-claims.
 #[derive(Debug)]
-pub struct ClaimFailed(pub String);
+pub struct ClaimFailed {
+    claims: String,
+    /// The text for standard output.
+    pub told: String,
+}
 
 impl std::fmt::Display for ClaimFailed {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "claims that do not hold: {}", self.0)
+        write!(f, "claims that do not hold: {}", self.claims)
     }
 }
 
@@ -85,10 +89,10 @@ pub fn finish_figure(
     let summary = if study.plan.figure.is_positional() { None } else { summary::table(study)? };
     let (panel, dataset) = panel(kind, &study.experiment.dataset);
     let papers = paper::rows(&paper::parse(paper_curves_csv())?, panel, &dataset);
-    let mut judgements = claims::judgements(kind.figure, &measured, &papers)?;
+    let mut judgements =
+        claims::judgements(kind.figure, &study.experiment.dataset, &measured, &papers)?;
     let commits = outputs::commits(study);
     standing::note_exploratory(&mut judgements, &study.settings.places.out, &commits)?;
-    claims::note_other_data(&study.experiment.dataset, &mut judgements);
     if let Some(judge) = &study.experiment.beside {
         claims::leave_to(judge, &mut judgements);
     }
@@ -104,13 +108,32 @@ pub fn finish_figure(
     }
     draw(study, outputs, kind)?;
     outputs::write_provenance(study, outputs, began)?;
-    let failed = claims::failed(&judgements);
-    if ask.require_claims && !failed.is_empty() {
-        bail!(ClaimFailed(failed.join(", ")));
+    let told = told(study, &judgements, &outputs.file("figure.png"), ask.json);
+    if ask.require_claims {
+        require(study, &judgements, &told)?;
     }
-    let picture = outputs.file("figure.png");
-    if ask.json {
-        return Ok(format!("{:#}\n", told(study, &judgements, &picture)));
+    Ok(told)
+}
+
+/// An error where a claim failed; a warning where none could.
+fn require(study: &Study, judgements: &[Judgement], told: &str) -> Result<()> {
+    let failed = claims::failed(judgements);
+    if !failed.is_empty() {
+        bail!(ClaimFailed { claims: failed.join(", "), told: told.to_string() });
+    }
+    if judgements.iter().all(|judgement| judgement.verdict.is_none()) {
+        let why = "a verdict needs three seeds, and an experiment that stands beside no other";
+        study
+            .settings
+            .say(format!("warning: --require-claims: no claim has a verdict here; {why}"));
+    }
+    Ok(())
+}
+
+/// The text for standard output.
+fn told(study: &Study, judgements: &[Judgement], picture: &Path, json: bool) -> String {
+    if json {
+        return format!("{:#}\n", told_json(study, judgements, picture));
     }
     let elsewhere = study.experiment.beside.as_ref();
     let elsewhere =
@@ -121,7 +144,7 @@ pub fn finish_figure(
         true => format!("the paper's values are of {}\n", claims::PAPERS_DATA),
         false => String::new(),
     };
-    Ok(format!("{}{others}{elsewhere}\n{}\n", claims::describe(&judgements), picture.display()))
+    format!("{}{others}{elsewhere}\n{}\n", claims::describe(judgements), picture.display())
 }
 
 /// Draws the picture from the CSV just written, with the paper's curves beside ours.
@@ -181,7 +204,7 @@ fn published_points(study: &Study) -> Result<Vec<PaperCurve>> {
     Ok(curves)
 }
 
-fn told(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
+fn told_json(study: &Study, judgements: &[Judgement], picture: &Path) -> serde_json::Value {
     let claims = claims::json_of(judgements);
     json!({ "experiment": study.name, "figure": study.plan.figure.name(), "picture": picture.display().to_string(), "claims": claims })
 }

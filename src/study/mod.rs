@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::eval::Predictions;
 use crate::eval::anytime::{Member as Evaluated, ensemble};
@@ -35,6 +35,9 @@ pub use collect::collect_figures;
 pub use figure::{Ask, ClaimFailed, make_figure};
 pub use origin::Origin;
 pub use report::{findings, write_report};
+
+/// Folders of results that are no figure's.
+const TAKEN: [&str; 5] = ["exact", "examples", "guarantee", "runs", "speed"];
 
 /// An experiment with its plan, data and costs: all that is known before anything is trained.
 pub struct Study<'a> {
@@ -60,6 +63,11 @@ pub struct Study<'a> {
 impl<'a> Study<'a> {
     /// Everything that can be checked without training.
     pub fn new(name: &str, experiment: &Experiment, settings: &'a Settings) -> Result<Study<'a>> {
+        ensure!(
+            !TAKEN.contains(&name),
+            "an experiment cannot be called \"{name}\", since that folder of results holds something else; rename its \
+             file"
+        );
         let data_sets = DataSets::new(settings);
         let data = data_sets.of_experiment(experiment, false)?;
         let plan = Plan::new(experiment, data.input, data.validation)
@@ -211,8 +219,10 @@ impl<'a> Study<'a> {
         };
         let mut all = Vec::new();
         for name in names {
-            let cost =
-                *self.multiply_adds(name).last().with_context(|| format!("{name} has no exit"))?;
+            // Only the final exit is asked, so no other classifier is computed.
+            let last = self.costs.iter().rfind(|row| row.network == *name);
+            let last = last.with_context(|| format!("{name} has no exit"))?;
+            let cost = last.cost.multiply_adds_single;
             all.push((name, cost, self.predictions(self.network(name)?, seed, split)?));
         }
         let mut members = Vec::new();
