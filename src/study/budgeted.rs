@@ -76,7 +76,7 @@ fn settings(study: &Study, named: &Named) -> Vec<Setting> {
     let usual = Setting::paper().knobs;
     let or = |given: Vec<f64>, usual| if given.is_empty() { usual } else { given };
     let knobs = Knobs {
-        ratios: or(asked.ratios, usual.ratios),
+        ratios: or(with_limits(asked.ratios), usual.ratios),
         targets: or(asked.targets, usual.targets),
         lambdas: or(asked.lambdas, usual.lambdas),
         target_bound: asked.target_bound,
@@ -96,6 +96,15 @@ fn settings(study: &Study, named: &Named) -> Vec<Setting> {
         }
     }
     settings
+}
+
+/// Ratios, if any, with their limits: all images leave at the first exit, and at the last.
+fn with_limits(mut ratios: Vec<f64>) -> Vec<f64> {
+    if !ratios.is_empty() {
+        ratios.insert(0, 0.0);
+        ratios.push(f64::INFINITY);
+    }
+    ratios
 }
 
 /// Whether the claims are about curves of this kind.

@@ -16,8 +16,21 @@ use crate::results::tables::Table;
 use crate::runs::data::input_of;
 
 /// Judges the claims of `figure` on what it measured, beside the points of the paper's curves.
-pub fn judgements(figure: Figure, measured: &Measured, papers: &[Row]) -> Result<Vec<Judgement>> {
-    Ok(judge(&claims::parse(claims_yaml())?, figure, measured, papers))
+/// Of other data than the paper's nothing is relative to the paper's effects.
+pub fn judgements(
+    figure: Figure,
+    dataset: &Dataset,
+    measured: &Measured,
+    papers: &[Row],
+) -> Result<Vec<Judgement>> {
+    let mut claims = claims::parse(claims_yaml())?;
+    let mut judged = judge(&claims, figure, measured, papers);
+    if *dataset == PAPERS_DATA {
+        return Ok(judged);
+    }
+    claims.iter_mut().for_each(|claim| claim.paper = None);
+    note_other_data(&mut judged, &judge(&claims, figure, measured, papers));
+    Ok(judged)
 }
 
 /// Takes the verdicts away where claims are judged by another experiment and here only measured.
@@ -32,13 +45,11 @@ pub fn leave_to(judge: &str, judgements: &mut [Judgement]) {
 /// The data set that the paper's effects in `claims.yaml` are of.
 pub const PAPERS_DATA: Dataset = Dataset::Cifar100;
 
-/// Takes away what is relative to the paper's effects where the data are others than the paper's.
-pub fn note_other_data(dataset: &Dataset, judgements: &mut [Judgement]) {
-    if *dataset == PAPERS_DATA {
-        return;
-    }
-    for judgement in judgements.iter_mut().filter(|j| j.paper.is_some()) {
+/// Takes away what is relative to the paper's effects; `alone` are the judgements without them.
+fn note_other_data(judgements: &mut [Judgement], alone: &[Judgement]) {
+    for (judgement, alone) in judgements.iter_mut().zip(alone).filter(|(j, _)| j.paper.is_some()) {
         (judgement.magnitude, judgement.ratio) = (None, None);
+        judgement.needed = alone.needed;
         standing::note(judgement, &format!("the paper's value is of {PAPERS_DATA}"));
     }
 }

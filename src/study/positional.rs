@@ -19,7 +19,7 @@ pub fn networks(study: &Study) -> Result<Vec<Network>> {
     let mut networks = Vec::new();
     for network in &study.plan.networks {
         let costs = study.multiply_adds(&network.name);
-        for (place, run) in study.runs_of(network) {
+        for (place, _) in study.runs_of(network) {
             let predictions = study.predictions(network, place, Split::Test)?;
             let points = anytime::points(&predictions, Combine::Single, &costs)?;
             let last = points.len() - 1;
@@ -27,7 +27,7 @@ pub fn networks(study: &Study) -> Result<Vec<Network>> {
             networks.push(Network {
                 curve: network.curve.clone(),
                 network: network.name.clone(),
-                seed: run.seed,
+                seed: study.experiment.seeds[place],
                 position: network.position.map(|position| position.depth),
                 depth: network.position.map(|position| position.relative()),
                 answered,

@@ -1,6 +1,6 @@
 use super::*;
-use crate::eval::judge::Magnitude;
 use crate::eval::judge::verdict::Spread;
+use crate::eval::judge::{Magnitude, Needed};
 use crate::experiment::{BUILT_IN, Member};
 
 /// Labels of the curves that an experiment draws.
@@ -75,9 +75,9 @@ fn on_other_data_nothing_is_relative_to_the_papers_effect() {
     let without = Judgement { paper: None, note: String::new(), ..one.clone() };
     let before = [one, without];
     let mut judged = before.clone();
-    note_other_data(&Dataset::Cifar100, &mut judged);
-    assert_eq!(judged, before);
-    note_other_data(&Dataset::Cifar10, &mut judged);
+    let of_margin = Judgement { needed: Some(Needed::Seeds(4)), ..before[1].clone() };
+    note_other_data(&mut judged, &[of_margin, before[1].clone()]);
+    assert_eq!(judged[0].needed, Some(Needed::Seeds(4)));
     assert_eq!((judged[0].magnitude, judged[0].ratio, judged[0].paper), (None, None, Some(0.1)));
     assert!(judged[0].note.ends_with("the paper's value is of cifar100"), "{}", judged[0].note);
     assert_eq!(judged[1], before[1]);
