@@ -10,8 +10,10 @@ use crate::experiment::BUILT_IN;
 
 /// The command as it is given in the folder that the folder of results lies in.
 pub(super) fn from_above(folder: &Path, figure: Figure) -> String {
-    let (name, out) = (name_of(folder), folder.parent().map(name_of).unwrap_or_default());
-    let file = origin::file_seen_from(folder);
+    // In `./results` the dot would be the last part of a path.
+    let folder = std::path::absolute(folder).unwrap_or(folder.to_path_buf());
+    let (name, out) = (name_of(&folder), folder.parent().map(name_of).unwrap_or_default());
+    let file = origin::file_seen_from(&folder);
     let file = file.map(|file| plain(&Path::new(&out).join(&name).join(file)));
     let out = (out != "results").then_some(out);
     command(Some(figure), file.as_deref(), &name, out.as_deref())

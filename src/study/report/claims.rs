@@ -65,6 +65,8 @@ pub(super) struct Decided {
     pub row: ClaimRow,
     /// The figure's name; none of an exact claim.
     pub figure: Option<String>,
+    /// Whether the figure's runs are those of the shipped experiment, which remarks are about.
+    pub is_shipped: bool,
 }
 
 impl Decided {
@@ -82,6 +84,9 @@ impl Decided {
 
     /// The likely reason where it fails; what to bear in mind where it holds.
     pub(super) fn remark(&self) -> Option<&'static str> {
+        if !self.is_shipped {
+            return None;
+        }
         let own = (self.figure.as_deref(), &*self.claim.id, &*self.row.verdict);
         let known = REMARKS.iter().find(|(figure, id, verdict, _)| (*figure, *id, *verdict) == own);
         known.map(|(.., remark)| *remark)
@@ -118,6 +123,7 @@ impl Judged {
                     claim,
                     row: (*row).clone(),
                     figure: figure.map(|figure| figure.name.clone()),
+                    is_shipped: figure.is_none_or(Shown::is_shipped),
                 }),
                 (None, Some((row, _))) => judged.not_measurable.push((claim, row.note.clone())),
                 (None, None) => judged.absent.push(claim),

@@ -114,6 +114,11 @@ impl Shown {
         missing
     }
 
+    /// Whether its runs are among those of the shipped experiment of its name.
+    pub(super) fn is_shipped(&self) -> bool {
+        self.shipped().is_some()
+    }
+
     /// The shipped experiment of its name, if that has all its runs.
     fn shipped(&self) -> Option<Experiment> {
         let (_, yaml) = BUILT_IN.iter().find(|(name, _)| *name == self.name)?;

@@ -11,7 +11,9 @@ use super::rows::ClaimRow;
 use super::{cell, differences, plain, published, stages, summary};
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
+use crate::eval::policy::Policy;
 use crate::results::markdown::{self, table};
+use crate::results::tables::Rows;
 
 /// Settings, what differs from the paper, curves, positions, claims.
 pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Result<()> {
@@ -102,19 +104,40 @@ fn accuracy_table(page: &mut String, figure: &Shown) -> Result<()> {
     Ok(())
 }
 
-/// The highest point of every network on its curve, mean over seeds. A seed may lack a network of a curve
-/// that joins several, so the curve itself has no mean.
+/// Which rows are of the paper's rule, or of a network without one: no other policy, no fitted temperature and
+/// no exits combined in budgeted-batch. The oracle, of all, sees the labels. In anytime each curve has its own name.
+fn papers_rule(curves: &Rows) -> Result<Vec<bool>> {
+    if !curves.has("policy") {
+        return Ok(vec![true; curves.count()]);
+    }
+    let usual: [(&str, &[&str]); 3] = [
+        ("policy", &["none", "", Policy::PAPER.name()]),
+        ("temperature", &["", "1"]),
+        ("combine", &["", "single"]),
+    ];
+    let mut is_papers = vec![true; curves.count()];
+    for (column, usual) in usual.iter().filter(|(column, _)| curves.has(column)) {
+        for (is_papers, cell) in is_papers.iter_mut().zip(curves.text(column)?) {
+            *is_papers &= usual.contains(&cell.as_str());
+        }
+    }
+    Ok(is_papers)
+}
+
+/// The highest point of every network on its curve, mean over seeds, by the paper's rule alone. A seed may
+/// lack a network of a curve that joins several, so the curve itself has no mean.
 fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
     let (curves, networks) = (figure.curves.text("curve")?, figure.curves.text("network")?);
     let seeds = figure.curves.text("seed")?;
     let accuracies = figure.curves.numbers("accuracy")?;
+    let is_papers = papers_rule(&figure.curves)?;
     let places: Vec<(&str, &str)> =
         curves.iter().zip(&networks).map(|(c, n)| (c.as_str(), n.as_str())).collect();
-    let lines = unique(places.iter().copied());
+    let lines = unique((0..places.len()).filter(|&i| is_papers[i]).map(|i| places[i]));
     let mut means = Vec::new();
     for line in &lines {
         let mut best: BTreeMap<&str, f64> = BTreeMap::new();
-        for i in (0..places.len()).filter(|&i| places[i] == *line) {
+        for i in (0..places.len()).filter(|&i| places[i] == *line && is_papers[i]) {
             let found = best.entry(&seeds[i]).or_insert(accuracies[i]);
             *found = found.max(accuracies[i]);
         }

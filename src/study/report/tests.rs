@@ -145,6 +145,22 @@ fn anytime(out: &Path, name: &str, beside: &str, epochs: u32, rows: &str) {
 }
 
 #[test]
+fn the_highest_point_is_of_the_papers_rule_and_not_of_one_that_sees_the_labels() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    anytime(&out, "anytime-two", "", 10, "");
+    let csv = out.join("anytime-two/figure.csv");
+    let text = fs::read_to_string(&csv).unwrap();
+    let mut lines: Vec<String> = text.lines().map(|line| format!("{line},none")).collect();
+    lines[0] = lines[0].replace(",none", ",policy");
+    lines.push("Line,A,10,1,5,0.9,single,oracle".to_string());
+    fs::write(&csv, lines.join("\n") + "\n").unwrap();
+    write_report(&out).unwrap();
+    let page = fs::read_to_string(out.join("README.md")).unwrap();
+    assert!(page.contains("| Line: A | 30.0 % | 2 |"), "{page}");
+}
+
+#[test]
 fn networks_of_a_joined_line_and_trainings_of_one_name_are_kept_apart() {
     let folder = results(LOSES);
     let out = folder.path().join("results");
@@ -251,6 +267,10 @@ fn a_figure_by_exit_has_a_trend_and_the_reason_for_what_fails_in_it_alone() {
     assert!(!page().contains("Likely reason"), "{}", page());
     anytime(folder.path(), "anytime-cifar100-cpu", "", 10, FAILS);
     fs::remove_dir_all(folder.path().join("anytime-other")).unwrap();
+    // Other runs than the shipped experiment's, of which the reason is told.
+    assert!(!page().contains("Likely reason"), "{}", page());
+    let (_, shipped) = BUILT_IN.iter().find(|(name, _)| *name == "anytime-cifar100-cpu").unwrap();
+    fs::write(folder.path().join("anytime-cifar100-cpu/experiment.yaml"), shipped).unwrap();
     assert!(page().contains("Likely reason: our MSDNet's first exit"), "{}", page());
     assert!(!folder.path().join("trend.svg").exists());
     let beside = "beside: anytime-cifar100-cpu\n";
