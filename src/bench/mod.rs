@@ -55,6 +55,13 @@ named! { Topic, "topic":
     Data = "data", Memory = "memory",
 }
 
+impl Topic {
+    /// Whether a GPU has no part in it.
+    fn is_of_the_cpu(self) -> bool {
+        matches!(self, Topic::Sweep | Topic::Data | Topic::Memory)
+    }
+}
+
 /// What is measured and how.
 #[derive(Debug, Clone)]
 pub struct Bench {
@@ -204,6 +211,10 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     if infers && bench.device == Device::Cpu && bench.precisions.contains(&Some(Precision::Bf16)) {
         ensure!(Isa::has_bf16(), "this processor has no bf16 arithmetic (AVX512_BF16); fp32 works");
     }
+    ensure!(
+        bench.device == Device::Cpu || bench.topics.iter().any(|topic| !topic.is_of_the_cpu()),
+        "sweep, data and memory are measured on the CPU alone; add --device cpu"
+    );
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);
         if has(Topic::Matmul) {

@@ -83,11 +83,16 @@ impl Training {
     ///
     /// # Errors
     /// Returns an error naming the invalid key.
-    pub(super) fn validate(&self) -> Result<()> {
+    pub fn validate(&self) -> Result<()> {
         ensure!(self.epochs > 0, "training.epochs: 0 trains nothing");
         ensure!(
             self.batch_size > 1,
             "training.batch_size: batch normalisation needs at least 2 images"
+        );
+        ensure!(
+            self.batch_size <= LARGEST_BATCH,
+            "training.batch_size: {} is more than {LARGEST_BATCH}",
+            self.batch_size
         );
         ensure!(
             self.learning_rate as f32 > 0.0 && fits(self.learning_rate),
@@ -121,6 +126,9 @@ impl Training {
         Ok(())
     }
 }
+
+/// Images in a step, at most: those of 65,536 photographs take 10 GB.
+const LARGEST_BATCH: usize = 1 << 16;
 
 /// Whether LibTorch, which steps in 32 bits, can compute with `n`.
 fn fits(n: f64) -> bool {

@@ -24,11 +24,15 @@ use crate::results::tables;
 /// written.
 pub fn draw(tables: &[(PathBuf, String)], svg: &Path, png: &Path) -> Result<bool> {
     let mut families: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
-    for (path, apart) in tables {
+    for (table, (path, apart)) in tables.iter().enumerate() {
         for mut run in read(path)? {
             let runs = families.entry(family(&run.network)).or_default();
             run.label = format!("{}{apart}", name(&run.network));
-            let is_it = |known: &Run| known.seed == run.seed && known.points == run.points;
+            run.table = table;
+            // Two tables may have the same run, by one name or two.
+            let is_it = |known: &Run| {
+                known.table != table && known.seed == run.seed && known.points == run.points
+            };
             if !runs.iter().any(is_it) {
                 runs.push(run);
             }
@@ -77,6 +81,8 @@ struct Run {
     network: String,
     /// What the legend calls it.
     label: String,
+    /// The place of its table.
+    table: usize,
     seed: String,
     points: Vec<(f64, f64)>,
 }
@@ -107,6 +113,7 @@ fn read(path: &Path) -> Result<Vec<Run>> {
             None => runs.push(Run {
                 network: network[i].clone(),
                 label: String::new(),
+                table: 0,
                 seed: seed[i].clone(),
                 points: vec![point],
             }),

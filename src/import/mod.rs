@@ -26,12 +26,11 @@ const MOST_NAMED: usize = 10;
 ///
 /// # Errors
 /// Names the path and what is wrong with it.
-pub fn read_states(path: &Path) -> Result<Vec<State>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let read = if is_safetensors(&bytes) {
-        parse_tensors(&bytes).map(|tensors| vec![State { key: String::new(), tensors }])
+pub fn read_states(path: &Path, bytes: &[u8]) -> Result<Vec<State>> {
+    let read = if is_safetensors(bytes) {
+        parse_tensors(bytes).map(|tensors| vec![State { key: String::new(), tensors }])
     } else {
-        torch_file::parse(&bytes)
+        torch_file::parse(bytes)
     };
     read.with_context(|| format!("{} cannot be imported", path.display()))
 }

@@ -61,16 +61,20 @@ fn the_format_is_told_by_the_content_and_not_by_the_ending() {
     for name in ["a.bin", "a.pt", "a.safetensors", "a"] {
         let path = folder.path().join(name);
         std::fs::write(&path, LEGACY).unwrap();
-        let states = read_states(&path).unwrap();
+        let states = read_states(&path, &std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(called(&states, "state_dict").tensors.len(), 4, "{name}");
         let tensors = [("x".to_string(), Tensor::from(1.5f32))];
         crate::results::checkpoint::save_tensors(&path, &tensors).unwrap();
-        assert_eq!(read_states(&path).unwrap()[0].tensors[0].0, "x", "{name}");
+        assert_eq!(
+            read_states(&path, &std::fs::read(&path).unwrap()).unwrap()[0].tensors[0].0,
+            "x",
+            "{name}"
+        );
     }
     let path = folder.path().join("a.safetensors");
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-    let text = format!("{:#}", read_states(&path).unwrap_err());
+    let text = format!("{:#}", read_states(&path, &std::fs::read(&path).unwrap()).unwrap_err());
     assert!(text.contains("not a whole safetensors file"), "{text}");
 }
 

@@ -68,6 +68,7 @@ impl Classifier {
         precision: Option<Precision>,
         settings: &Settings,
     ) -> Result<Classifier> {
+        let precision = letting.precision(precision)?;
         let data_sets = DataSets::new(settings);
         let known = Known::named(which, &settings.places.runs)?;
         known.ensure_done(&data_sets)?;

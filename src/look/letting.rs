@@ -9,6 +9,7 @@ use crate::eval::guarantee::{Method, Risk, Tolerance, certify};
 use crate::eval::policy::{Gate, Policy, Rule};
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::Thresholds;
+use crate::nn::Precision;
 use crate::runs::{DataSets, IMPORTED_DOUBT, Known, Split, tell};
 
 /// When a picture leaves.
@@ -38,6 +39,23 @@ pub struct Letting {
     pub combine: Combine,
     /// How sure target-accuracy has to be; see [`Knobs`](crate::eval::policy::Knobs).
     pub target_bound: Option<f64>,
+}
+
+impl Letting {
+    /// The precision to compute in where `asked` was asked for; none = what the machine has.
+    ///
+    /// # Errors
+    /// When a guarantee, which is about 32-bit answers, is to be kept in another one.
+    pub(super) fn precision(&self, asked: Option<Precision>) -> Result<Option<Precision>> {
+        if !matches!(self.leave, Leave::Guarantee(..)) {
+            return Ok(asked);
+        }
+        ensure!(
+            asked != Some(Precision::Bf16),
+            "--guarantee is certified on answers in 32 bits; leave --precision out"
+        );
+        Ok(Some(Precision::Fp32))
+    }
 }
 
 /// The rule that pictures leave by.

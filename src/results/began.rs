@@ -1,6 +1,7 @@
 //! What began a run: kept beside it so that numbers can be traced, and no part of what the run is.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::nn::Precision;
 
@@ -16,6 +17,7 @@ pub struct Began {
     /// When, UTC.
     pub date: String,
     /// Threads that it is trained with.
+    #[serde(deserialize_with = "thread_count")]
     pub threads: usize,
     /// Whether it is trained without the images that cannot be read; it stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -31,6 +33,17 @@ pub struct Began {
     /// The same in bfloat16.
     pub matmul_bf16: f64,
 }
+
+/// A number of threads that LibTorch takes.
+fn thread_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let threads = usize::deserialize(deserializer)?;
+    match (1..=MOST_THREADS).contains(&threads) {
+        true => Ok(threads),
+        false => Err(D::Error::custom(format!("threads: {threads} is not in 1 to {MOST_THREADS}"))),
+    }
+}
+
+const MOST_THREADS: usize = 4096;
 
 /// A processor as its operating system describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,5 +110,20 @@ mod tests {
         assert_eq!((arm.family.as_str(), arm.model.as_str()), ("0x41", "0xd49"));
         assert_eq!(arm.flags, ["asimd", "bf16"]);
         assert_eq!(Processor::parse("").name, "unknown");
+    }
+
+    #[test]
+    fn no_threads_and_too_many_are_refused() {
+        let of = |threads: u64| {
+            let began = serde_json::json!({
+                "commit": "", "dirty": null, "command": "", "date": "", "threads": threads, "device": "cpu",
+                "precision": "fp32", "processor": Processor::parse(""), "matmul_fp32": 1.0, "matmul_bf16": 1.0,
+            });
+            serde_json::from_value::<Began>(began).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(2).unwrap().threads, 2);
+        for wrong in [0, 1 << 32] {
+            assert!(of(wrong).unwrap_err().starts_with(&format!("threads: {wrong} is not")));
+        }
     }
 }

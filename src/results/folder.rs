@@ -1,6 +1,7 @@
 //! A run's folder: what is in it, who may write to it, and how a person names it.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
@@ -135,6 +136,10 @@ impl RunFolder {
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock { _file: file })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
+            // Some file systems have no locks; two processes cannot be kept apart there.
+            Err(fs::TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                Ok(Some(Lock { _file: file }))
+            }
             Err(fs::TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot lock {}", path.display()))
             }
@@ -239,7 +244,7 @@ impl RunFolder {
 /// Why a checkpoint cannot be read: what the system says, or that it is no whole one.
 fn why_unread(error: &Error) -> String {
     match error.root_cause().downcast_ref::<std::io::Error>() {
-        Some(cause) if cause.kind() != std::io::ErrorKind::UnexpectedEof => cause.to_string(),
+        Some(cause) if cause.kind() != ErrorKind::UnexpectedEof => cause.to_string(),
         _ => "it is cut or damaged".to_string(),
     }
 }

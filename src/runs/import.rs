@@ -43,7 +43,10 @@ pub struct Import<'a> {
 /// are there already.
 pub fn import_run(import: &Import) -> Result<RunFolder> {
     let run = Run::of_weights(import.network, import.dataset, import.seed)?;
-    let weights = weights_of(&run, None, import.weights)?;
+    // Once: what is read may be a pipe.
+    let bytes = std::fs::read(import.weights)
+        .with_context(|| format!("cannot read {}", import.weights.display()))?;
+    let weights = weights_of(&run, None, import.weights, &bytes)?;
     let classes = run.dataset.folder_classes();
     let progress = Progress {
         format: FORMAT,
@@ -53,7 +56,7 @@ pub fn import_run(import: &Import) -> Result<RunFolder> {
         step: 0,
         loss_sum: 0.0,
         log: Vec::new(),
-        source: Some(source(import.weights)?),
+        source: Some(source(import.weights, &bytes)),
     };
     let config = RunConfig { progress, classes, began: None };
     let folder = write_run(&config, &weights, import.runs, import.force)?;
@@ -109,16 +112,20 @@ pub fn import_card(card: &Path, runs: &Path, force: bool) -> Result<RunFolder> {
         log.len()
     );
     let (run, kept) = (&config.progress.run, config.classes.as_deref());
-    let weights = weights_of(run, kept, &card.join("model.safetensors"))?;
+    let model = card.join("model.safetensors");
+    let bytes =
+        std::fs::read(&model).with_context(|| format!("cannot read {}", model.display()))?;
+    let weights = weights_of(run, kept, &model, &bytes)?;
     write_run(&config, &weights, runs, force)
 }
 
-/// The weights in a file, as those of a run's network; `kept` are the classes of its image folder.
-fn weights_of(run: &Run, kept: Option<&[String]>, file: &Path) -> Result<Weights> {
+/// The weights in the bytes of a file, as those of a run's network; `kept` are the classes of its image
+/// folder.
+fn weights_of(run: &Run, kept: Option<&[String]>, file: &Path, bytes: &[u8]) -> Result<Weights> {
     let facts = classes::facts(&run.dataset, kept)?;
     let network = run.network.build(input_from(&facts))?;
     let shown = file.display();
-    let fitted = fit(&network, read_states(file)?)
+    let fitted = fit(&network, read_states(file, bytes)?)
         .with_context(|| format!("{shown}, as a network for {}", run.dataset))?;
     if let Some(taken) = fitted.taken {
         tell(format!("{shown}: {taken}"));
@@ -181,11 +188,9 @@ fn is_there(folder: &RunFolder, tensors: &[(String, Tensor)], force: bool) -> Re
     Ok(true)
 }
 
-fn source(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let hex = hex(&Sha256::digest(&bytes));
+fn source(path: &Path, bytes: &[u8]) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
-    Ok(format!("{}, sha256 {hex}", name.to_string_lossy()))
+    format!("{}, sha256 {}", name.to_string_lossy(), hex(&Sha256::digest(bytes)))
 }
 
 /// Writes a run's state dict, without momentum, and returns where: `out`, or a file here that has

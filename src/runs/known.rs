@@ -153,7 +153,9 @@ impl Known {
     }
 
     fn kept_classes(&self) -> Option<Vec<String>> {
-        read_classes(&self.folder.run_yaml())
+        // The classes of a data set with a name are its own.
+        let is_folder = matches!(self.run.dataset, Dataset::Folder(_));
+        read_classes(&self.folder.run_yaml()).filter(|_| is_folder)
     }
 
     /// Whether it is trained without the images that cannot be read.

@@ -3,8 +3,11 @@
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::{Run, explain, read_text};
+use crate::experiment::{Run, Training, explain, read_text};
 use crate::runs::Task;
+
+/// No training takes so long.
+const MOST_SECONDS: f64 = 1e12;
 
 /// One line of a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,10 +77,52 @@ fn parse(text: &str) -> Result<Vec<Line>> {
             line.id,
             line.run.folder_name()
         );
+        let training = line.run.training.as_ref();
+        training.map_or(Ok(()), Training::validate).with_context(|| format!("line {number}"))?;
+        ensure!(
+            (0.0..MOST_SECONDS).contains(&line.seconds),
+            "line {number}: seconds: {} is not in 0 to {MOST_SECONDS:e}",
+            line.seconds
+        );
         lines.push(line);
     }
     if lines.is_empty() {
         bail!("it holds no run; `repro sweep plan EXPERIMENT > FILE` writes one");
     }
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_line_cannot_mean_is_refused_by_line_and_key() {
+        let run = r#"{"network":{"resnet":{"blocks_per_stage":1}},"dataset":"synthetic","validation":200,"training":{"epochs":1,"batch_size":64},"seed":0}"#;
+        let run: Run = serde_json::from_str(run).unwrap();
+        let line = |run: &Run, seconds: f64| Line {
+            index: 0,
+            id: run.folder_name(),
+            name: "A".to_string(),
+            experiments: Vec::new(),
+            changes: Vec::new(),
+            run: run.clone(),
+            multiply_adds: 1,
+            parameters: 1,
+            seconds,
+        };
+        let said = |line: Line| match parse(&manifest_text(&[line]).unwrap()) {
+            Ok(_) => String::new(),
+            Err(error) => format!("{error:#}"),
+        };
+        assert_eq!(said(line(&run, 1.0)), "");
+        assert!(
+            said(line(&run, 1e300)).starts_with("line 1: seconds: "),
+            "{}",
+            said(line(&run, 1e300))
+        );
+        let mut empty = run;
+        empty.training.as_mut().unwrap().batch_size = 0;
+        assert!(said(line(&empty, 1.0)).starts_with("line 1: training.batch_size"));
+    }
 }

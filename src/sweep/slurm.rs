@@ -49,24 +49,45 @@ impl Slurm {
                 "--{name} is empty or has a line break or another control character"
             );
         }
-        ensure!(
-            time.as_deref().is_none_or(is_time),
-            "--time: {} is no time as Slurm writes it: minutes, hours:minutes:seconds or days-hours, such as 90, 1:30:00 \
-             or 2-12",
-            time.as_deref().unwrap_or_default()
-        );
+        if let Some(time) = time {
+            let minutes = minutes(time).with_context(|| {
+                format!(
+                    "--time: {time} is no time as Slurm writes it: minutes, hours:minutes:seconds or days-hours, such as \
+                     90, 1:30:00 or 2-12"
+                )
+            })?;
+            ensure!(
+                minutes >= SHORTEST,
+                "--time: {time} is shorter than {SHORTEST} minutes, and a task is asked to save 2 to 3 minutes before its \
+                 limit"
+            );
+        }
         Ok(())
     }
 }
 
-/// Whether Slurm reads `text` as a time: days before a dash, then up to three numbers with colons
-/// between them.
-fn is_time(text: &str) -> bool {
-    let is_number = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
-    let (days, clock) = text.split_once('-').unwrap_or(("0", text));
-    let is_clock = clock.split(':').count() <= 3 && clock.split(':').all(is_number);
-    let is_none = ["infinite", "unlimited"].iter().any(|none| text.eq_ignore_ascii_case(none));
-    is_none || (is_number(days) && is_clock)
+/// Minutes of a task, at least.
+const SHORTEST: f64 = 5.0;
+
+/// A time as Slurm reads it, in minutes: days before a dash, then up to three numbers with colons between
+/// them, which are hours first after days and where there are three, else minutes first.
+fn minutes(text: &str) -> Option<f64> {
+    if ["infinite", "unlimited"].iter().any(|none| text.eq_ignore_ascii_case(none)) {
+        return Some(f64::INFINITY);
+    }
+    let number = |part: &str| -> Option<f64> {
+        let is_number = !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+        is_number.then(|| part.parse().ok()).flatten()
+    };
+    let (days, clock) = match text.split_once('-') {
+        Some((days, clock)) => (Some(number(days)?), clock),
+        None => (None, text),
+    };
+    let parts: Vec<f64> = clock.split(':').map(number).collect::<Option<_>>()?;
+    let first = if days.is_some() || parts.len() == 3 { 60.0 } else { 1.0 };
+    let weights = [first, first / 60.0, first / 3600.0];
+    let sum: f64 = parts.iter().zip(weights).map(|(part, weight)| part * weight).sum();
+    (parts.len() <= 3).then_some(days.unwrap_or(0.0) * 1440.0 + sum)
 }
 
 /// Refuses an index that Slurm does not take before anything is submitted, where Slurm can be asked.
@@ -347,10 +368,26 @@ mod tests {
             Slurm { time: text(""), ..fine.clone() },
             Slurm { time: text("soon"), ..fine.clone() },
             Slurm { time: text("1:2:3:4"), ..fine.clone() },
+            Slurm { time: text("2"), ..fine.clone() },
             Slurm { partition: text("a\n#SBATCH --uid=0"), ..fine.clone() },
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_time_is_read_as_slurm_reads_it() {
+        for (text, expected) in [
+            ("90", 90.0),
+            ("90:30", 90.5),
+            ("1:30:00", 90.0),
+            ("2-12", 3600.0),
+            ("1-0:30", 1470.0),
+            ("0-1:2:30", 62.5),
+        ] {
+            assert_eq!(minutes(text), Some(expected), "{text}");
+        }
+        assert_eq!(["", "1:", "-1", "1h", "1:2:3:4"].map(minutes), [None; 5]);
     }
 
     #[test]
