@@ -12,7 +12,7 @@ pub struct Interrupted;
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str(
-            "interrupted; everything is saved, run the same command again to go on from here",
+            "interrupted; what was finished is kept, run the same command again to go on from here",
         )
     }
 }

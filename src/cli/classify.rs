@@ -69,7 +69,8 @@ pub struct ClassifyArgs {
     /// Classify image after image on one thread, for the latency of each; else in batches
     #[arg(long)]
     one_by_one: bool,
-    /// Arithmetic of the network; auto takes bf16 on AMD processors that have it, else fp32
+    /// Arithmetic of the network; auto takes bf16 on AMD processors that have it, else fp32. A
+    /// --guarantee is of fp32
     #[arg(long, value_enum, default_value_t = Arithmetic::Auto)]
     precision: Arithmetic,
     /// Threads; 0 = all cores

@@ -28,7 +28,8 @@ macro_rules! entry {
             /// Names of networks of this file whose predictions are averaged, in ascending cost.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub ensemble: Option<Vec<String>>,
-            /// Names of networks of this file whose curves are joined, each where it is best on the hold-out.
+            /// Names of networks of this file whose curves are joined, each where it is best on the hold-out. In
+            /// budgeted-batch all have one exit or all have several.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub joined: Option<Vec<String>>,
             /// In a figure by position: stands for one network with an intermediate classifier at each of
@@ -37,7 +38,7 @@ macro_rules! entry {
             pub positions: Option<Vec<usize>>,
             /// How exits are combined before one is believed, in anytime and budgeted-batch: single, mean,
             /// mie, product, caching or geometric; several = a curve each. Default: single and mean for
-            /// msdnet in anytime, else single.
+            /// msdnet in anytime, else single. An ensemble has none: it combines its members.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub combine: Option<Combines>,
             /// In budgeted-batch: whether the curve without dynamic evaluation is drawn as well. Default:

@@ -13,7 +13,8 @@ use super::training::Training;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budgeted {
-    /// Exit ratios a of max-softmax, margin and entropy; empty = the usual range.
+    /// Exit ratios a of max-softmax, margin and entropy, above 0; their limits, 0 and infinity, are swept
+    /// as well. Empty = the usual range.
     #[serde(default)]
     pub ratios: Vec<f64>,
     /// Target accuracies of target-accuracy, 0 to 1; empty = the usual range.

@@ -78,8 +78,8 @@ impl Sheet {
                 pictures.push(Placed { picture: &tile.picture, at: (x, y), size: PICTURE });
                 for (k, line) in tile.lines.iter().enumerate() {
                     let at = (x + PICTURE / 2.0, y + PICTURE + 6.0 + k as f64 * LINE);
-                    let size = fitting(line, COLUMN - 8.0)?;
-                    marks.push(text(line, at, size, Across::Middle));
+                    let (line, size) = fitting(line, COLUMN - 8.0)?;
+                    marks.push(text(&line, at, size, Across::Middle));
                 }
             }
             let lines = row.tiles.iter().map(|t| t.lines.len()).max().unwrap_or(0);
@@ -90,10 +90,25 @@ impl Sheet {
     }
 }
 
-/// A long name is written smaller.
-fn fitting(line: &str, room: f64) -> Result<f64> {
-    Ok((LETTER * room / text_width(line, LETTER)?.max(1.0)).clamp(5.0, LETTER))
+/// A long name is written smaller, and one that would be too small to read is cut.
+fn fitting(line: &str, room: f64) -> Result<(String, f64)> {
+    let width = text_width(line, LETTER)?.max(1.0);
+    let size = (LETTER * room / width).min(LETTER);
+    if size >= SMALLEST {
+        return Ok((line.to_string(), size));
+    }
+    let mut begin: String = line.to_string();
+    while begin.pop().is_some() {
+        let cut = format!("{}\u{2026}", begin.trim_end());
+        if text_width(&cut, SMALLEST)? <= room {
+            return Ok((cut, SMALLEST));
+        }
+    }
+    Ok((String::new(), SMALLEST))
 }
+
+/// Height in pixels of the smallest letters.
+const SMALLEST: f64 = 6.0;
 
 fn frame((x, y): (f64, f64)) -> Mark {
     let (a, b) = (3.0, PICTURE + 3.0);
@@ -107,6 +122,15 @@ fn text(words: &str, at: (f64, f64), size: f64, across: Across) -> Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_would_be_too_small_to_read_is_cut() {
+        let room = COLUMN - 8.0;
+        assert_eq!(fitting("cat", room).unwrap(), ("cat".to_owned(), LETTER));
+        let (line, size) = fitting(&("W".repeat(40) + &"i".repeat(160)), room).unwrap();
+        assert!(line.starts_with("WWW") && line.ends_with('\u{2026}'), "{line}");
+        assert!(size >= SMALLEST && text_width(&line, size).unwrap() <= room, "{line}");
+    }
 
     #[test]
     fn a_sheet_is_as_high_as_its_rows_and_shows_each_picture() {

@@ -16,6 +16,7 @@ use crate::eval::policy::Rule;
 use crate::nn::Precision;
 use crate::predict::{Verdict, early_exit, early_exit_one};
 use crate::runs::{DataSets, Known, Settings};
+use crate::stop;
 
 /// A picture as the network sees it, and whether it was turned.
 type Read = (Vec<f32>, bool);
@@ -89,6 +90,7 @@ impl Classifier {
 
     /// Reads a picture and classifies it, by itself.
     pub fn classify(&self, path: &Path) -> Result<Classified> {
+        stop::check()?;
         let (pixels, turned) = picture::read(path, &self.facts)?;
         let image = self.normalisation.apply(&pixels);
         let start = Instant::now();
@@ -125,6 +127,7 @@ impl Classifier {
                 }
             });
             for (batch, images) in receive {
+                stop::check()?;
                 self.classify_batch(batch, images, threads, tell)?;
             }
             Ok(())

@@ -136,13 +136,12 @@ impl RunFolder {
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock { _file: file })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
-            // Some file systems have no locks; two processes cannot be kept apart there.
-            Err(fs::TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-                Ok(Some(Lock { _file: file }))
-            }
-            Err(fs::TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", path.display()))
-            }
+            Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| {
+                format!(
+                    "cannot lock {}, so two processes could write one run; give --runs a folder on a file system with locks",
+                    path.display()
+                )
+            }),
         }
     }
 

@@ -70,6 +70,9 @@ impl Known {
             drop(self.folder.keep_failure(&format!("{whose}{}", plain(&text))));
             resume_unwind(panic)
         });
+        if result.as_ref().is_err_and(|error| error.is::<Interrupted>()) {
+            return Ok(Outcome::Interrupted);
+        }
         let result = result.with_context(|| format!("{name}, seed {}", self.run.seed));
         match &result {
             Ok(_) => self.folder.forget_failure(),
@@ -208,11 +211,13 @@ fn finish(
         let step = match next_step(trainer) {
             Ok(Some(step)) => step,
             Ok(None) => break,
-            Err(error) if error.is::<Interrupted>() => {
-                save(trainer, folder)?;
-                return Ok(Outcome::Interrupted);
+            Err(error) => {
+                // While the hold-out was measured: the steps before it are kept.
+                if error.is::<Interrupted>() {
+                    save(trainer, folder)?;
+                }
+                return Err(error);
             }
-            Err(error) => return Err(error),
         };
         images += step.images;
         // A GPU waits for whoever reads a loss; where all is quiet nobody does.
@@ -229,7 +234,10 @@ fn finish(
             write_log(folder, trainer.progress())?;
             let seconds = epoch.elapsed().as_secs_f64();
             let speed = images as f64 / seconds;
-            runfiles::append_timing(&folder.timing_csv(), row.epoch, speed, seconds)?;
+            // Of an epoch that was stopped before its evaluation no step is timed.
+            if images > 0 {
+                runfiles::append_timing(&folder.timing_csv(), row.epoch, speed, seconds)?;
+            }
             watch(Event::Epoch { row: row.clone(), images_per_second: speed });
             (epoch, images) = (Instant::now(), 0);
         }

@@ -16,6 +16,7 @@ use crate::eval::paper;
 use crate::experiment::{Experiment, Member, paper_curves_csv, published};
 use crate::figures::PaperCurve;
 use crate::runs::{Settings, watch_signals};
+use crate::stop;
 
 /// What a figure command was asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,8 +63,13 @@ pub fn make_figure(
     watch_signals()?;
     let study = Study::new(name, experiment, settings)?;
     if ask.plan {
-        let json = || format!("{:#}\n", plan_json(&study));
-        return Ok(if ask.json { json() } else { describe_plan(&study) });
+        let told = match ask.json {
+            true => format!("{:#}\n", plan_json(&study)),
+            false => describe_plan(&study),
+        };
+        // Of a run whose images were not read to the end nothing is known.
+        stop::check()?;
+        return Ok(told);
     }
     let outputs = Outputs::new(&study, origin)?;
     // Read before hours of training: a test part that cannot serve is told now.

@@ -40,7 +40,7 @@ pub struct Status {
 
 /// The state of every run of a manifest at `path`, which leads to its Slurm job.
 pub fn status_of(lines: &[Line], path: &str, data_sets: &DataSets) -> Vec<Status> {
-    let queue = queue_of(path);
+    let queue = queue_of(path, lines);
     let told = |line: &Line| {
         let known = Known::of(&line.run, &data_sets.settings.places);
         let mut status = one(line.index, &known, Some(line.seconds), data_sets);

@@ -249,6 +249,14 @@ fn a_manifest_beyond_slurms_largest_array_is_refused_with_its_name_and_value() {
     assert!(!at.join("submitted").exists());
     assert!(submit("0").status.success());
     assert_eq!(fs::read_to_string(at.join("submitted")).unwrap().lines().count(), 2);
+    // The tasks keep the manifest that was submitted, whatever is written in its place.
+    let scripts = at.join("m.jsonl.slurm");
+    let copies = fs::read_dir(&scripts).unwrap().map(|file| file.unwrap().path());
+    let copy =
+        copies.into_iter().find(|path| path.extension().is_some_and(|e| e == "jsonl")).unwrap();
+    assert_eq!(fs::read(&copy).unwrap(), fs::read(at.join("m.jsonl")).unwrap());
+    let array = fs::read_to_string(scripts.join("array.sh")).unwrap();
+    assert!(array.contains(copy.file_name().unwrap().to_str().unwrap()), "{array}");
 
     // What is in the queue is not submitted again.
     let with_queue = |queue: &str| {
@@ -265,6 +273,9 @@ fn a_manifest_beyond_slurms_largest_array_is_refused_with_its_name_and_value() {
         text(&some.stderr)
     );
     assert!(text(&some.stdout).contains("--array=1"), "{}", text(&some.stdout));
+    assert!(bash(at, "\"$REPRO\" sweep plan smoke --seeds 1 >m.jsonl").status.success());
+    let other = with_queue("0|RUNNING|None");
+    assert!(text(&other.stdout).contains("--array=0-2"), "{}", text(&other.stdout));
 }
 
 #[test]

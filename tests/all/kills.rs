@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::mutate::{below, generator};
-use super::session::{assert_same, complaint, finish, lasting, run_folder, tiny, uninterrupted};
+use super::session::{
+    assert_same, complaint, finish, folder_with, lasting, program, run_folder, succeed, tiny,
+    uninterrupted, words,
+};
 
 fn temporaries(folder: &Path) -> usize {
     let Ok(entries) = fs::read_dir(folder) else {
@@ -131,6 +134,38 @@ fn wait_for_training(folder: &Path, child: &mut Child) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+#[test]
+fn predictions_that_are_told_to_stop_are_not_made_to_their_end() {
+    let folder = folder_with("wide.yaml", WIDE);
+    let at = folder.path();
+    fs::write(at.join("m.jsonl"), succeed(at, &words("sweep plan wide.yaml"))).unwrap();
+    succeed(at, &words("sweep run --manifest m.jsonl --only-train --device cpu -q"));
+    let run = run_folder(at).unwrap();
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let predict = ["predict", name, "--split", "test", "--threads", "1", "--device", "cpu"];
+    let mut child = program(at).args(predict).stdout(Stdio::null()).spawn().unwrap();
+    let is_predicting = || repro::results::RunFolder::at(&run).is_locked();
+    while !is_predicting() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    assert!(!run.join("predictions-test.parquet").exists());
+}
+
+/// A network that needs seconds for the test images, and hardly one for its training.
+const WIDE: &str = "\
+figure: anytime
+dataset: synthetic
+validation: 2
+training_images: 4
+seeds: [0]
+training: { epochs: 1, batch_size: 4 }
+networks:
+  - name: Wide
+    resnet: { blocks_per_stage: 2, channels: 64 }
+";
 
 #[test]
 fn a_training_that_is_told_to_stop_says_it_can_go_on_and_ends_with_the_same_bytes() {

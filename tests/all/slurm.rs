@@ -97,7 +97,10 @@ fn slurm_trains_a_manifest_through_requeued_tasks_and_draws_what_two_workers_dra
     let submit = ["sweep", "slurm", "m.jsonl", "--parallel", "2"];
     let told = node.ask(folder, repro, &submit);
     assert!(told.contains("12 tasks"), "{told}");
-    let jobs = fs::read_to_string(folder.join("m.jsonl.slurm/jobs.json")).unwrap();
+    let mut files =
+        fs::read_dir(folder.join("m.jsonl.slurm")).unwrap().map(|file| file.unwrap().path());
+    let jobs = files.find(|path| path.extension().is_some_and(|e| e == "json")).unwrap();
+    let jobs = fs::read_to_string(jobs).unwrap();
     let jobs: Value = serde_json::from_str(&jobs).unwrap();
     let array = jobs["array"].as_str().unwrap();
     let collect = jobs["collect"].as_str().unwrap();

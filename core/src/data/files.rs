@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use image::RgbImage;
 use rayon::iter::Either;
 use rayon::prelude::*;
@@ -45,6 +45,8 @@ pub struct Broken {
     pub path: PathBuf,
     /// What is wrong with it, for people; names the file.
     pub reason: String,
+    /// Whether the disk or the network failed, which says nothing of the image.
+    is_of_the_disk: bool,
 }
 
 /// The image files of a split.
@@ -102,11 +104,15 @@ impl Files {
     /// The same without the images that cannot be read, and those. Every file is read.
     ///
     /// # Errors
-    /// A missing folder, or a class without a readable image: named.
+    /// A missing folder, a class without a readable image, or a file that the disk did not give: named.
     pub fn open_whole(folder: &Path, split: Split) -> Result<(Files, Vec<Broken>)> {
         let listing = list(folder, split)?;
         let names = listing.names.clone();
         let (files, broken) = Files::read(listing, &|_, _| ())?;
+        if let Some(lost) = broken.iter().find(|broken| broken.is_of_the_disk) {
+            // Another time it may be read, and the data would be others.
+            bail!("{}; mend the disk or the network, or delete such files", lost.reason);
+        }
         let labels = Vec::<i64>::try_from(&files.labels)?;
         for (class, name) in names.iter().enumerate() {
             ensure!(
@@ -123,7 +129,7 @@ impl Files {
     /// may be left without an image.
     ///
     /// # Errors
-    /// When LibTorch or the disk fails, or the process is asked to stop.
+    /// When LibTorch fails or the process is asked to stop.
     pub(super) fn read(listing: Listing, on_read: OnRead) -> Result<(Files, Vec<Broken>)> {
         let (count, done) = (listing.files.len(), AtomicUsize::new(0));
         let look = |file: (PathBuf, usize)| {
@@ -132,11 +138,11 @@ impl Files {
             on_read(done.fetch_add(1, Ordering::Relaxed) + 1, count);
             match found {
                 Ok(_) => Ok(Either::Left(file)),
-                // It says nothing of the image: another time it may be read.
-                Err(error) if is_of_the_disk(&error) => Err(error),
-                Err(error) => {
-                    Ok(Either::Right(Broken { path: file.0, reason: format!("{error:#}") }))
-                }
+                Err(error) => Ok(Either::Right(Broken {
+                    path: file.0,
+                    reason: format!("{error:#}"),
+                    is_of_the_disk: is_of_the_disk(&error),
+                })),
             }
         };
         let found: Result<Vec<_>> = listing.files.into_par_iter().map(look).collect();
@@ -233,11 +239,11 @@ impl Files {
 }
 
 /// Whether the system failed to read a file, as with a disk or a server that is gone or too many open
-/// files: EIO, ENOMEM, ENFILE, EMFILE, ESTALE.
+/// files: EIO, ENOMEM, ENFILE, EMFILE, ENOTCONN, ETIMEDOUT, ESTALE.
 fn is_of_the_disk(error: &anyhow::Error) -> bool {
     let own = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
     let number = own.and_then(std::io::Error::raw_os_error);
-    cfg!(target_os = "linux") && matches!(number, Some(5 | 12 | 23 | 24 | 116))
+    cfg!(target_os = "linux") && matches!(number, Some(5 | 12 | 23 | 24 | 107 | 110 | 116))
 }
 
 impl Shared {

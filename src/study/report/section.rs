@@ -147,10 +147,10 @@ fn curve_table(page: &mut String, figure: &Shown) -> Result<()> {
         let name = if is_joined { format!("{curve}: {network}") } else { curve.to_string() };
         means.push([cell(&name), format!("{:.1} %", 100.0 * mean), best.len().to_string()]);
     }
-    page.push_str(&table(
-        "curve | its highest point on the test images, mean over seeds | seeds",
-        means,
-    ));
+    let rule = if figure.curves.has("policy") { " by the paper's rule" } else { "" };
+    let head =
+        format!("curve | its highest point{rule} on the test images, mean over seeds | seeds");
+    page.push_str(&table(&head, means));
     page.push_str(
         "\nOf a curve with several points the highest is chosen on the test images, so it is somewhat high.\n\n",
     );

@@ -1,10 +1,29 @@
 //! Whether there is memory to spare.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Whether a quarter of the memory can still be had: of the machine's, and of what the group of this process may
 /// have, as in a container or a Slurm job. True where the system does not say.
 pub fn is_spare() -> bool {
+    static LAST: Mutex<Option<(Instant, bool)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    // It is asked for every image.
+    match *last {
+        Some((when, spare)) if when.elapsed() < FRESH => spare,
+        _ => {
+            let spare = is_spare_now();
+            *last = Some((Instant::now(), spare));
+            spare
+        }
+    }
+}
+
+/// How long an answer holds.
+const FRESH: Duration = Duration::from_millis(50);
+
+fn is_spare_now() -> bool {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let machine = read("/proc/meminfo").and_then(|text| share(&text));
     let group = read("/proc/self/cgroup")
