@@ -123,9 +123,9 @@ pub fn append_timing(path: &Path, epoch: u32, images_per_second: f64, seconds: f
 pub struct Timing {
     /// Epoch, from 1.
     pub epoch: u32,
-    /// Training images a second.
+    /// Training images a second; 0 where a resumed training had only the evaluation left to do.
     pub images_per_second: f64,
-    /// Seconds.
+    /// Seconds since the epoch, or the call that resumed it, began.
     pub seconds: f64,
 }
 

@@ -234,10 +234,7 @@ fn finish(
             write_log(folder, trainer.progress())?;
             let seconds = epoch.elapsed().as_secs_f64();
             let speed = images as f64 / seconds;
-            // Of an epoch that was stopped before its evaluation no step is timed.
-            if images > 0 {
-                runfiles::append_timing(&folder.timing_csv(), row.epoch, speed, seconds)?;
-            }
+            runfiles::append_timing(&folder.timing_csv(), row.epoch, speed, seconds)?;
             watch(Event::Epoch { row: row.clone(), images_per_second: speed });
             (epoch, images) = (Instant::now(), 0);
         }

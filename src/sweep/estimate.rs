@@ -21,11 +21,12 @@ impl Speed {
         let mut speeds = Vec::new();
         for line in lines {
             let clock = timings(&clock_of(line, settings));
-            speeds.extend(clock.iter().map(|t| t.images_per_second * line.multiply_adds as f64));
+            // Of an epoch that was stopped before its evaluation the clock has that alone: no images.
+            let steps = clock.iter().filter(|time| time.images_per_second > 0.0);
+            speeds.extend(steps.map(|time| time.images_per_second * line.multiply_adds as f64));
         }
         speeds.sort_by(f64::total_cmp);
-        let median = speeds.get(speeds.len() / 2).copied();
-        Speed(median.filter(|s| *s > 0.0).unwrap_or(STATED))
+        Speed(speeds.get(speeds.len() / 2).copied().unwrap_or(STATED))
     }
 
     /// Seconds of a run on a data set with `images` training images, hold-out included; of a finished
