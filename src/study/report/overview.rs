@@ -112,13 +112,14 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
             page,
             "![Every claim's effect in units of the paper's, with its 95 % interval](claims.svg)\n\n\
              The picture shows effects in units of the paper's: 0 is none, 1 the paper's, -1 as large the other way. Where \
-             the paper's effect is smaller in size than the margin, or it has no number, the unit is twice the margin. What lies beyond the \
+             the paper's effect is smaller in size than the margin, or it has no number, the unit is twice the margin. So a gain where \
+             a harm is judged lies on the right if the paper's is a gain beyond the margin, and else on the left. What lies beyond the \
              axis stands at its edge, with its number. `ln` is a difference of logarithms of \
              accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once. A figure \
              that stands beside another, trained for longer or otherwise, never decides it; of the others the one with the most seeds does \
              (three are enough), and of those the one with the longest training. A line that joins \
              several networks is judged at the seeds for which all of them are trained. A mean over budgets is over those \
-             that both of our curves cover, the paper's over those that both of its curves cover; the notes below each figure \
+             that both of our curves cover (of several networks: to the end of the longest), the paper's over those that both of its curves cover; the notes below each figure \
              have our range, and what the paper's curves give over it, as far as they reach.\n\n\
              A direction holds where the interval lies above 0 and fails where it lies below. Harmlessness holds where the \
              interval lies below the margin and fails where it lies above; its number is the harm, so below 0 it is a gain. Equality holds where the 90 % interval lies \

@@ -24,6 +24,7 @@ pub(super) fn write(page: &mut String, out: &Path, figures: &[Shown]) -> Result<
          did not stand there yet when a figure's runs began is exploratory for it. So is one that was made when runs of one side \
          had been seen, even if it stood there. `yes` is said of rule, margin and the \
          paper's number; the words may have changed since. The verdicts are those of the program that drew the figure last. \
+         A run is listed with the device on which it began, even if it was finished on another. \
          Hours count wherever a run went on; of an interrupted epoch only the last part. \
          Where several devices trained, device, seed and network change together, so their effects cannot be told apart.\n"
     )?;
