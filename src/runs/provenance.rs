@@ -6,9 +6,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::results::began::Began;
 
-/// The largest of a rate that `runs` measured; none where there are no runs.
-pub fn best(runs: &[Began], rate: impl Fn(&Began) -> f64) -> Option<f64> {
-    runs.iter().map(rate).max_by(f64::total_cmp)
+/// The largest of the rates that runs measured; none where there are no runs.
+pub fn best(rates: impl Iterator<Item = f64>) -> Option<f64> {
+    rates.max_by(f64::total_cmp)
 }
 
 /// Whether some run began from source with changes; none where that is not known of all.

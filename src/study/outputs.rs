@@ -159,7 +159,8 @@ fn began_of(study: &Study) -> Vec<Began> {
     begun(study).into_iter().map(|run| run.began).collect()
 }
 
-/// How many runs, of which seeds, began on each device, and the seconds that they took.
+/// How many runs, of which seeds, began on each device, its highest rates of matrix products, and the
+/// seconds that the runs took.
 fn by_device(study: &Study) -> Vec<serde_json::Value> {
     let runs = begun(study);
     let place = |run: &Begun| (run.began.device.clone(), run.began.processor.name.clone());
@@ -172,6 +173,8 @@ fn by_device(study: &Study) -> Vec<serde_json::Value> {
         let seconds: f64 = own.iter().map(|run| run.seconds).sum();
         json!({
             "device": device, "processor": processor, "runs": own.len(), "seeds": seeds,
+            "matmul_fp32": provenance::best(own.iter().map(|run| run.began.matmul_fp32)),
+            "matmul_bf16": provenance::best(own.iter().map(|run| run.began.matmul_bf16)),
             "training_seconds": seconds,
         })
     };
@@ -207,8 +210,8 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         "device": unique(runs.iter().map(|began| &began.device)),
         "runs_by_device": by_device(study),
         "processor": unique(runs.iter().map(|began| &began.processor)),
-        "matmul_fp32": provenance::best(&runs, |began| began.matmul_fp32),
-        "matmul_bf16": provenance::best(&runs, |began| began.matmul_bf16),
+        "matmul_fp32": provenance::best(runs.iter().map(|began| began.matmul_fp32)),
+        "matmul_bf16": provenance::best(runs.iter().map(|began| began.matmul_bf16)),
         "precision": study.experiment.training.precision,
         "cores": cores(),
         "threads": unique(runs.iter().map(|began| began.threads)),

@@ -72,6 +72,7 @@ fn a_training_that_is_gone_on_with_keeps_its_threads() {
     }
     for key in ["matmul_fp32", "matmul_bf16"] {
         assert!(json[key].as_f64().unwrap() > 0.0, "{key}");
+        assert_eq!(json["runs_by_device"][0][key], json[key], "{key}");
     }
 }
 
