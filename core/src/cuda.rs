@@ -155,7 +155,7 @@ pub fn plain(text: &str) -> String {
         ["Exception raised from", "\nframe #", "\nSearch for `cuda", "\nCUDA kernel errors might"];
     let end = ends.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
     let text = text[..end].trim_end();
-    if let Some(said) = out_of_memory(text) {
+    if let Some(said) = out_of_memory(text).or_else(|| refused_thread(text)) {
         return said;
     }
     match trouble(text) {
@@ -190,7 +190,20 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 /// the error of a call without a result, such as freeing memory, and tch finds it in the next call, which may be one
 /// that cannot return it.
 pub fn is_of_the_machine(text: &str) -> bool {
-    trouble(text).is_some() || out_of_memory(text).is_some()
+    trouble(text).is_some() || out_of_memory(text).is_some() || refused_thread(text).is_some()
+}
+
+/// The panic of a thread that the system refuses, in plain words.
+fn refused_thread(text: &str) -> Option<String> {
+    let ours = ["failed to spawn thread", "ThreadPoolBuildError"];
+    ours.iter().any(|own| text.contains(own)).then(|| refused("another thread").to_string())
+}
+
+/// The error of threads that the system refuses, with the way out.
+pub fn refused(what: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "the system refuses {what}: `ulimit -u`, a container or a job limits them; fewer --threads or --workers need fewer"
+    )
 }
 
 const SMALLER: &str = "a smaller batch, a smaller network or fewer --workers need less memory";
@@ -243,6 +256,14 @@ mod tests {
         let text = panic_text(&escaped);
         assert!(is_of_the_machine(&text) && !is_of_the_machine("index out of range"), "{text}");
         assert_eq!(plain(&text).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_thread_that_is_refused_is_the_machines_fault() {
+        let panic = "failed to spawn thread: Os { code: 11, kind: WouldBlock, message: \"Resource temporarily\" }";
+        assert!(is_of_the_machine(panic));
+        assert!(plain(panic).starts_with("the system refuses another thread: `ulimit -u`"));
+        assert_eq!(plain(&plain(panic)), plain(panic));
     }
 
     #[test]

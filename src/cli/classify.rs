@@ -150,7 +150,7 @@ pub fn run(args: &ClassifyArgs) -> Result<()> {
         "--one-by-one has one thread; leave --threads out"
     );
     let settings = Settings {
-        threads: set_threads(args.threads),
+        threads: set_threads(args.threads)?,
         quiet: args.quiet,
         skip_broken: args.skip_broken,
         ..Settings::on_one_core(args.folders.places(PathBuf::new()))

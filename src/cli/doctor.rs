@@ -42,7 +42,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
         Some(golden) => {
             let numerics = args.gpu.numerics();
             numerics.set();
-            set_threads(0);
+            set_threads(0)?;
             examine_numbers(parse_device(&args.device)?, numerics, golden)?
         }
         None => examine(&args.folders.places(&args.out)),

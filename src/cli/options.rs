@@ -94,7 +94,7 @@ impl Compute {
         Ok(Settings {
             places,
             device,
-            threads: set_threads(threads),
+            threads: set_threads(threads)?,
             threads_asked: self.threads.is_some(),
             workers,
             workers_asked: asked,
@@ -109,7 +109,7 @@ impl Compute {
     /// Settings of a command that looks at what is trained.
     pub fn looking(&self, places: Places) -> Result<Settings> {
         let settings = self.settings(places, Some(1))?;
-        Ok(Settings { threads: set_threads(self.threads.unwrap_or(0)), ..settings })
+        Ok(Settings { threads: set_threads(self.threads.unwrap_or(0))?, ..settings })
     }
 }
 

@@ -178,12 +178,12 @@ pub fn run(args: &SweepArgs) -> Result<()> {
 }
 
 /// Settings of a command that only looks.
-fn looking(folders: &Folders) -> Settings {
-    Settings {
-        threads: set_threads(1),
+fn looking(folders: &Folders) -> Result<Settings> {
+    Ok(Settings {
+        threads: set_threads(1)?,
         quiet: false,
         ..Settings::on_one_core(folders.places("results"))
-    }
+    })
 }
 
 fn plan(args: &PlanArgs) -> Result<()> {
@@ -191,7 +191,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
     if let Some(seeds) = &args.seeds {
         changes.push(format!("seeds={:?}", seeds.0));
     }
-    let settings = looking(&args.folders);
+    let settings = looking(&args.folders)?;
     let lines = manifest(&args.experiments, &changes, &settings)?;
     print(manifest_text(&lines)?);
     Ok(())
@@ -232,7 +232,7 @@ fn train(args: &RunArgs) -> Result<()> {
 }
 
 fn status(args: &StatusArgs) -> Result<()> {
-    let settings = looking(&args.folders);
+    let settings = looking(&args.folders)?;
     let data_sets = DataSets::new(&settings);
     let manifest = args.manifest.as_deref();
     let lines = manifest.map(read_manifest).transpose()?;
@@ -319,7 +319,7 @@ fn experiments_of(lines: &[Line]) -> Result<(Vec<String>, Vec<String>)> {
 }
 
 fn slurm(args: &SlurmArgs) -> Result<()> {
-    let settings = looking(&args.folders);
+    let settings = looking(&args.folders)?;
     let path = args.manifest.display().to_string();
     ensure!(path != "-", "Slurm's nodes read the manifest; give a file");
     let lines = read_manifest(&path)?;

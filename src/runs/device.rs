@@ -1,7 +1,12 @@
 //! Where and on how many threads to compute.
 
+use std::sync::Mutex;
+use std::thread::Builder;
+
 use anyhow::{Context, Result, ensure};
 use tch::{Cuda, Device};
+
+use crate::cuda::refused;
 
 /// `auto`, `cpu`, `cuda` or `cuda:N`.
 ///
@@ -39,10 +44,30 @@ pub fn device_name(name: &str) -> Result<String> {
 }
 
 /// Sets LibTorch's threads: `threads`, or all cores for 0. Returns what was set.
-pub fn set_threads(threads: usize) -> usize {
+///
+/// # Errors
+/// When the system refuses so many: LibTorch would then hang or end the process.
+pub fn set_threads(threads: usize) -> Result<usize> {
     let threads = if threads == 0 { cores() } else { threads };
+    // LibTorch has two pools, and the decoders have one. A command has a thread or two of its own.
+    let count = 3 * (threads - 1) + 1;
+    try_threads(count).map_err(|error| refused(&format!("{count} more threads ({error})")))?;
     tch::set_num_threads(threads as i32);
-    threads
+    Ok(threads)
+}
+
+/// Has `count` threads at once, for an instant.
+fn try_threads(count: usize) -> std::io::Result<()> {
+    let gate = Mutex::new(());
+    let shut = gate.lock();
+    std::thread::scope(|scope| {
+        let begun = (0..count).try_for_each(|_| {
+            let builder = Builder::new().stack_size(64 << 10);
+            builder.spawn_scoped(scope, || drop(gate.lock())).map(drop)
+        });
+        drop(shut);
+        begun
+    })
 }
 
 /// Decodes images on `threads` threads; otherwise on all cores.
