@@ -32,50 +32,63 @@ fn drawn(network: &Network) -> BTreeMap<String, Vec<f32>> {
     found
 }
 
-/// Two networks that differ in an exit, and the place that the second alone has.
-const PAIRS: [[&str; 3]; 8] = [
+/// Two networks that differ in an exit, the place that the second alone has, and that of the last classifier.
+const PAIRS: [[&str; 4]; 8] = [
     [
         "msdnet: { channels: 4, growth: 4, scale_growth: [1, 2], bottleneck: [1, 2], exits: [6] }",
         "msdnet: { channels: 4, growth: 4, scale_growth: [1, 2], bottleneck: [1, 2], exits: [2, 6] }",
         "classifier after 2",
+        "classifier after 6",
     ],
     [
         "msdnet: { channels: 4, growth: 4, scale_growth: [1, 2], bottleneck: [1, 2], exits: [5, 6], multi_scale: false }",
         "msdnet: { channels: 4, growth: 4, scale_growth: [1, 2], bottleneck: [1, 2], exits: [3, 5, 6], multi_scale: false }",
         "classifier after 3",
+        "classifier after 6",
     ],
     [
         "resnet: { blocks_per_stage: 2, channels: 4 }",
         "resnet: { blocks_per_stage: 2, channels: 4, exits_after: [3] }",
         "classifier after 3",
+        "classifier after 6",
     ],
     [
         "resnet: { blocks_per_stage: 2, channels: 4, classifier: convolutional, exits_after: [5] }",
         "resnet: { blocks_per_stage: 2, channels: 4, classifier: convolutional, exits_after: [1, 5] }",
         "classifier after 1",
+        "classifier after 6",
     ],
     [
         "densenet: { layers_per_block: 2, growth: 4, bottleneck: true, compression: 0.5 }",
         "densenet: { layers_per_block: 2, growth: 4, bottleneck: true, compression: 0.5, exits_after: [4] }",
         "classifier after 4",
+        "classifier after 6",
     ],
     [
         "mobilenet: { width: 0.125, stem: cifar }",
         "mobilenet: { width: 0.125, stem: cifar, exits_after: [5] }",
         "exits.5",
+        "linear",
     ],
     [
         "mobilenet_v2: { width: 0.125, stem: cifar, exits_after: [9] }",
         "mobilenet_v2: { width: 0.125, stem: cifar, exits_after: [3, 9] }",
         "exits.3",
+        "classifier.1",
     ],
-    ["squeezenet: { form: cifar }", "squeezenet: { form: cifar, exits_after: [4] }", "exits.4"],
+    [
+        "squeezenet: { form: cifar }",
+        "squeezenet: { form: cifar, exits_after: [4] }",
+        "exits.4",
+        "conv10",
+    ],
 ];
 
 #[test]
 fn networks_that_differ_in_an_exit_begin_with_equal_weights_elsewhere() {
-    for [without, with, only] in PAIRS {
+    for [without, with, only, last] in PAIRS {
         let (fewer, mut more) = (drawn(&network(without)), drawn(&network(with)));
+        assert!(fewer.keys().any(|place| place.starts_with(last)), "{without}");
         let count = more.len();
         more.retain(|place, _| !place.starts_with(only));
         assert!(more.len() < count, "{with}");
@@ -85,7 +98,7 @@ fn networks_that_differ_in_an_exit_begin_with_equal_weights_elsewhere() {
 
 #[test]
 fn every_weight_has_a_random_stream_of_its_own() {
-    for [_, text, _] in PAIRS {
+    for [_, text, ..] in PAIRS {
         let all = drawn(&network(text));
         // The first two of a stream, whatever they are scaled by.
         let mut starts: Vec<i64> =
