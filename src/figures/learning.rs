@@ -5,34 +5,41 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use super::chart::ink::FAMILIES;
+pub use super::chart::ink::FAMILIES;
 use super::chart::{self, Axis, Chart, Line, Markers, Point, Style, Unit};
 use crate::data::plural;
 use crate::eval::named::unique;
 use crate::results::tables;
 
-/// Draws the `learning.csv` of several figures: a panel a family, a thin line a run, and the mean of
-/// the runs of one network and of as many epochs; in Fig. 3 the networks of a curve are one whatever
-/// their position. Each table has words that tell its networks from those of the others. A run that
-/// several figures share is drawn once. Writes nothing where no run has a hold-out, and returns whether there
-/// was something to draw.
+/// The `learning.csv` of a figure.
+pub struct Table {
+    pub path: PathBuf,
+    /// Words that tell its networks from those of the other tables.
+    pub apart: String,
+    /// Names of its networks and curves, each with its family, which has a panel. Those that it lacks
+    /// share one.
+    pub families: BTreeMap<String, &'static str>,
+}
+
+/// Draws the tables of several figures: a panel a family, a thin line a run, and the mean of the runs
+/// of one network and of as many epochs; in Fig. 3 the networks of a curve are one whatever their
+/// position. A network that several figures share is drawn once. Writes nothing where no run has a hold-out,
+/// and returns whether there was something to draw.
 ///
 /// Columns read: network, seed, epoch, exit, accuracy.
 ///
 /// # Errors
 /// Names the CSV with the column or line that cannot be drawn, or the picture that could not be
 /// written.
-pub fn draw(tables: &[(PathBuf, String)], svg: &Path, png: &Path) -> Result<bool> {
+pub fn draw(tables: &[Table], svg: &Path, png: &Path) -> Result<bool> {
     let mut families: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
-    for (table, (path, apart)) in tables.iter().enumerate() {
-        for mut run in read(path)? {
-            let runs = families.entry(family(&run.network)).or_default();
-            run.label = format!("{}{apart}", name(&run.network));
-            run.table = table;
-            // Two tables may have the same run, by one name or two.
-            let is_it = |known: &Run| {
-                known.table != table && known.seed == run.seed && known.points == run.points
-            };
+    for (place, table) in tables.iter().enumerate() {
+        for mut run in read(&table.path)? {
+            let runs = families.entry(family(&run.network, table)).or_default();
+            run.label = format!("{}{}", name(&run.network), table.apart);
+            run.table = place;
+            let is_it =
+                |known: &Run| known.table != place && known.label == run.label && known.is_as(&run);
             if !runs.iter().any(is_it) {
                 runs.push(run);
             }
@@ -54,9 +61,10 @@ pub fn check(path: &Path) -> Result<()> {
     read(path).map(drop)
 }
 
-/// The family that a network's name begins with; the last place is for all others.
-fn family(network: &str) -> usize {
-    FAMILIES.iter().position(|name| network.starts_with(name)).unwrap_or(FAMILIES.len())
+/// The place of a network's family; the last is for all others.
+fn family(network: &str, table: &Table) -> usize {
+    let own = table.families.get(network).or_else(|| table.families.get(name(network)));
+    FAMILIES.iter().position(|family| Some(family) == own).unwrap_or(FAMILIES.len())
 }
 
 /// A network's name without `, copy N`: members of an ensemble that differ in their seed alone.
@@ -85,6 +93,13 @@ struct Run {
     table: usize,
     seed: String,
     points: Vec<(f64, f64)>,
+}
+
+impl Run {
+    /// Whether another table's run may be the same one.
+    fn is_as(&self, other: &Run) -> bool {
+        self.seed == other.seed && self.points == other.points
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<Run>> {
@@ -133,10 +148,15 @@ fn read(path: &Path) -> Result<Vec<Run>> {
 
 fn panel(place: usize, runs: Vec<Run>) -> Chart {
     let mut curves = Vec::new();
+    let mut drawn: Vec<Vec<&Run>> = Vec::new();
     let groups = unique(runs.iter().map(|run| (run.label.as_str(), run.points.len())));
     for (name, length) in groups {
         let is_own = |run: &&Run| run.label == name && run.points.len() == length;
         let own: Vec<&Run> = runs.iter().filter(is_own).collect();
+        // Two tables may have the same network by two names.
+        if drawn.iter().any(|known| is_same(known, &own)) {
+            continue;
+        }
         let label = format!("{name}, {}", plural(length, "epoch"));
         let line = |points: Vec<(f64, f64)>, style| {
             let points = points.into_iter().map(|(x, y)| Point::new(x, y)).collect();
@@ -148,6 +168,7 @@ fn panel(place: usize, runs: Vec<Run>) -> Chart {
             (own[0].points[epoch].0, sum / own.len() as f64)
         };
         curves.push(line((0..length).map(mean).collect(), Style::Ours));
+        drawn.push(own);
     }
     Chart {
         title: FAMILIES.get(place).unwrap_or(&"Others").to_string(),
@@ -158,16 +179,38 @@ fn panel(place: usize, runs: Vec<Run>) -> Chart {
     }
 }
 
+/// Whether two names have the same runs, all of them.
+fn is_same(one: &[&Run], other: &[&Run]) -> bool {
+    one.len() == other.len() && one.iter().all(|run| other.iter().any(|known| known.is_as(run)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn table(path: &Path, apart: &str) -> Table {
+        let families = [("ResNet", "ResNet"), ("MSDNet", "MSDNet"), ("Without all", "MSDNet")];
+        let families = families.map(|(name, family)| (name.to_string(), family)).into();
+        Table { path: path.to_path_buf(), apart: apart.to_string(), families }
+    }
+
+    /// The picture of several tables, each with its words.
+    fn picture(tables: &[(&str, &str)]) -> String {
+        let header = "network,seed,epoch,learning_rate,loss,exit,accuracy\n";
+        let written = |(rows, _): &(&str, &str)| tables::written(&format!("{header}{rows}"));
+        let written: Vec<_> = tables.iter().map(written).collect();
+        let given = written.iter().zip(tables).map(|((_, csv), (_, apart))| table(csv, apart));
+        let svg = written[0].0.path().join("l.svg");
+        assert!(draw(&given.collect::<Vec<_>>(), &svg, &svg.with_extension("png")).unwrap());
+        std::fs::read_to_string(svg).unwrap()
+    }
 
     fn drawn(rows: &str) -> (Result<bool>, String) {
         let header = "network,seed,epoch,learning_rate,loss,exit,accuracy\n";
         let (folder, csv) = tables::written(&format!("{header}{rows}"));
         let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
         // The same table twice: shared runs are drawn once.
-        let done = draw(&[(csv.clone(), String::new()), (csv, String::new())], &svg, &png);
+        let done = draw(&[table(&csv, ""), table(&csv, "")], &svg, &png);
         (done, std::fs::read_to_string(svg).unwrap_or_default())
     }
 
@@ -187,16 +230,28 @@ mod tests {
 
     #[test]
     fn runs_of_another_table_with_the_same_names_are_drawn_apart() {
-        let header = "network,seed,epoch,learning_rate,loss,exit,accuracy\n";
-        let (folder, main) = tables::written(&format!("{header}ResNet at 1,0,1,0.1,4,1,0.1\n"));
-        let (_other, other) = tables::written(&format!("{header}ResNet,0,1,0.1,4,1,0.2\n"));
-        let (svg, png) = (folder.path().join("l.svg"), folder.path().join("l.png"));
-        let tables = [(main, ", Fig. 3".to_owned()), (other, String::new())];
-        assert!(draw(&tables, &svg, &png).unwrap());
-        let svg = std::fs::read_to_string(svg).unwrap();
+        let (main, other) = ("ResNet at 1,0,1,0.1,4,1,0.1\n", "ResNet,0,1,0.1,4,1,0.2\n");
+        let svg = picture(&[(main, ", Fig. 3"), (other, "")]);
         for text in ["\nResNet, Fig. 3, 1 epoch\n", "\nResNet, 1 epoch\n"] {
             assert_eq!(svg.matches(text).count(), 1, "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_keeps_the_runs_that_it_shares_and_is_left_out_where_it_has_no_others() {
+        let control = "ResNet without,0,1,0.1,4,1,0.1\nResNet at 1,0,1,0.1,4,1,0.2\n";
+        let plain = "ResNet,0,1,0.1,4,1,0.1\n";
+        let svg = picture(&[(control, ", Fig. 3"), (plain, ""), (plain, ", again")]);
+        for (text, count) in [(", Fig. 3, 1 epoch", 1), (", 1 epoch", 1), (", again, 1 epoch", 0)] {
+            assert_eq!(svg.matches(&format!("\nResNet{text}\n")).count(), count, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_familys_panel_has_its_networks_whatever_they_are_called() {
+        let svg = picture(&[("Without all,0,1,0.1,4,1,0.1\nMSDNet,0,1,0.1,4,1,0.2\n", "")]);
+        assert!(svg.contains("\nMSDNet\n") && !svg.contains("\nOthers\n"), "{svg}");
+        assert!(picture(&[("MSDNets,0,1,0.1,4,1,0.1\n", "")]).contains("\nOthers\n"));
     }
 
     #[test]

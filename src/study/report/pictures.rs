@@ -1,5 +1,6 @@
 //! The pictures of the page: all claims, their trend, how the families learned.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -11,8 +12,9 @@ use super::load::{Shown, training_images};
 use super::rows::ClaimRow;
 use crate::eval::claims::Kind;
 use crate::eval::named::unique;
+use crate::experiment::{Entry, Experiment};
 use crate::figures::forest::{self, Claim as Drawn, Outcome};
-use crate::figures::learning;
+use crate::figures::learning::{self, FAMILIES, Table};
 use crate::figures::trend::{self, Trend};
 
 /// Draws what there is something to draw for. A picture of an earlier report stays until its successor is
@@ -47,8 +49,8 @@ fn remove(pictures: [PathBuf; 2]) -> Result<()> {
     Ok(())
 }
 
-/// The tables of learning curves, each with what tells its networks from those of the others.
-fn learning_tables(figures: &[Shown]) -> Vec<(PathBuf, String)> {
+/// The tables of learning curves.
+fn learning_tables(figures: &[Shown]) -> Vec<Table> {
     let data_sets = unique(figures.iter().map(|figure| &figure.experiment.dataset)).len();
     let table = |figure: &Shown| {
         let experiment = &figure.experiment;
@@ -62,9 +64,19 @@ fn learning_tables(figures: &[Shown]) -> Vec<(PathBuf, String)> {
         if data_sets > 1 {
             apart.push_str(&format!(", {}", experiment.dataset));
         }
-        (figure.folder.join("learning.csv"), apart)
+        Table { path: figure.folder.join("learning.csv"), apart, families: families(experiment) }
     };
-    figures.iter().map(table).filter(|(path, _)| path.is_file()).collect()
+    figures.iter().map(table).filter(|table| table.path.is_file()).collect()
+}
+
+/// The paper's families, by the names of an experiment's networks.
+fn families(experiment: &Experiment) -> BTreeMap<String, &'static str> {
+    let family = |entry: &Entry| {
+        let is_one = [entry.msdnet.is_some(), entry.resnet.is_some(), entry.densenet.is_some()];
+        let place = is_one.into_iter().position(|is_it| is_it)?;
+        Some((entry.name.clone(), FAMILIES[place]))
+    };
+    experiment.networks.iter().filter_map(family).collect()
 }
 
 /// What the pictures take as 1: the paper's effect, or twice the margin where the margin is larger. It is below
