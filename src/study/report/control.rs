@@ -7,11 +7,20 @@ use anyhow::Result;
 
 use super::differences::{CONVOLUTIONAL, classifiers};
 use super::load::{Loss, Shown};
-use super::{cell, stages};
+use super::{cell, kept, stages};
+use crate::data::plural;
 use crate::results::markdown;
 
 /// A table for each figure by position that stands beside another and differs by the classifier.
 pub(super) fn write(page: &mut String, figures: &[Shown]) -> Result<()> {
+    if figures.iter().any(|figure| figure.experiment.figure.is_positional()) {
+        writeln!(page, "\n## Network or classifier?\n\n{}", confounded(figures)?)?;
+        page.push_str(&tables(figures)?);
+    }
+    Ok(())
+}
+
+fn tables(figures: &[Shown]) -> Result<String> {
     let mut tables = String::new();
     for control in figures.iter().filter(|figure| classifiers(&figure.experiment) == CONVOLUTIONAL)
     {
@@ -21,50 +30,59 @@ pub(super) fn write(page: &mut String, figures: &[Shown]) -> Result<()> {
         };
         let rows = rows(&main.losses()?, &control.losses()?);
         if !rows.is_empty() {
-            let trainings = trainings(main, control);
+            let trainings = trainings(main, control)?;
             let (main, control) = (link(main), link(control));
             writeln!(
                 tables,
-                "\n{control} beside {main}. {} Loss in ln [95 %] and number of seeds:\n",
-                trainings
+                "\n{control} beside {main}. {trainings} Loss in ln [95 %] and number of seeds:\n"
             )?;
             let head = "network | relative depth | relative to | pooled, linear | convolutional | MSDNet, convolutional";
             tables.push_str(&markdown::table(head, rows));
         }
     }
-    if figures.iter().any(|figure| figure.experiment.figure.is_positional()) {
-        writeln!(page, "\n## Network or classifier?\n\n{}", confounded(figures))?;
-        page.push_str(&tables);
-    }
-    Ok(())
+    Ok(tables)
 }
 
 /// What Fig. 3 cannot tell apart without the control, and whether the control is there.
-pub(super) fn confounded(figures: &[Shown]) -> String {
-    format!(
+pub(super) fn confounded(figures: &[Shown]) -> Result<String> {
+    Ok(format!(
         "In Fig. 3 the baselines' intermediate classifiers are pooled and linear. MSDNet's have two convolutions of 128 channels. {}",
-        match is_there(figures) {
-            true => "In the control the baselines have MSDNet's.",
+        match is_there(figures)? {
+            true => {
+                "In the control the baselines have MSDNet's, which also makes them larger (the table of the networks says by \
+                 how much)."
+            }
             false => {
                 "No run separates the network from its classifier: the control, baselines with MSDNet's classifiers, is not \
                  trained yet."
             }
         }
-    )
+    ))
 }
 
-/// Whether the control is trained.
-pub(super) fn is_there(figures: &[Shown]) -> bool {
-    figures.iter().any(|figure| classifiers(&figure.experiment) == CONVOLUTIONAL)
+/// Whether the control is among the figures, beside what it controls.
+pub(super) fn is_there(figures: &[Shown]) -> Result<bool> {
+    Ok(!tables(figures)?.is_empty())
 }
 
 /// What trained the two: where it differs, more than the classifier changes.
-fn trainings(main: &Shown, control: &Shown) -> String {
+fn trainings(main: &Shown, control: &Shown) -> Result<String> {
     let [own, other] = [main, control].map(stages::machine);
-    format!(
-        "Each has its own networks without an intermediate classifier. Where these trainings differ, more than the \
-         classifier changes: {other}; beside {own}."
-    )
+    let [one, two] =
+        [main, control].map(|figure| kept::curves(&figure.folder.join("learning.csv")));
+    let shared = match one?.intersection(&two?).count() {
+        0 => "no training".to_string(),
+        count => format!("{}, without an intermediate classifier", plural(count, "training")),
+    };
+    let msdnets = if main.experiment.networks.iter().any(|entry| entry.msdnet.is_some()) {
+        " (MSDNet's included)"
+    } else {
+        ""
+    };
+    Ok(format!(
+        "They share {shared}. Where the other trainings differ, more than the classifier changes: {other}; beside \
+         {own}{msdnets}."
+    ))
 }
 
 fn link(figure: &Shown) -> String {

@@ -41,7 +41,7 @@ pub(super) fn from_paper(figure: &Shown) -> Result<Vec<Difference>> {
         ),
         (
             "the baselines' intermediate classifiers",
-            classifiers(&paper).to_string(),
+            papers_classifiers(&paper, here),
             classifiers(here).to_string(),
         ),
     ];
@@ -85,6 +85,14 @@ pub(super) fn classifiers(experiment: &Experiment) -> &'static str {
     let mut all = experiment.networks.iter().flat_map(own).flatten();
     let is_convolutional = all.any(|classifier| classifier == Classifier::Convolutional);
     if is_convolutional { CONVOLUTIONAL } else { "pooled, linear" }
+}
+
+/// The paper does not say what they are. Said where `here` has others than its `-paper` experiment.
+fn papers_classifiers(paper: &Experiment, here: &Experiment) -> String {
+    match classifiers(paper) {
+        own if own == classifiers(here) => own.to_string(),
+        own => format!("not said; taken as {own}"),
+    }
 }
 
 fn augmentation(experiment: &Experiment) -> String {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::super::kinds::{KINDS, Kind, kind};
+use super::super::kinds::{KINDS, Kind};
 use super::claims::{Decided, Judged, effect, papers_and_margin};
 use super::load::Shown;
 use super::{cell, control, overview, plain};
@@ -64,7 +64,7 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
          where its curves reach.\n",
         parts.join(", "),
         not_measured(&claims, judged),
-        scale(figures)?,
+        scale(figures, judged)?,
         counts(judged),
         not_trained(figures),
         judged.intervals(),
@@ -77,11 +77,11 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         [id, says, paper, effect(&decided.row), decided.verdict()]
     });
     if judges(figures).any(|figure| figure.experiment.figure.is_positional()) {
-        let where_to = match control::is_there(figures) {
+        let where_to = match control::is_there(figures)? {
             true => " `results/README.md` has both side by side.",
             false => "",
         };
-        writeln!(text, "{}{where_to}\n", control::confounded(figures))?;
+        writeln!(text, "{}{where_to}\n", control::confounded(figures)?)?;
     }
     text.push_str(&markdown::table("claim | what it says | paper | here | verdict", shown));
     for remark in judged.remarks() {
@@ -141,15 +141,19 @@ fn not_trained(figures: &[Shown]) -> String {
     }
 }
 
-/// How far the judging figures are from the paper's scale.
-fn scale(figures: &[Shown]) -> Result<String> {
-    let runs = unique(judges(figures).map(|figure| {
+/// How far the figures that decide a claim are from the paper's scale.
+fn scale(figures: &[Shown], judged: &Judged) -> Result<String> {
+    let decides = |figure: &&Shown| {
+        judged.effects().any(|decided| decided.figure.as_ref() == Some(&figure.name))
+    };
+    let judges = || judges(figures).filter(decides);
+    let runs = unique(judges().map(|figure| {
         let epochs = figure.experiment.training.epochs as usize;
         format!("{}, {}", figure.experiment.dataset, plural(epochs, "epoch"))
     }));
-    let mut shares: Vec<([String; 2], Vec<&str>)> = Vec::new();
-    for figure in judges(figures) {
-        let (own, name) = (overview::shares(figure)?, kind(figure.experiment.figure).in_the_paper);
+    let mut shares: Vec<([String; 2], Vec<String>)> = Vec::new();
+    for figure in judges() {
+        let (own, name) = (overview::shares(figure)?, figure.place(figures));
         if own == ["-", "-"] {
             continue;
         }

@@ -35,7 +35,7 @@ fn losses(table: &Rows) -> Vec<String> {
 }
 
 /// The losses of every training in a `learning.csv`, epoch by epoch; none without the file.
-fn curves(path: &Path) -> Result<HashSet<Vec<String>>> {
+pub(super) fn curves(path: &Path) -> Result<HashSet<Vec<String>>> {
     if !path.is_file() {
         return Ok(HashSet::new());
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Error, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::super::claims;
-use super::super::kinds::KINDS;
+use super::super::kinds::{KINDS, kind};
 use super::again::{self, name_of};
 use super::rows::{ClaimRow, check_judged, rows};
 use super::run;
@@ -66,6 +66,16 @@ impl Shown {
             seeds: seeds[i].clone(),
         };
         Ok((0..curve.len()).map(row).collect())
+    }
+
+    /// The paper's figure that it is, and its data where these figures are of several.
+    pub(super) fn place(&self, figures: &[Shown]) -> String {
+        let place = kind(self.experiment.figure).in_the_paper;
+        let own = &self.experiment.dataset;
+        match figures.iter().all(|figure| figure.experiment.dataset == *own) {
+            true => place.to_string(),
+            false => format!("{place}, {own}"),
+        }
     }
 
     /// Images seen in training, each as often as it was.

@@ -46,7 +46,7 @@ pub fn write_report(out: &Path) -> Result<Vec<PathBuf>> {
     // All that may find fault with the figures' files comes before the first picture is touched.
     let mut sections = String::new();
     for figure in &figures {
-        let told = section::write(&mut sections, figure, &judged);
+        let told = section::write(&mut sections, figure, &figures, &judged);
         told.map_err(|error| figure.broken(&error))?;
     }
     checklist::write(&mut sections, &figures, &judged)?;

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::super::claims::PAPERS_DATA;
 use super::super::kinds::{KINDS, kind};
 use super::claims::{Decided, Judged, effect, papers_and_margin};
+use super::differences::CONVOLUTIONAL;
 use super::load::{Shown, training_images};
 use super::rows::ClaimRow;
 use super::{cell, control, differences, stages};
@@ -20,7 +22,7 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
     let mut page = String::from(
         "# Results\n\nMade by `repro report` from the tables beside it. Only the remarks on claims and counts are written by hand.\n\n",
     );
-    contents(&mut page, figures)?;
+    contents(&mut page, figures, judged)?;
     effects(&mut page, judged)?;
     counts(&mut page, judged);
     if figures.is_empty() {
@@ -48,7 +50,7 @@ pub(super) fn page(out: &Path, figures: &[Shown], judged: &Judged) -> Result<Str
 }
 
 /// A row a figure: how far it is from the paper's scale, and how its claims came out.
-fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
+fn contents(page: &mut String, figures: &[Shown], judged: &Judged) -> Result<()> {
     if figures.is_empty() {
         writeln!(page, "No figure is in yet.")?;
         return Ok(());
@@ -63,7 +65,7 @@ fn contents(page: &mut String, figures: &[Shown]) -> Result<()> {
     for figure in figures {
         let Experiment { dataset, training, seeds, .. } = &figure.experiment;
         let [passes, cost] = shares(figure)?;
-        let [hold, fail, no_effect, undecided, none] = outcomes(figure);
+        let [hold, fail, no_effect, undecided, none] = outcomes(figure, judged);
         let (epochs, seeds) = (training.epochs.to_string(), seeds.len().to_string());
         let (name, data) = (markdown::heading_link(&figure.name), cell(&dataset.to_string()));
         rows.push([
@@ -92,9 +94,11 @@ pub(super) fn shares(figure: &Shown) -> Result<[String; 2]> {
     Ok([passes, cost].map(|share| share.map_or("-".to_string(), percent)))
 }
 
-/// How many claims have each verdict; of a figure that stands beside another, none.
-fn outcomes(figure: &Shown) -> [String; 5] {
-    let of = |verdict: &str| figure.claims.iter().filter(|row| row.verdict == verdict).count();
+/// How many claims that it decides have each verdict; of a figure that stands beside another, none.
+fn outcomes(figure: &Shown, judged: &Judged) -> [String; 5] {
+    let decides = |row: &&ClaimRow| judged.is_decided_by(&row.claim, &figure.name);
+    let own = || figure.claims.iter().filter(decides);
+    let of = |verdict: &str| own().filter(|row| row.verdict == verdict).count();
     ["holds", "fails", "no-effect", "too-few-seeds", ""].map(|verdict| {
         match figure.experiment.beside {
             Some(_) => "-".to_string(),
@@ -116,8 +120,8 @@ fn effects(page: &mut String, judged: &Judged) -> Result<()> {
              a harm is judged lies on the right if the paper's is a gain beyond the margin, and else on the left. What lies beyond the \
              axis stands at its edge, with its number. `ln` is a difference of logarithms of \
              accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once. A figure \
-             that stands beside another, trained for longer or otherwise, never decides it; of the others the one with the most seeds does \
-             (three are enough), and of those the one with the longest training. A line that joins \
+             that stands beside another, trained for longer or otherwise, never decides it. Of the others one on {PAPERS_DATA} does before one on other \
+             data, then one with more seeds (three are enough), then one with longer training. A line that joins \
              several networks is judged at the seeds for which all of them are trained. A mean over budgets is over those \
              that both of our curves cover (of several networks: to the end of the longest), the paper's over those that both of its curves cover; the notes below each figure \
              have our range, and what the paper's curves give over it, as far as they reach.\n\n\
@@ -227,8 +231,11 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
             if let (true, true, Some((curve, _))) =
                 (is_positional, is_last, names[i].rsplit_once(" at "))
             {
-                if figure.experiment.beside.is_none() {
-                    widen(&mut with_one, curve, [costs[i], parameters[i]]);
+                let is_control = differences::classifiers(&figure.experiment) == CONVOLUTIONAL;
+                if is_control || figure.experiment.beside.is_none() {
+                    let which = if is_control { "convolutional " } else { "" };
+                    let name = format!("{curve}, one {which}intermediate classifier");
+                    widen(&mut with_one, &name, [costs[i], parameters[i]]);
                 }
                 continue;
             }
@@ -248,13 +255,12 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
             seen.push(entry);
         }
     }
-    for (curve, ranges) in with_one {
+    for (name, ranges) in with_one {
         let [cost, parameters] = ranges.map(|(least, most)| match [least, most].map(millions) {
             [least, most] if least == most => least,
             [least, most] => format!("{} to {most}", least.trim_end_matches(" M")),
         });
-        let name = format!("{}, one intermediate classifier", cell(&curve));
-        rows.push([name, cost, parameters, "Fig. 3".to_string()]);
+        rows.push([cell(&name), cost, parameters, "Fig. 3".to_string()]);
     }
     page.push_str(
         "\n## The networks\n\nThe opponents are unequal in cost and in parameters. Both are of the last exit.\n\n",
@@ -263,16 +269,16 @@ fn opponents(page: &mut String, figures: &[Shown]) -> Result<()> {
     Ok(())
 }
 
-/// A curve of Fig. 3 with the least and the most multiply-adds and parameters of its positions.
+/// The networks of a curve of Fig. 3 with the least and the most multiply-adds and parameters of its positions.
 type Ranges = (String, [(f64, f64); 2]);
 
-fn widen(known: &mut Vec<Ranges>, curve: &str, numbers: [f64; 2]) {
-    match known.iter_mut().find(|(name, _)| name == curve) {
+fn widen(known: &mut Vec<Ranges>, name: &str, numbers: [f64; 2]) {
+    match known.iter_mut().find(|(of, _)| of == name) {
         Some((_, ranges)) => {
             for (range, number) in ranges.iter_mut().zip(numbers) {
                 *range = (range.0.min(number), range.1.max(number));
             }
         }
-        None => known.push((curve.to_string(), numbers.map(|number| (number, number)))),
+        None => known.push((name.to_string(), numbers.map(|number| (number, number)))),
     }
 }

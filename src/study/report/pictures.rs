@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::super::kinds::{KINDS, Kind as Figure, kind};
+use super::super::kinds::{KINDS, Kind as Figure};
 use super::claims::{Decided, Judged};
 use super::differences::{self, CONVOLUTIONAL, classifiers};
 use super::load::{Shown, training_images};
@@ -26,7 +26,7 @@ pub(super) fn draw(out: &Path, figures: &[Shown], judged: &Judged) -> Result<()>
         (kind.in_the_paper.to_string(), own.filter_map(drawn).collect())
     };
     let groups: Vec<(String, Vec<Drawn>)> = KINDS.iter().map(group).collect();
-    let panels = trends(figures, judged)?;
+    let panels = trends(figures)?;
     let [svg, png] = place("learning");
     if !learning::draw(&learning_tables(figures), &svg, &png)? {
         remove([svg, png])?;
@@ -112,11 +112,11 @@ fn drawn(decided: &Decided) -> Option<Drawn> {
     })
 }
 
-/// A panel for each figure that was trained for several lengths: the figure that judges a claim, and those that
+/// A panel for each figure that was trained for several lengths: one that stands beside no other, and those that
 /// stand beside it with the same data and classifiers.
-fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>, f64)>> {
+fn trends(figures: &[Shown]) -> Result<Vec<(String, Vec<Trend>, f64)>> {
     let mut panels = Vec::new();
-    for judge in figures {
+    for judge in figures.iter().filter(|figure| figure.experiment.beside.is_none()) {
         let is_point = |shown: &&Shown| {
             let (own, other) = (&judge.experiment, &shown.experiment);
             let is_beside = other.beside.as_ref() == Some(&judge.name) || shown.name == judge.name;
@@ -126,12 +126,10 @@ fn trends(figures: &[Shown], judged: &Judged) -> Result<Vec<(String, Vec<Trend>,
         let Some(paper) = papers_passes(&own)? else {
             continue;
         };
-        let claims = judged.effects().filter(|d| d.figure.as_ref() == Some(&judge.name));
-        let trends: Vec<Trend> =
-            claims.filter_map(|decided| trend_of(&decided.row, &own)).collect();
+        let claims = judge.claims.iter().filter(|row| row.is_measured());
+        let trends: Vec<Trend> = claims.filter_map(|row| trend_of(row, &own)).collect();
         if !trends.is_empty() {
-            let place = kind(judge.experiment.figure).in_the_paper;
-            panels.push((place.to_string(), trends, paper));
+            panels.push((judge.place(figures), trends, paper));
         }
     }
     Ok(panels)

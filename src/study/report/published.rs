@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::cell;
 use super::load::{Shown, plan, training_images};
+use crate::data::plural;
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
 use crate::experiment::{Published, published};
@@ -33,9 +34,9 @@ pub(super) fn write(page: &mut String, figure: &Shown) -> Result<()> {
         }
         writeln!(
             page,
-            "{} beside others' trainings of the same network; here {} epochs on {} images:\n",
+            "{} beside others' trainings of the same network; here {} on {} images:\n",
             cell(&network.name),
-            figure.experiment.training.epochs,
+            plural(figure.experiment.training.epochs as usize, "epoch"),
             training_images(&figure.experiment).map_or("all".to_string(), |n| n.to_string())
         )?;
         page.push_str(&table(&own, &others));

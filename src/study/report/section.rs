@@ -9,6 +9,7 @@ use super::claims::{Judged, effect, papers_and_margin, verdict};
 use super::load::{Loss, Shown, images};
 use super::rows::ClaimRow;
 use super::{cell, differences, plain, published, stages, summary};
+use crate::data::plural;
 use crate::eval::figure::Figure;
 use crate::eval::named::unique;
 use crate::eval::policy::Policy;
@@ -16,18 +17,23 @@ use crate::results::markdown::{self, table};
 use crate::results::tables::Rows;
 
 /// Settings, what differs from the paper, curves, positions, claims.
-pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Result<()> {
+pub(super) fn write(
+    page: &mut String,
+    figure: &Shown,
+    figures: &[Shown],
+    judged: &Judged,
+) -> Result<()> {
     let experiment = &figure.experiment;
     let picture = markdown::target(&format!("{}/figure.png", figure.name));
     writeln!(page, "\n## {}\n\n![{0}]({picture})\n", cell(&figure.name))?;
     let seeds: Vec<String> = experiment.seeds.iter().map(u64::to_string).collect();
     writeln!(
         page,
-        "{} on {}: training images {}; {} epochs, batch {}, seeds {}.\n",
+        "{} on {}: training images {}; {}, batch {}, seeds {}.\n",
         experiment.figure.name(),
         cell(&experiment.dataset.to_string()),
         images(experiment),
-        experiment.training.epochs,
+        plural(experiment.training.epochs as usize, "epoch"),
         experiment.training.batch_size,
         seeds.join(", ")
     )?;
@@ -56,7 +62,12 @@ pub(super) fn write(page: &mut String, figure: &Shown, judged: &Judged) -> Resul
     if let Some(rows) = &figure.summary {
         summary::table(page, rows)?;
     }
-    claim_table(page, figure, judged)
+    match &experiment.beside {
+        Some(judge) => {
+            beside(page, figure, figures.iter().any(|other| other.name == *judge), judge)
+        }
+        None => claim_table(page, figure, judged),
+    }
 }
 
 /// What must be borne in mind when numbers are compared with the paper's.
@@ -166,31 +177,38 @@ fn position_table(page: &mut String, figure: &Shown) -> Result<()> {
         let [curve, depth, reference] = place;
         [cell(&curve), depth, reference, loss, seeds]
     });
-    page.push_str(
-        "Loss at each position in ln, pointwise and without a verdict. One model over all positions gives the verdicts and \
-         these intervals, except those relative to the own final classifier. Those, and the bars of the picture, are from \
-         one position alone; the bars leave out the noise of the test images.\n\n",
-    );
+    let model = match figure.experiment.beside {
+        Some(_) => "these intervals",
+        None => "the verdicts and these intervals",
+    };
+    writeln!(
+        page,
+        "Loss at each position in ln, pointwise and without a verdict. One model over all positions gives {model}, \
+         except those relative to the own final classifier. Those, and the bars of the picture, are from one position \
+         alone; the bars leave out the noise of the test images.\n"
+    )?;
     page.push_str(&table("curve | relative depth | relative to | loss [95 %] | seeds", rows));
     page.push('\n');
+    Ok(())
+}
+
+/// What a figure that judges nothing stands beside.
+fn beside(page: &mut String, figure: &Shown, is_here: bool, judge: &str) -> Result<()> {
+    let judge = match is_here {
+        true => markdown::heading_link(judge),
+        false => format!("{}, which is not among these results", cell(judge)),
+    };
+    let effects = match figure.claims.iter().any(ClaimRow::is_measured) {
+        true => "Effects measured here are in claims.csv.",
+        false => "No claim's effect can be measured here (claims.csv says why).",
+    };
+    writeln!(page, "This figure stands beside {judge} and judges no claim. {effects}")?;
     Ok(())
 }
 
 /// The figure's claims; what cannot be measured is one line. A claim that another figure decides
 /// has its value and no verdict here.
 fn claim_table(page: &mut String, figure: &Shown, judged: &Judged) -> Result<()> {
-    if let Some(judge) = &figure.experiment.beside {
-        let is_here = judged.decided.iter().any(|d| d.figure.as_ref() == Some(judge));
-        let judge = match is_here {
-            true => markdown::heading_link(judge),
-            false => format!("{}, which is not among these results", cell(judge)),
-        };
-        writeln!(
-            page,
-            "The claims are judged by {judge}. Effects measured here are in claims.csv."
-        )?;
-        return Ok(());
-    }
     let (shown, absent): (Vec<_>, Vec<_>) = figure.claims.iter().partition(|row| row.is_measured());
     let line = |row: &&ClaimRow| {
         let decides = judged.is_decided_by(&row.claim, &figure.name);

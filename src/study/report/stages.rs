@@ -91,7 +91,8 @@ fn old_devices(figure: &Shown) -> Vec<String> {
 /// Whether the claims that a figure measures stood, judged as today, in the commits that began its runs.
 fn stood(out: &Path, figure: &Shown, now: &[Claim]) -> String {
     let commits: Vec<String> = figure.listed("commit").into_iter().map(plain).collect();
-    let judged = |claim: &&Claim| figure.claims.iter().any(|row| row.claim == claim.id);
+    let judged =
+        |claim: &&Claim| figure.claims.iter().any(|row| row.claim == claim.id && row.is_measured());
     let own: Vec<&Claim> = now.iter().filter(judged).collect();
     match standing::exploratory(out, &commits, &own) {
         _ if own.is_empty() => "none measured".to_string(),

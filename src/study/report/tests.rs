@@ -342,11 +342,59 @@ fn a_figure_beside_another_judges_nothing_and_the_control_has_a_table() {
         "0.050 [0.030, 0.070] ln | 0.033 ln |",
         "## Network or classifier?",
         "| ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070], 3 | 0.020 [0.010, 0.030], 3 | - |",
-        "The claims are judged by [fig-final-degradation-cifar100-cpu]",
-        "| the baselines' intermediate classifiers | pooled, linear | convolutional |",
+        "stands beside [fig-final-degradation-cifar100-cpu](#fig-final-degradation-cifar100-cpu) and judges no claim. Effects",
+        "| the baselines' intermediate classifiers | not said; taken as pooled, linear | convolutional |",
+        "They share 1 training, without an intermediate classifier. Where the other trainings differ,",
+        "| ResNet, one intermediate classifier | 40.82 to 40.83 M |",
+        "| ResNet, one convolutional intermediate classifier | 40.82 to 40.83 M |",
+        "In the control the baselines have MSDNet's",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
+}
+
+#[test]
+fn a_figure_beside_one_that_is_gone_says_so_and_a_control_of_nothing_is_none() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let [main, control] = ["", "-convolutional"]
+        .map(|apart| out.join(format!("fig-final-degradation-cifar100{apart}-cpu")));
+    let beside = "beside: fig-final-degradation-cifar100-cpu\ndataset:";
+    let convolutional = "channels: 16, classifier: convolutional }";
+    copy_with([&main, &control], &[("dataset:", beside), ("channels: 16 }", convolutional)]);
+    fs::remove_dir_all(&main).unwrap();
+    let columns = table(&[]).names().join(",");
+    fs::write(control.join("claims.csv"), format!("{columns}\n{ABSENT}")).unwrap();
+    let page = fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
+    for part in [
+        "beside fig-final-degradation-cifar100-cpu, which is not among these results and judges no claim. No claim's effect",
+        "MSDNet's classifiers, is not trained yet",
+        "| none measured |",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+}
+
+#[test]
+fn a_figure_whose_claims_a_longer_one_decides_has_its_trend_and_no_share_in_the_scope() {
+    let folder = results(LOSES);
+    let out = folder.path().join("results");
+    let of = |apart: &str| out.join(format!("fig-final-degradation-cifar100-{apart}"));
+    let beside = "beside: fig-final-degradation-cifar100-cpu\ndataset:";
+    let epochs = |to: &'static str| ("epochs: 10,", to);
+    copy_with([&of("cpu"), &of("short-cpu")], &[("dataset:", beside), epochs("epochs: 2,")]);
+    copy_with([&of("cpu"), &of("paper")], &[epochs("epochs: 300,")]);
+    let page = fs::read_to_string(&write_report(&out).unwrap()[0]).unwrap();
+    assert!(page.contains("| 300 | 100 % | 32 % | 3 | 1 |"), "{page}");
+    assert!(page.contains("| 10 | 3.3 % | 32 % | 3 | 0 |"), "{page}");
+    assert!(page.contains(
+        "[fig-final-degradation-cifar100-cpu](#fig-final-degradation-cifar100-cpu) and judges"
+    ));
+    let trend = fs::read_to_string(out.join("trend.svg")).unwrap();
+    assert_eq!(trend.matches("final-resnet-loses-early").count(), 1, "{trend}");
+    let text = findings(&out).unwrap();
+    assert!(text.contains("Runs that are judged: cifar100, 300 epochs. Their"), "{text}");
+    assert!(text.contains("100 % and 32 % (Fig. 3, right)."), "{text}");
 }
 
 #[test]
