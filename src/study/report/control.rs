@@ -22,12 +22,7 @@ pub(super) fn write(page: &mut String, figures: &[Shown]) -> Result<()> {
 
 fn tables(figures: &[Shown]) -> Result<String> {
     let mut tables = String::new();
-    for control in figures.iter().filter(|figure| classifiers(&figure.experiment) == CONVOLUTIONAL)
-    {
-        let of = control.experiment.beside.as_ref();
-        let Some(main) = of.and_then(|name| figures.iter().find(|f| f.name == *name)) else {
-            continue;
-        };
+    for (main, control) in pairs(figures) {
         let rows = rows(&main.losses()?, &control.losses()?);
         if !rows.is_empty() {
             let trainings = trainings(main, control)?;
@@ -36,11 +31,35 @@ fn tables(figures: &[Shown]) -> Result<String> {
                 tables,
                 "\n{control} beside {main}. {trainings} Loss in ln [95 %] and number of seeds:\n"
             )?;
-            let head = "network | relative depth | relative to | pooled, linear | convolutional | MSDNet, convolutional";
-            tables.push_str(&markdown::table(head, rows));
+            tables.push_str(&markdown::table(HEAD, rows));
         }
     }
     Ok(tables)
+}
+
+const HEAD: &str = "network | relative depth | relative to | pooled, linear | convolutional | MSDNet, convolutional";
+
+/// The rows of each control's first position, for a README; none without a control.
+pub(super) fn first_places(figures: &[Shown]) -> Result<Option<String>> {
+    let mut all = Vec::new();
+    for (main, control) in pairs(figures) {
+        let rows = rows(&main.losses()?, &control.losses()?);
+        let Some(first) = rows.iter().map(|row| row[1].clone()).min() else { continue };
+        let place = control.place(figures);
+        let own = rows.into_iter().filter(|row| row[1] == first);
+        all.extend(own.map(|row| [vec![place.clone()], row.to_vec()].concat()));
+    }
+    Ok((!all.is_empty()).then(|| markdown::table(&format!("figure | {HEAD}"), all)))
+}
+
+/// Each control behind what it controls.
+fn pairs(figures: &[Shown]) -> impl Iterator<Item = (&Shown, &Shown)> {
+    figures.iter().filter(|figure| classifiers(&figure.experiment) == CONVOLUTIONAL).filter_map(
+        |control| {
+            let of = control.experiment.beside.as_ref()?;
+            Some((figures.iter().find(|figure| figure.name == *of)?, control))
+        },
+    )
 }
 
 /// What Fig. 3 cannot tell apart without the control, and whether the control is there.
@@ -61,7 +80,7 @@ pub(super) fn confounded(figures: &[Shown]) -> Result<String> {
 }
 
 /// Whether the control is among the figures, beside what it controls.
-pub(super) fn is_there(figures: &[Shown]) -> Result<bool> {
+fn is_there(figures: &[Shown]) -> Result<bool> {
     Ok(!tables(figures)?.is_empty())
 }
 

@@ -77,11 +77,13 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
         [id, says, paper, effect(&decided.row), decided.verdict()]
     });
     if judges(figures).any(|figure| figure.experiment.figure.is_positional()) {
-        let where_to = match control::is_there(figures)? {
-            true => " `results/README.md` has both side by side.",
-            false => "",
-        };
-        writeln!(text, "{}{where_to}\n", control::confounded(figures)?)?;
+        writeln!(text, "{}\n", control::confounded(figures)?)?;
+        if let Some(table) = control::first_places(figures)? {
+            writeln!(
+                text,
+                "Loss in ln [95 %] and number of seeds at the first position (`results/README.md` has the others):\n\n{table}"
+            )?;
+        }
     }
     text.push_str(&markdown::table("claim | what it says | paper | here | verdict", shown));
     for remark in judged.remarks() {

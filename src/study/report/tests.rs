@@ -351,6 +351,9 @@ fn a_figure_beside_another_judges_nothing_and_the_control_has_a_table() {
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
+    let findings = findings(&out).unwrap();
+    let row = "| Fig. 3, right | ResNet | 0.11 | no intermediate classifier | 0.050 [0.030, 0.070], 3 | 0.020 [0.010, 0.030], 3 | - |";
+    assert!(findings.contains(row), "{findings}");
 }
 
 #[test]
