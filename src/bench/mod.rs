@@ -189,8 +189,38 @@ fn is_wanted(precisions: &[Option<Precision>], precision: Precision) -> bool {
 /// Classes of the networks, as CIFAR-100 has.
 const CLASSES: usize = 100;
 
+impl Bench {
+    fn has(&self, topic: Topic) -> bool {
+        self.topics.contains(&topic)
+    }
+
+    /// Refuses what cannot be measured before minutes of measuring.
+    fn check(&self) -> Result<()> {
+        self.policy.check_combine(self.combine)?;
+        ensure!(
+            matches!(self.policy.form().decide, Decide::Gate(_)),
+            "the policy {} sees the label, so no image can leave by it",
+            self.policy
+        );
+        let infers = self.has(Topic::Inference) || self.has(Topic::Early);
+        if infers && self.device == Device::Cpu && self.precisions.contains(&Some(Precision::Bf16))
+        {
+            ensure!(
+                Isa::has_bf16(),
+                "this processor has no bf16 arithmetic (AVX512_BF16); fp32 works"
+            );
+        }
+        ensure!(
+            self.device == Device::Cpu || self.topics.iter().any(|topic| !topic.is_of_the_cpu()),
+            "sweep, data and memory are measured on the CPU alone; add --device cpu"
+        );
+        Ok(())
+    }
+}
+
 /// Measures everything and tells each result as soon as it is there.
 pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
+    bench.check()?;
     let facts = Dataset::Synthetic.facts()?;
     let source = match Source::open(&Dataset::Synthetic, Split::Train, Path::new(""))? {
         Source::Memory(images) => Source::Memory(images.to_device(bench.device)?),
@@ -199,28 +229,12 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     let normalisation = Normalisation::from(&facts);
     let side = bench.side.unwrap_or(facts.side);
     let input = Input { channels: facts.channels, side, classes: CLASSES };
-    bench.policy.check_combine(bench.combine)?;
-    ensure!(
-        matches!(bench.policy.form().decide, Decide::Gate(_)),
-        "the policy {} sees the label, so no image can leave by it",
-        bench.policy
-    );
-    let has = |topic| bench.topics.contains(&topic);
-    // Told before minutes of measuring.
-    let infers = has(Topic::Inference) || has(Topic::Early);
-    if infers && bench.device == Device::Cpu && bench.precisions.contains(&Some(Precision::Bf16)) {
-        ensure!(Isa::has_bf16(), "this processor has no bf16 arithmetic (AVX512_BF16); fp32 works");
-    }
-    ensure!(
-        bench.device == Device::Cpu || bench.topics.iter().any(|topic| !topic.is_of_the_cpu()),
-        "sweep, data and memory are measured on the CPU alone; add --device cpu"
-    );
     for &threads in &bench.threads {
         tch::set_num_threads(threads as i32);
-        if has(Topic::Matmul) {
+        if bench.has(Topic::Matmul) {
             rest::matmul(bench, threads, tell)?;
         }
-        if has(Topic::Data) && bench.device == Device::Cpu {
+        if bench.has(Topic::Data) && bench.device == Device::Cpu {
             rest::data(&source, &normalisation, threads, bench.clock, tell)?;
         }
         for (name, config) in &bench.networks {
@@ -248,14 +262,14 @@ pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
             one(&subject, tell)?;
         }
     }
-    if has(Topic::Sweep) && bench.device == Device::Cpu {
+    if bench.has(Topic::Sweep) && bench.device == Device::Cpu {
         rest::sweep(bench.clock, tell)?;
     }
     Ok(())
 }
 
 fn one(subject: &Subject, tell: Tell) -> Result<()> {
-    let has = |topic| subject.bench.topics.contains(&topic);
+    let has = |topic| subject.bench.has(topic);
     if has(Topic::Train) {
         training::train(subject, tell)?;
     }

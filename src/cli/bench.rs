@@ -68,45 +68,8 @@ pub struct BenchArgs {
 
 /// Runs the command.
 pub fn run(args: &BenchArgs) -> Result<()> {
-    ensure!(args.seconds > 0.0 && args.seconds <= 60.0, "--seconds: from above 0 to 60");
-    ensure!((1..=1000).contains(&args.rounds), "--rounds: from 1 to 1000");
-    once("networks", &args.networks)?;
-    ensure!(args.batch.iter().all(|n| (2..=65_536).contains(n)), "--batch: from 2 to 65536");
-    let topics = match (args.only.is_empty(), &args.out) {
-        (false, _) => args.only.clone(),
-        (true, None) if args.side.is_some() => vec![Topic::Inference],
-        (true, Some(_)) => vec![Topic::Early],
-        (true, None) => Topic::ALL.into_iter().filter(|&t| t != Topic::Memory).collect(),
-    };
-    ensure!(
-        args.out.is_none() || topics.contains(&Topic::Early),
-        "--out draws what `early` measures, which --only leaves out"
-    );
-    let sided = [Topic::Matmul, Topic::Inference, Topic::Memory];
-    ensure!(
-        args.side.is_none() || topics.iter().all(|topic| sided.contains(topic)),
-        "--side goes with matmul, inference and memory; the other topics have CIFAR-100's images"
-    );
-    once("--threads", &args.threads)?;
-    once("--batch", &args.batch)?;
-    once("--precision", &args.precision)?;
-    ensure!(
-        args.precision.len() < 2 || args.precision.iter().all(|one| one.chosen().is_some()),
-        "--precision: auto is fp32 or bf16, so it stands alone"
-    );
     args.gpu.numerics().set();
-    let bench = Bench {
-        networks: networks(&args.networks)?,
-        topics,
-        threads: args.threads.clone(),
-        side: args.side.map(|side| side as usize),
-        batches: args.batch.clone(),
-        precisions: args.precision.iter().map(|p| p.chosen()).collect(),
-        device: parse_device(&args.device)?,
-        clock: Clock { seconds: args.seconds, rounds: args.rounds },
-        policy: args.policy,
-        combine: args.combine,
-    };
+    let bench = args.bench()?;
     let mut all = Vec::new();
     let mut keep = |measured: Measured| {
         let text = if args.json { serde_json::to_string(&measured)? } else { line(&measured) };
@@ -132,6 +95,60 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         }
     }
     ended
+}
+
+impl BenchArgs {
+    /// What is measured, and how.
+    fn bench(&self) -> Result<Bench> {
+        let topics = self.topics();
+        self.check(&topics)?;
+        Ok(Bench {
+            networks: networks(&self.networks)?,
+            topics,
+            threads: self.threads.clone(),
+            side: self.side.map(|side| side as usize),
+            batches: self.batch.clone(),
+            precisions: self.precision.iter().map(|p| p.chosen()).collect(),
+            device: parse_device(&self.device)?,
+            clock: Clock { seconds: self.seconds, rounds: self.rounds },
+            policy: self.policy,
+            combine: self.combine,
+        })
+    }
+
+    /// Those asked for, or those that the other options are about.
+    fn topics(&self) -> Vec<Topic> {
+        match (self.only.is_empty(), &self.out) {
+            (false, _) => self.only.clone(),
+            (true, None) if self.side.is_some() => vec![Topic::Inference],
+            (true, Some(_)) => vec![Topic::Early],
+            (true, None) => Topic::ALL.into_iter().filter(|&t| t != Topic::Memory).collect(),
+        }
+    }
+
+    fn check(&self, topics: &[Topic]) -> Result<()> {
+        ensure!(self.seconds > 0.0 && self.seconds <= 60.0, "--seconds: from above 0 to 60");
+        ensure!((1..=1000).contains(&self.rounds), "--rounds: from 1 to 1000");
+        once("networks", &self.networks)?;
+        ensure!(self.batch.iter().all(|n| (2..=65_536).contains(n)), "--batch: from 2 to 65536");
+        ensure!(
+            self.out.is_none() || topics.contains(&Topic::Early),
+            "--out draws what `early` measures, which --only leaves out"
+        );
+        let sided = [Topic::Matmul, Topic::Inference, Topic::Memory];
+        ensure!(
+            self.side.is_none() || topics.iter().all(|topic| sided.contains(topic)),
+            "--side goes with matmul, inference and memory; the other topics have CIFAR-100's images"
+        );
+        once("--threads", &self.threads)?;
+        once("--batch", &self.batch)?;
+        once("--precision", &self.precision)?;
+        ensure!(
+            self.precision.len() < 2 || self.precision.iter().all(|one| one.chosen().is_some()),
+            "--precision: auto is fp32 or bf16, so it stands alone"
+        );
+        Ok(())
+    }
 }
 
 /// Refuses a value that is given twice: its measurements could not be told apart.

@@ -105,6 +105,19 @@ impl ClassifyArgs {
         Ok(self.threshold.clone())
     }
 
+    fn settings(&self) -> Result<Settings> {
+        ensure!(
+            !self.one_by_one || self.threads <= 1,
+            "--one-by-one has one thread; leave --threads out"
+        );
+        Ok(Settings {
+            threads: set_threads(self.threads)?,
+            quiet: self.quiet,
+            skip_broken: self.skip_broken,
+            ..Settings::on_one_core(self.folders.places(PathBuf::new()))
+        })
+    }
+
     fn letting(&self) -> Result<Letting> {
         let leave = match (self.ratio, self.budget, self.guarantee) {
             (Some(ratio), ..) => Leave::Knob(ratio),
@@ -145,16 +158,7 @@ fn images(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// one of them, that is an error once the others are classified.
 pub fn run(args: &ClassifyArgs) -> Result<()> {
     let letting = args.letting()?;
-    ensure!(
-        !args.one_by_one || args.threads <= 1,
-        "--one-by-one has one thread; leave --threads out"
-    );
-    let settings = Settings {
-        threads: set_threads(args.threads)?,
-        quiet: args.quiet,
-        skip_broken: args.skip_broken,
-        ..Settings::on_one_core(args.folders.places(PathBuf::new()))
-    };
+    let settings = args.settings()?;
     let images = images(&args.images)?;
     let precision = args.precision.chosen();
     let classifier = Classifier::open(&args.run, &letting, precision, &settings)?;

@@ -1,6 +1,7 @@
 //! Figure 7: top-1 accuracy against the mean cost of an image when a batch shares a budget.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::path::Path;
 
 use anyhow::Result;
@@ -92,7 +93,7 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
         false => vec![None; curve.len()],
     };
     let mut kinds: Vec<(Kind, Vec<Row>)> = Vec::new();
-    let mut counts: HashMap<(Kind, String, String), usize> = HashMap::new();
+    let mut exits = HashMap::new();
     for i in 0..curve.len() {
         let kind = Kind {
             curve: curve[i].clone(),
@@ -103,14 +104,10 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             combine: combine[i].clone(),
             ratios: !ratio[i].is_empty(),
         };
-        let mut place = ratio[i].clone();
-        // The exits of a network without dynamic evaluation have nothing else to tell them apart.
-        if place.is_empty() {
-            let key = (kind.clone(), network[i].clone(), seed[i].clone());
-            let count = counts.entry(key).or_insert(0);
-            place = format!("exit {count}");
-            *count += 1;
-        }
+        let place = match kind.ratios {
+            true => ratio[i].clone(),
+            false => next_exit(&mut exits, (kind.clone(), network[i].clone(), seed[i].clone())),
+        };
         let key = (network[i].clone(), place);
         let sample = Sample { key, seed: seed[i].clone(), x: cost[i], y: accuracy[i] };
         let row = (sample, on_hold_out[i]);
@@ -119,14 +116,24 @@ fn read(csv: &Path) -> Result<Vec<Swept>> {
             None => kinds.push((kind, vec![row])),
         }
     }
-    let labels: Vec<String> = kinds.iter().map(|(kind, _)| label(kind, &kinds)).collect();
-    let swept = labels.into_iter().zip(kinds);
-    let swept: Vec<Swept> =
-        swept.map(|(label, (kind, rows))| Swept { label, ratios: kind.ratios, rows }).collect();
+    let swept = labelled(kinds);
     for curve in &swept {
         table.within(curve.means())?;
     }
     Ok(swept)
+}
+
+/// The exits of a network without dynamic evaluation have nothing but their order to tell them apart.
+fn next_exit<K: Eq + Hash>(exits: &mut HashMap<K, usize>, of: K) -> String {
+    let count = exits.entry(of).or_insert(0);
+    *count += 1;
+    format!("exit {count}")
+}
+
+fn labelled(kinds: Vec<(Kind, Vec<Row>)>) -> Vec<Swept> {
+    let labels: Vec<String> = kinds.iter().map(|(kind, _)| label(kind, &kinds)).collect();
+    let named = labels.into_iter().zip(kinds);
+    named.map(|(label, (kind, rows))| Swept { label, ratios: kind.ratios, rows }).collect()
 }
 
 /// The curve's name, with what sets it apart from others of that name.

@@ -1,12 +1,15 @@
 //! How pictures are let go: by a knob, a budget, thresholds or a guarantee, made ready on a run's
 //! hold-out.
 
+use std::rc::Rc;
+
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::eval::budgeted::{self, Setting, solve};
 use crate::eval::combine::{self, Combine};
 use crate::eval::guarantee::{Method, Risk, Tolerance, certify};
 use crate::eval::policy::{Gate, Policy, Rule};
+use crate::eval::predictions::Predictions;
 use crate::eval::probabilities::Certainty;
 use crate::eval::thresholds::Thresholds;
 use crate::nn::Precision;
@@ -58,6 +61,18 @@ impl Letting {
     }
 }
 
+fn hold_out(known: &Known, data_sets: &DataSets) -> Result<Rc<Predictions>> {
+    ensure!(
+        known.data(data_sets)?.validation > 0,
+        "{} has no hold-out, and only --threshold works without one",
+        known.folder.path().display()
+    );
+    if known.is_imported() {
+        tell(format!("warning: {IMPORTED_DOUBT}"));
+    }
+    known.predictions(Split::Validation, data_sets)
+}
+
 /// The rule that pictures leave by.
 ///
 /// # Errors
@@ -77,17 +92,7 @@ pub(super) fn rule(
         Policy::TargetAccuracy
     );
     let exits = multiply_adds.len();
-    let hold_out = || {
-        ensure!(
-            known.data(data_sets)?.validation > 0,
-            "{} has no hold-out, and only --threshold works without one",
-            known.folder.path().display()
-        );
-        if known.is_imported() {
-            tell(format!("warning: {IMPORTED_DOUBT}"));
-        }
-        known.predictions(Split::Validation, data_sets)
-    };
+    let hold_out = || hold_out(known, data_sets);
     let common = |threshold: f64| Thresholds::by_hand(vec![threshold; exits - 1], exits);
     let by_thresholds = |thresholds: Thresholds| {
         let Some(certainty) = policy.certainty().filter(|_| policy.form().by_ratio) else {

@@ -98,15 +98,7 @@ fn train_locked(
         // Without them the training is of no use.
         data.images(Split::Test)?;
     }
-    let (found, complaints) = folder.load_to_go_on()?;
-    for complaint in complaints {
-        settings.say(format!("warning: {complaint}"));
-    }
-    let found = fitting(found, run, &train.digest, folder, settings)?;
-    if found.is_none() {
-        // The times of a training that is given up are not this one's.
-        let _ = std::fs::remove_file(folder.timing_csv());
-    }
+    let found = to_go_on(run, &train.digest, folder, settings)?;
     let began = machine::began(folder, training, found.is_some(), settings)?;
     let began = Began { skip_broken: data.skip_broken, ..began };
     let _threads = Threads::of(began.threads);
@@ -133,12 +125,7 @@ fn train_locked(
         normalisation: data.normalisation.clone(),
         device: settings.device,
     };
-    let mut trainer = match &found {
-        Some(loaded) => Trainer::resume(&job, &loaded.progress, &loaded.tensors)
-            .with_context(|| folder.checkpoint().display().to_string())?,
-        None => Trainer::begin(&job)?,
-    };
-    drop(found);
+    let mut trainer = trainer(&job, found, folder)?;
     // A kill between the log and the checkpoint leaves the log ahead.
     write_log(folder, trainer.progress())?;
     let done = trainer.epochs_done();
@@ -168,14 +155,26 @@ fn check_hold_out(source: &Source, images: &[u32], settings: &Settings) -> Resul
     Ok(())
 }
 
-/// A checkpoint of other data is set aside, and why is said.
-fn fitting(
-    found: Option<Loaded>,
+/// At its beginning, or where the checkpoint `found` left it.
+fn trainer<'a>(job: &'a Job<'a>, found: Option<Loaded>, folder: &RunFolder) -> Result<Trainer<'a>> {
+    match found {
+        Some(loaded) => Trainer::resume(job, &loaded.progress, &loaded.tensors)
+            .with_context(|| folder.checkpoint().display().to_string()),
+        None => Trainer::begin(job),
+    }
+}
+
+/// The checkpoint to go on from. One of other data is set aside, and why is said.
+fn to_go_on(
     run: &Run,
     digest: &str,
     folder: &RunFolder,
     settings: &Settings,
 ) -> Result<Option<Loaded>> {
+    let (found, complaints) = folder.load_to_go_on()?;
+    for complaint in complaints {
+        settings.say(format!("warning: {complaint}"));
+    }
     if let Some(loaded) = &found {
         ensure!(
             loaded.progress.run == *run && loaded.progress.format == FORMAT,
@@ -184,16 +183,19 @@ fn fitting(
         );
     }
     match found {
-        Some(loaded) if loaded.progress.data != digest => {
+        Some(loaded) if loaded.progress.data == digest => return Ok(Some(loaded)),
+        Some(_) => {
             settings.say(format!(
                 "{}: the training data have changed since; training starts again",
                 folder.path().display()
             ));
             folder.set_checkpoints_aside("of-other-data")?;
-            Ok(None)
         }
-        other => Ok(other),
+        None => {}
     }
+    // The times of a training that is given up are not this one's.
+    let _ = std::fs::remove_file(folder.timing_csv());
+    Ok(None)
 }
 
 /// Trains to the end: step, tell, save.

@@ -101,14 +101,7 @@ pub fn submit(
     let earlier = jobs_of(&manifest, &digest).filter(|jobs| !queued(jobs).is_empty());
     atomic::create_folder(&scripts.logs)?;
     atomic::write(&scripts.manifest, manifest_text(lines)?.as_bytes())?;
-    let (array_sh, collect_sh) = (scripts.logs.join("array.sh"), scripts.logs.join("collect.sh"));
-    atomic::write(&array_sh, array.as_bytes())?;
-    atomic::write(&collect_sh, collect.as_bytes())?;
-    let array = sbatch(&[], &array_sh)?;
-    // After any end of the tasks: a figure without one run is better than none.
-    let collect = sbatch(&[format!("--dependency=afterany:{array}")], &collect_sh).with_context(|| {
-        format!("job {array} is submitted, but the job that draws the figures is not; `scancel {array}` takes it back")
-    })?;
+    let Jobs { array, collect } = put_in_queue(&scripts.logs, &array, &collect)?;
     let told = format!(
         "job {array}: {} tasks; job {collect}: the figures, once they have ended\n\
          `repro sweep status {}` shows how far they are; logs in {}\n",
@@ -116,17 +109,27 @@ pub fn submit(
         manifest.display(),
         scripts.logs.display()
     );
-    let lost = || {
-        format!(
-            "jobs {array} and {collect} are submitted, but `repro sweep status` will not know them"
-        )
-    };
+    let lost = format!(
+        "jobs {array} and {collect} are submitted, but `repro sweep status` will not know them"
+    );
     // Tasks that are still in the queue are asked for too.
-    let all = earlier.map_or(array.clone(), |earlier| format!("{array},{}", earlier.array));
-    let jobs = serde_json::to_string(&Jobs { array: all, collect: collect.clone() })?;
-    atomic::write(&jobs_json(&manifest, &digest), format!("{jobs}\n").as_bytes())
-        .with_context(lost)?;
+    let array = earlier.map_or(array.clone(), |earlier| format!("{array},{}", earlier.array));
+    let jobs = serde_json::to_string(&Jobs { array, collect })?;
+    atomic::write(&jobs_json(&manifest, &digest), format!("{jobs}\n").as_bytes()).context(lost)?;
     Ok(told)
+}
+
+/// Writes the two scripts into `logs` and submits them.
+fn put_in_queue(logs: &Path, array: &str, collect: &str) -> Result<Jobs> {
+    let (array_sh, collect_sh) = (logs.join("array.sh"), logs.join("collect.sh"));
+    atomic::write(&array_sh, array.as_bytes())?;
+    atomic::write(&collect_sh, collect.as_bytes())?;
+    let array = sbatch(&[], &array_sh)?;
+    // After any end of the tasks: a figure without one run is better than none.
+    let collect = sbatch(&[format!("--dependency=afterany:{array}")], &collect_sh).with_context(|| {
+        format!("job {array} is submitted, but the job that draws the figures is not; `scancel {array}` takes it back")
+    })?;
+    Ok(Jobs { array, collect })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 use super::graph::{Layer, Network, NodeId};
@@ -339,20 +339,7 @@ impl Weights {
         wrong.extend(
             given.iter().map(|(name, tensor)| format!("left over: {name} {:?}", tensor.size())),
         );
-        if !wrong.is_empty() {
-            let more = wrong.len().saturating_sub(LISTED);
-            let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-            let listed = &wrong[..wrong.len().min(LISTED)];
-            bail!(
-                "{} not fit the network:\n  {}{more}",
-                if wrong.len() == 1 {
-                    "1 tensor does".to_string()
-                } else {
-                    format!("{} tensors do", wrong.len())
-                },
-                listed.join("\n  ")
-            );
-        }
+        ensure!(wrong.is_empty(), listed(&wrong));
         for (mut target, source) in copies {
             tch::no_grad(|| target.f_copy_(source))?;
         }
@@ -391,6 +378,17 @@ fn make_statistics(
         start += 2 * aligned(channels);
     }
     Ok(statistics)
+}
+
+/// Says which tensors do not fit, the first [`LISTED`] by name.
+fn listed(wrong: &[String]) -> String {
+    let (first, rest) = wrong.split_at(wrong.len().min(LISTED));
+    let more = if rest.is_empty() { String::new() } else { format!("\n  and {} more", rest.len()) };
+    let do_not = match wrong.len() {
+        1 => "1 tensor does".to_string(),
+        count => format!("{count} tensors do"),
+    };
+    format!("{do_not} not fit the network:\n  {}{more}", first.join("\n  "))
 }
 
 /// Elements that a tensor of `size` elements takes in a vector: a GPU reads 16 bytes at a time, also of

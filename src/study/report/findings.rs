@@ -44,16 +44,7 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
     let claims = claims::parse(claims_yaml()).context("claims.yaml")?;
     let beyond = claims.iter().filter(|claim| is_beyond(claim)).count();
     let all = claims.iter().filter(|claim| claim.kind != claims::Kind::Exact).count();
-    let of = |verdict: &str| judged.effects().filter(|d| d.row.verdict == verdict).count();
     let verb = if measured == 1 { "is" } else { "are" };
-    let parts = VERDICTS.iter().map(|(verdict, words)| (of(verdict), words));
-    let parts: Vec<String> = parts
-        .filter(|(count, words)| *count > 0 || [HOLD, FAIL].contains(*words))
-        .map(|(count, words)| match (count, *words) {
-            (1, HOLD | FAIL) => format!("1 {words}s"),
-            _ => format!("{count} {words}"),
-        })
-        .collect();
     writeln!(
         text,
         "Of {all} effects ({beyond} of them beyond the paper), {measured} {verb} measured so far: {}. {}\n{}\n{}{}\n\
@@ -62,20 +53,13 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
          that a harm stays below its margin; a harm below 0 is a gain. Our means over budgets are over those that both of our\n\
          curves cover, the paper's over those that both of its curves cover. `results/README.md` also has the paper's over ours,\n\
          where its curves reach.\n",
-        parts.join(", "),
+        verdicts(judged),
         not_measured(&claims, judged),
         scale(figures, judged)?,
         counts(judged),
         not_trained(figures),
         judged.intervals(),
     )?;
-    let shown = judged.effects().filter(|decided| is_shown(decided)).map(|decided| {
-        let [paper, _] = papers_and_margin(&decided.row);
-        let Claim { id, text, .. } = &decided.claim;
-        let whose = if is_beyond(&decided.claim) { " (beyond the paper)" } else { "" };
-        let (id, says) = (cell(id), cell(&format!("{text}{whose}")));
-        [id, says, paper, effect(&decided.row), decided.verdict()]
-    });
     if judges(figures).any(|figure| figure.experiment.figure.is_positional()) {
         writeln!(text, "{}\n", control::confounded(figures)?)?;
         if let Some(table) = control::first_places(figures)? {
@@ -85,6 +69,33 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
             )?;
         }
     }
+    effects(&mut text, judged)?;
+    Ok(text)
+}
+
+/// How many effects have each verdict.
+fn verdicts(judged: &Judged) -> String {
+    let of = |verdict: &str| judged.effects().filter(|d| d.row.verdict == verdict).count();
+    let parts = VERDICTS.iter().map(|(verdict, words)| (of(verdict), words));
+    let parts: Vec<String> = parts
+        .filter(|(count, words)| *count > 0 || [HOLD, FAIL].contains(*words))
+        .map(|(count, words)| match (count, *words) {
+            (1, HOLD | FAIL) => format!("1 {words}s"),
+            _ => format!("{count} {words}"),
+        })
+        .collect();
+    parts.join(", ")
+}
+
+/// The table of effects, the remarks on them, and the list of those that are not in the table.
+fn effects(text: &mut String, judged: &Judged) -> Result<()> {
+    let shown = judged.effects().filter(|decided| is_shown(decided)).map(|decided| {
+        let [paper, _] = papers_and_margin(&decided.row);
+        let Claim { id, text, .. } = &decided.claim;
+        let whose = if is_beyond(&decided.claim) { " (beyond the paper)" } else { "" };
+        let (id, says) = (cell(id), cell(&format!("{text}{whose}")));
+        [id, says, paper, effect(&decided.row), decided.verdict()]
+    });
     text.push_str(&markdown::table("claim | what it says | paper | here | verdict", shown));
     for remark in judged.remarks() {
         writeln!(text, "\n{remark}")?;
@@ -95,7 +106,7 @@ pub(super) fn text(figures: &[Shown], judged: &Judged) -> Result<String> {
     if !rest.is_empty() {
         writeln!(text, "\nNo harm or no difference beyond the margin: {}.", rest.join(", "))?;
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Whether the paper does not make the claim.

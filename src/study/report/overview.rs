@@ -110,46 +110,57 @@ fn outcomes(figure: &Shown, judged: &Judged) -> [String; 5] {
 fn effects(page: &mut String, judged: &Judged) -> Result<()> {
     writeln!(page, "\n## The paper's claims\n")?;
     if judged.effects().next().is_some() {
-        let with_verdict = || judged.effects().filter(|d| !d.row.verdict.is_empty());
-        let directions = with_verdict().filter(|d| d.claim.kind == Kind::Direction).count();
-        writeln!(
-            page,
-            "![Every claim's effect in units of the paper's, with its 95 % interval](claims.svg)\n\n\
-             The picture shows effects in units of the paper's: 0 is none, 1 the paper's, -1 as large the other way. Where \
-             the paper's effect is smaller in size than the margin, or it has no number, the unit is twice the margin. So a gain where \
-             a harm is judged lies on the right if the paper's is a gain beyond the margin, and else on the left. What lies beyond the \
-             axis stands at its edge, with its number. `ln` is a difference of logarithms of \
-             accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once. A figure \
-             that stands beside another, trained for longer or otherwise, never decides it. Of the others one on {PAPERS_DATA} does before one on other \
-             data, then one with more seeds (three are enough), then one with longer training. A line that joins \
-             several networks is judged at the seeds for which all of them are trained. A mean over budgets is over those \
-             that both of our curves cover (of several networks: to the end of the longest), the paper's over those that both of its curves cover; the notes below each figure \
-             have our range, and what the paper's curves give over it, as far as they reach.\n\n\
-             A direction holds where the interval lies above 0 and fails where it lies below. Harmlessness holds where the \
-             interval lies below the margin and fails where it lies above; its number is the harm, so below 0 it is a gain. Equality holds where the 90 % interval lies \
-             within the margin on both sides of 0, and fails where the 95 % interval lies outside. All else is undecided, \
-             except a direction whose 90 % interval lies within the margin: that is no effect. The share of the paper's effect is left out where \
-             the paper has no number or one smaller in size than the margin; 'may be the paper's' says that the share's interval holds 1. Words such as 'much' and \
-             percentages are the paper's and are not judged. The last column says with how many seeds the power is \
-             80 % for an undecided claim, if the effect is the paper's (without a number in the paper: a direction at its \
-             margin, a harm of 0). If that many are trained already, the effect here is nearer its bound (0 or the margin), \
-             and more are needed.\n\n\
-             {}\n\n\
-             {} effects are measured with three seeds or more, with no correction for their number. Were every effect 0, \
-             {:.1} of the {directions} directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\
-             Claims and margins stood in the source before the runs that judge them began (the table 'What made them' says \
-             where they did not). `experiments/claims.yaml` says what had been seen by then, including a pilot with the \
-             same seeds.\n",
-            judged.intervals(),
-            with_verdict().count(),
-            0.025 * directions as f64
-        )?;
+        introduction(page, judged)?;
         let head = "claim | what it says | paper | here [95 %] | margin | share of the paper's | verdict | seeds | seeds for 80 %";
         page.push_str(&markdown::table(head, judged.effects().map(effect_row)));
         for remark in judged.remarks() {
             writeln!(page, "\n{remark}")?;
         }
     }
+    not_judged(page, judged)
+}
+
+/// The picture, and how its claims and the table's are judged.
+fn introduction(page: &mut String, judged: &Judged) -> Result<()> {
+    let with_verdict = || judged.effects().filter(|d| !d.row.verdict.is_empty());
+    let directions = with_verdict().filter(|d| d.claim.kind == Kind::Direction).count();
+    writeln!(
+        page,
+        "![Every claim's effect in units of the paper's, with its 95 % interval](claims.svg)\n\n\
+         The picture shows effects in units of the paper's: 0 is none, 1 the paper's, -1 as large the other way. Where \
+         the paper's effect is smaller in size than the margin, or it has no number, the unit is twice the margin. So a gain where \
+         a harm is judged lies on the right if the paper's is a gain beyond the margin, and else on the left. What lies beyond the \
+         axis stands at its edge, with its number. `ln` is a difference of logarithms of \
+         accuracies: 0.065 ln is 6.3 % of the accuracy. A claim that several figures measure is shown once. A figure \
+         that stands beside another, trained for longer or otherwise, never decides it. Of the others one on {PAPERS_DATA} does before one on other \
+         data, then one with more seeds (three are enough), then one with longer training. A line that joins \
+         several networks is judged at the seeds for which all of them are trained. A mean over budgets is over those \
+         that both of our curves cover (of several networks: to the end of the longest), the paper's over those that both of its curves cover; the notes below each figure \
+         have our range, and what the paper's curves give over it, as far as they reach.\n\n\
+         A direction holds where the interval lies above 0 and fails where it lies below. Harmlessness holds where the \
+         interval lies below the margin and fails where it lies above; its number is the harm, so below 0 it is a gain. Equality holds where the 90 % interval lies \
+         within the margin on both sides of 0, and fails where the 95 % interval lies outside. All else is undecided, \
+         except a direction whose 90 % interval lies within the margin: that is no effect. The share of the paper's effect is left out where \
+         the paper has no number or one smaller in size than the margin; 'may be the paper's' says that the share's interval holds 1. Words such as 'much' and \
+         percentages are the paper's and are not judged. The last column says with how many seeds the power is \
+         80 % for an undecided claim, if the effect is the paper's (without a number in the paper: a direction at its \
+         margin, a harm of 0). If that many are trained already, the effect here is nearer its bound (0 or the margin), \
+         and more are needed.\n\n\
+         {}\n\n\
+         {} effects are measured with three seeds or more, with no correction for their number. Were every effect 0, \
+         {:.1} of the {directions} directions among them would hold by chance. Effects share networks, so they do not come out independently.\n\n\
+         Claims and margins stood in the source before the runs that judge them began (the table 'What made them' says \
+         where they did not). `experiments/claims.yaml` says what had been seen by then, including a pilot with the \
+         same seeds.\n",
+        judged.intervals(),
+        with_verdict().count(),
+        0.025 * directions as f64
+    )?;
+    Ok(())
+}
+
+/// The claims that no figure measures.
+fn not_judged(page: &mut String, judged: &Judged) -> Result<()> {
     let list = |names: Vec<String>| names.join(", ");
     if !judged.not_measurable.is_empty() {
         let named = judged.not_measurable.iter();
