@@ -45,8 +45,9 @@ pub(super) fn name(path: &Path) -> String {
 /// A folder that cannot be listed.
 pub fn training_images(folder: &Path) -> Result<usize> {
     let mut images = 0;
+    let train = folder.join("train");
     for class in class_folders(folder)? {
-        images += below(&class, &mut LeftOut::default())?.len();
+        images += below(&class, Some(&train), &mut LeftOut::default())?.len();
     }
     Ok(images)
 }
@@ -90,15 +91,18 @@ impl LeftOut {
 }
 
 /// The images in a folder and at any depth below it, by name and then by path, so that it does not matter
-/// how deep they lie. A link that leads back to a folder around it is passed over.
+/// how deep they lie. A link that leads back to a folder around it is passed over; so is one that leads to
+/// `classes`, the folder that a class lies in, which may itself be a link to elsewhere.
 ///
 /// # Errors
 /// A folder that cannot be listed.
-pub(super) fn below(folder: &Path, left_out: &mut LeftOut) -> Result<Vec<PathBuf>> {
+pub(super) fn below(
+    folder: &Path,
+    classes: Option<&Path>,
+    left_out: &mut LeftOut,
+) -> Result<Vec<PathBuf>> {
     let mut images = Vec::new();
-    // A class may be a link itself; its images lie among those of the other classes all the same.
-    let around = folder.parent().filter(|around| !around.as_os_str().is_empty());
-    let around = around.unwrap_or(Path::new(".")).canonicalize();
+    let around = classes.and_then(|classes| classes.canonicalize().ok());
     gather(folder, &mut around.into_iter().collect(), &mut images, left_out)?;
     images.sort_by(|a, b| a.file_name().cmp(&b.file_name()).then_with(|| a.cmp(b)));
     Ok(images)

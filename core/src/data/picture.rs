@@ -71,7 +71,7 @@ pub fn find(paths: &[PathBuf]) -> Result<(Vec<PathBuf>, LeftOut)> {
     let (mut found, mut left_out) = (Vec::new(), LeftOut::default());
     for path in paths {
         if path.is_dir() {
-            let mut inside = folder::below(path, &mut left_out)?;
+            let mut inside = folder::below(path, None, &mut left_out)?;
             inside.sort();
             found.extend(inside);
         } else {
@@ -100,6 +100,10 @@ mod tests {
         std::os::unix::fs::symlink(at("photos"), at("photos/again")).unwrap();
         let (found, _) = find(&[at("photos")]).unwrap();
         assert_eq!(found, [at("photos/2024/a.jpg"), at("photos/b.png")]);
+        // What is named before the `..` lies in what is searched.
+        std::fs::create_dir(at("photos/old")).unwrap();
+        let (found, _) = find(&[at("photos/old/..")]).unwrap();
+        assert_eq!(found, [at("photos/old/../2024/a.jpg"), at("photos/old/../b.png")]);
         // One that leads nowhere is found, so that reading it says so.
         std::os::unix::fs::symlink(at("gone.jpg"), at("photos/c.jpg")).unwrap();
         assert_eq!(find(&[at("photos")]).unwrap().0.last(), Some(&at("photos/c.jpg")));

@@ -36,7 +36,7 @@ pub fn list(root: &Path, split: Split) -> Result<Listing> {
     let mut files = Vec::new();
     for (label, class) in classes.iter().enumerate() {
         let class = place.join(class.file_name().unwrap_or_default());
-        let images = folder::below(&class, &mut left_out)?;
+        let images = folder::below(&class, Some(&place), &mut left_out)?;
         ensure!(
             !images.is_empty(),
             "{} holds no image ({}); a class needs at least one",
