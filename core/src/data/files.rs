@@ -298,8 +298,8 @@ impl Shared {
     /// Whether `bytes` more may be kept.
     fn take_room(&self, bytes: u64) -> bool {
         let less = |room: u64| room.checked_sub(bytes);
-        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
-            && memory::is_spare()
+        memory::is_spare()
+            && self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 }
 
