@@ -219,18 +219,18 @@ impl Facts {
         Facts { classes, channels: mean.len(), side: pixels.side, mean, std, default_validation }
     }
 
-    /// Those of an image folder of so many classes, here or not. Its usual hold-out depends on its
-    /// images: 0 stands for it.
+    /// The facts of an image folder with this many classes, whether or not it is on this machine. The
+    /// default hold-out depends on the images, so it is 0 here.
     pub fn of_image_folder(classes: usize) -> Facts {
         Facts::new(classes, &OF_IMAGENET, 0)
     }
 }
 
-/// Whether a data set's folder has files in it. A download that failed leaves parts at most.
+/// Whether a data set's folder holds anything but parts of downloads, which one that failed leaves.
 pub fn holds_files(place: &Path) -> bool {
-    let is_file =
+    let is_whole =
         |entry: std::fs::DirEntry| !entry.file_name().to_string_lossy().ends_with(".part");
-    std::fs::read_dir(place).is_ok_and(|entries| entries.flatten().any(is_file))
+    std::fs::read_dir(place).is_ok_and(|entries| entries.flatten().any(is_whole))
 }
 
 impl Dataset {

@@ -141,7 +141,7 @@ struct Needed {
 }
 
 impl Needed {
-    /// Whether they are at `place`, as many images as they may have.
+    /// Whether they are all at `place`, however many images they hold.
     ///
     /// # Errors
     /// When something else is there: it may be somebody's own.

@@ -6,7 +6,7 @@ use super::maps::Layout;
 use super::pairs;
 use super::places::Slice;
 use super::planes::Plane;
-use super::simd::{Simd, limit, limits};
+use super::simd::{Simd, limit, limits, store_first};
 use super::units::{Activation, Window};
 
 /// A depthwise convolution in the arena.
@@ -162,14 +162,7 @@ unsafe fn some<S: Simd, const K: usize, const STRIDE: usize, const GROUP: bool, 
             let y = S::pair(low, high);
             let to = row.to.add((at + n) * S::LANES);
             let left = row.side - (at + n) * if GROUP { 1 } else { S::LANES };
-            if GROUP || left >= S::LANES {
-                S::store(to, y);
-            } else {
-                // What lies behind the row may be another map's.
-                let mut words = [0.0; 16];
-                S::store(words.as_mut_ptr(), y);
-                std::ptr::copy_nonoverlapping(words.as_ptr(), to, left);
-            }
+            store_first::<S>(to, y, if GROUP { S::LANES } else { left });
         }
     }
 }

@@ -2,8 +2,8 @@
 //! zeros around it, each pixel the words of all images of a group side by side. A word is a float, or
 //! two channels in bfloat16.
 //!
-//! The zeros right of a row are also those left of the next one. They are written never, or with
-//! zeros, so an arena that began as zeros can be used again and again.
+//! The zeros right of a row are also those left of the next one. They are never written, or only with
+//! zeros, so an arena that starts out zeroed can be reused.
 
 use std::alloc;
 use std::ptr::NonNull;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::depthwise::strided;
 use super::maps::Layout;
 use super::places::Slice;
-use super::simd::Simd;
+use super::simd::{Simd, store_first};
 use super::units::Window;
 
 /// Computes the maxima.
@@ -102,14 +102,7 @@ unsafe fn row_of_image<S: Simd>(row: &Row) {
                     most = S::greater(most, strided::<S>(taps, stride, left));
                 }
             }
-            if left >= S::LANES {
-                S::store(row.to.add(x), most);
-            } else {
-                // What lies behind the row may be another map's.
-                let mut words = [0.0; 16];
-                S::store(words.as_mut_ptr(), most);
-                std::ptr::copy_nonoverlapping(words.as_ptr(), row.to.add(x), left);
-            }
+            store_first::<S>(row.to.add(x), most, left);
         }
     }
 }

@@ -160,6 +160,19 @@ pub(super) unsafe fn limit<S: Simd>(v: S::V, [least, most]: [S::V; 2]) -> S::V {
     unsafe { S::at_most(S::at_least(v, least), most) }
 }
 
+/// Writes the first `left` words of a row's last vector: what lies behind the row may be another map's.
+#[inline(always)]
+pub(super) unsafe fn store_first<S: Simd>(to: *mut f32, v: S::V, left: usize) {
+    unsafe {
+        if left >= S::LANES {
+            return S::store(to, v);
+        }
+        let mut words = [0.0; 16];
+        S::store(words.as_mut_ptr(), v);
+        std::ptr::copy_nonoverlapping(words.as_ptr(), to, left);
+    }
+}
+
 /// Arrays of 8, for any machine.
 #[derive(Clone, Copy)]
 pub(super) struct Portable;

@@ -167,23 +167,7 @@ impl Reader<'_> {
         Ok(match node.layer {
             Layer::Input => anyhow::bail!("the input cannot be computed"),
             Layer::Conv { kernel, stride, padding, groups, bias } => {
-                let mut weights = values(self.weights.of_node(id, 0))?;
-                let mut bias = match bias {
-                    true => values(self.weights.of_node(id, 1))?,
-                    false => vec![0.0; node.channels],
-                };
-                if let Some(norm) = self.absorb(&Layer::BatchNorm) {
-                    fold(self.norm(norm)?, &mut weights, &mut bias);
-                }
-                let window = Window { kernel, stride, padding };
-                let activation = self.activation();
-                let inputs = self.network.input_channels(id);
-                if groups == inputs && groups == node.channels {
-                    Work::Depthwise { window, weights, bias, activation }
-                } else {
-                    let weights = without_groups(&weights, inputs, groups, kernel * kernel);
-                    Work::Convolve { window, weights, bias, activation }
-                }
+                self.convolution(id, Window { kernel, stride, padding }, groups, bias)?
             }
             Layer::Linear => Work::Convolve {
                 window: Window { kernel: 1, stride: 1, padding: 0 },
@@ -217,6 +201,32 @@ impl Reader<'_> {
             Layer::AvgPool { kernel } => Work::AvgPool { kernel },
             Layer::Shortcut { stride } => Work::Shortcut { stride },
         })
+    }
+
+    /// With the batch normalisation and the ReLU that come next.
+    fn convolution(
+        &mut self,
+        id: NodeId,
+        window: Window,
+        groups: usize,
+        bias: bool,
+    ) -> Result<Work> {
+        let (inputs, outputs) =
+            (self.network.input_channels(id), self.network.nodes()[id].channels);
+        let mut weights = values(self.weights.of_node(id, 0))?;
+        let mut bias = match bias {
+            true => values(self.weights.of_node(id, 1))?,
+            false => vec![0.0; outputs],
+        };
+        if let Some(norm) = self.absorb(&Layer::BatchNorm) {
+            fold(self.norm(norm)?, &mut weights, &mut bias);
+        }
+        let activation = self.activation();
+        if groups == inputs && groups == outputs {
+            return Ok(Work::Depthwise { window, weights, bias, activation });
+        }
+        let weights = without_groups(&weights, inputs, groups, window.kernel * window.kernel);
+        Ok(Work::Convolve { window, weights, bias, activation })
     }
 
     /// Takes a ReLU along that comes next.

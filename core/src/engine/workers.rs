@@ -107,7 +107,7 @@ impl<'a> Worker<'a, '_> {
             }
             self.begin(first..(first + lanes).min(count));
         }
-        // What this thread leaves to wait from now on waits at a later segment of this loop.
+        // Images that this thread sets aside from now on wait at a later segment, which this loop has still to reach.
         for segment in 1..self.engine.exits() {
             let group = self.shared.waiting(segment).take();
             if let Some(group) = group {

@@ -169,13 +169,15 @@ impl<'a> Both<'a> {
 /// A policy made ready on the hold-out, for a network that runs.
 ///
 /// # Errors
-/// On an unusable or too small hold-out, a knob out of range, and for the oracle.
+/// On an unusable or too small hold-out, a knob out of range, and for the oracle. When temperatures are
+/// to be fitted, which a rule does not hold.
 pub fn rule(
     hold_out: &Predictions,
     multiply_adds: &[u64],
     setting: &Setting,
     knob: f64,
 ) -> Result<Rule> {
+    ensure!(!setting.scale_temperature, "a rule asks confidences at temperature 1");
     let network = Network { hold_out, test: hold_out, multiply_adds };
     let both = Both::new(&network, setting)?;
     Ok(Rule {

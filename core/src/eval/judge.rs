@@ -153,8 +153,9 @@ fn seeds_left_out(seeds: &[u64], why: &str) -> String {
 /// Findings, or why there is none.
 pub(crate) type Findings = Result<Vec<Finding>, String>;
 
-/// Judges the claims of one figure, in their order; exact ones need no figure. The note of a mean over
-/// budgets says what the paper's curves give over ours; `papers` has their points, if there are any.
+/// Judges the claims of one figure, in their order; exact ones need no figure. For a mean over budgets the
+/// note also gives the paper's value over our range of budgets; `papers` holds the points of the paper's
+/// curves, if there are any.
 pub fn judge(
     claims: &[Claim],
     figure: Figure,

@@ -61,6 +61,7 @@ impl Thresholds {
     /// # Errors
     /// When the answers are of another number of exits.
     pub fn exits_of(&self, answers: &Answers) -> Result<Vec<usize>> {
+        ensure!(answers.exits() > 0, "answers without an exit");
         let last = answers.exits() - 1;
         ensure!(
             self.values.len() == last,

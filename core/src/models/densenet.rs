@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{bn_relu_conv, classifier_place, convolutional_classifier, pooled_classifier};
+use super::units::{bn_relu_conv, convolutional_classifier, exit_behind, pooled_classifier};
 use super::{Classifier, Input, check_exits_after, check_range, check_two_halvings};
 use crate::nn::{Builder, Conv, Feature, Network};
 
@@ -67,18 +67,16 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
         x = net.at(name, place, |net| composite_layer(net, x, growth, config.bottleneck));
         net.map(x, layer + 1);
         if config.exits_after.contains(&(layer + 1)) {
-            let (name, place) = (format!("exits.{}", layer + 1), classifier_place(layer + 1));
-            let logits = net.at(name, place, |net| match config.classifier {
+            let name = format!("exits.{}", layer + 1);
+            exit_behind(&mut net, name, layer + 1, |net| match config.classifier {
                 Classifier::Pooled => pre_activation_classifier(net, x, input.classes),
                 Classifier::Convolutional => convolutional_classifier(net, x, 128, input.classes),
             });
-            net.exit(logits, layer + 1);
         }
     }
-    let place = classifier_place(layers);
-    let logits =
-        net.at("classifier", place, |net| pre_activation_classifier(net, x, input.classes));
-    net.exit(logits, layers);
+    exit_behind(&mut net, "classifier".into(), layers, |net| {
+        pre_activation_classifier(net, x, input.classes)
+    });
     Ok(net.finish())
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{classifier_place, conv_bn_relu, convolutional_classifier, pooled_classifier};
+use super::units::{conv_bn_relu, convolutional_classifier, exit_behind, pooled_classifier};
 use super::{Classifier, Input, check_exits_after, check_range, check_two_halvings};
 use crate::nn::{Builder, Conv, Feature, Network};
 
@@ -58,17 +58,15 @@ pub fn build(config: &Config, input: Input) -> Result<Network> {
         net.map(x, block + 1);
         if config.exits_after.contains(&(block + 1)) {
             let name = format!("exits.{}", block + 1);
-            let place = classifier_place(block + 1);
-            let logits = net.at(name, place, |net| match config.classifier {
+            exit_behind(&mut net, name, block + 1, |net| match config.classifier {
                 Classifier::Pooled => pooled_classifier(net, x, input.classes),
                 Classifier::Convolutional => convolutional_classifier(net, x, 128, input.classes),
             });
-            net.exit(logits, block + 1);
         }
     }
-    let place = classifier_place(blocks);
-    let logits = net.at("classifier", place, |net| pooled_classifier(net, x, input.classes));
-    net.exit(logits, blocks);
+    exit_behind(&mut net, "classifier".into(), blocks, |net| {
+        pooled_classifier(net, x, input.classes)
+    });
     Ok(net.finish())
 }
 

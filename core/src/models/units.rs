@@ -21,6 +21,17 @@ pub fn classifier_place(depth: usize) -> String {
     format!("classifier after {depth}")
 }
 
+/// An exit called `name` behind the layer or block of this number; `classifier` gives its logits.
+pub fn exit_behind(
+    net: &mut Builder,
+    name: String,
+    number: usize,
+    classifier: impl FnOnce(&mut Builder) -> Feature,
+) {
+    let logits = net.at(name, classifier_place(number), classifier);
+    net.exit(logits, number);
+}
+
 /// MSDNet's classifier: two strided 3x3 convolutions of `width` channels, average pooling, a
 /// linear layer (paper, section 4, "Classifiers").
 pub fn convolutional_classifier(

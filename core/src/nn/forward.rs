@@ -134,7 +134,7 @@ impl<'a> Pass<'a> {
         self.next += 1;
         let id = self.network.exits()[segment.exit].logits;
         let logits = self.values[id].as_ref();
-        // Those of a linear layer are so already.
+        // A linear layer's logits have this shape and type already.
         logits.map(|l| Ok(l.f_flatten(1, -1)?.f_to_kind(self.weights.kind())?)).transpose()
     }
 
@@ -205,16 +205,7 @@ impl<'a> Pass<'a> {
                 norm.of(self.input(id, 0)?, self.mode)?
             }
             Layer::Relu | Layer::Relu6 => return self.relu(step),
-            Layer::Dropout { rate } => match (self.mode, self.weights.dropout_key()) {
-                (Mode::Train, Some(key)) => {
-                    // Its number among its kind, which exits without dropout do not change.
-                    let before = &self.network.nodes()[..id];
-                    let is_dropout = |node: &&Node| matches!(node.layer, Layer::Dropout { .. });
-                    let number = before.iter().filter(is_dropout).count();
-                    dropout(self.input(id, 0)?, *rate, key, number)?
-                }
-                _ => self.input(id, 0)?.shallow_clone(),
-            },
+            Layer::Dropout { rate } => self.dropout(id, *rate)?,
             Layer::Concat => {
                 let inputs: Vec<&Tensor> =
                     (0..node.inputs.len()).map(|i| self.input(id, i)).collect::<Result<_>>()?;
@@ -225,14 +216,7 @@ impl<'a> Pass<'a> {
                 let (k, s, p) = (*kernel as i64, *stride as i64, *padding as i64);
                 self.input(id, 0)?.f_max_pool2d([k, k], [s, s], [p, p], [1, 1], *ceil)?
             }
-            Layer::AvgPool { kernel } => {
-                let k = *kernel as i64;
-                let x = self.input(id, 0)?;
-                // Logits that no linear layer gives are averaged as the weights are.
-                let is_logits = self.network.exits().iter().any(|exit| exit.logits == id);
-                let kind = if is_logits { self.weights.kind() } else { x.kind() };
-                x.f_to_kind(kind)?.f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?
-            }
+            Layer::AvgPool { kernel } => self.avg_pool(id, *kernel as i64)?,
             Layer::Shortcut { stride } => self.shortcut(id, *stride as i64)?,
             Layer::Linear => {
                 let (weight, bias) = (self.weights.of_node(id, 0), self.weights.of_node(id, 1));
@@ -276,6 +260,25 @@ impl<'a> Pass<'a> {
         }
         let value = self.input(step.node, 0)?;
         Ok(if is_six { value.f_relu6()? } else { value.f_relu()? })
+    }
+
+    fn dropout(&self, id: NodeId, rate: f64) -> Result<Tensor> {
+        let x = self.input(id, 0)?;
+        let (Mode::Train, Some(key)) = (self.mode, self.weights.dropout_key()) else {
+            return Ok(x.shallow_clone());
+        };
+        // Its number among its kind, which exits without dropout do not change.
+        let before = &self.network.nodes()[..id];
+        let is_dropout = |node: &&Node| matches!(node.layer, Layer::Dropout { .. });
+        dropout(x, rate, key, before.iter().filter(is_dropout).count())
+    }
+
+    fn avg_pool(&self, id: NodeId, k: i64) -> Result<Tensor> {
+        let x = self.input(id, 0)?;
+        // Logits that no linear layer gives are averaged in the element type of the weights.
+        let is_logits = self.network.exits().iter().any(|exit| exit.logits == id);
+        let kind = if is_logits { self.weights.kind() } else { x.kind() };
+        Ok(x.f_to_kind(kind)?.f_avg_pool2d([k, k], [k, k], [0, 0], false, true, None)?)
     }
 
     fn shortcut(&self, id: NodeId, stride: i64) -> Result<Tensor> {

@@ -18,8 +18,6 @@ pub struct Segment {
     pub exit: usize,
     /// Nodes to run, in order; none that an earlier segment has run.
     pub steps: Vec<Step>,
-    /// Values that a later segment still reads: what a batch has to keep for images that go on.
-    pub live: Vec<NodeId>,
 }
 
 /// The segments of an evaluation of some exits.
@@ -35,8 +33,8 @@ impl Schedule {
         let mut done = vec![false; network.nodes().len()];
         done[0] = true;
         let mut segments: Vec<Segment> = Vec::with_capacity(exits.len());
-        for (position, &exit) in exits.iter().enumerate() {
-            let needed = network.ancestors(exits[..=position].iter().copied());
+        for &exit in exits {
+            let needed = network.ancestors([exit]);
             let mut steps = Vec::new();
             for node in 0..needed.len() {
                 if needed[node] && !done[node] {
@@ -44,10 +42,10 @@ impl Schedule {
                     steps.push(Step { node, frees: Vec::new() });
                 }
             }
-            segments.push(Segment { exit, steps, live: Vec::new() });
+            segments.push(Segment { exit, steps });
         }
         let last = last_readers(network, &segments);
-        assign_frees(network, &mut segments, &last);
+        assign_frees(&mut segments, &last);
         Schedule { segments }
     }
 }
@@ -65,19 +63,10 @@ fn last_readers(network: &Network, segments: &[Segment]) -> Vec<Option<(usize, u
     last
 }
 
-fn assign_frees(network: &Network, segments: &mut [Segment], last: &[Option<(usize, usize)>]) {
-    let mut born = vec![usize::MAX; network.nodes().len()];
-    born[0] = 0;
-    for (s, segment) in segments.iter().enumerate() {
-        for step in &segment.steps {
-            born[step.node] = s;
-        }
-    }
+fn assign_frees(segments: &mut [Segment], last: &[Option<(usize, usize)>]) {
     for (id, place) in last.iter().enumerate() {
-        let Some((s, i)) = *place else { continue };
-        segments[s].steps[i].frees.push(id);
-        for segment in &mut segments[born[id].min(s)..s] {
-            segment.live.push(id);
+        if let Some((s, i)) = *place {
+            segments[s].steps[i].frees.push(id);
         }
     }
 }

@@ -203,7 +203,8 @@ impl Weights {
         &self.specs
     }
 
-    /// The parameters, each a leaf that shares its memory with [`Weights::flat_used`].
+    /// The parameters, each a leaf; those that some exit depends on share their memory with
+    /// [`Weights::flat_used`].
     pub fn views(&self) -> &[Tensor] {
         &self.views
     }
@@ -331,7 +332,7 @@ impl Weights {
                     ));
                 }
                 Some(source) if name.ends_with(COUNTER) => {
-                    counters.push((name, i64::try_from(source)?));
+                    counters.push(i64::try_from(source)?);
                 }
                 Some(source) => copies.push((target, source)),
             }
@@ -343,15 +344,9 @@ impl Weights {
         for (mut target, source) in copies {
             tch::no_grad(|| target.f_copy_(source))?;
         }
-        let prefixes: BTreeMap<String, NodeId> = self
-            .statistics
-            .keys()
-            .map(|&node| (format!("{}.{COUNTER}", self.prefix(node)), node))
-            .collect();
-        for (name, batches) in counters {
-            if let Some(statistics) = self.statistics.get_mut(&prefixes[&name]) {
-                statistics.batches = batches;
-            }
+        // One counter each, in the order in which they are named.
+        for (statistics, batches) in self.statistics.values_mut().zip(counters) {
+            statistics.batches = batches;
         }
         Ok(())
     }

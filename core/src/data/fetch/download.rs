@@ -1,6 +1,6 @@
 //! A download: continued where it was cut, and checked.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -141,7 +141,6 @@ fn attempt(download: &Download, part: &Path, progress: Progress) -> Result<Attem
         return Ok(Attempt::Refused(said));
     }
     file.set_len(start).with_context(context)?;
-    file.seek(SeekFrom::End(0)).with_context(context)?;
     let total = response.body().content_length().map(|length| start + length);
     let body = response.into_body().into_reader();
     let outcome = copy(body, &mut file, start, total, |done| progress(&download.name, done, total));

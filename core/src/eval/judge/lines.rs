@@ -81,7 +81,7 @@ impl<'a> Lines<'a> {
         Ok(Lines { rows, lines, shape })
     }
 
-    /// From where on every network has begun.
+    /// The multiply-adds from which on every network has a point.
     pub(super) fn begun(&self) -> f64 {
         let firsts = self.lines.iter().map(|line| self.rows[line[0]].x);
         firsts.fold(f64::NEG_INFINITY, f64::max)

@@ -16,7 +16,7 @@ const MOST_SWEEPS: usize = 1000;
 pub struct Ascent {
     /// K-1 thresholds, infinite where no image or every image leaves.
     pub thresholds: Thresholds,
-    /// Sweeps over the exits, the last of which changed nothing.
+    /// Sweeps over the exits; the last changed nothing, unless the limit ended the climb.
     pub sweeps: usize,
     /// Accuracy minus lambda times the cost as a share of the last exit's, on the hold-out.
     pub objective: f64,

@@ -27,8 +27,8 @@ impl Bins {
         Bins { tops: (0..BINS).map(top).collect() }
     }
 
-    /// The bin (from 0) of a confidence. One above all of the hold-out is in the bin of the surest there: of few images
-    /// the last bins are empty.
+    /// The bin (from 0) of a confidence. One above every confidence on the hold-out falls into the bin of the surest
+    /// image there: with few images the last bins are empty.
     pub fn bin(&self, confidence: f64) -> usize {
         let confidence = confidence.min(self.tops[BINS - 1]);
         self.tops[..BINS - 1].partition_point(|&top| top < confidence)

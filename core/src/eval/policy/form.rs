@@ -1,6 +1,6 @@
 //! What a policy says of itself: a row of the table.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::gate::Gate;
 use crate::eval::answers::Answers;
@@ -19,7 +19,7 @@ pub struct Form {
     pub knob: &'static str,
     /// The certainty that it asks exits for; none where only their classes count.
     pub certainty: Option<Certainty>,
-    /// Whether it is a threshold an exit that follows from a ratio of the exits' shares. Then people
+    /// Whether it has one threshold for each exit, all of which follow from a single ratio of the exits' shares. Then people
     /// may give thresholds of their own, and the ratio of a budget is found by bisection.
     pub by_ratio: bool,
     /// Whether it goes with combined exits.
@@ -60,19 +60,6 @@ impl HeldOut<'_> {
     /// Returns an error when it is negative or not finite.
     pub fn price(&self) -> Result<Price<'_>> {
         Price::new(self.multiply_adds, self.knob)
-    }
-
-    /// The knob as a number of exits, 1 to K; `name` is the policy's.
-    ///
-    /// # Errors
-    /// Returns an error when it is none.
-    pub fn exits(&self, name: &str, what: &str) -> Result<usize> {
-        let (knob, exits) = (self.knob, self.hold_out.answers().exits());
-        ensure!(
-            knob.fract() == 0.0 && (1.0..=exits as f64).contains(&knob),
-            "{name}: {knob} is out of range ({what}, 1 to {exits})"
-        );
-        Ok(knob as usize)
     }
 }
 

@@ -1,5 +1,7 @@
 //! An image leaves at the exit that is the P-th in a row to say the same class (Zhou et al., 2020).
 
+use anyhow::ensure;
+
 use super::form::{Decide, Form};
 use super::gate::Gate;
 
@@ -13,7 +15,11 @@ pub const PATIENCE: Form = Form {
     combines: false,
     values: |_, multiply_adds| (1..=multiply_adds.len()).map(|p| p as f64).collect(),
     decide: Decide::Gate(|held_out| {
-        let exits = held_out.exits("patience", "a whole number of exits that agree")?;
-        Ok(Gate::Patience(exits))
+        let (knob, exits) = (held_out.knob, held_out.hold_out.answers().exits());
+        ensure!(
+            knob.fract() == 0.0 && (1.0..=exits as f64).contains(&knob),
+            "patience: {knob} is out of range (a whole number of exits that agree, 1 to {exits})"
+        );
+        Ok(Gate::Patience(knob as usize))
     }),
 };
