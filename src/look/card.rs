@@ -52,11 +52,8 @@ pub fn export_card(
     let page = readme(&known.folder.name(), &known.run, &exits, license)?;
     let run = serde_json::to_vec_pretty(&RunConfig { progress, classes, began })?;
     atomic::create_folder(folder)?;
-    // Another run's answers must not stay beside this one's card.
-    if answers.exists() {
-        std::fs::remove_file(&answers)
-            .with_context(|| format!("cannot delete {}", answers.display()))?;
-    }
+    // Another run's must not stay beside this one's config.json, however this command ends.
+    [&model, &card, &answers].into_iter().try_for_each(|file| atomic::remove(file))?;
     atomic::write(&config, &run)?;
     export_run(&known.folder, Some(&model))?;
     atomic::write(&card, page.as_bytes())?;
