@@ -70,10 +70,10 @@ impl Known {
             drop(self.folder.keep_failure(&format!("{whose}{}", plain(&text))));
             resume_unwind(panic)
         });
-        if result.as_ref().is_err_and(|error| error.is::<Interrupted>()) {
-            return Ok(Outcome::Interrupted);
-        }
-        let result = result.with_context(|| format!("{name}, seed {}", self.run.seed));
+        let result = match result {
+            Err(error) if error.is::<Interrupted>() => Ok(Outcome::Interrupted),
+            result => result.with_context(|| format!("{name}, seed {}", self.run.seed)),
+        };
         match &result {
             Ok(_) => self.folder.forget_failure(),
             // On a full disk it cannot be kept; the error that counts is the training's.
@@ -248,7 +248,7 @@ fn finish(
             return Ok(Outcome::Interrupted);
         }
     }
-    // The last checkpoint was found as the one before: a kill fell between two renames.
+    // A kill between two renames left the last checkpoint only under the name of the one before.
     if !folder.checkpoint().exists() {
         save(trainer, folder)?;
     }
@@ -271,13 +271,16 @@ pub fn slim_run(folder: &RunFolder) -> Result<bool> {
     };
     let whole = loaded.tensors.len();
     let state = without_momentum(loaded.tensors);
-    if state.len() == whole {
+    let previous = folder.previous_checkpoint();
+    let is_slim = state.len() == whole;
+    if is_slim && !previous.exists() {
         return Ok(false);
     }
-    folder.save(&loaded.progress, &state)?;
-    // What it was made from is the larger file.
-    let previous = folder.previous_checkpoint();
-    std::fs::remove_file(&previous).with_context(|| previous.display().to_string())?;
+    if !is_slim {
+        folder.save(&loaded.progress, &state)?;
+    }
+    // What it was made from is the larger file. A kill may have left it.
+    atomic::remove(&previous)?;
     Ok(true)
 }
 
