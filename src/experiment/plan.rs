@@ -182,13 +182,20 @@ impl Plan {
         Ok(Plan { figure: experiment.figure, members, networks })
     }
 
-    /// Every run once, seed by seed: the first seed's figure is whole first.
-    pub fn runs(&self) -> Vec<&Run> {
+    /// Every run once, with the name of the first network that needs it; seed by seed, so that the first
+    /// seed's figure is whole first.
+    pub fn named_runs(&self) -> impl Iterator<Item = (&str, &Run)> {
         let mut seen = HashSet::new();
         let seeds = self.networks.iter().map(|n| n.runs.len()).max().unwrap_or(0);
-        let all =
-            (0..seeds).flat_map(|seed| self.networks.iter().filter_map(move |n| n.runs.get(seed)));
-        all.filter(|run| seen.insert(run.digest())).collect()
+        let of_seed = |seed: usize| {
+            self.networks.iter().filter_map(move |n| Some((n.name.as_str(), n.runs.get(seed)?)))
+        };
+        (0..seeds).flat_map(of_seed).filter(move |(_, run)| seen.insert(run.digest()))
+    }
+
+    /// The runs of [`Plan::named_runs`].
+    pub fn runs(&self) -> Vec<&Run> {
+        self.named_runs().map(|(_, run)| run).collect()
     }
 }
 

@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -30,7 +31,8 @@ pub(super) struct Worker {
     child: Child,
     orders: Option<ChildStdin>,
     reports: Receiver<Report>,
-    last_error: Arc<Mutex<String>>,
+    /// Reads the worker's errors to their end, and gives the last line.
+    errors: Option<JoinHandle<String>>,
 }
 
 impl Worker {
@@ -74,8 +76,8 @@ impl Worker {
             .with_context(|| format!("cannot start the worker {}", program.display()))?;
         let reports = read_reports(child.stdout.take().context("a worker without output")?);
         let stderr = child.stderr.take().context("a worker without errors")?;
-        let last_error = pass_on(stderr, settings.quiet);
-        Ok(Worker { orders: child.stdin.take(), child, reports, last_error })
+        let errors = Some(pass_on(stderr, settings.quiet));
+        Ok(Worker { orders: child.stdin.take(), child, reports, errors })
     }
 
     /// Has `task` carried out; a signal meanwhile is passed on.
@@ -121,7 +123,7 @@ impl Worker {
     fn how_it_ended(&mut self) -> String {
         self.orders = None;
         let how = self.child.wait().map_or_else(|e| e.to_string(), describe_status);
-        let words = locked(&self.last_error).clone();
+        let words = self.errors.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         let words = if words.is_empty() { words } else { format!(": {words}") };
         format!("its process ended by itself ({how}){words}")
     }
@@ -167,16 +169,15 @@ fn read_reports(stdout: impl std::io::Read + Send + 'static) -> Receiver<Report>
 }
 
 /// Passes a worker's errors on and keeps the last line.
-fn pass_on(stderr: impl std::io::Read + Send + 'static, quiet: bool) -> Arc<Mutex<String>> {
-    let last = Arc::new(Mutex::new(String::new()));
-    let kept = last.clone();
+fn pass_on(stderr: impl std::io::Read + Send + 'static, quiet: bool) -> JoinHandle<String> {
     std::thread::spawn(move || {
+        let mut last = String::new();
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if !quiet {
                 super::context::tell(&line);
             }
-            *locked(&kept) = line;
+            last = line;
         }
-    });
-    last
+        last
+    })
 }

@@ -1,7 +1,5 @@
 //! What a parent process and its workers say to each other: one JSON object a line.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::{LogRow, Plan, Run};
@@ -16,18 +14,10 @@ pub struct Task {
 }
 
 impl Task {
-    /// Every run of a plan once, with the name of the first network that needs it.
+    /// Those of [`Plan::named_runs`].
     pub fn all(plan: &Plan) -> Vec<Task> {
-        let mut seen = HashSet::new();
-        let mut tasks = Vec::new();
-        for network in &plan.networks {
-            for run in &network.runs {
-                if seen.insert(run.digest()) {
-                    tasks.push(Task { name: network.name.clone(), run: run.clone() });
-                }
-            }
-        }
-        tasks
+        let task = |(name, run): (&str, &Run)| Task { name: name.to_string(), run: run.clone() };
+        plan.named_runs().map(task).collect()
     }
 
     /// Name and seed.

@@ -2,6 +2,7 @@
 //! nobody says.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use tch::{Cuda, Device};
 
@@ -46,11 +47,19 @@ fn need(task: &Task) -> u64 {
     START + BYTES * batch * elements(task)
 }
 
-/// Seed by seed, so that the first seed's figure is whole first; of a seed the longest run first, so
-/// that no worker is left with a long one while the others have nothing to do.
-pub(super) fn longest_first(mut tasks: Vec<Task>) -> Vec<Task> {
-    tasks.sort_by_cached_key(|task| (task.run.seed, Reverse(weight(task))));
-    tasks
+/// The first seed of every network, then the second, so that the first seed's figure is whole first; of
+/// those the longest run first, so that no worker is left with a long one while the others have nothing to
+/// do. An ensemble's copies of a network have seeds of their own, so a seed is told by its place.
+pub(super) fn longest_first(tasks: Vec<Task>) -> Vec<Task> {
+    let mut seeds: HashMap<String, usize> = HashMap::new();
+    let mut placed: Vec<(usize, Task)> = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let seed = seeds.entry(task.name.clone()).or_default();
+        placed.push((*seed, task));
+        *seed += 1;
+    }
+    placed.sort_by_cached_key(|(seed, task)| (*seed, Reverse(weight(task))));
+    placed.into_iter().map(|(_, task)| task).collect()
 }
 
 /// What a run's time grows with.
@@ -90,11 +99,13 @@ mod tests {
         let resnet =
             |blocks| format!(r#"{{"resnet":{{"blocks_per_stage":{blocks},"channels":8}}}}"#);
         let tasks = vec![
-            task("late", &resnet(9), 1),
             task("short", &resnet(1), 0),
+            task("short", &resnet(9), 1),
+            task("copy", &resnet(2), 100),
             task("long", &resnet(3), 0),
         ];
-        let names: Vec<String> = longest_first(tasks).into_iter().map(|t| t.name).collect();
-        assert_eq!(names, ["long", "short", "late"]);
+        let named = |t: Task| format!("{} {}", t.name, t.run.seed);
+        let order: Vec<String> = longest_first(tasks).into_iter().map(named).collect();
+        assert_eq!(order, ["long 0", "copy 100", "short 0", "short 1"]);
     }
 }

@@ -133,6 +133,8 @@ fn in_use(task: &Task) -> String {
 struct Shared<'a> {
     queue: Mutex<VecDeque<Task>>,
     failures: Mutex<Vec<Failure>>,
+    /// Tasks that another process was found to train.
+    waited_for: Mutex<Vec<Task>>,
     display: Display,
     stop: Stop,
     settings: &'a Settings,
@@ -146,6 +148,7 @@ fn side_by_side(tasks: Vec<Task>, workers: usize, settings: &Settings) -> Result
     let shared = Shared {
         queue: Mutex::new(longest_first(tasks).into()),
         failures: Mutex::default(),
+        waited_for: Mutex::default(),
         display,
         stop: watch_signals()?,
         settings,
@@ -222,8 +225,14 @@ fn failed(task: &Task, reason: &str, shared: &Shared) {
     locked(&shared.failures).push(failure);
 }
 
-/// Another process is training it: asked again later.
+/// Another process is training it, which is said once: asked again later.
 fn put_back(task: Task, shared: &Shared) {
+    let mut waited_for = locked(&shared.waited_for);
+    if !waited_for.contains(&task) {
+        shared.display.say(&in_use(&task));
+        waited_for.push(task.clone());
+    }
+    drop(waited_for);
     locked(&shared.queue).push_back(task);
     std::thread::sleep(BUSY);
 }
