@@ -58,7 +58,9 @@ impl<'a> Ready<'a> {
                 ..Measured::images(name, what, threads, per_s, each)
             })
         };
-        for exits in [1, self.engine.exits()] {
+        let whole = self.engine.exits();
+        let first = (whole > 1).then_some(("first/1", 1));
+        for (what, exits) in first.into_iter().chain([("all/1", whole)]) {
             let mut number = 0;
             let each = seconds_each(subject.bench.clock, || {
                 number = (number + 1) % BATCH;
@@ -69,7 +71,6 @@ impl<'a> Ready<'a> {
                 Ok(())
             })?;
             let cost = subject.multiply_adds[exits - 1] as f64;
-            let what = if exits == 1 { "first/1" } else { "all/1" };
             say(what, 1.0 / each, cost)?;
         }
         for batch in [64, BATCH] {

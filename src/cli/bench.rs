@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use super::options::{Arithmetic, Gpu, thread_count};
+use super::options::{Arithmetic, Gpu, combinations, policies, thread_count};
 use super::output::{Unread, is_open, print};
 use crate::bench::{Bench, Clock, Measured, NETWORKS, Topic, measure, write_saving};
 use crate::eval::combine::Combine;
@@ -49,13 +49,9 @@ pub struct BenchArgs {
     /// Number of timings; their median is shown
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// When images leave in `early`: max-softmax, margin, entropy, patience, target-accuracy,
-    /// coordinate-ascent or dynamic-programme
-    #[arg(long, default_value = "max-softmax")]
+    #[arg(long, default_value_t = Policy::PAPER, help = format!("When images leave in `early`: {}", policies()))]
     policy: Policy,
-    /// How exits are combined before they are asked in `early`: single, mean, mie, product,
-    /// caching or geometric
-    #[arg(long, default_value = "single", value_name = "RULE")]
+    #[arg(long, default_value = "single", value_name = "RULE", help = format!("How exits are combined before they are asked in `early`: {}", combinations()))]
     combine: Combine,
     /// A JSON object a line instead of a table
     #[arg(long)]
@@ -168,9 +164,11 @@ fn networks(given: &[String]) -> Result<Vec<(String, crate::models::NetworkConfi
     }
     for file in given {
         let (mut found, _) = load_networks(file)?;
-        // A network alone has no name of its own; its file has.
+        // A network alone that is not named is called as its file is.
         let stem = PathBuf::from(file).file_stem().map(|s| s.display().to_string());
-        if let ([(name, _)], Some(stem)) = (found.as_mut_slice(), stem) {
+        if let ([(name, config)], Some(stem)) = (found.as_mut_slice(), stem)
+            && *name == config.short_name()
+        {
             *name = stem;
         }
         for (name, config) in found {

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use super::options::{Arithmetic, Folders, number, threads};
+use super::options::{Arithmetic, Folders, combinations, number, policies, threads};
 use super::output::{Unread, is_open, print};
 use crate::data::folder::EXTENSIONS;
 use crate::data::{picture, plural};
 use crate::eval::combine::Combine;
 use crate::eval::guarantee::{Risk, Tolerance};
-use crate::eval::policy::{Decide, Policy};
+use crate::eval::policy::Policy;
 use crate::eval::probabilities::Certainty;
 use crate::look::classify::{Classified, Classifier};
 use crate::look::letting::{Leave, Letting};
@@ -48,15 +48,13 @@ pub struct ClassifyArgs {
     /// What the guarantee is of: gap (accuracy) or consistency (answers that change)
     #[arg(long, default_value = "gap", requires = "guarantee")]
     risk: Risk,
-    #[arg(long, default_value_t = Policy::PAPER, help = policy_help())]
+    #[arg(long, default_value_t = Policy::PAPER, help = format!("When an image leaves: {}", policies()))]
     policy: Policy,
     /// Policy target-accuracy: a lower bound on accuracy must reach the target. This is the bound's
     /// confidence, above 0 and below 1
     #[arg(long, value_name = "PROBABILITY", value_parser = number)]
     target_bound: Option<f64>,
-    /// How exits are combined before they are asked: single, mean, mie, product, caching or
-    /// geometric
-    #[arg(long, default_value = "single", value_name = "RULE")]
+    #[arg(long, default_value = "single", value_name = "RULE", help = format!("How exits are combined before they are asked: {}", combinations()))]
     combine: Combine,
     /// A JSON object a line instead of a table
     #[arg(long)]
@@ -79,12 +77,6 @@ pub struct ClassifyArgs {
     /// No progress on standard error
     #[arg(short, long)]
     quiet: bool,
-}
-
-fn policy_help() -> String {
-    let all = Policy::ALL.iter().filter(|policy| matches!(policy.form().decide, Decide::Gate(_)));
-    let names: Vec<&str> = all.map(|policy| policy.name()).collect();
-    format!("When an image leaves: {}", names.join(", "))
 }
 
 impl ClassifyArgs {

@@ -5,44 +5,27 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
+use super::options::NetworkArgs;
 use super::output::print_path;
-use crate::data::Dataset;
-use crate::experiment::load_networks;
 use crate::look::draw::diagram;
 use crate::look::watch::with_ending;
-use crate::runs::data::input_from;
+use crate::results::atomic::create_folder_of;
 
 /// Draw a network: scales as rows, layers as columns, exits with their cost.
 #[derive(Debug, clap::Args)]
 pub struct DrawArgs {
-    /// A network or an experiment: a file, the name of a built-in experiment, or - for standard
-    /// input
-    network: String,
+    #[command(flatten)]
+    networks: NetworkArgs,
     /// Where to: NAME.svg and NAME.png; of an experiment's networks NAME-1.svg and on [default:
     /// the network's name]
     #[arg(short, long, value_name = "NAME")]
     output: Option<PathBuf>,
-    /// Data set that gives image size and classes; default: the experiment's, else cifar100
-    #[arg(long)]
-    dataset: Option<Dataset>,
-    /// Height and width of the images in pixels (1 to 4096) instead of the data set's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    side: Option<u32>,
-    /// Folder with the data sets (only an image folder is looked at)
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
 }
 
 /// Runs the command.
 pub fn run(args: &DrawArgs) -> Result<()> {
-    let (networks, of_experiment) = load_networks(&args.network)?;
-    ensure!(!networks.is_empty(), "{} holds no network", args.network);
-    let dataset = args.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
-    let facts = dataset.facts()?;
-    let mut input = input_from(&facts);
-    if let Some(side) = args.side {
-        input.side = side as usize;
-    }
+    let (networks, input) = args.networks.read()?;
+    ensure!(!networks.is_empty(), "{} holds no network", args.networks.file);
     let own = file_names(networks.iter().map(|(name, _)| name.as_str()));
     for ((place, (name, config)), own) in (1..).zip(&networks).zip(own) {
         let picture = match &args.output {
@@ -54,6 +37,7 @@ pub fn run(args: &DrawArgs) -> Result<()> {
             None => PathBuf::from(own),
         };
         let (svg, png) = (with_ending(&picture, "svg"), with_ending(&picture, "png"));
+        create_folder_of(&picture)?;
         diagram(name, config, input)?.draw(&svg, &png)?;
         print_path(&svg);
         print_path(&png);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::options::{Compute, Folders, SavingArgs, Workers, change, number};
+use super::options::{Compute, Folders, SavingArgs, Workers, change, combinations, number};
 use super::output::print;
 use crate::eval::combine::Combine;
 use crate::eval::policy::Policy;
@@ -83,9 +83,7 @@ pub struct AnytimeArgs {
 /// How exits are combined.
 #[derive(Debug, clap::Args)]
 struct CombineArgs {
-    /// How exits are combined before one is believed: single, mean, mie, product, caching,
-    /// geometric; several with commas between them, each a curve [default: the experiment's]
-    #[arg(long, value_name = "RULE,..", value_delimiter = ',')]
+    #[arg(long, value_name = "RULE,..", value_delimiter = ',', help = format!("How exits are combined before one is believed: {}; several with commas between them, each a curve [default: the experiment's]", combinations()))]
     combine: Vec<Combine>,
 }
 
@@ -108,13 +106,16 @@ pub fn run_anytime(args: &AnytimeArgs) -> Result<()> {
 /// Runs `repro budgeted-batch`.
 pub fn run_budgeted(args: &BudgetedArgs) -> Result<()> {
     carry_out(&args.figure, Figure::BudgetedBatch, |experiment| {
+        args.combine.adapt(experiment);
+        if args.policy.is_empty() && !args.temperature && args.target_bound.is_none() {
+            return;
+        }
         let budgeted = experiment.budgeted.get_or_insert_default();
         if !args.policy.is_empty() {
             budgeted.policies.clone_from(&args.policy);
         }
         budgeted.temperature |= args.temperature;
         budgeted.target_bound = args.target_bound.or(budgeted.target_bound);
-        args.combine.adapt(experiment);
     })
 }
 

@@ -32,9 +32,9 @@ pub struct ImportArgs {
     /// Folder for runs; the run's own folder in it has a name that follows from its configuration
     #[arg(long, alias = "runs", default_value = "runs", value_name = "DIR")]
     run: PathBuf,
-    /// Folder with the data sets
-    #[arg(long, default_value = "data", value_name = "DIR")]
-    data: PathBuf,
+    /// Not needed: no image is read. Scripts give it to every command.
+    #[arg(long, hide = true, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// The seed that the weights stand for in experiments
     #[arg(long, default_value_t = 0, requires = "network")]
     seed: u64,

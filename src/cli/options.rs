@@ -5,7 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cuda::Numerics;
+use crate::data::Dataset;
+use crate::eval::combine::Combine;
+use crate::eval::policy::{Decide, Policy};
+use crate::experiment::{NamedNetworks, load_networks};
+use crate::models::Input;
 use crate::nn::Precision;
+use crate::runs::data::input_from;
 use crate::runs::device::{
     cores, device_name, limit_decoders, parse_device, set_threads, training_threads, worker_count,
 };
@@ -141,6 +147,48 @@ impl Arithmetic {
             Arithmetic::Bf16 => Some(Precision::Bf16),
             Arithmetic::Fp32 => Some(Precision::Fp32),
         }
+    }
+}
+
+/// The policies by which an image can leave, for help.
+pub fn policies() -> String {
+    let all = Policy::ALL.iter().filter(|policy| matches!(policy.form().decide, Decide::Gate(_)));
+    all.map(|policy| policy.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// The ways to combine exits, for help.
+pub fn combinations() -> String {
+    Combine::ALL.map(Combine::name).join(", ")
+}
+
+/// Networks, and the images that they are for.
+#[derive(Debug, clap::Args)]
+pub struct NetworkArgs {
+    /// A network or an experiment: a file, the name of a built-in experiment, or - for standard
+    /// input
+    #[arg(value_name = "NETWORK")]
+    pub file: String,
+    /// Data set that gives image size and classes; default: the experiment's, else cifar100
+    #[arg(long)]
+    dataset: Option<Dataset>,
+    /// Height and width of the images in pixels (1 to 4096) instead of the data set's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    side: Option<u32>,
+    /// Not needed: no image is read. Scripts give it to every command.
+    #[arg(long, hide = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl NetworkArgs {
+    /// The networks by name, and the size and classes of their images.
+    pub fn read(&self) -> Result<(NamedNetworks, Input)> {
+        let (networks, of_experiment) = load_networks(&self.file)?;
+        let dataset = self.dataset.clone().or(of_experiment).unwrap_or(Dataset::Cifar100);
+        let mut input = input_from(&dataset.facts()?);
+        if let Some(side) = self.side {
+            input.side = side as usize;
+        }
+        Ok((networks, input))
     }
 }
 

@@ -22,7 +22,9 @@ pub use combines::Combines;
 pub use entry::{Entry, Member, Named};
 pub use explain::{explain, key_path};
 pub use file::{Budgeted, Experiment, Figure};
-pub use load::{file_of, gives, load, load_networks, network_text, networks_of, read_text};
+pub use load::{
+    NamedNetworks, file_of, gives, load, load_networks, network_text, networks_of, read_text,
+};
 pub use plan::{FORMAT, Plan, Position, Run, Trained};
 pub use progress::{LogRow, Progress};
 pub use published::{Published, published};

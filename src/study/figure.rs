@@ -11,7 +11,7 @@ use super::outputs::{self, Outputs};
 use super::plan::{describe_plan, plan_json};
 use super::{Origin, Study, claims, standing, summary};
 use crate::data::{Dataset, Split};
-use crate::eval::judge::Judgement;
+use crate::eval::judge::{Judgement, Verdict};
 use crate::eval::paper;
 use crate::experiment::{Experiment, Member, paper_curves_csv, published};
 use crate::figures::PaperCurve;
@@ -127,7 +127,8 @@ fn require(study: &Study, judgements: &[Judgement], told: &str) -> Result<()> {
     if !failed.is_empty() {
         bail!(ClaimFailed { claims: failed.join(", "), told: told.to_string() });
     }
-    if judgements.iter().all(|judgement| judgement.verdict.is_none()) {
+    let has_none = |j: &Judgement| matches!(j.verdict, None | Some(Verdict::NotMeasurable));
+    if judgements.iter().all(has_none) {
         let why = "a verdict needs three seeds, and an experiment that stands beside no other";
         study
             .settings

@@ -334,6 +334,14 @@ fn a_line_of_several_networks_is_judged_once_all_of_them_are_there() {
     assert!(drawn.contains("ResNets,ResNet-14,0"), "{drawn}");
     assert!(judged.contains("budgeted-above-resnets,"), "{judged}");
 
+    // The figure's own command, without options, has the settings that `collect` has.
+    assert!(judged.contains("not-measurable"), "{judged}");
+    let output = repro(folder, &words("budgeted-batch x.yaml --threads 1 --require-claims"));
+    assert!(output.status.success());
+    let said = complaint(&output);
+    assert!(said.contains("no claim has a verdict here"), "{said}");
+    assert!(!said.contains("will be replaced"), "{said}");
+
     // A figure that is not written to its end has no `run.json`.
     let picture = folder.join("results/x/figure.png");
     fs::remove_file(&picture).unwrap();
