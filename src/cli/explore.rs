@@ -23,6 +23,7 @@ pub struct ExploreArgs {
 /// Runs the command.
 pub fn run(args: &ExploreArgs) -> Result<()> {
     let settings = args.run.settings()?;
+    atomic::create_folder_of(&args.output)?;
     let text = page(&open_run(&args.run.run, &settings)?)?;
     atomic::write(&args.output, text.as_bytes())?;
     print_path(&args.output);

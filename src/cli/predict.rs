@@ -10,6 +10,7 @@ use super::output::print;
 use crate::engine::Isa;
 use crate::nn::Precision;
 use crate::results::answers;
+use crate::results::atomic::create_folder_of;
 use crate::runs::Split;
 use crate::runs::{DataSets, Known};
 
@@ -55,6 +56,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         Which::Validation => Split::Validation,
     };
     let known = Known::named(&args.run, &args.folders.runs)?;
+    [&args.logits, &args.out].into_iter().flatten().try_for_each(|file| create_folder_of(file))?;
     let data_sets = DataSets::new(&settings);
     let precision = args.precision.chosen();
     let predictions =

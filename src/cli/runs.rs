@@ -11,7 +11,7 @@ use super::output::{print, print_path};
 use crate::data::plural;
 use crate::look::summary::summary;
 use crate::look::tracking::{csv, jsonl, rows};
-use crate::results::{RunFolder, find_named_run, find_run, list_runs};
+use crate::results::{RunFolder, find_named_run, find_run, list_runs, shell};
 use crate::runs::train::slim_run;
 use crate::runs::{DataSets, Known, OTHER_OR_DAMAGED, Places, Settings, State, tell};
 
@@ -256,7 +256,8 @@ fn chosen(
 /// What is said of a run that is not deleted unless it is named.
 fn staying(folder: &RunFolder, why: &str) -> String {
     let (path, name) = (folder.path(), folder.name());
-    let runs = path.parent().unwrap_or(Path::new("")).display();
+    let runs = shell::word(&path.parent().unwrap_or(Path::new("")).display().to_string());
+    let name = shell::word(&name);
     format!(
         "{}: {why}; the run stays, and `repro runs clean {name} --runs {runs}` deletes it",
         path.display()
@@ -290,7 +291,9 @@ fn named_run(name: &str, runs: &Path) -> Result<RunFolder> {
         let path = std::fs::canonicalize(name).unwrap_or_default();
         let way_out = match (path.parent(), path.file_name()) {
             (Some(folder), Some(last)) if RunFolder::at(path.clone()).run_yaml().exists() => {
-                format!("repro runs clean {} --runs {}", last.display(), folder.display())
+                let [name, runs] =
+                    [Path::new(last), folder].map(|path| shell::word(&path.display().to_string()));
+                format!("repro runs clean {name} --runs {runs}")
             }
             _ => "`repro runs list` shows them".to_string(),
         };

@@ -273,7 +273,7 @@ fn watch(now: impl Fn() -> Result<Vec<Status>>) -> Result<()> {
 
 fn collect(args: &CollectArgs) -> Result<()> {
     let places = args.folders.places(&args.out);
-    let settings = args.compute.settings(places, Some(1))?;
+    let settings = args.compute.looking(places)?;
     let (experiments, changes) = match &args.which[..] {
         [only] if is_manifest(only) => experiments_of(&read_manifest(only)?)?,
         [only] if is_jsonl(only) => bail!("there is no manifest {only}"),

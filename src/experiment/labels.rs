@@ -64,7 +64,7 @@ pub fn without_dynamic(curve: &str) -> String {
 /// Refuses an experiment of which two curves would have one label: tables would take them for one. What
 /// pictures add to a label, such as the policy, is not looked at: tables have it in columns of its own.
 pub(super) fn check(experiment: &Experiment, members: &[Named]) -> Result<()> {
-    // A figure by position finds labels that differ by itself.
+    // In a figure by position the plan makes the labels differ (`group_by_position`).
     if experiment.figure.is_positional() {
         return Ok(());
     }

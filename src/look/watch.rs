@@ -23,9 +23,7 @@ pub fn draw_training(runs: &[RunFolder], picture: &Path) -> Result<[PathBuf; 2]>
         labelled.push((short(&run.name()), runfiles::log(run)?));
     }
     let [svg, png] = ["svg", "png"].map(|ending| with_ending(picture, ending));
-    if let Some(folder) = picture.parent().filter(|p| !p.as_os_str().is_empty()) {
-        atomic::create_folder(folder)?;
-    }
+    atomic::create_folder_of(picture)?;
     training::draw(labelled, &svg, &png)?;
     Ok([svg, png])
 }

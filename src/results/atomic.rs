@@ -161,9 +161,9 @@ pub fn remove_temporaries(folder: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        let is_part = entry.file_name().to_string_lossy().ends_with(".part");
-        // It stays locked until it is gone, so that who has just made it does not write into it.
-        if is_part
+        // It stays locked until it is gone, so that a process that has just made it does not go on writing to
+        // a deleted file.
+        if is_temporary(&entry.file_name().to_string_lossy())
             && let Ok(file) = File::options().write(true).open(entry.path())
             && file.try_lock().is_ok()
         {
@@ -184,6 +184,13 @@ fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or(OsStr::new("")).to_string_lossy();
     let name = start_of(&name, KEPT);
     path.with_file_name(format!(".{name}.{chance:016x}.part"))
+}
+
+/// Whether [`temporary_name`] gives names like this one; a person's own files have others.
+fn is_temporary(name: &str) -> bool {
+    let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(".part"));
+    let chance = inner.and_then(|inner| inner.rsplit_once('.')).map(|(_, chance)| chance);
+    chance.is_some_and(|c| c.len() == 16 && c.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A name with an `ending` behind it, cut and told apart by a digest where no file system would take
@@ -249,6 +256,15 @@ pub fn is_read_only(error: &anyhow::Error) -> bool {
     cause.is_some_and(|cause| {
         matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
     })
+}
+
+/// Makes the folder that a file is to lie in, before the work whose result the file keeps.
+///
+/// # Errors
+/// Names the folder.
+pub fn create_folder_of(file: &Path) -> Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), create_folder)
 }
 
 /// Makes a folder and those above it.
@@ -390,7 +406,10 @@ mod tests {
         remove_temporaries(folder.path());
         assert_eq!(count(), 3);
         drop(being_written);
+        for own in ["film.part", ".film.part", ".film.0123456789abcde.part"] {
+            fs::write(folder.path().join(own), "a person's").unwrap();
+        }
         remove_temporaries(folder.path());
-        assert_eq!(count(), 2);
+        assert_eq!(count(), 5);
     }
 }

@@ -21,7 +21,7 @@ struct Metadata {
     progress: Progress,
     /// See [`checksum`].
     checksum: Option<String>,
-    /// In its place in the first checkpoints: without types and shapes.
+    /// The first checkpoints have this instead of `checksum`; it does not cover types and shapes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
 }

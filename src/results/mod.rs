@@ -10,6 +10,7 @@ pub mod markdown;
 pub mod predictions;
 pub mod protobuf;
 pub mod runfiles;
+pub mod shell;
 pub mod tables;
 pub mod tensorboard;
 

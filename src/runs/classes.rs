@@ -27,8 +27,8 @@ pub fn needed(dataset: &Dataset) -> String {
     }
 }
 
-/// The first class of the image folder that is here which is not the one that was kept; none where they
-/// are the same, and where no folder is here.
+/// The first class in which the folder that is here differs from the classes that the run kept; none where
+/// they agree or no folder is here.
 pub fn difference(dataset: &Dataset, kept: &[String]) -> Option<String> {
     let Dataset::Folder(path) = dataset else { return None };
     first_difference(kept, &dataset.folder_classes()?, &path.join("train").display().to_string())

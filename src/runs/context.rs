@@ -109,7 +109,7 @@ impl Settings {
         }
     }
 
-    /// Tries `attempt` until it gives something; `why` says once that this is waited for.
+    /// Calls `attempt` until it returns something. The first time it has to wait, it says `why`.
     ///
     /// # Errors
     /// Those of `attempt`; [`Interrupted`] after a signal.

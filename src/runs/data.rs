@@ -14,7 +14,7 @@ use crate::data::{
 use crate::experiment::{Experiment, Run};
 use crate::models::Input;
 
-/// What nobody can say of the hold-out of an imported run.
+/// The warning about an imported run's hold-out, which may have been trained on.
 pub const IMPORTED_DOUBT: &str = "the weights are imported, and may have been trained on the held-out images; \
 thresholds and guarantees are then too optimistic";
 

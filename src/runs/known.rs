@@ -312,7 +312,7 @@ impl Known {
         self.network_of(self.folder.load()?, WAY_OUT, data_sets)
     }
 
-    /// [`Known::network`] for who holds the lock of the folder: a damaged checkpoint is set aside.
+    /// [`Known::network`] for a caller that holds the folder's lock: it sets a damaged checkpoint aside.
     pub(super) fn network_or_aside(&self, data_sets: &DataSets) -> Result<(Network, Weights)> {
         const WAY_OUT: &str = "the command that trains the run goes on from the checkpoint before";
         self.network_of(self.folder.load_to_go_on()?, WAY_OUT, data_sets)

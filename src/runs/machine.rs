@@ -10,9 +10,9 @@ use super::context::Settings;
 use super::provenance::utc;
 use crate::cuda::describe;
 use crate::experiment::Training;
-use crate::results::RunFolder;
 use crate::results::began::{Began, Processor};
 use crate::results::runfiles;
+use crate::results::{RunFolder, shell};
 
 /// A matrix product that takes so long is measured.
 const MEASURED: Duration = Duration::from_millis(2);
@@ -39,7 +39,7 @@ pub fn command() -> String {
         return command;
     }
     let words: Vec<String> =
-        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        std::env::args_os().map(|word| shell::word(&word.to_string_lossy())).collect();
     words.join(" ")
 }
 

@@ -33,10 +33,10 @@ impl Outputs {
     pub fn new(study: &Study, origin: &Origin) -> Result<Outputs> {
         let folder = study.settings.places.out.join(&study.name);
         atomic::create_folder(&folder)?;
-        atomic::remove_temporaries(&folder);
         let outputs = Outputs { folder, origin: origin.clone() };
         let _turn = outputs.turn(study)?;
         origin.claim(&outputs.folder, &effective(study)?)?;
+        atomic::remove_temporaries(&outputs.folder);
         Ok(outputs)
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 use super::asked::{NOTICE, Slurm};
+use crate::results::shell;
 use crate::runs::Places;
 
 /// The two scripts of a manifest.
@@ -61,8 +62,8 @@ impl Scripts {
         word(&format!("--output={folder}/{pattern}"))
     }
 
-    /// A script is text, a line of it ends at a line break, and after a backslash Slurm replaces
-    /// nothing in the name of a log.
+    /// Refuses paths that a script cannot hold: it is UTF-8, a line break ends a line, and after a backslash
+    /// Slurm does not fill in %A and %a.
     pub fn check_paths(&self) -> Result<()> {
         let places = [&self.places.runs, &self.places.data, &self.places.out];
         for path in [&self.program, &self.manifest, &self.logs].into_iter().chain(places) {
@@ -107,7 +108,7 @@ fn word(option: &str) -> String {
 
 /// A path as one word of a shell.
 fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+    shell::word(&path.display().to_string())
 }
 
 /// Ascending numbers as Slurm writes them: 0-3,7.

@@ -112,7 +112,7 @@ pub fn submit(
     let lost = format!(
         "jobs {array} and {collect} are submitted, but `repro sweep status` will not know them"
     );
-    // Tasks that are still in the queue are asked for too.
+    // `squeue` is asked about the earlier array's tasks too, while they are queued.
     let array = earlier.map_or(array.clone(), |earlier| format!("{array},{}", earlier.array));
     let jobs = serde_json::to_string(&Jobs { array, collect })?;
     atomic::write(&jobs_json(&manifest, &digest), format!("{jobs}\n").as_bytes()).context(lost)?;

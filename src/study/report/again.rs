@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::origin;
 use crate::eval::figure::Figure;
 use crate::experiment::BUILT_IN;
+use crate::results::shell::word;
 
 /// The command as it is given in the folder that the folder of results lies in.
 pub(super) fn from_above(folder: &Path, figure: Figure) -> String {
@@ -59,15 +60,6 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
-}
-
-/// One word of a shell.
-fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
-    match text.chars().all(is_plain) {
-        true => text.to_string(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 fn figure_of(yaml: &str) -> Option<Figure> {
