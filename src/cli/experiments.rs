@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use terminal_size::{Width, terminal_size_of};
 
 use super::output::print;
-use crate::experiment::{BUILT_IN, nearest};
+use crate::experiment::{BUILT_IN, did_you_mean};
 use crate::runs::{Places, Settings};
 use crate::sweep::manifest;
 
@@ -49,8 +49,7 @@ fn text_of(name: &str) -> Result<&'static str> {
     if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
         return Ok(text);
     }
-    let near = nearest(name, BUILT_IN.iter().map(|(known, _)| *known));
-    let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+    let hint = did_you_mean(name, BUILT_IN.iter().map(|(known, _)| *known));
     bail!("no built-in experiment is called \"{name}\"{hint} (`repro experiments list` shows all)")
 }
 

@@ -112,6 +112,8 @@ fn describe(folder: &RunFolder, data_sets: &DataSets) -> Value {
     let epochs = known.and_then(|known| Some(known.run.training.as_ref()?.epochs));
     let is_read = folder.progress().is_some();
     let kept = if is_read { None } else { folder.may_be_finished().unwrap_or_default() };
+    let failed = || Some(format!("failed before it began: {}", folder.failure()?));
+    let kept = kept.or_else(|| if known.is_none() { failed() } else { None });
     json!({
         "run": folder.name(),
         "dataset": known.map(|known| known.run.dataset.to_string()),
@@ -440,6 +442,20 @@ mod tests {
         assert_eq!(chosen(true, None), std::slice::from_ref(&run));
         assert!(chosen(false, Some(1)).is_empty());
         assert_eq!(chosen(false, Some(0)), [run]);
+    }
+
+    #[test]
+    fn a_run_that_failed_before_it_began_is_listed_and_can_be_cleaned() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunFolder::at(dir.path().join("resnet-a"));
+        drop(run.try_lock().unwrap());
+        assert!(list_runs(dir.path()).unwrap().is_empty());
+        run.keep_failure("no data").unwrap();
+        let settings = settings(dir.path());
+        let row = describe(&run, &DataSets::new(&settings));
+        assert_eq!(state(&row), "failed before it began: no data");
+        let unfinished = chosen(&[], true, None, dir.path()).unwrap();
+        assert_eq!(unfinished, [Chosen { folder: run, is_named: false }]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::explain::explain;
 use super::file::Experiment;
 use super::repeats::check_repeats;
 use super::tree::{self, MERGE};
-use crate::data::{Dataset, nearest};
+use crate::data::{Dataset, did_you_mean};
 use crate::models::{KEYS, NetworkConfig};
 
 /// An experiment by path or by the name of a built-in one, with `key=value` changes applied; and
@@ -78,10 +78,9 @@ fn find(which: &str) -> Result<(String, String)> {
         Some((name, text)) => Ok(((*name).to_string(), (*text).to_string())),
         None => {
             let names = BUILT_IN.iter().map(|(name, _)| *name);
-            let nearest =
-                nearest(which, names).map_or(String::new(), |n| format!("; did you mean {n}?"));
+            let hint = did_you_mean(which, names);
             bail!(
-                "no experiment is called \"{which}\"{nearest} (`repro experiments list` shows all; a path works too)"
+                "no experiment is called \"{which}\"{hint} (`repro experiments list` shows all; a path works too)"
             )
         }
     }

@@ -16,7 +16,7 @@ mod training;
 mod tree;
 mod validate;
 
-pub use crate::data::nearest;
+pub use crate::data::did_you_mean;
 pub use builtin::{BUILT_IN, claims_yaml, paper_curves_csv};
 pub use combines::Combines;
 pub use entry::{Entry, Member, Named};

@@ -8,7 +8,7 @@ use super::combines::Combines;
 use super::entry::{Entry, Member, Named};
 use super::file::{Budgeted, Experiment, Figure};
 use super::labels;
-use crate::data::{Dataset, nearest};
+use crate::data::{Dataset, did_you_mean};
 use crate::eval::combine::Combine;
 use crate::eval::optimise::check_lambda;
 use crate::eval::policy::Policy;
@@ -224,8 +224,7 @@ fn check_member(name: &str, members: &[Named]) -> Result<()> {
         Some(Member::Joined(_)) => "a joined line",
         None => {
             let networks = members.iter().filter(|named| named.network().is_some());
-            let near = nearest(name, networks.map(|named| named.name.as_str()));
-            let hint = near.map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
+            let hint = did_you_mean(name, networks.map(|named| named.name.as_str()));
             bail!("no network is called \"{name}\"{hint}");
         }
     };

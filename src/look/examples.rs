@@ -10,7 +10,7 @@ use crate::eval::answers::Answers;
 use crate::eval::budgeted::{BudgetedPoint, Setting, solve, sweep};
 use crate::eval::combine;
 use crate::eval::thresholds::Thresholds;
-use crate::experiment::nearest;
+use crate::experiment::did_you_mean;
 use crate::figures::sheet::{Row, Sheet, Tile};
 use crate::results::atomic;
 use crate::results::tables::Table;
@@ -82,8 +82,7 @@ fn label_of(run: &Opened, name: &str) -> Result<u32> {
     match name.parse::<u32>() {
         Ok(label) if (label as usize) < run.test.classes => Ok(label),
         _ => {
-            let near = nearest(name, run.classes.iter().map(String::as_str));
-            let hint = near.map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
+            let hint = did_you_mean(name, run.classes.iter().map(String::as_str));
             bail!("--class: {} has no class \"{name}\"{hint}", run.run.dataset)
         }
     }

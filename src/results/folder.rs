@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use super::atomic;
 use super::checkpoint;
-use crate::experiment::{Progress, Run, nearest};
+use crate::experiment::{Progress, Run, did_you_mean};
 
 /// The folder of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +93,12 @@ impl RunFolder {
     /// Why the last training failed; not there after one that ended well or was interrupted.
     pub fn failed_txt(&self) -> PathBuf {
         self.path.join("failed.txt")
+    }
+
+    /// Whether a run is here: it has begun, is finished, or failed before it began.
+    fn is_run(&self) -> bool {
+        let has_failed = || self.failed_txt().is_file() && self.path.join("lock").is_file();
+        self.run_yaml().is_file() || self.checkpoint().is_file() || has_failed()
     }
 
     /// Keeps why a training failed, for `sweep status`.
@@ -286,7 +292,7 @@ pub fn list_runs(runs: &Path) -> Result<Vec<RunFolder>> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(runs).with_context(context)? {
         let folder = RunFolder::at(entry.with_context(context)?.path());
-        if folder.run_yaml().is_file() || folder.checkpoint().is_file() {
+        if folder.is_run() {
             folders.push(folder);
         }
     }
@@ -301,7 +307,7 @@ pub fn list_runs(runs: &Path) -> Result<Vec<RunFolder>> {
 /// When there is none or more than one; lists the candidates.
 pub fn find_run(whole: &str, runs: &Path) -> Result<RunFolder> {
     let direct = RunFolder::at(whole);
-    if direct.run_yaml().is_file() || direct.checkpoint().is_file() {
+    if direct.is_run() {
         return Ok(direct);
     }
     if direct.path.is_dir()
@@ -333,8 +339,7 @@ pub fn find_named_run(which: &str, runs: &Path) -> Result<RunFolder> {
             let known =
                 if shown.is_empty() { "there are none".to_string() } else { shown.join(", ") };
             let names: Vec<String> = all.iter().map(name_of).collect();
-            let near = nearest(which, names.iter().map(String::as_str));
-            let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+            let hint = did_you_mean(which, names.iter().map(String::as_str));
             bail!(
                 "no run under {} begins with \"{which}\"{hint} ({known}); `repro runs list` shows all",
                 runs.display()

@@ -12,7 +12,7 @@ pub fn best(rates: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 /// Whether some run began from source with changes; none where that is not known of all.
-pub fn any_dirty(runs: &[Began]) -> Option<bool> {
+pub fn any_dirty(runs: &[&Began]) -> Option<bool> {
     let all: Vec<Option<bool>> = runs.iter().map(|began| began.dirty).collect();
     if all.contains(&Some(true)) { Some(true) } else { (!all.contains(&None)).then_some(false) }
 }

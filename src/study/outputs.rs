@@ -155,14 +155,9 @@ fn begun(study: &Study) -> Vec<Begun> {
     present.iter().filter_map(begun).collect()
 }
 
-fn began_of(study: &Study) -> Vec<Began> {
-    begun(study).into_iter().map(|run| run.began).collect()
-}
-
 /// How many runs, of which seeds, began on each device, its highest rates of matrix products, and the
 /// seconds that the runs took.
-fn by_device(study: &Study) -> Vec<serde_json::Value> {
-    let runs = begun(study);
+fn by_device(runs: &[Begun]) -> Vec<serde_json::Value> {
     let place = |run: &Begun| (run.began.device.clone(), run.began.processor.name.clone());
     let row = |(device, processor): (String, String)| {
         let is_own =
@@ -183,7 +178,7 @@ fn by_device(study: &Study) -> Vec<serde_json::Value> {
 
 /// The commits that began the runs that the figure stands on, each once.
 pub fn commits(study: &Study) -> Vec<String> {
-    unique(began_of(study).into_iter().map(|began| began.commit))
+    unique(begun(study).into_iter().map(|run| run.began.commit))
 }
 
 /// `run.json`.
@@ -195,7 +190,8 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
     };
     let (folders, missing) = (folders_of(&present), folders_of(&missing));
     let names = |folders: &[RunFolder]| folders.iter().map(RunFolder::name).collect::<Vec<_>>();
-    let runs = began_of(study);
+    let begun = begun(study);
+    let runs: Vec<&Began> = begun.iter().map(|run| &run.began).collect();
     let seconds: Vec<f64> =
         folders.iter().map(|f| runfiles::timing_seconds(&f.timing_csv())).collect();
     let ended = SystemTime::now();
@@ -208,7 +204,7 @@ pub fn write_provenance(study: &Study, outputs: &Outputs, began: SystemTime) -> 
         "command": machine::command(),
         "libtorch": provenance::libtorch_version(),
         "device": unique(runs.iter().map(|began| &began.device)),
-        "runs_by_device": by_device(study),
+        "runs_by_device": by_device(&begun),
         "processor": unique(runs.iter().map(|began| &began.processor)),
         "matmul_fp32": provenance::best(runs.iter().map(|began| began.matmul_fp32)),
         "matmul_bf16": provenance::best(runs.iter().map(|began| began.matmul_bf16)),

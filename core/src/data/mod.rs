@@ -33,7 +33,7 @@ pub use augment::{Augmentation, Change, Normalisation};
 use catalog::Reader;
 pub use catalog::{Dataset, Facts, class_names};
 pub use digest::{digest, hex};
-pub use names::nearest;
+pub use names::{did_you_mean, nearest};
 pub use raw::{Raw, grouped, plural};
 pub use sniff::hint;
 pub use source::{Batches, Source};

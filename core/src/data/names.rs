@@ -39,6 +39,11 @@ pub fn nearest<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> Option<
     alike.or_else(|| right.iter().find(holds).copied())
 }
 
+/// The end of a sentence that says there is no `wrong`: the [`nearest`] word, or nothing.
+pub fn did_you_mean<'a>(wrong: &str, right: impl Iterator<Item = &'a str>) -> String {
+    nearest(wrong, right).map_or(String::new(), |near| format!("; did you mean {near}?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
