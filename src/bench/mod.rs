@@ -222,10 +222,8 @@ impl Bench {
 pub fn measure(bench: &Bench, tell: Tell) -> Result<()> {
     bench.check()?;
     let facts = Dataset::Synthetic.facts()?;
-    let source = match Source::open(&Dataset::Synthetic, Split::Train, Path::new(""))? {
-        Source::Memory(images) => Source::Memory(images.to_device(bench.device)?),
-        files => files,
-    };
+    let source = Source::open(&Dataset::Synthetic, Split::Train, Path::new(""))?;
+    let source = source.to_device(bench.device)?;
     let normalisation = Normalisation::from(&facts);
     let side = bench.side.unwrap_or(facts.side);
     let input = Input { channels: facts.channels, side, classes: CLASSES };

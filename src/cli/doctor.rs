@@ -1,12 +1,11 @@
 //! `repro doctor`
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
 use super::options::{Folders, Gpu};
-use super::output::print;
+use super::output::{has_colours, print};
 use crate::look::agreement::examine_numbers;
 use crate::look::doctor::{Check, State, examine};
 use crate::runs::device::{device_name, parse_device, set_threads};
@@ -47,13 +46,10 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
         }
         None => examine(&args.folders.places(&args.out)),
     };
-    let is_terminal = std::io::stdout().is_terminal();
-    // NO_COLOR: no-color.org.
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&checks)?)
     } else {
-        checks.iter().map(|check| line(check, is_terminal && !plain)).collect()
+        checks.iter().map(|check| line(check, has_colours())).collect()
     };
     print(text);
     let failed: Vec<&str> = checks

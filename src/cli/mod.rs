@@ -160,9 +160,8 @@ fn usage(said: &clap::Error) -> ExitCode {
         return ExitCode::from(code);
     }
     let text = said.render();
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    let is_plain = !is_terminal || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    output::print(if is_plain { text.to_string() } else { text.ansi().to_string() });
+    let is_coloured = output::has_colours();
+    output::print(if is_coloured { text.ansi().to_string() } else { text.to_string() });
     match output::finish() {
         Ok(()) => ExitCode::from(code),
         Err(error) => {

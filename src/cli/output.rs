@@ -1,7 +1,7 @@
 //! Standard output. A reader that has had enough, or a full disk, stops no work that is under way:
 //! the first failure is kept, nothing more is printed, and [`finish`] tells of it.
 
-use std::io::{Error, ErrorKind, Result as IoResult, Write};
+use std::io::{Error, ErrorKind, IsTerminal, Result as IoResult, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -70,6 +70,12 @@ pub fn print_path(path: &Path) {
     if !atomic::is_standard_output(path) {
         print([path.as_os_str().as_encoded_bytes(), b"\n"].concat());
     }
+}
+
+/// Whether it is a terminal that shows colours; `NO_COLOR` (no-color.org) asks for none.
+pub fn has_colours() -> bool {
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !is_plain
 }
 
 /// Whether what is printed still arrives: for commands that do nothing but print.

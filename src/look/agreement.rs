@@ -253,10 +253,7 @@ fn steps(config: &str, device: Device, precision: Precision) -> Result<[f64; 3]>
     let network: NetworkConfig = serde_json::from_str(config)?;
     let facts = Dataset::Synthetic.facts()?;
     let source = Source::open(&Dataset::Synthetic, Split::Train, Path::new(""))?;
-    let source = match source {
-        Source::Memory(images) => Source::Memory(images.to_device(device)?),
-        files => files,
-    };
+    let source = source.to_device(device)?;
     let training = Training {
         epochs: 1,
         batch_size: BATCH,

@@ -11,6 +11,7 @@ use crate::cuda::{Gpu, plain};
 use crate::data::catalog::holds_files;
 use crate::data::verify::verify;
 use crate::data::{Dataset, plural};
+use crate::runs::device::cores;
 use crate::runs::provenance::libtorch_version;
 use crate::runs::{Known, Places};
 
@@ -174,7 +175,7 @@ const CUDA_WANTED: &str = "the paper's sizes need a GPU. The LibTorch of `make s
                            driver 580 or newer and compute capability 7.5 or newer (`nvidia-smi` shows both)";
 
 fn threads() -> Check {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = cores();
     let set = std::env::var("OMP_NUM_THREADS").ok().and_then(|n| n.parse::<usize>().ok());
     match set {
         Some(n) if n > cores => check(

@@ -32,6 +32,17 @@ impl Source {
         Files::open(&folder, split).map(Source::Files)
     }
 
+    /// Its images on another device, where it has them in memory; files are read as they are needed.
+    ///
+    /// # Errors
+    /// Those of [`Images::to_device`].
+    pub fn to_device(self, device: Device) -> Result<Source> {
+        match self {
+            Source::Memory(images) => images.to_device(device).map(Source::Memory),
+            files => Ok(files),
+        }
+    }
+
     /// The same without the image files that cannot be read, and those.
     ///
     /// # Errors
