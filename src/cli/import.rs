@@ -26,7 +26,7 @@ pub struct ImportArgs {
     /// The network: a file with one mapping such as `msdnet:` or `mobilenet_v2:`; - = standard input
     #[arg(long, value_name = "FILE")]
     network: Option<String>,
-    /// The data set that the weights were trained on [default: cifar100]
+    /// The data set that the weights were trained on [default: the network file's, else cifar100]
     #[arg(long, value_name = "NAME", requires = "network")]
     dataset: Option<Dataset>,
     /// Folder for runs; the run's own folder in it has a name that follows from its configuration
@@ -90,9 +90,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
             "{given} is a folder: name the file of the weights, or, where `repro export --card` made it, leave --network \
              and --dataset out"
         ),
-        (Some(network), dataset) => {
-            import_weights(args, network, dataset.as_ref().unwrap_or(&Dataset::Cifar100))?
-        }
+        (Some(network), dataset) => import_weights(args, network, dataset.as_ref())?,
         _ if args.weights.is_dir() => import_card(&args.weights, &args.run, args.force)?,
         _ => bail!(
             "{given} does not say what it is: add --network FILE (a folder of `repro export --card` \
@@ -103,9 +101,14 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     Ok(())
 }
 
-fn import_weights(args: &ImportArgs, network: &str, dataset: &Dataset) -> Result<RunFolder> {
+fn import_weights(
+    args: &ImportArgs,
+    network: &str,
+    dataset: Option<&Dataset>,
+) -> Result<RunFolder> {
     let text = network_text(network)?;
-    let (networks, _) = networks_of(&text).with_context(|| format!("in {network}"))?;
+    let (networks, of_file) = networks_of(&text).with_context(|| format!("in {network}"))?;
+    let dataset = dataset.or(of_file.as_ref()).unwrap_or(&Dataset::Cifar100);
     let [(_, config)] = &networks[..] else {
         bail!("{network} holds {} networks; weights are those of one", networks.len());
     };

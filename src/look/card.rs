@@ -42,6 +42,8 @@ pub fn export_card(
         );
     }
     known.ensure_done(data_sets)?;
+    // A damaged checkpoint is found before an earlier card is touched.
+    known.network(data_sets)?;
     let classes = known.classes(&data_sets.settings.places.data);
     let classes = matches!(known.run.dataset, Dataset::Folder(_)).then_some(classes);
     let test = known.predictions(Split::Test, data_sets)?;

@@ -222,6 +222,14 @@ pub(super) fn state_of(folder: &RunFolder) -> Result<(Progress, Vec<(String, Ten
 /// `out`, or a file here with the run's name and this ending.
 pub(super) fn named_after(folder: &RunFolder, out: Option<&Path>, ending: &str) -> Result<PathBuf> {
     if let Some(out) = out {
+        let place = std::path::absolute(out)?;
+        let around = place.parent().and_then(|around| around.canonicalize().ok());
+        let is_model = out.extension().is_some_and(|ending| ending == "onnx");
+        ensure!(
+            is_model || !out.is_file() || around != folder.path().canonicalize().ok(),
+            "{} is a file of the run itself, and stays; name another",
+            out.display()
+        );
         return Ok(out.to_path_buf());
     }
     let path = std::path::absolute(folder.path())?;
