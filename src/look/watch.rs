@@ -50,8 +50,15 @@ fn short(name: &str) -> String {
 /// Writes an event file of each run to a folder of its name under `folder`; returns them.
 ///
 /// # Errors
-/// When a run has not begun, or a file cannot be written.
+/// When two runs have one name, a run has not begun, or a file cannot be written.
 pub fn write_tensorboard(runs: &[RunFolder], folder: &Path) -> Result<Vec<PathBuf>> {
+    let names: Vec<String> = runs.iter().map(RunFolder::name).collect();
+    for (place, name) in names.iter().enumerate() {
+        ensure!(
+            !names[..place].contains(name),
+            "two runs are called {name}, and would have one event file; write each to a folder of its own"
+        );
+    }
     let mut written = Vec::new();
     for run in runs {
         let place = folder.join(run.name());

@@ -129,7 +129,11 @@ fn put(
     fill: impl FnOnce(&mut File) -> Result<()>,
     place: impl FnOnce(&Path) -> std::io::Result<()>,
 ) -> Result<()> {
+    let replaced = permissions(path)?;
     let (temporary, mut file) = create_locked(|| temporary_name(path))?;
+    if let Some(permissions) = replaced {
+        file.set_permissions(permissions)?;
+    }
     let result =
         fill_and_sync(&mut file, fill).and_then(|()| place(&temporary).map_err(Into::into));
     if result.is_err() {
@@ -141,6 +145,19 @@ fn put(
     result?;
     sync_folder(path);
     Ok(())
+}
+
+/// Those of the file that is replaced, if one is there.
+///
+/// # Errors
+/// When it may not be written.
+fn permissions(path: &Path) -> Result<Option<fs::Permissions>> {
+    match File::options().write(true).open(path) {
+        Ok(file) => Ok(Some(file.metadata()?.permissions())),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(error.into()),
+        // A folder is refused where it is to be replaced.
+        Err(_) => Ok(None),
+    }
 }
 
 /// Removes a file that need not be there.

@@ -14,7 +14,7 @@ use crate::eval::named::unique;
 use crate::experiment::claims_yaml;
 use crate::results::markdown;
 
-const BEGIN: &str = "<!-- findings -->\n";
+const BEGIN: &str = "<!-- findings -->";
 const END: &str = "<!-- /findings -->";
 
 const HOLD: &str = "hold";
@@ -228,5 +228,8 @@ fn is_shown(decided: &Decided) -> bool {
 pub(super) fn replace(readme: &str, text: &str) -> Option<String> {
     let (before, rest) = readme.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}{text}{END}{after}"))
+    // With the README's own line ends.
+    let line_end = if rest.starts_with("\r\n") { "\r\n" } else { "\n" };
+    let text = text.replace('\n', line_end);
+    Some(format!("{before}{BEGIN}{line_end}{text}{END}{after}"))
 }

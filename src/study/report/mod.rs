@@ -20,13 +20,14 @@ mod summary;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::claims::{exact_judgements, table};
 use crate::results::atomic;
 use crate::results::markdown::text as cell;
 use crate::results::tables::read;
+use crate::runs::tell;
 
 use claims::Judged;
 
@@ -37,6 +38,12 @@ use claims::Judged;
 /// # Errors
 /// Names the file that is missing or broken, and the command that makes its figure again.
 pub fn write_report(out: &Path) -> Result<Vec<PathBuf>> {
+    let page = out.join("README.md");
+    ensure!(
+        std::fs::read(&page).map_or(true, |text| overview::is_own(&String::from_utf8_lossy(&text))),
+        "{} was not made by `repro report`, and stays; move it away",
+        page.display()
+    );
     let figures = load::figures(out)?;
     let exact = out.join("exact");
     atomic::create_folder(&exact)?;
@@ -54,7 +61,6 @@ pub fn write_report(out: &Path) -> Result<Vec<PathBuf>> {
     pictures::draw(out, &figures, &judged)?;
     // Its beginning shows the pictures that are there.
     let text = overview::page(out, &figures, &judged)? + &sections;
-    let page = out.join("README.md");
     atomic::write(&page, text.as_bytes())?;
     let mut written = vec![page];
     if let Some((path, text)) = readme {
@@ -82,8 +88,13 @@ fn with_findings(
     let Some(path) = out.parent().map(|folder| folder.join("README.md")) else {
         return Ok(None);
     };
-    let Ok(readme) = std::fs::read_to_string(&path) else {
-        return Ok(None);
+    let readme = match std::fs::read(&path).map(String::from_utf8) {
+        Ok(Ok(readme)) => readme,
+        Ok(Err(_)) => {
+            tell(format!("warning: {} is no UTF-8, so it is left as it is", path.display()));
+            return Ok(None);
+        }
+        Err(_) => return Ok(None),
     };
     let replaced = findings::replace(&readme, &findings::text(figures, judged)?);
     Ok(replaced.map(|text| (path, text)))

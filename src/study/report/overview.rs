@@ -77,6 +77,11 @@ fn contents(page: &mut String, figures: &[Shown], judged: &Judged) -> Result<()>
     Ok(())
 }
 
+/// Whether a page was made by [`page`]; an empty one is nobody's.
+pub(super) fn is_own(page: &str) -> bool {
+    page.trim().is_empty() || page.contains("Made by `repro report`")
+}
+
 /// Images seen in training, and the cost of the largest network, as shares of those of the
 /// experiment at the paper's scale.
 pub(super) fn shares(figure: &Shown) -> Result<[String; 2]> {
