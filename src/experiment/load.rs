@@ -71,6 +71,10 @@ pub fn file_of(which: &str) -> Option<PathBuf> {
 fn find(which: &str) -> Result<(String, String)> {
     if let Some(file) = file_of(which) {
         let name = file.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_string();
+        ensure!(
+            ![".", ".."].contains(&&*name),
+            "{which}: results lie in a folder of the file's name without its ending, and \"{name}\" is no folder's name"
+        );
         return Ok((name, read_text(&file.display().to_string())?));
     }
     let found = BUILT_IN.iter().find(|(name, _)| *name == which);
@@ -128,6 +132,10 @@ fn parse_changed(text: &str, changes: &[String]) -> Result<Experiment> {
         let (key, new) = change.split_once('=').with_context(|| {
             format!("--set {change}: expected key=value, such as training.epochs=3")
         })?;
+        ensure!(
+            !new.trim().is_empty() || key.ends_with(".name"),
+            "--set {change}: there is no value (is a variable unset?); {key}=null takes the key away"
+        );
         check_repeats(new).with_context(context)?;
         tree::set(&mut tree, key, new).with_context(context)?;
     }

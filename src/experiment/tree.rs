@@ -25,6 +25,9 @@ pub fn read(text: &str) -> Result<Value> {
     if let Ok(names) = serde_yaml::from_str::<Names>(text) {
         names.put_into(&mut value);
     }
+    if let Ok(OfFolder { dataset }) = serde_yaml::from_str(text) {
+        value["dataset"]["folder"] = dataset.folder.into();
+    }
     Ok(value)
 }
 
@@ -63,6 +66,17 @@ impl Names {
     }
 }
 
+/// An experiment on an image folder, whose path is spelled as the file has it.
+#[derive(Deserialize)]
+struct OfFolder {
+    dataset: Folder,
+}
+
+#[derive(Deserialize)]
+struct Folder {
+    folder: String,
+}
+
 /// Puts the value that `new` stands for in the place that `path` names, such as `networks.0.name`.
 ///
 /// # Errors
@@ -86,7 +100,12 @@ pub fn set(tree: &mut Value, path: &str, new: &str) -> Result<()> {
             _ => bail!("\"{part}\" lies below a plain value"),
         };
     }
-    let is_name = path.ends_with(".name");
+    let is_list = path.ends_with(".ensemble") || path.ends_with(".joined");
+    if is_list && let Ok(names) = serde_yaml::from_str::<Vec<String>>(new) {
+        *place = names.into();
+        return Ok(());
+    }
+    let is_name = path.ends_with(".name") || path == "dataset.folder";
     *place = match serde_yaml::from_str::<String>(new) {
         Ok(name) if is_name => name.into(),
         // Not null, which would be read as a name of four letters.
@@ -113,6 +132,16 @@ pub fn to<T: DeserializeOwned>(tree: &Value) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_and_members_are_spelled_as_they_are_written() {
+        let mut tree = read("dataset: { folder: 1.10 }\nnetworks: [{ ensemble: [0.50] }]").unwrap();
+        assert_eq!(tree["dataset"]["folder"], "1.10");
+        set(&mut tree, "dataset.folder", "2.20").unwrap();
+        set(&mut tree, "networks.0.ensemble", "[0.50, 1e3]").unwrap();
+        assert_eq!(tree["dataset"]["folder"], "2.20");
+        assert_eq!(tree["networks"][0]["ensemble"], read("['0.50', '1e3']").unwrap());
+    }
 
     #[test]
     fn a_change_reaches_into_mappings_and_lists() {

@@ -56,7 +56,7 @@ impl Experiment {
         let members = self.members()?;
         self.check_names(&members)?;
         check_lines(&members)?;
-        check_copies(&members)?;
+        check_copies(&members, &self.seeds)?;
         if self.figure == Figure::BudgetedBatch {
             ensure!(
                 self.validation != Some(0),
@@ -253,8 +253,8 @@ fn check_lines(members: &[Named]) -> Result<()> {
 }
 
 /// The members of an ensemble are runs of their own: one that is averaged with itself would count twice, and
-/// so would its cost.
-fn check_copies(members: &[Named]) -> Result<()> {
+/// so would its cost. Nor do ensembles of two seeds share a run: they would count as two.
+fn check_copies(members: &[Named], seeds: &[u64]) -> Result<()> {
     for ensemble in members {
         let Member::Ensemble(names) = &ensemble.member else {
             continue;
@@ -268,6 +268,11 @@ fn check_copies(members: &[Named]) -> Result<()> {
             let is_same = |other: &Named, of: &NetworkConfig| {
                 *of == config && other.seed_offset == named.seed_offset
             };
+            let shares = |other: &Named| {
+                let own = |seed: &u64| seed.saturating_add(named.seed_offset);
+                let of_other = |seed: &u64| seed.saturating_add(other.seed_offset);
+                seeds.iter().any(|a| seeds.iter().any(|b| own(a) == of_other(b)))
+            };
             if let Some((other, _)) = known.iter().find(|(other, of)| is_same(other, of)) {
                 bail!(
                     "networks: \"{}\": ensemble: \"{}\" and \"{}\" are one network with the same seeds, so \
@@ -275,6 +280,19 @@ fn check_copies(members: &[Named]) -> Result<()> {
                     ensemble.name,
                     other.name,
                     named.name
+                );
+            }
+            if let Some((other, _)) =
+                known.iter().find(|(other, of)| *of == config && shares(other))
+            {
+                bail!(
+                    "networks: \"{}\": ensemble: \"{}\" and \"{}\" are one network, and with a seed_offset of {} and \
+                     {} they share runs at different seeds; give one of the two a larger one, such as 100",
+                    ensemble.name,
+                    other.name,
+                    named.name,
+                    other.seed_offset,
+                    named.seed_offset
                 );
             }
             known.push((named, config));

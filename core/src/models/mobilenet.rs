@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_width_that_is_no_width_is_refused_with_the_range() {
         for (width, expected) in [
-            (0.0, "width: 0 is out of range (above 0, at most 16)"),
+            (0.0, "width: 0 is out of range (0.001 to 16)"),
             (-1.0, "width: -1 is out of range"),
             (f64::NAN, "width: NaN is out of range"),
             (1e300, "is out of range"),

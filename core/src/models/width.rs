@@ -33,13 +33,15 @@ impl Config {
     }
 }
 
-/// Widest multiplier of channels.
-const MOST_WIDTH: f64 = 16.0;
+/// Narrowest and widest multiplier of channels.
+const WIDTHS: std::ops::RangeInclusive<f64> = 0.001..=16.0;
 
 pub(super) fn check_width(width: f64) -> Result<()> {
     ensure!(
-        width > 0.0 && width <= MOST_WIDTH,
-        "width: {width} is out of range (above 0, at most {MOST_WIDTH})"
+        WIDTHS.contains(&width),
+        "width: {width} is out of range ({} to {})",
+        WIDTHS.start(),
+        WIDTHS.end()
     );
     Ok(())
 }
