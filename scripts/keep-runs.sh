@@ -25,7 +25,9 @@ keep() {
   "$repro" runs slim "$from" > /dev/null || return 1
   rm -rf "$part"
   mkdir -p "$part"
-  cp "$from"/{run.yaml,train.csv,timing.csv,checkpoint.safetensors} "$part/" || return 1
+  cp "$from"/{run.yaml,train.csv,checkpoint.safetensors} "$part/" || { rm -rf "$part"; return 1; }
+  # A run that came in as a card has no times.
+  [ ! -e "$from/timing.csv" ] || cp "$from/timing.csv" "$part/" || { rm -rf "$part"; return 1; }
   rm -rf "$to"
   mv "$part" "$to" && echo "$to"
 }

@@ -72,9 +72,10 @@ pub fn print_path(path: &Path) {
     }
 }
 
-/// Whether it is a terminal that shows colours; `NO_COLOR` (no-color.org) asks for none.
+/// Whether it is a terminal that shows colours; `NO_COLOR` (no-color.org) and a `TERM` of `dumb` ask for none.
 pub fn has_colours() -> bool {
-    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
     std::io::stdout().is_terminal() && !is_plain
 }
 

@@ -326,9 +326,22 @@ fn clean(chosen: &[Chosen], yes: bool, data_sets: &DataSets) -> Result<()> {
     Ok(())
 }
 
+/// All runs; those whose configuration cannot be read are named and left out.
+fn all_known(runs: &Path) -> Result<Vec<Known>> {
+    let mut all = Vec::new();
+    for folder in list_runs(runs)? {
+        let path = folder.path().display().to_string();
+        match Known::read(folder) {
+            Some(known) => all.push(known),
+            None => tell(format!("warning: {path} is left out: what run it is cannot be read")),
+        }
+    }
+    Ok(all)
+}
+
 fn export(named: &[String], format: Format, runs: &Path) -> Result<()> {
     let known = match named {
-        [] => Known::all(runs)?,
+        [] => all_known(runs)?,
         named => named.iter().map(|which| Known::named(which, runs)).collect::<Result<_>>()?,
     };
     let rows = known.iter().map(rows).collect::<Result<Vec<_>>>()?.concat();

@@ -315,6 +315,10 @@ fn experiments_of(lines: &[Line]) -> Result<(Vec<String>, Vec<String>)> {
             }
         }
     }
+    ensure!(
+        !experiments.is_empty(),
+        "experiments: no line of the manifest names one, so there is no figure to draw; plan it again"
+    );
     Ok((experiments, changes))
 }
 
