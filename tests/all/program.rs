@@ -124,6 +124,10 @@ fn networks_that_do_not_fit_the_images_are_refused_with_the_key_that_is_wrong() 
 fn wrong_experiments_are_refused_before_they_are_planned() {
     let whole = anytime("[0]", 1, "0.1");
     let both = "  - name: Both\n    ensemble: [ResNet, ResNet]\n";
+    let one = "  - name: One\n    resnet: { blocks_per_stage: 1, channels: 4 }\n";
+    let twin = format!("{}    seed_offset: 1\n", one.replace("One", "Twin"));
+    let pair = "  - name: Pair\n    ensemble: [One, Twin]\n";
+    let twins = format!("{}{one}{twin}{pair}", anytime("[0, 1]", 1, "0.1"));
     let cases = [
         (whole.replace("validation: 100", "validation: 2000"), "at most 1999 can"),
         (whole.replace("images: 200", "images: 1901"), "more than the 1900 that synthetic has"),
@@ -132,6 +136,7 @@ fn wrong_experiments_are_refused_before_they_are_planned() {
             "beside its hold-out",
         ),
         (format!("{whole}{both}"), "\"Both\": ensemble: ResNet occurs twice"),
+        (twins, "with a seed_offset of 0 and 1 they share runs at different seeds"),
         (
             format!("{whole}    seed_offset: 18446744073709551615\n").replace("[0]", "[1]"),
             "seed_offset: its sum",

@@ -559,3 +559,19 @@ fn a_damaged_file_is_refused_in_one_line_with_the_way_out_and_what_was_drawn_sta
     write_report(&out).unwrap();
     assert!(bytes() == before);
 }
+
+#[test]
+fn a_page_of_a_persons_own_stays_and_findings_keep_the_readmes_line_ends() {
+    let folder = results(LOSES);
+    let (out, page) = (folder.path().join("results"), folder.path().join("results/README.md"));
+    fs::write(&page, "my notes\n").unwrap();
+    let error = write_report(&out).unwrap_err().to_string();
+    assert!(error.contains("README.md was not made by `repro report`"), "{error}");
+    assert_eq!(fs::read_to_string(&page).unwrap(), "my notes\n");
+    fs::remove_file(&page).unwrap();
+    write_report(&out).unwrap();
+    write_report(&out).unwrap();
+    let readme = "A\r\n<!-- findings -->\r\nold\r\n<!-- /findings -->\r\nB";
+    let new = "A\r\n<!-- findings -->\r\none\r\ntwo\r\n<!-- /findings -->\r\nB";
+    assert_eq!(findings::replace(readme, "one\ntwo\n").unwrap(), new);
+}
