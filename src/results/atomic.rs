@@ -131,11 +131,11 @@ fn put(
 ) -> Result<()> {
     let replaced = permissions(path)?;
     let (temporary, mut file) = create_locked(|| temporary_name(path))?;
-    if let Some(permissions) = replaced {
-        file.set_permissions(permissions)?;
-    }
-    let result =
-        fill_and_sync(&mut file, fill).and_then(|()| place(&temporary).map_err(Into::into));
+    let result = replaced
+        .map_or(Ok(()), |permissions| file.set_permissions(permissions))
+        .map_err(Into::into)
+        .and_then(|()| fill_and_sync(&mut file, fill))
+        .and_then(|()| place(&temporary).map_err(Into::into));
     if result.is_err() {
         // Best effort: the error that counts is the first one.
         let _ = fs::remove_file(&temporary);

@@ -27,8 +27,9 @@ impl RelativeRow<'_> {
 }
 
 /// A row for each network with an intermediate classifier, and a sentence for each curve and seed
-/// that is left out because its reference is missing or never right. On the left the reference is the classifier at the same curve's last
-/// position, if that is beyond the first stage, on the right the network without an intermediate one.
+/// that is left out because its reference is missing or never right. On the left the reference is the
+/// classifier at the same curve's last position, if that is beyond the first stage, on the right the
+/// network without an intermediate one.
 pub fn relate(networks: &[Network], figure: Figure) -> (Vec<RelativeRow<'_>>, Vec<String>) {
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
     for network in networks {

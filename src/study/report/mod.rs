@@ -91,7 +91,7 @@ fn with_findings(
     let readme = match std::fs::read(&path).map(String::from_utf8) {
         Ok(Ok(readme)) => readme,
         Ok(Err(_)) => {
-            tell(format!("warning: {} is no UTF-8, so it is left as it is", path.display()));
+            tell(format!("warning: {} is not UTF-8, so it is left as it is", path.display()));
             return Ok(None);
         }
         Err(_) => return Ok(None),

@@ -19,8 +19,9 @@ pub struct Form {
     pub knob: &'static str,
     /// The certainty that it asks exits for; none where only their classes count.
     pub certainty: Option<Certainty>,
-    /// Whether it has one threshold for each exit, all of which follow from a single ratio of the exits' shares. Then people
-    /// may give thresholds of their own, and the ratio of a budget is found by bisection.
+    /// Whether it has one threshold for each exit, all of which follow from a single ratio of the exits'
+    /// shares. Then people may give thresholds of their own, and the ratio of a budget is found by
+    /// bisection.
     pub by_ratio: bool,
     /// Whether it goes with combined exits.
     pub combines: bool,
